@@ -5,7 +5,7 @@
     │   ├── UnknownAlgorithm (also KeyError)      .name .candidates
     │   ├── UnknownEngine (also KeyError)         .name .candidates
     │   ├── ParameterError                        .parameter .value
-    │   └── PromptError                           the prompt cannot be decoded (empty, too long, holds the mask token)
+    │   └── PromptError                           empty, too long, or holds the mask token
     ├── Unavailable                             it exists but cannot run here; .name .reason
     │   ├── AlgorithmUnavailable
     │   └── EngineUnavailable
@@ -21,6 +21,8 @@
 
 Each message ends with what to do next.
 """
+
+# ruff: noqa: N818  the names say what happened, and stand in an ``except`` clause without an "Error" after them
 
 from __future__ import annotations
 

@@ -1,0 +1,134 @@
+"""What one decoding parameter accepts. This module does not know what a parameter does to decoding."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from llada_core.errors import InvalidSpec, ParameterError
+
+__all__ = ["Parameter"]
+
+_KINDS = {int: "an integer", float: "a number", bool: "true or false", str: "a string"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parameter:
+    """One decoding parameter: its type, range, default and other names.
+
+    ``kind`` is ``int``, ``float``, ``bool`` or ``str``; an int is accepted where a float is wanted, a bool
+    never stands for a number, and NaN and infinities are refused. ``coerce`` maps values of another type onto
+    accepted ones. The default gives way to None when one of ``default_unless`` is given explicitly and is not
+    None. A declaration that contradicts itself raises ``InvalidSpec``.
+    """
+
+    name: str
+    kind: type[int] | type[float] | type[bool] | type[str]
+    default: int | float | bool | str | None = None
+    minimum: float | None = None
+    maximum: float | None = None
+    exclusive_minimum: bool = False
+    nullable: bool = False
+    aliases: tuple[str, ...] = ()
+    choices: tuple[str, ...] = ()
+    coerce: Mapping[Any, Any] = field(default_factory=dict, hash=False)
+    default_unless: tuple[str, ...] = ()
+    summary: str = ""
+
+    def __post_init__(self) -> None:
+        if not self.name.isidentifier():
+            raise InvalidSpec(
+                f"parameter name {self.name!r} is not an identifier; use letters, digits and '_'"
+            )
+        if self.kind not in _KINDS:
+            raise InvalidSpec(
+                f"parameter {self.name}: kind must be int, float, bool or str, not {self.kind!r}"
+            )
+        for label in ("aliases", "choices", "default_unless"):
+            values = getattr(self, label)
+            if not isinstance(values, tuple) or not all(isinstance(value, str) for value in values):
+                raise InvalidSpec(
+                    f"parameter {self.name}: {label} must be a tuple of strings, not {values!r}"
+                )
+        if self.default is not None:
+            try:
+                self.check(self.default)
+            except ParameterError as exc:
+                raise InvalidSpec(f"parameter {self.name}: the default is not accepted: {exc}") from exc
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The name followed by the aliases."""
+        return (self.name, *self.aliases)
+
+    @property
+    def expected(self) -> str:
+        """What a value may be, in words, such as ``an integer from 1 to 1024``."""
+        words = "one of " + ", ".join(self.choices) if self.choices else _KINDS[self.kind] + self._range()
+        return f"{words}, or none" if self.nullable else words
+
+    def check(self, value: object) -> int | float | bool | str | None:
+        """The accepted form of ``value``; ``ParameterError`` if it has the wrong type or is out of range."""
+        if value is None and self.nullable:
+            return None
+        for raw, accepted in self.coerce.items():
+            if type(raw) is type(value) and raw == value:
+                value = accepted
+        converted = self._convert(value)
+        if converted is None:
+            raise self._refusal(value, "has the wrong type")
+        if not self._in_range(converted):
+            raise self._refusal(value, "is not accepted" if self.choices else "is out of range")
+        return converted
+
+    def as_dict(self) -> dict[str, object]:
+        """The declaration in JSON types."""
+        return {
+            "name": self.name,
+            "kind": self.kind.__name__,
+            "default": self.default,
+            "minimum": self.minimum,
+            "maximum": self.maximum,
+            "exclusive_minimum": self.exclusive_minimum,
+            "nullable": self.nullable,
+            "aliases": list(self.aliases),
+            "choices": list(self.choices),
+            "default_unless": list(self.default_unless),
+            "summary": self.summary,
+        }
+
+    def _range(self) -> str:
+        if self.minimum is not None and self.maximum is not None:
+            return f" {'above' if self.exclusive_minimum else 'from'} {self.minimum:g} to {self.maximum:g}"
+        if self.minimum is not None:
+            return f" above {self.minimum:g}" if self.exclusive_minimum else f", {self.minimum:g} or more"
+        return f", at most {self.maximum:g}" if self.maximum is not None else ""
+
+    def _convert(self, value: object) -> int | float | bool | str | None:
+        """``value`` as ``kind``, or None where the type is wrong."""
+        if isinstance(value, bool) or self.kind is bool:
+            return value if isinstance(value, bool) and self.kind is bool else None
+        if self.kind is float and isinstance(value, int):
+            try:
+                return float(value)
+            except OverflowError:
+                return math.inf
+        return value if isinstance(value, self.kind) else None
+
+    def _in_range(self, value: int | float | bool | str) -> bool:
+        if isinstance(value, str):
+            return not self.choices or value in self.choices
+        if isinstance(value, float) and not math.isfinite(value):
+            return False
+        if self.minimum is not None and (
+            value < self.minimum or (self.exclusive_minimum and value == self.minimum)
+        ):
+            return False
+        return self.maximum is None or value <= self.maximum
+
+    def _refusal(self, value: object, problem: str) -> ParameterError:
+        return ParameterError(
+            f"{self.name}={value!r} {problem}; give {self.expected}", parameter=self.name, value=value
+        )
