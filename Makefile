@@ -1,0 +1,43 @@
+# Two commands do all set-up on a fresh machine: `make demo` and `make test`.
+# They need python3 (3.10 or later, with venv), git and make, and write nothing outside the checkout.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+PYPROJECTS := $(wildcard packages/*/pyproject.toml)
+PROBLEM := Mia has 14 apples. She buys 9 more and then gives 5 to Tom. How many apples does Mia have now?
+
+export OMP_NUM_THREADS ?= 1
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+.PHONY: help demo test setup check clean
+
+help:
+	@echo "make demo    answer a word problem with two algorithms, with the figures of each"
+	@echo "make test    run the tests"
+	@echo "make check   lint, types, layers and wheels: what CI runs after the tests"
+	@echo "make clean   remove $(VENV), caches and build outputs"
+
+demo: $(STAMP)
+	$(BIN)/llada generate "$(PROBLEM)" --algorithm basic --algorithm dual_cache
+
+test: $(STAMP)
+	$(BIN)/python -m pytest $(ARGS)
+
+setup: $(STAMP)
+
+check: $(STAMP)
+	$(BIN)/python -m nox
+
+clean:
+	rm -rf $(VENV) .nox dist build .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	find packages tests benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# The build backend is among the requirements, so the packages are built without an isolated environment each.
+$(STAMP): constraints.txt requirements-dev.txt $(PYPROJECTS)
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet -c constraints.txt -r requirements-dev.txt
+	$(BIN)/python -m pip install --quiet -c constraints.txt --no-build-isolation \
+		$(foreach package,$(PYPROJECTS:/pyproject.toml=),-e $(package))
+	touch $@

@@ -1,0 +1,160 @@
+"""Orchestration: what is checked, and where. ``.venv/bin/nox --list`` shows the sessions.
+
+Sessions that only need the development environment run in it (``venv_backend="none"``), so that torch is
+installed once. ``wheels`` and ``core_alone`` make fresh environments outside the tree, because what they
+show is that the built wheels work where the checkout does not exist.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+import tempfile
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import nox
+from nox.project import load_toml
+
+ROOT = Path(__file__).parent
+PROJECTS: dict[str, Mapping[str, Any]] = {
+    path.parent.name: load_toml(path)["project"] for path in sorted(ROOT.glob("packages/*/pyproject.toml"))
+}
+ENGINES = [name for name, project in PROJECTS.items() if "llada.engines" in project.get("entry-points", {})]
+# Folders of tests that an engine's wheel must pass besides tests/<its short name>.
+MORE_TESTS = {"llada-fastdllm": ["parity"]}
+# What the tests of an engine need besides the engine.
+TEST_TOOLS = ["pytest", "hypothesis", "llada-tiny"]
+# The checkout and the caller's plugin settings must not leak into a fresh environment.
+CLEAN: dict[str, str | None] = {
+    "OMP_NUM_THREADS": "1",
+    "PYTHONPATH": None,
+    **dict.fromkeys((name for name in os.environ if name.startswith("LLADA_")), None),
+}
+
+nox.needs_version = ">=2025.2.9"
+nox.options.sessions = ["lint", "types", "layers", "docs", "core_alone", "wheels"]
+
+
+def in_dev_environment(session: nox.Session, module: str, *arguments: str) -> None:
+    """Run a module with the interpreter that runs nox, which is the one of ``.venv``."""
+    session.run(sys.executable, "-m", module, *arguments, env={"OMP_NUM_THREADS": "1"}, external=True)
+
+
+@nox.session(venv_backend="none")
+def tests(session: nox.Session) -> None:
+    """Run the whole test suite; arguments after ``--`` go to pytest."""
+    in_dev_environment(session, "pytest", *session.posargs)
+
+
+@nox.session(venv_backend="none")
+def lint(session: nox.Session) -> None:
+    """Check rules and formatting with ruff."""
+    in_dev_environment(session, "ruff", "check", ".")
+    in_dev_environment(session, "ruff", "format", "--check", ".")
+
+
+@nox.session(venv_backend="none")
+def types(session: nox.Session) -> None:
+    """Check types with mypy: how strictly for which package, pyproject.toml says."""
+    in_dev_environment(session, "mypy", *map(str, sorted(ROOT.glob("packages/*/src"))))
+    in_dev_environment(session, "mypy", "noxfile.py")
+
+
+@nox.session(venv_backend="none")
+def layers(session: nox.Session) -> None:
+    """Check who imports whom with import-linter."""
+    session.run(str(Path(sys.executable).with_name("lint-imports")), external=True)
+
+
+@nox.session(venv_backend="none")
+def docs(session: nox.Session) -> None:
+    """Run the examples of the documentation, resolve its links, look for every hook and parameter."""
+    in_dev_environment(session, "pytest", "tests/docs", *session.posargs)
+
+
+@nox.session(venv_backend="none")
+def bench(session: nox.Session) -> None:
+    """Run the benchmark programs; arguments after ``--`` go to evaluate.py."""
+    in_dev_environment(session, "benchmarks.evaluate", *session.posargs)
+    checkout = os.environ.get("LLADA_FASTDLLM_PATH")
+    if checkout is None:
+        session.warn("LLADA_FASTDLLM_PATH is not set: no comparison with upstream, see 3rdparty/README.md")
+        return
+    in_dev_environment(session, "benchmarks.cpu_vs_upstream", "--fastdllm", checkout)
+
+
+@nox.session(venv_backend="none")
+def wheels(session: nox.Session) -> None:
+    """Build all packages, test each engine's wheel in a fresh environment; names after ``--`` choose."""
+    with outside_the_tree(session) as place:
+        wheel_paths = build(session, PROJECTS, place / "dist")
+        for engine in session.posargs or ENGINES:
+            check_engine(session, engine, wheel_paths, place / engine)
+
+
+@nox.session(venv_backend="none")
+def core_alone(session: nox.Session) -> None:
+    """Show that llada-core without torch and without an engine runs every command but generation."""
+    with outside_the_tree(session) as place:
+        wheel_paths = build(session, ["llada-core"], place / "dist")
+        python = fresh_environment(session, place / "venv")
+        install(session, python, wheel_paths, str(wheel_paths["llada-core"]))
+        session.run(str(python), "-I", str(ROOT / "tests/isolation/core_alone.py"), external=True, env=CLEAN)
+
+
+def check_engine(session: nox.Session, engine: str, wheel_paths: Mapping[str, Path], place: Path) -> None:
+    """Install one engine's wheel by path, then run its tests and the CLI away from the checkout."""
+    python = fresh_environment(session, place / "venv")
+    install(session, python, wheel_paths, str(wheel_paths[engine]))
+    pip(session, python, "check")
+    install(session, python, wheel_paths, *TEST_TOOLS)
+    copy_tests(engine, place)
+    with session.chdir(place):
+        session.run(str(python.with_name("llada")), "algorithms", "--json", external=True, env=CLEAN)
+        session.run(str(python), "-m", "pytest", "tests", external=True, env=CLEAN)
+
+
+def copy_tests(engine: str, place: Path) -> None:
+    for folder in [engine.removeprefix("llada-"), *MORE_TESTS.get(engine, [])]:
+        shutil.copytree(ROOT / "tests" / folder, place / "tests" / folder)
+    shutil.copy(ROOT / "pyproject.toml", place)  # pytest's settings
+
+
+def build(session: nox.Session, names: Iterable[str], out: Path) -> dict[str, Path]:
+    """Wheels of these packages by name, each built from its own source distribution."""
+    for name in names:
+        source = str(ROOT / "packages" / name)
+        in_dev_environment(session, "build", "--no-isolation", "--outdir", str(out), source)
+    return {name: next(out.glob(f"{name.replace('-', '_')}-*.whl")) for name in names}
+
+
+def fresh_environment(session: nox.Session, folder: Path) -> Path:
+    """The interpreter of a new virtual environment with nothing in it."""
+    in_dev_environment(session, "venv", "--without-pip", str(folder))
+    return folder / "bin" / "python"
+
+
+def install(session: nox.Session, python: Path, wheel_paths: Mapping[str, Path], *what: str) -> None:
+    """Install under the constraints; any package of ours can only be the wheel that was just built."""
+    ours = python.parent.parent.with_suffix(".constraints")
+    ours.write_text("".join(f"{name} @ {path.as_uri()}\n" for name, path in wheel_paths.items()))
+    pip(session, python, "install", "--quiet", "-c", str(ROOT / "constraints.txt"), "-c", str(ours), *what)
+
+
+def pip(session: nox.Session, python: Path, *arguments: str) -> None:
+    in_dev_environment(session, "pip", "--python", str(python), *arguments)
+
+
+@contextmanager
+def outside_the_tree(session: nox.Session) -> Iterator[Path]:
+    """A folder outside the checkout that is gone afterwards."""
+    place = Path(tempfile.mkdtemp(prefix="llada-"))
+    session.log(f"working in {place}")
+    try:
+        yield place
+    finally:
+        shutil.rmtree(place)
