@@ -1,8 +1,8 @@
 """The documentation is true: its examples run, its links resolve, and it names what there is.
 
-In a fenced block's first line, ``testable`` after the language means that the block must run, and ``file=NAME`` that
-it is the text of that file. Blocks of one document share a folder; where its files make a project, the project is
-built and its wheel is importable.
+In the first line of a fenced block, ``testable`` after the language means that the block must run, and
+``file=NAME`` that it is the text of that file. Blocks of one document share a folder; where its files make a
+project, the project is built and its wheel is importable.
 """
 
 from __future__ import annotations
@@ -75,7 +75,7 @@ def test_examples_run(document: Path, tmp_path: Path) -> None:
 
 
 def install_project(folder: Path) -> Path:
-    """Build the project in ``folder`` and install its wheel, without dependencies, into a folder of its own."""
+    """Build the project in ``folder``; return the folder that its wheel was installed into."""
     build = [sys.executable, "-m", "hatchling", "build", "--target", "wheel", "--directory", "dist"]
     subprocess.run(build, cwd=folder, check=True, capture_output=True)
     site = folder / "site"
