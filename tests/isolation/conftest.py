@@ -154,3 +154,16 @@ def make_environment(
         return environment
 
     return make
+
+
+@pytest.fixture(scope="session")
+def write_plugin(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """A function that writes a wheel with one module and one entry point, both named after the wheel."""
+    folder = tmp_path_factory.mktemp("throw-away")
+
+    def write(name: str, source: str, *, requires: tuple[str, ...] = ("llada-core",)) -> Path:
+        module = name.replace("-", "_")
+        points, modules = {name: module}, {f"{module}.py": source}
+        return Wheel(name=name, requires=requires, entry_points=points, modules=modules).write(folder)
+
+    return write
