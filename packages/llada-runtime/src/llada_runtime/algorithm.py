@@ -1,0 +1,146 @@
+"""`StepAlgorithm`: the contract for authors of decoders that work step by step.
+
+Supply a cache policy and a commit rule; batching with any other step algorithm, ragged prompts, streaming
+and cancellation follow. This module does not know the registry: the class is a mixin for
+``llada_core.GenerationAlgorithm``, which brings names, loading, tokenizing and validation.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping
+from collections.abc import Sequence as Sequence_
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import torch
+from torch import Tensor
+
+from .errors import SequenceError
+from .loop import drain
+from .modeling_llada import LLaDAModel
+from .policies import Policy
+from .rules import Rule
+from .sequence import Sequence, Step
+
+__all__ = ["StepAlgorithm"]
+
+
+class StepAlgorithm(ABC):
+    """A decoder given by what it plans and what it keeps.
+
+    A complete decoder that always keeps the two most confident tokens::
+
+        class Pairs(StepAlgorithm, GenerationAlgorithm):
+            def policy(self, params):
+                return DualCache()
+
+            def rule(self, params):
+                return BestTwo()
+
+        class BestTwo(BestFirst):
+            @classmethod
+            def counts(cls, sequences, ranked, open_counts):
+                return open_counts.clamp(max=2)
+    """
+
+    max_rows: ClassVar[int] = 32
+    """How many sequences `steps` keeps in flight; further ones enter as rows finish."""
+
+    if TYPE_CHECKING:
+
+        def validate_args(self, **params: Any) -> dict[str, Any]: ...  # GenerationAlgorithm's
+
+    @abstractmethod
+    def policy(self, params: Mapping[str, Any]) -> Policy:
+        """How one sequence with these effective parameters plans its forwards."""
+
+    @abstractmethod
+    def rule(self, params: Mapping[str, Any]) -> Rule:
+        """How one sequence with these effective parameters chooses tokens."""
+
+    def load_model_class(self) -> type[Any]:
+        """The network that this runtime decodes on."""
+        return LLaDAModel
+
+    def sequence(self, model: LLaDAModel, prompt_ids: Sequence_[int], params: Mapping[str, Any]) -> Sequence:
+        """A request row, ready for `steps`; nothing is run yet.
+
+        Args:
+            params: effective values by canonical name, as ``validate_args`` returns them.
+
+        Raises:
+            SequenceError: the prompt or its length does not fit the model.
+        """
+        return Sequence(
+            prompt_ids,
+            model.config,
+            gen_length=params["gen_length"],
+            block_length=params["block_length"],
+            policy=self.policy(params),
+            rule=self.rule(params),
+            temperature=params.get("temperature", 0.0),
+            random_order=params.get("remasking") == "random",
+            seed=params.get("seed"),
+            early_stop=params.get("early_stop", True),
+        )
+
+    def steps(self, model: LLaDAModel, sequences: Sequence_[Sequence]) -> Iterator[Step]:
+        """Decode ``sequences`` together, emitting each one's steps as they happen.
+
+        They may come from different algorithms: every sequence brings its own policy and rule.
+        """
+        return drain(model, sequences, rows=self.max_rows)
+
+    def generate(
+        self, model: LLaDAModel, prompt: Tensor, *, attention_mask: Tensor | None = None, **params: Any
+    ) -> tuple[Tensor, int]:
+        """The prompts with their answers, and how many forwards the slowest row took.
+
+        Args:
+            prompt: int64 ``[B, P]`` or ``[P]``. Rows are padded on the left where ``attention_mask`` is 0;
+                padding is not seen by the network and comes back unchanged.
+            attention_mask: ``[B, P]``, 1 on the prompt's tokens; None if nothing is padded.
+            params: decoding parameters or their aliases. With a ``seed``, row r draws from stream seed + r.
+
+        Returns:
+            ``(output_ids, nfe)``: int64 ``[B, P + gen_length]`` on the prompt's device, and the largest of
+            the rows' forward counts.
+
+        Raises:
+            SequenceError: a prompt is empty, holds the mask token, or is too long for the model.
+        """
+        values = self.validate_args(**params)
+        rows = _prompts(prompt, attention_mask)
+        sequences = [
+            self.sequence(model, ids, _with_row_seed(values, row)) for row, ids in enumerate(rows)
+        ]
+        for _ in self.steps(model, sequences):
+            pass
+        answers = torch.tensor([sequence.canvas[sequence.prompt_length :] for sequence in sequences])
+        padded = prompt.view(len(rows), -1)
+        return torch.cat((padded, answers.to(padded)), dim=1), max(sequence.nfe for sequence in sequences)
+
+
+def _prompts(prompt: Tensor, attention_mask: Tensor | None) -> list[list[int]]:
+    """Each row's own token ids, without its padding."""
+    if prompt.dim() not in (1, 2) or prompt.numel() == 0 or prompt.is_floating_point():
+        raise SequenceError(
+            f"the prompt is a {prompt.dtype} tensor of shape {list(prompt.shape)}; give int64 token ids [B, P]"
+        )
+    rows = prompt.view(-1, prompt.shape[-1])
+    if attention_mask is None:
+        return [list(row) for row in rows.tolist()]
+    mask = attention_mask.view(-1, attention_mask.shape[-1]).bool()
+    if mask.shape != rows.shape:
+        raise SequenceError(
+            f"attention_mask has shape {list(attention_mask.shape)} and the prompt {list(prompt.shape)}; "
+            "they must be equal"
+        )
+    if (mask[:, :-1] & ~mask[:, 1:]).any():
+        raise SequenceError("attention_mask has a 0 after a 1; pad prompts on the left only")
+    return [row[own].tolist() for row, own in zip(rows, mask, strict=True)]
+
+
+def _with_row_seed(values: Mapping[str, Any], row: int) -> Mapping[str, Any]:
+    seed = values.get("seed")
+    return values if seed is None else {**values, "seed": seed + row}

@@ -1,0 +1,27 @@
+"""What the runtime raises for a checkpoint, a prompt or logits that it cannot work with.
+
+    RuntimeFault
+    ├── CheckpointError (also ValueError)   the files are there and are not a LLaDA checkpoint this network can run
+    ├── SequenceError (also ValueError)     a row that cannot be decoded: empty prompt, mask token in it, too long
+    └── NumericalError (also ArithmeticError)   the network produced NaN
+"""
+
+from __future__ import annotations
+
+__all__ = ["CheckpointError", "NumericalError", "RuntimeFault", "SequenceError"]
+
+
+class RuntimeFault(Exception):
+    """The root of the runtime's errors."""
+
+
+class CheckpointError(RuntimeFault, ValueError):
+    """The checkpoint cannot be loaded; the message names the file, field or tensor and the remedy."""
+
+
+class SequenceError(RuntimeFault, ValueError):
+    """A request row that cannot be decoded by this model; the message names the offending value."""
+
+
+class NumericalError(RuntimeFault, ArithmeticError):
+    """The network's logits are NaN, so no token can be chosen."""

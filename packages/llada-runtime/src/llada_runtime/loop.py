@@ -1,0 +1,150 @@
+"""The decoding loop: admit → plan → forward → commit → emit, for any mix of sequences.
+
+The loop does not know algorithms. It asks every sequence's policy for a plan, runs all plans in one packed
+forward, asks every sequence's rule what to keep, and emits one `Step` a sequence.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable, Iterator
+from collections.abc import Sequence as Sequence_
+
+import torch
+from torch import Tensor
+
+from .cache import KVCache
+from .errors import SequenceError
+from .layout import Layout, Span
+from .modeling_llada import LLaDAModel
+from .policies import Plan
+from .proposals import Proposals, propose
+from .sequence import Sequence, Step
+
+__all__ = ["Loop", "drain"]
+
+
+class Loop:
+    """Sequences in flight on one model. A sequence may be admitted between any two steps.
+
+    Args:
+        model: the network.
+        rows: how many sequences may be in flight.
+        length: how long the longest of them may be, in columns; cache memory is rows · length.
+    """
+
+    def __init__(self, model: LLaDAModel, *, rows: int, length: int) -> None:
+        self.model, self.rows, self.length = model, rows, length
+        self.active: list[Sequence] = []
+        self._cache = KVCache(model.config, slots=rows, length=length, device=model.device, dtype=model.dtype)
+        self._slots: dict[Sequence, int] = {}
+
+    @property
+    def room(self) -> int:
+        """How many more sequences can be admitted now."""
+        return self.rows - len(self.active)
+
+    def admit(self, sequence: Sequence) -> None:
+        """Take ``sequence`` into the next step.
+
+        Raises:
+            SequenceError: there is no room, or it is longer than the loop was built for.
+        """
+        if not self.room:
+            raise SequenceError(f"all {self.rows} rows are taken; admit it after a sequence has finished")
+        if sequence.length > self.length:
+            raise SequenceError(
+                f"the sequence has {sequence.length} columns and this loop was built for {self.length}; "
+                "build the loop with a larger length"
+            )
+        self.active.append(sequence)
+        if sequence.policy.caches:
+            self._slots[sequence] = self._cache.take()
+
+    def step(self) -> list[Step]:
+        """Run one forward of every active sequence and emit what it decided, in the order of admission.
+
+        Raises:
+            NumericalError: the network produced NaN.
+        """
+        self._retire()
+        if not self.active:
+            return []
+        plans = [sequence.policy.plan(sequence) for sequence in self.active]
+        with torch.inference_mode():
+            proposals = propose(self._forward(plans), self.active)
+            kept = select(self.active, proposals)
+        for sequence, plan in zip(self.active, plans, strict=True):
+            if plan.writes and not plan.reads:
+                sequence.cached_block = sequence.block
+        steps = [_commit(*row) for row in zip(self.active, _rows(proposals, kept), strict=True)]
+        self._retire()
+        return steps
+
+    def _forward(self, plans: Sequence_[Plan]) -> Tensor:
+        """Logits of all current blocks, ``[sum of block widths, V]``."""
+        spans = [self._span(*pair) for pair in zip(self.active, plans, strict=True)]
+        layout = Layout.of(
+            spans, device=self.model.device, cache_length=self.length, merge=self.model.merges
+        )
+        cached = any(span.slot is not None for span in spans)
+        return self.model.logits(layout, self._cache if cached else None)
+
+    def _span(self, sequence: Sequence, plan: Plan) -> Span:
+        return Span(
+            ids=sequence.canvas[plan.lo : plan.hi],
+            lo=plan.lo,
+            hi=plan.hi,
+            length=sequence.length,
+            head_lo=sequence.block_start,
+            head_hi=sequence.block_end,
+            slot=self._slots[sequence] if plan.writes else None,
+            reads=plan.reads,
+        )
+
+    def _retire(self) -> None:
+        for sequence in [sequence for sequence in self.active if sequence.finished]:
+            self.active.remove(sequence)
+            if sequence in self._slots:
+                self._cache.release(self._slots.pop(sequence))
+
+
+def select(sequences: Sequence_[Sequence], proposals: Proposals) -> Tensor:
+    """Which proposals to keep, bool ``[R, L]``: each rule class sees all of its rows at once."""
+    kept = torch.zeros_like(proposals.open)
+    for kind in dict.fromkeys(type(sequence.rule) for sequence in sequences):
+        rows = [row for row, sequence in enumerate(sequences) if type(sequence.rule) is kind]
+        chosen = kind.select(
+            [sequences[row] for row in rows], proposals.scores[rows], proposals.open[rows]
+        )
+        kept[rows] = chosen & proposals.open[rows]
+    return kept
+
+
+_Row = tuple[list[int], list[int], list[float]]
+
+
+def _rows(proposals: Proposals, kept: Tensor) -> Iterator[_Row]:
+    """Per row: offsets into its block, tokens and confidences of what is kept."""
+    for tokens, confidence, mine in zip(proposals.tokens, proposals.confidence, kept, strict=True):
+        yield mine.nonzero()[:, 0].tolist(), tokens[mine].tolist(), confidence[mine].tolist()
+
+
+def _commit(sequence: Sequence, row: _Row) -> Step:
+    offsets, tokens, confidence = row
+    return sequence.commit([sequence.block_start + offset for offset in offsets], tokens, confidence)
+
+
+def drain(model: LLaDAModel, sequences: Iterable[Sequence], *, rows: int) -> Iterator[Step]:
+    """Run ``sequences`` to their end, at most ``rows`` at a time, emitting steps as they happen.
+
+    A finished sequence makes room for the next one at once. Closing the iterator stops the work.
+    """
+    waiting = deque(sequences)
+    if not waiting:
+        return
+    loop = Loop(model, rows=min(rows, len(waiting)), length=max(s.length for s in waiting))
+    while waiting or loop.active:
+        while waiting and loop.room:
+            loop.admit(waiting.popleft())
+        yield from loop.step()

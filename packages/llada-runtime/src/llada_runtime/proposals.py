@@ -1,0 +1,107 @@
+"""From logits to proposals: for every open position a token and how sure the network is of it.
+
+The confidence of a token is its softmax probability under the raw logits, whatever the temperature
+(Fast-dLLM's and LLaDA's rule). It is computed as ``1 / (1 + rest)``, where ``rest`` is the other tokens'
+mass relative to this one, in float32: so confidences close to 1 keep their order, as they would in
+float64, without a float64 copy of the logits.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence as Sequence_
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from .errors import NumericalError
+from .sequence import Sequence
+
+__all__ = ["Proposals", "propose"]
+
+_GUMBEL_ROWS = 64  # positions drawn at a time: bounds the float64 temporaries to 64 · V
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Proposals:
+    """Proposals for the blocks of R sequences, on the CPU, padded to the widest block L.
+
+    Attributes:
+        tokens: int64 ``[R, L]``.
+        confidence: float64 ``[R, L]``, the probability of the token.
+        scores: float64 ``[R, L]``, what the rules rank by: the confidence, or chance where a sequence asks
+            for a random order; -1 where not open.
+        open: bool ``[R, L]``; False on tokens that stand and beyond a shorter block.
+    """
+
+    tokens: Tensor
+    confidence: Tensor
+    scores: Tensor
+    open: Tensor
+
+
+def propose(logits: Tensor, sequences: Sequence_[Sequence]) -> Proposals:
+    """Proposals from the logits ``[sum of block widths, V]`` of the sequences' current blocks.
+
+    The mask token is never proposed: its logit is set to -inf, in place, before anything else.
+
+    Raises:
+        NumericalError: a logit is NaN.
+    """
+    widths = [sequence.block_end - sequence.block_start for sequence in sequences]
+    open_ = _open(sequences, widths)
+    logits[:, sequences[0].mask_id] = -torch.inf
+    tokens = logits.argmax(-1)
+    for row, part, block in zip(range(len(widths)), tokens.split(widths), logits.split(widths), strict=True):
+        if sequences[row].temperature > 0:
+            places = open_[row, : widths[row]].nonzero()[:, 0].to(logits.device)
+            part[places] = _sample(block[places], sequences[row])
+    # Token ids are exact in float64, so that one transfer brings both.
+    found = torch.stack((tokens.double(), probability(logits, tokens))).cpu()
+    if found.isnan().any():
+        raise NumericalError("the network's logits are NaN; load the model in float32 or check its weights")
+    padded = torch.zeros(2, *open_.shape, dtype=torch.float64)
+    for row, part in enumerate(found.split(widths, dim=-1)):
+        padded[:, row, : widths[row]] = part
+    scores = _scores(padded[1], sequences, open_, logits.device)
+    return Proposals(tokens=padded[0].long(), confidence=padded[1], scores=scores, open=open_)
+
+
+def probability(logits: Tensor, tokens: Tensor) -> Tensor:
+    """Softmax probability of ``tokens [N]`` under ``logits [N, V]``, float64 ``[N]``."""
+    index = tokens[:, None]
+    own = logits.gather(-1, index)
+    logits.scatter_(-1, index, -torch.inf)
+    rest = logits.float().logsumexp(-1)
+    logits.scatter_(-1, index, own)
+    return torch.sigmoid(own[:, 0].double() - rest.double())
+
+
+def _open(sequences: Sequence_[Sequence], widths: list[int]) -> Tensor:
+    open_ = torch.zeros(len(widths), max(widths), dtype=torch.bool)
+    for row, sequence in enumerate(sequences):
+        block = torch.tensor(sequence.canvas[sequence.block_start : sequence.block_end])
+        open_[row, : widths[row]] = block == sequence.mask_id
+    return open_
+
+
+def _sample(logits: Tensor, sequence: Sequence) -> Tensor:
+    """Tokens ``[N]`` drawn at the sequence's temperature: the Gumbel-max trick in float64, as LLaDA does it."""
+    generator = sequence.generator(logits.device)
+    drawn = []
+    for part in logits.split(_GUMBEL_ROWS):
+        uniform = torch.rand(part.shape, dtype=torch.float64, device=part.device, generator=generator)
+        noise = uniform.log_().neg_().log_().mul_(-sequence.temperature)
+        drawn.append(noise.add_(part).argmax(-1))
+    return torch.cat(drawn)
+
+
+def _scores(confidence: Tensor, sequences: Sequence_[Sequence], open_: Tensor, device: torch.device) -> Tensor:
+    scores = confidence.clone()
+    for row, sequence in enumerate(sequences):
+        if sequence.random_order:
+            chance = torch.rand(
+                int(open_[row].sum()), dtype=torch.float64, device=device, generator=sequence.generator(device)
+            )
+            scores[row, open_[row]] = chance.cpu()
+    return scores.masked_fill_(~open_, -1.0)

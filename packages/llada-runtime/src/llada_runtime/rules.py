@@ -1,0 +1,118 @@
+"""Commit rules: which of a block's proposals become tokens now.
+
+Rules see all rows of a call that use them at once, ``[R, L]``, with each row's own parameters. Those here
+are Fast-dLLM's (arXiv 2505.22618, Algorithm 1 and Theorem 1; the quota is LLaDA's, arXiv 2502.09992). Each
+keeps the ``n`` most confident open positions of a row; they differ in ``n``. Of equally confident
+positions the leftmost goes first.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence as Sequence_
+from dataclasses import dataclass
+from typing import TypeVar
+
+import torch
+from torch import Tensor
+
+from .sequence import Sequence
+
+__all__ = ["BestFirst", "Factor", "Quota", "Rule", "Threshold"]
+
+
+class Rule(ABC):
+    """What an algorithm supplies to choose among proposals; one object a sequence."""
+
+    @classmethod
+    @abstractmethod
+    def select(cls, sequences: Sequence_[Sequence], scores: Tensor, open_: Tensor) -> Tensor:
+        """Which proposals to keep, bool ``[R, L]``; at least one open position of every row.
+
+        Args:
+            sequences: the R rows; their ``rule`` attributes are all of this class.
+            scores: float64 ``[R, L]``, the confidence of each proposal; -1 where not open.
+            open_: bool ``[R, L]``; False on tokens that stand and beyond a shorter block.
+        """
+
+
+RuleT = TypeVar("RuleT", bound=Rule)
+
+
+def _rules(sequences: Sequence_[Sequence], kind: type[RuleT]) -> list[RuleT]:
+    rules = [sequence.rule for sequence in sequences]
+    assert all(isinstance(rule, kind) for rule in rules)
+    return rules  # type: ignore[return-value]
+
+
+def keep_best(scores: Tensor, counts: Tensor) -> Tensor:
+    """The ``counts[r]`` highest scores of each row ``r``, leftmost first among equals; bool ``[R, L]``."""
+    order = scores.argsort(dim=-1, descending=True, stable=True)
+    ranks = torch.empty_like(order).scatter_(-1, order, torch.arange(scores.shape[-1]).expand_as(order))
+    return ranks < counts[:, None]
+
+
+class BestFirst(Rule):
+    """A rule that keeps the ``n`` most confident proposals of each row; a subclass counts them."""
+
+    @classmethod
+    @abstractmethod
+    def counts(cls, sequences: Sequence_[Sequence], ranked: Tensor, open_counts: Tensor) -> Tensor:
+        """How many to keep, int64 ``[R]``.
+
+        ``ranked`` are the rows' scores in descending order (closed positions last, as -1), ``open_counts``
+        ``[R]`` how many of them are open.
+        """
+
+    @classmethod
+    def select(cls, sequences: Sequence_[Sequence], scores: Tensor, open_: Tensor) -> Tensor:
+        ranked = scores.sort(dim=-1, descending=True).values
+        counts = cls.counts(sequences, ranked, open_.sum(-1))
+        return keep_best(scores, counts.clamp(min=1)) & open_
+
+
+@dataclass(frozen=True, slots=True)
+class Quota(BestFirst):
+    """A fixed number a step: the block's masks spread over ``steps`` steps, the first ones taking one more."""
+
+    steps: int
+
+    @classmethod
+    def counts(cls, sequences: Sequence_[Sequence], ranked: Tensor, open_counts: Tensor) -> Tensor:
+        quotas = [
+            sequence.block_open // rule.steps + (sequence.block_nfe < sequence.block_open % rule.steps)
+            for sequence, rule in zip(sequences, _rules(sequences, cls), strict=True)
+        ]
+        return torch.tensor(quotas)
+
+
+@dataclass(frozen=True, slots=True)
+class Threshold(BestFirst):
+    """Every proposal at least ``threshold`` confident, and in any case the best one."""
+
+    threshold: float
+
+    @classmethod
+    def counts(cls, sequences: Sequence_[Sequence], ranked: Tensor, open_counts: Tensor) -> Tensor:
+        cut = torch.tensor([[max(rule.threshold, 0.0)] for rule in _rules(sequences, cls)], dtype=torch.float64)
+        return (ranked >= cut).sum(-1)
+
+
+@dataclass(frozen=True, slots=True)
+class Factor(BestFirst):
+    """As many as their confidence c allows: the proposal of rank r ≥ 2 needs c ≥ 1 − factor/(r + 1).
+
+    Counting stops at the first that fails. As upstream has it, a last candidate that would be left alone is
+    kept as well; the paper's theorem has neither the "≥" nor that exception.
+    """
+
+    factor: float
+
+    @classmethod
+    def counts(cls, sequences: Sequence_[Sequence], ranked: Tensor, open_counts: Tensor) -> Tensor:
+        factors = torch.tensor([[rule.factor] for rule in _rules(sequences, cls)], dtype=torch.float64)
+        rank = torch.arange(1, ranked.shape[-1] + 1)
+        passes = (ranked >= 1 - factors / (rank + 1)) & (rank <= open_counts[:, None])
+        passes[:, 0] = True
+        kept = passes.long().cumprod(-1).sum(-1)
+        return torch.where(kept == open_counts - 1, open_counts, kept)

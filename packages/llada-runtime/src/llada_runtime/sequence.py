@@ -1,0 +1,203 @@
+"""One request while it is being decoded. Everything that changes during generation lives here.
+
+A sequence does not know the network or its neighbours in the batch. Its *policy* reads it to plan the next
+forward, its *rule* reads it to choose what to keep; the loop writes the outcome back through `commit`.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import torch
+
+from .config import LLaDAConfig
+from .errors import SequenceError
+
+if TYPE_CHECKING:
+    from .policies import Policy
+    from .rules import Rule
+
+__all__ = ["Sequence", "Step"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Step:
+    """What one forward decided for one sequence.
+
+    Attributes:
+        sequence: the sequence, already updated.
+        block: index of the block that was decoded.
+        positions: offsets into the answer that received a token, ascending; may be empty.
+        tokens, confidence: the token at each position and its probability.
+        nfe: forwards this sequence has taken part in so far.
+        finished: whether the sequence is complete after this step.
+    """
+
+    sequence: Sequence
+    block: int
+    positions: list[int]
+    tokens: list[int]
+    confidence: list[float]
+    nfe: int
+    finished: bool
+
+
+class Sequence:
+    """A canvas of prompt and masks, filled block by block from left to right.
+
+    Args:
+        prompt: token ids, at least one, without the mask token.
+        config: the network's configuration (special tokens, length limit).
+        gen_length: how many tokens to generate.
+        block_length: width of a block; the last one may be shorter.
+        policy, rule: how to plan forwards and choose tokens.
+        temperature: 0 proposes the likeliest token, above it one drawn by the Gumbel-max trick.
+        random_order: score positions by chance instead of by confidence (LLaDA's ``random`` remasking).
+        seed: of this sequence's own random stream; None takes one from torch's global generator.
+        early_stop: finish once an end-of-sequence token stands with no mask before it.
+
+    Raises:
+        SequenceError: the prompt or the lengths do not fit the model.
+    """
+
+    def __init__(
+        self,
+        prompt: Iterable[int],
+        config: LLaDAConfig,
+        *,
+        gen_length: int,
+        block_length: int,
+        policy: Policy,
+        rule: Rule,
+        temperature: float = 0.0,
+        random_order: bool = False,
+        seed: int | None = None,
+        early_stop: bool = True,
+    ) -> None:
+        ids = list(prompt)
+        _check(ids, config, gen_length, block_length)
+        self.prompt_length, self.gen_length, self.block_length = len(ids), gen_length, block_length
+        self.canvas = ids + [config.mask_token_id] * gen_length
+        self.mask_id, self.eos_ids = config.mask_token_id, frozenset(config.eos_ids)
+        self.policy, self.rule = policy, rule
+        self.temperature, self.random_order, self.early_stop = temperature, random_order, early_stop
+        self.seed = seed
+        self.nfe = 0
+        self.cancelled = False
+        self.block = 0
+        self.block_nfe = 0
+        self.block_open = self.block_end - self.block_start
+        self.cached_block: int | None = None
+        self._complete = False
+        self._generator: torch.Generator | None = None
+
+    @property
+    def length(self) -> int:
+        """Columns of the canvas: prompt and answer."""
+        return self.prompt_length + self.gen_length
+
+    @property
+    def block_start(self) -> int:
+        """First column of the current block."""
+        return self.prompt_length + self.block * self.block_length
+
+    @property
+    def block_end(self) -> int:
+        """Column after the current block's last."""
+        return min(self.block_start + self.block_length, self.length)
+
+    @property
+    def blocks(self) -> int:
+        """Number of blocks."""
+        return -(-self.gen_length // self.block_length)
+
+    @property
+    def finished(self) -> bool:
+        """Whether no further forward is wanted: complete or cancelled."""
+        return self._complete or self.cancelled
+
+    @property
+    def open_columns(self) -> list[int]:
+        """Columns of the current block that still hold the mask."""
+        return [c for c in range(self.block_start, self.block_end) if self.canvas[c] == self.mask_id]
+
+    @property
+    def needs_randomness(self) -> bool:
+        return self.temperature > 0 or self.random_order
+
+    def generator(self, device: torch.device) -> torch.Generator:
+        """This sequence's random stream, so that its draws do not depend on its neighbours."""
+        if self._generator is None:
+            seed = int(torch.randint(2**62, ())) if self.seed is None else self.seed
+            self._generator = torch.Generator(device).manual_seed(seed)
+        return self._generator
+
+    def cancel(self) -> None:
+        """Make this sequence leave after the step in flight; what it has is kept."""
+        self.cancelled = True
+
+    def commit(self, columns: list[int], tokens: list[int], confidence: list[float]) -> Step:
+        """Write ``tokens`` at ``columns`` of the current block, count the forward, move on when it is full."""
+        for column, token in zip(columns, tokens, strict=True):
+            assert self.canvas[column] == self.mask_id and token != self.mask_id
+            self.canvas[column] = token
+        block = self.block
+        self.nfe += 1
+        self.block_nfe += 1
+        self._advance()
+        return Step(
+            sequence=self,
+            block=block,
+            positions=[column - self.prompt_length for column in columns],
+            tokens=tokens,
+            confidence=confidence,
+            nfe=self.nfe,
+            finished=self.finished,
+        )
+
+    def _advance(self) -> None:
+        if self.early_stop and self._stop_at_eos():
+            self._complete = True
+        elif not self.open_columns:
+            self._complete = self.block + 1 == self.blocks
+            if not self._complete:
+                self.block += 1
+                self.block_nfe = 0
+                self.block_open = self.block_end - self.block_start
+
+    def _stop_at_eos(self) -> bool:
+        """Whether an EOS stands with no mask before it; if so the rest of the canvas becomes that EOS."""
+        answer = itertools.islice(self.canvas, self.prompt_length, None)
+        for column, token in enumerate(answer, start=self.prompt_length):
+            if token == self.mask_id:
+                return False
+            if token in self.eos_ids:
+                self.canvas[column:] = [token] * (self.length - column)
+                return True
+        return False
+
+
+def _check(prompt: list[int], config: LLaDAConfig, gen_length: int, block_length: int) -> None:
+    if not prompt:
+        raise SequenceError("the prompt is empty; give at least one token")
+    if config.mask_token_id in prompt:
+        raise SequenceError(
+            f"the prompt contains the mask token ({config.mask_token_id}) at position "
+            f"{prompt.index(config.mask_token_id)}; remove it: masks mark what is to be generated"
+        )
+    outside = next((token for token in prompt if not 0 <= token < config.embedding_size), None)
+    if outside is not None:
+        raise SequenceError(f"the prompt contains id {outside}; this model's ids are 0 to {config.embedding_size - 1}")
+    if gen_length < 1 or block_length < 1:
+        raise SequenceError(
+            f"gen_length = {gen_length} and block_length = {block_length}; both must be at least 1"
+        )
+    if len(prompt) + gen_length > config.max_sequence_length:
+        raise SequenceError(
+            f"{len(prompt)} prompt tokens and gen_length = {gen_length} exceed the model's limit of "
+            f"{config.max_sequence_length}; shorten the prompt or ask for at most "
+            f"{max(config.max_sequence_length - len(prompt), 0)} tokens"
+        )
