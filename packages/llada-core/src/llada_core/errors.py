@@ -22,8 +22,6 @@
 Each message ends with what to do next.
 """
 
-# ruff: noqa: N818  the names say what happened, and stand in an ``except`` clause without an "Error" after them
-
 from __future__ import annotations
 
 from collections.abc import Iterable
@@ -171,3 +169,10 @@ class PluginConflict(PluginError):
 
 class InvalidSpec(LladaError, ValueError):
     """An ``EngineSpec``, ``AlgorithmSpec`` or ``Parameter`` contradicts itself."""
+
+
+def first_line(exc: BaseException) -> str:
+    """``exc`` as one line of at most 300 characters: its type, and what it says up to the first line's
+    end."""
+    said = str(exc).strip().splitlines()
+    return f"{type(exc).__name__}: {said[0]}"[:300] if said else type(exc).__name__

@@ -4,13 +4,59 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable
+from dataclasses import dataclass
 
-__all__ = ["closest"]
+__all__ = ["Claim", "NameTable", "closest"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Claim:
+    """``name`` stands for the thing called ``target``; ``owner`` is the distribution that says so."""
+
+    name: str
+    target: str
+    owner: str
+
+
+class NameTable:
+    """Which thing each name and each alias stands for; a name stands for one thing only."""
+
+    def __init__(self) -> None:
+        self._claims: dict[str, Claim] = {}
+
+    def claim(self, claim: Claim) -> Claim | None:
+        """None once the name is taken for ``claim``, or the earlier claim that keeps it."""
+        kept = self._claims.setdefault(claim.name, claim)
+        return None if kept is claim else kept
+
+    def release(self, target: str) -> None:
+        """Free every name that stands for ``target``."""
+        self._claims = {name: claim for name, claim in self._claims.items() if claim.target != target}
+
+    def resolve(self, name: str) -> str | None:
+        """What the name or alias stands for, exactly as written, or None."""
+        claim = self._claims.get(name)
+        return None if claim is None else claim.target
+
+    def owner(self, name: str) -> str | None:
+        """The distribution that claims the name, or None."""
+        claim = self._claims.get(name)
+        return None if claim is None else claim.owner
+
+    def aliases(self, target: str) -> tuple[str, ...]:
+        """The other names of ``target``, sorted."""
+        return tuple(sorted(c.name for c in self._claims.values() if c.target == target != c.name))
+
+    def closest(self, name: str) -> tuple[str, ...]:
+        """The names that ``name`` may have meant, best first."""
+        return closest(name, self._claims)
 
 
 def closest(name: str, known: Iterable[str], *, limit: int = 3) -> tuple[str, ...]:
-    """Up to ``limit`` of the ``known`` names that ``name`` may have meant, best first; names are matched as
-    typed, but case and ``-`` against ``_`` do not count as differences here."""
+    """Up to ``limit`` of the ``known`` names that ``name`` may have meant, best first.
+
+    Case and ``-`` against ``_`` do not count as differences here.
+    """
     originals: dict[str, str] = {}
     for candidate in sorted(known):
         originals.setdefault(_folded(candidate), candidate)
@@ -19,4 +65,4 @@ def closest(name: str, known: Iterable[str], *, limit: int = 3) -> tuple[str, ..
 
 
 def _folded(name: str) -> str:
-    return name.lower().replace("_", "-")
+    return str(name).lower().replace("_", "-")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import reprlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -100,11 +101,12 @@ class Parameter:
         }
 
     def _range(self) -> str:
-        if self.minimum is not None and self.maximum is not None:
-            return f" {'above' if self.exclusive_minimum else 'from'} {self.minimum:g} to {self.maximum:g}"
-        if self.minimum is not None:
-            return f" above {self.minimum:g}" if self.exclusive_minimum else f", {self.minimum:g} or more"
-        return f", at most {self.maximum:g}" if self.maximum is not None else ""
+        low, high = _plain(self.minimum), _plain(self.maximum)
+        if low and high:
+            return f" {'above' if self.exclusive_minimum else 'from'} {low} to {high}"
+        if low:
+            return f" above {low}" if self.exclusive_minimum else f", {low} or more"
+        return f", at most {high}" if high else ""
 
     def _convert(self, value: object) -> int | float | bool | str | None:
         """``value`` as ``kind``, or None where the type is wrong."""
@@ -129,6 +131,11 @@ class Parameter:
         return self.maximum is None or value <= self.maximum
 
     def _refusal(self, value: object, problem: str) -> ParameterError:
-        return ParameterError(
-            f"{self.name}={value!r} {problem}; give {self.expected}", parameter=self.name, value=value
-        )
+        message = f"{self.name}={reprlib.repr(value)} {problem}; give {self.expected}"
+        return ParameterError(message, parameter=self.name, value=value)
+
+
+def _plain(bound: float | None) -> str:
+    if bound is None:
+        return ""
+    return str(bound) if isinstance(bound, int) else f"{bound:g}"

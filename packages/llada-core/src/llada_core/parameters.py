@@ -97,7 +97,11 @@ def _literal(text: str) -> object:
 
 
 def standard(name: str, **changes: Any) -> Parameter:
-    """The standard parameter of this name with some fields changed: ``standard("threshold", default=None)``."""
+    """The standard parameter of this name, with some fields changed if any are given.
+
+    ``standard("threshold", default=None)`` is the threshold of an algorithm that commits by quota unless
+    told. Raises ``KeyError`` for a name that is not in ``STANDARD``.
+    """
     return replace(STANDARD[name], **changes)
 
 
@@ -159,8 +163,8 @@ STANDARD: Mapping[str, Parameter] = MappingProxyType(
                 aliases=("confidence_threshold",),
                 default_unless=("steps", "factor"),
                 summary=(
-                    "Commit every position at least this confident. An explicit steps means the quota rule and "
-                    "an explicit factor the factor rule: the default then gives way to none."
+                    "Commit every position at least this confident. An explicit steps means the quota rule "
+                    "and an explicit factor the factor rule: the default then gives way to none."
                 ),
             ),
             Parameter(
@@ -175,6 +179,8 @@ STANDARD: Mapping[str, Parameter] = MappingProxyType(
             Parameter(
                 name="seed",
                 kind=int,
+                minimum=-(2**63),  # the range of torch.Generator.manual_seed
+                maximum=2**64 - 1,
                 nullable=True,
                 default=None,
                 summary="Seed of the row's random generator; none draws a fresh one.",

@@ -24,7 +24,8 @@ _TARGET = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*(\.[A-Za-z_]\w*
 class AlgorithmSpec:
     """One way of filling masks: ``target`` is the ``"module:attr"`` of its ``GenerationAlgorithm`` class.
 
-    ``parameters`` is all that it takes; ``streams`` says whether it can yield its steps as it goes. Raises ``InvalidSpec`` where the fields contradict each other.
+    ``parameters`` is all that it takes; ``streams`` says whether it can yield its steps as it goes. Fields
+    that contradict each other raise ``InvalidSpec``.
     """
 
     name: str
@@ -50,10 +51,11 @@ class AlgorithmSpec:
 class EngineSpec:
     """A network and cache layout with the algorithms that run on it.
 
-    ``target`` is the ``"module:attr"`` of the class that loads models; ``requires`` lists requirements beyond
-    those of the distribution; ``probe`` is the ``"module:attr"`` of a function that returns None or the reason
-    why the engine cannot run here, and is called only on use. ``model_types`` and ``architectures`` are matched
-    exactly against ``config.json``; among engines that match, the highest ``priority`` is taken. Raises ``InvalidSpec`` where the fields contradict each other.
+    ``target`` is the ``"module:attr"`` of the class that loads models; ``requires`` lists requirements
+    beyond those of the distribution; ``probe`` is the ``"module:attr"`` of a function that returns None or
+    the reason why the engine cannot run here, and is called only on use. ``model_types`` and
+    ``architectures`` are matched exactly against ``config.json``; of the engines that match, the one of
+    highest ``priority`` is taken. Fields that contradict each other raise ``InvalidSpec``.
     """
 
     name: str
