@@ -1,1 +1,98 @@
-"""Under construction."""
+"""The LLaDA network, its KV cache, and the loop that decodes any mix of requests on it.
+
+The way of the data: tokenize → admit → plan → forward → commit → emit; the last five are `Loop`.
+Names are imported on first use, so that importing the package costs nothing.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .algorithm import StepAlgorithm
+    from .cache import KVCache
+    from .config import LLaDAConfig
+    from .errors import (
+        CheckpointError,
+        NumericalError,
+        RuntimeFault,
+        SequenceError,
+        UnsupportedArchitecture,
+    )
+    from .loop import Loop, drain
+    from .memory import MemoryEstimate, estimate
+    from .modeling_llada import LLaDAModel
+    from .network import Network
+    from .policies import DualCache, NoCache, Plan, Policy, PrefixCache
+    from .remote import RemoteNetwork
+    from .rules import BestFirst, Factor, Quota, Rule, Threshold
+    from .sequence import Sequence, Step
+
+__version__ = "0.1.0"
+
+_HOMES = {
+    "BestFirst": "rules",
+    "CheckpointError": "errors",
+    "DualCache": "policies",
+    "Factor": "rules",
+    "KVCache": "cache",
+    "LLaDAConfig": "config",
+    "LLaDAModel": "modeling_llada",
+    "Loop": "loop",
+    "MemoryEstimate": "memory",
+    "Network": "network",
+    "NoCache": "policies",
+    "NumericalError": "errors",
+    "Plan": "policies",
+    "Policy": "policies",
+    "PrefixCache": "policies",
+    "Quota": "rules",
+    "RemoteNetwork": "remote",
+    "Rule": "rules",
+    "RuntimeFault": "errors",
+    "Sequence": "sequence",
+    "SequenceError": "errors",
+    "Step": "sequence",
+    "StepAlgorithm": "algorithm",
+    "Threshold": "rules",
+    "UnsupportedArchitecture": "errors",
+    "drain": "loop",
+    "estimate": "memory",
+}
+
+__all__ = [
+    "BestFirst",
+    "CheckpointError",
+    "DualCache",
+    "Factor",
+    "KVCache",
+    "LLaDAConfig",
+    "LLaDAModel",
+    "Loop",
+    "MemoryEstimate",
+    "Network",
+    "NoCache",
+    "NumericalError",
+    "Plan",
+    "Policy",
+    "PrefixCache",
+    "Quota",
+    "RemoteNetwork",
+    "Rule",
+    "RuntimeFault",
+    "Sequence",
+    "SequenceError",
+    "Step",
+    "StepAlgorithm",
+    "Threshold",
+    "UnsupportedArchitecture",
+    "drain",
+    "estimate",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(f".{_HOMES[name]}", __name__), name)

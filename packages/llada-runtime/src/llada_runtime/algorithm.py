@@ -18,6 +18,7 @@ from torch import Tensor
 from .errors import SequenceError
 from .loop import drain
 from .modeling_llada import LLaDAModel
+from .network import Network
 from .policies import Policy
 from .rules import Rule
 from .sequence import Sequence, Step
@@ -62,7 +63,7 @@ class StepAlgorithm(ABC):
         """The network that this runtime decodes on."""
         return LLaDAModel
 
-    def sequence(self, model: LLaDAModel, prompt_ids: Sequence_[int], params: Mapping[str, Any]) -> Sequence:
+    def sequence(self, model: Network, prompt_ids: Sequence_[int], params: Mapping[str, Any]) -> Sequence:
         """A request row, ready for `steps`; nothing is run yet.
 
         Args:
@@ -84,7 +85,7 @@ class StepAlgorithm(ABC):
             early_stop=params.get("early_stop", True),
         )
 
-    def steps(self, model: LLaDAModel, sequences: Sequence_[Sequence]) -> Iterator[Step]:
+    def steps(self, model: Network, sequences: Sequence_[Sequence]) -> Iterator[Step]:
         """Decode ``sequences`` together, emitting each one's steps as they happen.
 
         They may come from different algorithms: every sequence brings its own policy and rule.
@@ -92,7 +93,7 @@ class StepAlgorithm(ABC):
         return drain(model, sequences, rows=self.max_rows)
 
     def generate(
-        self, model: LLaDAModel, prompt: Tensor, *, attention_mask: Tensor | None = None, **params: Any
+        self, model: Network, prompt: Tensor, *, attention_mask: Tensor | None = None, **params: Any
     ) -> tuple[Tensor, int]:
         """The prompts with their answers, and how many forwards the slowest row took.
 
@@ -111,9 +112,7 @@ class StepAlgorithm(ABC):
         """
         values = self.validate_args(**params)
         rows = _prompts(prompt, attention_mask)
-        sequences = [
-            self.sequence(model, ids, _with_row_seed(values, row)) for row, ids in enumerate(rows)
-        ]
+        sequences = [self.sequence(model, ids, _with_row_seed(values, row)) for row, ids in enumerate(rows)]
         for _ in self.steps(model, sequences):
             pass
         answers = torch.tensor([sequence.canvas[sequence.prompt_length :] for sequence in sequences])
@@ -125,7 +124,7 @@ def _prompts(prompt: Tensor, attention_mask: Tensor | None) -> list[list[int]]:
     """Each row's own token ids, without its padding."""
     if prompt.dim() not in (1, 2) or prompt.numel() == 0 or prompt.is_floating_point():
         raise SequenceError(
-            f"the prompt is a {prompt.dtype} tensor of shape {list(prompt.shape)}; give int64 token ids [B, P]"
+            f"the prompt is a {prompt.dtype} tensor of shape {list(prompt.shape)}; give int64 ids [B, P]"
         )
     rows = prompt.view(-1, prompt.shape[-1])
     if attention_mask is None:

@@ -50,5 +50,6 @@ class KVCache:
 
     def layer(self, index: int) -> tuple[Tensor, Tensor]:
         """Keys and values of one layer, each ``[slots, length, kv_heads, head_dim]``."""
-        assert self._keys is not None and self._values is not None
+        assert self._keys is not None
+        assert self._values is not None
         return self._keys[index], self._values[index]

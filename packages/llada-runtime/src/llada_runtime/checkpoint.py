@@ -33,7 +33,9 @@ def choose_device(device: str | torch.device | None) -> torch.device:
     try:
         chosen = torch.device(device)
     except RuntimeError as exc:
-        raise CheckpointError(f"device {device!r} is not known to torch; use 'cpu', 'cuda' or 'cuda:N'") from exc
+        raise CheckpointError(
+            f"device {device!r} is not known to torch; use 'cpu', 'cuda' or 'cuda:N'"
+        ) from exc
     if chosen.type == "cuda" and not torch.cuda.is_available():
         raise CheckpointError(f"device {device!r} was asked for, and torch sees no GPU; use device='cpu'")
     return chosen
@@ -89,15 +91,21 @@ def _sharded(folder: Path, index: Path) -> dict[str, Path]:
         weight_map = json.loads(index.read_text(encoding="utf-8"))["weight_map"]
         places = {str(name): folder / str(file) for name, file in weight_map.items()}
     except (OSError, ValueError, KeyError, AttributeError, TypeError) as exc:
-        raise CheckpointError(f"{index} cannot be read as a weight index ({exc!r}); download it again") from exc
+        raise CheckpointError(
+            f"{index} cannot be read as a weight index ({exc!r}); download it again"
+        ) from exc
     for path in sorted(set(places.values())):
         if not path.is_file():
-            raise CheckpointError(f"{path} is named in {_INDEX} and does not exist; download the missing shard")
+            raise CheckpointError(
+                f"{path} is named in {_INDEX} and does not exist; download the missing shard"
+            )
         with _opened(path) as file:
             stored = set(file.keys())
         absent = sorted(name for name, place in places.items() if place == path and name not in stored)
         if absent:
-            raise CheckpointError(f"{path} lacks {_some(absent)}, which {_INDEX} places there; download both again")
+            raise CheckpointError(
+                f"{path} lacks {_some(absent)}, which {_INDEX} places there; download both again"
+            )
     return places
 
 
@@ -130,7 +138,9 @@ def _copy(path: Path, names: Iterable[str], targets: Mapping[str, Tensor]) -> No
             try:
                 targets[name].copy_(file.get_tensor(name))
             except SafetensorError as exc:
-                raise CheckpointError(f"{path}: {name} cannot be read ({exc}); download the file again") from exc
+                raise CheckpointError(
+                    f"{path}: {name} cannot be read ({exc}); download the file again"
+                ) from exc
 
 
 def _opened(path: Path, device: torch.device | None = None) -> Any:  # safetensors ships no types for it

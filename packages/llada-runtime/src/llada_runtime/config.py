@@ -9,11 +9,11 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
-from .errors import CheckpointError
+from .errors import CheckpointError, UnsupportedArchitecture
 
-__all__ = ["LLaDAConfig"]
+__all__ = ["LLaDAConfig", "TokenIds"]
 
 # Options of the published configuration class that this network implements in one way only.
 # A checkpoint that asks for another way would decode to noise, so it is refused.
@@ -33,6 +33,19 @@ _FIXED: Mapping[str, Any] = {
     "rope_full_precision": True,
     "scale_logits": False,
 }
+
+
+class TokenIds(Protocol):
+    """What decoding needs to know of a model: its special tokens, vocabulary and length limit."""
+
+    @property
+    def mask_token_id(self) -> int: ...
+    @property
+    def eos_ids(self) -> tuple[int, ...]: ...
+    @property
+    def embedding_size(self) -> int: ...
+    @property
+    def max_sequence_length(self) -> int: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,24 +108,15 @@ class LLaDAConfig:
         Raises:
             CheckpointError: the file is missing, is not a JSON object, or describes another architecture.
         """
-        path = Path(folder) / "config.json"
-        try:
-            data = json.loads(path.read_text(encoding="utf-8"))
-        except FileNotFoundError as exc:
-            raise CheckpointError(f"{path} does not exist; point at a folder that holds a checkpoint") from exc
-        except (OSError, ValueError) as exc:
-            raise CheckpointError(f"{path} cannot be read as JSON ({exc}); download it again") from exc
-        if not isinstance(data, dict):
-            raise CheckpointError(f"{path} does not hold a JSON object; download it again")
-        return cls.from_dict(data)
+        return cls.from_dict(read_config(Path(folder)))
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> LLaDAConfig:
         """The configuration in a parsed ``config.json``; fields about training are not looked at.
 
         Raises:
-            CheckpointError: a field is missing, has the wrong type, or asks for a variant of the
-                architecture that this network does not implement; the message names the field.
+            CheckpointError: a field is missing or has the wrong type; the message names it.
+            UnsupportedArchitecture: a field asks for what this network does not implement.
         """
         _refuse_other_architectures(data)
         heads = _integer(data, "n_heads")
@@ -136,6 +140,20 @@ class LLaDAConfig:
         )
 
 
+def read_config(folder: Path) -> dict[str, Any]:
+    """The JSON object in ``folder/config.json``; CheckpointError if there is none."""
+    path = folder / "config.json"
+    try:
+        data = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as exc:
+        raise CheckpointError(f"{path} does not exist; point at a folder that holds a checkpoint") from exc
+    except (OSError, ValueError) as exc:
+        raise CheckpointError(f"{path} cannot be read as JSON ({exc}); download it again") from exc
+    if not isinstance(data, dict):
+        raise CheckpointError(f"{path} does not hold a JSON object; download it again")
+    return data
+
+
 def _given(data: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in data.items() if value is not None}
 
@@ -143,13 +161,13 @@ def _given(data: Mapping[str, Any]) -> dict[str, Any]:
 def _refuse_other_architectures(data: Mapping[str, Any]) -> None:
     model_type = data.get("model_type", "llada")
     if model_type != "llada":
-        raise CheckpointError(
+        raise UnsupportedArchitecture(
             f"config.json: model_type is {model_type!r}, and this network runs 'llada'; "
             "load the model with the engine made for it"
         )
     for field, wanted in _FIXED.items():
         if data.get(field, wanted) != wanted:
-            raise CheckpointError(
+            raise UnsupportedArchitecture(
                 f"config.json: {field} = {data[field]!r} is not implemented (only {wanted!r} is); "
                 "this checkpoint needs its own model code"
             )

@@ -1,14 +1,15 @@
 """What the runtime raises for a checkpoint, a prompt or logits that it cannot work with.
 
-    RuntimeFault
-    ├── CheckpointError (also ValueError)   the files are there and are not a LLaDA checkpoint this network can run
-    ├── SequenceError (also ValueError)     a row that cannot be decoded: empty prompt, mask token in it, too long
-    └── NumericalError (also ArithmeticError)   the network produced NaN
+RuntimeFault
+├── CheckpointError (also ValueError)   the files are missing, damaged, or do not belong together
+│   └── UnsupportedArchitecture         they describe a model that this network does not implement
+├── SequenceError (also ValueError)     a row that cannot be decoded: empty, too long, a mask in its prompt
+└── NumericalError (also ArithmeticError)   the network produced NaN
 """
 
 from __future__ import annotations
 
-__all__ = ["CheckpointError", "NumericalError", "RuntimeFault", "SequenceError"]
+__all__ = ["CheckpointError", "NumericalError", "RuntimeFault", "SequenceError", "UnsupportedArchitecture"]
 
 
 class RuntimeFault(Exception):
@@ -17,6 +18,10 @@ class RuntimeFault(Exception):
 
 class CheckpointError(RuntimeFault, ValueError):
     """The checkpoint cannot be loaded; the message names the file, field or tensor and the remedy."""
+
+
+class UnsupportedArchitecture(CheckpointError):
+    """``config.json`` asks for an architecture, or a variant of it, that this network does not implement."""
 
 
 class SequenceError(RuntimeFault, ValueError):

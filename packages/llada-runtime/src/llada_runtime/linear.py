@@ -20,7 +20,9 @@ class Linear(nn.Module):
     weight: Tensor | None
     packed: Tensor | None
 
-    def __init__(self, out_features: int, in_features: int, *, device: torch.device, dtype: torch.dtype) -> None:
+    def __init__(
+        self, out_features: int, in_features: int, *, device: torch.device, dtype: torch.dtype
+    ) -> None:
         super().__init__()
         self.out_features, self.in_features = out_features, in_features
         weight = torch.empty(out_features, in_features, device=device, dtype=dtype)
@@ -34,7 +36,7 @@ class Linear(nn.Module):
         return self.weight
 
     def pack(self) -> None:
-        """Move the weight into the CPU's blocked layout, freeing the plain one. Does nothing on other devices."""
+        """Move the weight into the CPU's blocked layout, freeing the plain one. A no-op on other devices."""
         if self.weight is None or self.weight.device.type != "cpu" or not _can_pack(self.weight.dtype):
             return
         self.packed = torch.ops.mkldnn._reorder_linear_weight(self.weight.detach(), None)
@@ -45,8 +47,8 @@ class Linear(nn.Module):
             y = F.linear(x, self.plain)
             return y if residual is None else y.add_(residual)
         if residual is None:
-            return torch.ops.mkldnn._linear_pointwise(x, self.packed, None, "none", [], "")  # type: ignore[no-any-return]
-        return torch.ops.mkldnn._linear_pointwise.binary(x, residual, self.packed, None, "add")  # type: ignore[no-any-return]
+            return torch.ops.mkldnn._linear_pointwise(x, self.packed, None, "none", [], "")
+        return torch.ops.mkldnn._linear_pointwise.binary(x, residual, self.packed, None, "add")
 
 
 def _can_pack(dtype: torch.dtype) -> bool:

@@ -16,7 +16,7 @@ from torch import Tensor
 from .cache import KVCache
 from .errors import SequenceError
 from .layout import Layout, Span
-from .modeling_llada import LLaDAModel
+from .network import Network
 from .policies import Plan
 from .proposals import Proposals, propose
 from .sequence import Sequence, Step
@@ -33,10 +33,10 @@ class Loop:
         length: how long the longest of them may be, in columns; cache memory is rows · length.
     """
 
-    def __init__(self, model: LLaDAModel, *, rows: int, length: int) -> None:
+    def __init__(self, model: Network, *, rows: int, length: int) -> None:
         self.model, self.rows, self.length = model, rows, length
         self.active: list[Sequence] = []
-        self._cache = KVCache(model.config, slots=rows, length=length, device=model.device, dtype=model.dtype)
+        self._cache: KVCache | None = None
         self._slots: dict[Sequence, int] = {}
 
     @property
@@ -57,9 +57,10 @@ class Loop:
                 f"the sequence has {sequence.length} columns and this loop was built for {self.length}; "
                 "build the loop with a larger length"
             )
-        self.active.append(sequence)
         if sequence.policy.caches:
+            self._cache = self._cache or self.model.new_cache(rows=self.rows, length=self.length)
             self._slots[sequence] = self._cache.take()
+        self.active.append(sequence)
 
     def step(self) -> list[Step]:
         """Run one forward of every active sequence and emit what it decided, in the order of admission.
@@ -84,11 +85,8 @@ class Loop:
     def _forward(self, plans: Sequence_[Plan]) -> Tensor:
         """Logits of all current blocks, ``[sum of block widths, V]``."""
         spans = [self._span(*pair) for pair in zip(self.active, plans, strict=True)]
-        layout = Layout.of(
-            spans, device=self.model.device, cache_length=self.length, merge=self.model.merges
-        )
-        cached = any(span.slot is not None for span in spans)
-        return self.model.logits(layout, self._cache if cached else None)
+        layout = Layout.of(spans, device=self.model.device, cache_length=self.length, merge=self.model.merges)
+        return self.model.logits(layout, self._cache)
 
     def _span(self, sequence: Sequence, plan: Plan) -> Span:
         return Span(
@@ -105,7 +103,7 @@ class Loop:
     def _retire(self) -> None:
         for sequence in [sequence for sequence in self.active if sequence.finished]:
             self.active.remove(sequence)
-            if sequence in self._slots:
+            if self._cache is not None and sequence in self._slots:
                 self._cache.release(self._slots.pop(sequence))
 
 
@@ -114,9 +112,7 @@ def select(sequences: Sequence_[Sequence], proposals: Proposals) -> Tensor:
     kept = torch.zeros_like(proposals.open)
     for kind in dict.fromkeys(type(sequence.rule) for sequence in sequences):
         rows = [row for row, sequence in enumerate(sequences) if type(sequence.rule) is kind]
-        chosen = kind.select(
-            [sequences[row] for row in rows], proposals.scores[rows], proposals.open[rows]
-        )
+        chosen = kind.select([sequences[row] for row in rows], proposals.scores[rows], proposals.open[rows])
         kept[rows] = chosen & proposals.open[rows]
     return kept
 
@@ -135,7 +131,7 @@ def _commit(sequence: Sequence, row: _Row) -> Step:
     return sequence.commit([sequence.block_start + offset for offset in offsets], tokens, confidence)
 
 
-def drain(model: LLaDAModel, sequences: Iterable[Sequence], *, rows: int) -> Iterator[Step]:
+def drain(model: Network, sequences: Iterable[Sequence], *, rows: int) -> Iterator[Step]:
     """Run ``sequences`` to their end, at most ``rows`` at a time, emitting steps as they happen.
 
     A finished sequence makes room for the next one at once. Closing the iterator stops the work.

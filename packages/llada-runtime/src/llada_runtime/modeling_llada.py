@@ -58,7 +58,7 @@ class Attention(nn.Module):
             _keep(cache, k, v, layout.kept, layout.places)
         parts = [self._attend(group, q, k, v, cache) for group in layout.groups]
         mixed = parts[0] if len(parts) == 1 else torch.cat(parts)
-        return self.out(mixed, residual)  # type: ignore[no-any-return]
+        return self.out(mixed, residual)
 
     def _attend(
         self, group: Group, q: Tensor, k: Tensor, v: Tensor, cache: tuple[Tensor, Tensor] | None
@@ -76,9 +76,7 @@ class Attention(nn.Module):
         return mixed.reshape(rows * width, self.heads * self.head_dim)
 
 
-def _keys(
-    group: Group, k: Tensor, v: Tensor, cache: tuple[Tensor, Tensor] | None
-) -> tuple[Tensor, Tensor]:
+def _keys(group: Group, k: Tensor, v: Tensor, cache: tuple[Tensor, Tensor] | None) -> tuple[Tensor, Tensor]:
     """Keys and values of a group, each ``[rows, keys, kv_heads, head_dim]``."""
     if group.first is not None:
         assert cache is not None
@@ -137,7 +135,7 @@ class Layer(nn.Module):
     ) -> Tensor:
         x = self.attention(self.attention_norm(x), x, rotary, layout, cache)
         gate, up = self.gate_up(self.mlp_norm(x)).chunk(2, dim=-1)
-        return self.down(F.silu(gate) * up, x)  # type: ignore[no-any-return]
+        return self.down(F.silu(gate) * up, x)
 
 
 class LLaDAModel(nn.Module):
@@ -148,14 +146,14 @@ class LLaDAModel(nn.Module):
         device, dtype: where the weights are and what they are.
     """
 
+    caches = True
+
     def __init__(self, config: LLaDAConfig, *, device: torch.device, dtype: torch.dtype) -> None:
         super().__init__()
         self.config, self.device, self.dtype = config, device, dtype
         vocabulary = torch.empty(config.embedding_size, config.d_model, device=device, dtype=dtype)
         self.embedding = nn.Parameter(vocabulary, requires_grad=False)
-        layers = [Layer(config, device=device, dtype=dtype) for _ in range(config.n_layers)]
-        self.layers: list[Layer] = layers
-        self.blocks = nn.ModuleList(layers)
+        self.layers = nn.ModuleList(Layer(config, device=device, dtype=dtype) for _ in range(config.n_layers))
         self.norm = RMSNorm(config.d_model, config.rms_norm_eps, device=device, dtype=dtype)
         self.head = Linear(config.embedding_size, config.d_model, device=device, dtype=dtype)
         if config.weight_tying:
@@ -190,12 +188,13 @@ class LLaDAModel(nn.Module):
         if not self.config.weight_tying:
             named["ff_out"] = self.head.plain
         for index, layer in enumerate(self.layers):
+            assert isinstance(layer, Layer)
             named |= {f"blocks.{index}.{name}": weight for name, weight in layer.tensors().items()}
         return {f"model.transformer.{name}.weight": weight for name, weight in named.items()}
 
     @torch.inference_mode()
     def forward(self, input_ids: Tensor) -> Tensor:
-        """Logits of a full pass without a cache: ``[B, T]`` int64 ids to ``[B, T, V]`` in the model's dtype."""
+        """Logits of a full pass without a cache: ``[B, T]`` int64 ids to ``[B, T, V]``, the model's dtype."""
         rows, length = input_ids.shape
         spans = [
             Span(ids=ids, lo=0, hi=length, length=length, head_lo=0, head_hi=length)
@@ -204,6 +203,10 @@ class LLaDAModel(nn.Module):
         layout = Layout.of(spans, device=self.device, cache_length=0, merge=self.merges)
         return self.logits(layout, None).view(rows, length, -1)
 
+    def new_cache(self, *, rows: int, length: int) -> KVCache:
+        """Room for the keys and values of ``rows`` sequences of up to ``length`` columns."""
+        return KVCache(self.config, slots=rows, length=length, device=self.device, dtype=self.dtype)
+
     @property
     def merges(self) -> bool:
         """Whether requests of one shape attend in one call: on a GPU yes, on the CPU one by one (exact)."""
@@ -211,12 +214,12 @@ class LLaDAModel(nn.Module):
 
     @torch.inference_mode()
     def logits(self, layout: Layout, cache: KVCache | None) -> Tensor:
-        """Logits ``[head columns, V]`` of one packed forward, in the model's dtype; fills the cache as laid out."""
+        """Logits ``[head columns, V]`` of one packed forward, in the model's dtype; fills the cache."""
         x = F.embedding(layout.ids, self.embedding)
         rotary = self._rotary_at(layout.positions)
         for index, layer in enumerate(self.layers):
             x = layer(x, rotary, layout, None if cache is None else cache.layer(index))
-        return self.head(self.norm(x[layout.head]))  # type: ignore[no-any-return]
+        return self.head(self.norm(x[layout.head]))
 
     def _rotary_at(self, positions: Tensor) -> Tensor:
         """Cosines and sines ``[2, N, 1, hd/2]`` float32 at absolute positions ``[N]``."""

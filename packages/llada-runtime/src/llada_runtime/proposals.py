@@ -86,7 +86,7 @@ def _open(sequences: Sequence_[Sequence], widths: list[int]) -> Tensor:
 
 
 def _sample(logits: Tensor, sequence: Sequence) -> Tensor:
-    """Tokens ``[N]`` drawn at the sequence's temperature: the Gumbel-max trick in float64, as LLaDA does it."""
+    """Tokens ``[N]`` drawn at the sequence's temperature: Gumbel-max in float64, as LLaDA does it."""
     generator = sequence.generator(logits.device)
     drawn = []
     for part in logits.split(_GUMBEL_ROWS):
@@ -96,12 +96,17 @@ def _sample(logits: Tensor, sequence: Sequence) -> Tensor:
     return torch.cat(drawn)
 
 
-def _scores(confidence: Tensor, sequences: Sequence_[Sequence], open_: Tensor, device: torch.device) -> Tensor:
+def _scores(
+    confidence: Tensor, sequences: Sequence_[Sequence], open_: Tensor, device: torch.device
+) -> Tensor:
     scores = confidence.clone()
     for row, sequence in enumerate(sequences):
         if sequence.random_order:
             chance = torch.rand(
-                int(open_[row].sum()), dtype=torch.float64, device=device, generator=sequence.generator(device)
+                int(open_[row].sum()),
+                dtype=torch.float64,
+                device=device,
+                generator=sequence.generator(device),
             )
             scores[row, open_[row]] = chance.cpu()
     return scores.masked_fill_(~open_, -1.0)

@@ -73,7 +73,7 @@ class BestFirst(Rule):
 
 @dataclass(frozen=True, slots=True)
 class Quota(BestFirst):
-    """A fixed number a step: the block's masks spread over ``steps`` steps, the first ones taking one more."""
+    """A fixed number a step: the block's masks spread over ``steps``, the first taking one more."""
 
     steps: int
 
@@ -94,13 +94,13 @@ class Threshold(BestFirst):
 
     @classmethod
     def counts(cls, sequences: Sequence_[Sequence], ranked: Tensor, open_counts: Tensor) -> Tensor:
-        cut = torch.tensor([[max(rule.threshold, 0.0)] for rule in _rules(sequences, cls)], dtype=torch.float64)
+        cut = torch.tensor([[rule.threshold] for rule in _rules(sequences, cls)], dtype=torch.float64)
         return (ranked >= cut).sum(-1)
 
 
 @dataclass(frozen=True, slots=True)
 class Factor(BestFirst):
-    """As many as their confidence c allows: the proposal of rank r ≥ 2 needs c ≥ 1 − factor/(r + 1).
+    """As many as their confidence c allows: the proposal of rank r ≥ 2 needs c ≥ 1 - factor/(r + 1).
 
     Counting stops at the first that fails. As upstream has it, a last candidate that would be left alone is
     kept as well; the paper's theorem has neither the "≥" nor that exception.

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from .config import LLaDAConfig
+from .config import TokenIds
 from .errors import SequenceError
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ class Sequence:
 
     Args:
         prompt: token ids, at least one, without the mask token.
-        config: the network's configuration (special tokens, length limit).
+        config: of the network: its special tokens and length limit.
         gen_length: how many tokens to generate.
         block_length: width of a block; the last one may be shorter.
         policy, rule: how to plan forwards and choose tokens.
@@ -66,7 +66,7 @@ class Sequence:
     def __init__(
         self,
         prompt: Iterable[int],
-        config: LLaDAConfig,
+        config: TokenIds,
         *,
         gen_length: int,
         block_length: int,
@@ -140,9 +140,10 @@ class Sequence:
         self.cancelled = True
 
     def commit(self, columns: list[int], tokens: list[int], confidence: list[float]) -> Step:
-        """Write ``tokens`` at ``columns`` of the current block, count the forward, move on when it is full."""
+        """Write ``tokens`` at ``columns`` of the current block, count the forward, move on."""
         for column, token in zip(columns, tokens, strict=True):
-            assert self.canvas[column] == self.mask_id and token != self.mask_id
+            assert self.canvas[column] == self.mask_id
+            assert token != self.mask_id
             self.canvas[column] = token
         block = self.block
         self.nfe += 1
@@ -180,7 +181,7 @@ class Sequence:
         return False
 
 
-def _check(prompt: list[int], config: LLaDAConfig, gen_length: int, block_length: int) -> None:
+def _check(prompt: list[int], config: TokenIds, gen_length: int, block_length: int) -> None:
     if not prompt:
         raise SequenceError("the prompt is empty; give at least one token")
     if config.mask_token_id in prompt:
@@ -190,7 +191,9 @@ def _check(prompt: list[int], config: LLaDAConfig, gen_length: int, block_length
         )
     outside = next((token for token in prompt if not 0 <= token < config.embedding_size), None)
     if outside is not None:
-        raise SequenceError(f"the prompt contains id {outside}; this model's ids are 0 to {config.embedding_size - 1}")
+        raise SequenceError(
+            f"the prompt contains id {outside}; this model's ids are 0 to {config.embedding_size - 1}"
+        )
     if gen_length < 1 or block_length < 1:
         raise SequenceError(
             f"gen_length = {gen_length} and block_length = {block_length}; both must be at least 1"

@@ -1,0 +1,42 @@
+"""What the loop asks of a network, so that other networks than LLaDA's own can be decoded."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+from .cache import KVCache
+from .config import TokenIds
+from .layout import Layout
+
+__all__ = ["Network"]
+
+
+class Network(Protocol):
+    """A loaded model that maps a `Layout` to logits."""
+
+    @property
+    def config(self) -> TokenIds: ...
+
+    @property
+    def device(self) -> torch.device: ...
+
+    @property
+    def merges(self) -> bool:
+        """Whether rows of one shape should be laid out as one group."""
+        ...
+
+    @property
+    def caches(self) -> bool:
+        """Whether `new_cache` works: plans may read and write keys and values."""
+        ...
+
+    def new_cache(self, *, rows: int, length: int) -> KVCache:
+        """Room for the keys and values of ``rows`` sequences of up to ``length`` columns."""
+        ...
+
+    def logits(self, layout: Layout, cache: KVCache | None) -> Tensor:
+        """Logits ``[head columns, V]`` of one packed forward."""
+        ...

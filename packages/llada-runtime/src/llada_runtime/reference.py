@@ -1,0 +1,82 @@
+"""Fast-dLLM's ``basic`` decoder in its plainest form: the oracle that the fast path is tested against.
+
+One request, one full forward a step, no cache, no batching, every rule written out in Python. Rules and
+source as in `llada_runtime.rules`; nothing is shared with the fast path but the network's weights.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from .modeling_llada import LLaDAModel
+
+__all__ = ["decode"]
+
+
+def decode(
+    model: LLaDAModel,
+    prompt: list[int],
+    *,
+    gen_length: int,
+    block_length: int,
+    steps: int | None = None,
+    threshold: float | None = None,
+    factor: float | None = None,
+    early_stop: bool = False,
+) -> tuple[list[int], int]:
+    """``(canvas, nfe)`` of greedy low-confidence decoding; factor wins over threshold, threshold over steps.
+
+    ``steps`` is the number of steps of the whole answer, None meaning ``gen_length``.
+    """
+    canvas = prompt + [model.config.mask_token_id] * gen_length
+    blocks = -(-gen_length // block_length)
+    per_block = -(-(steps or gen_length) // blocks)
+    nfe = 0
+    for start in range(len(prompt), len(canvas), block_length):
+        end = min(start + block_length, len(canvas))
+        step = 0
+        while model.config.mask_token_id in canvas[start:end]:
+            nfe += 1
+            candidates = _candidates(model, canvas, start, end)
+            if factor is not None:
+                keep = _factor(candidates, factor)
+            elif threshold is not None:
+                keep = max(1, sum(confidence >= threshold for confidence, _, _ in candidates))
+            else:
+                keep = (end - start) // per_block + (step < (end - start) % per_block)
+            for _, column, token in candidates[:keep]:
+                canvas[column] = token
+            step += 1
+            if early_stop and _stopped(model, canvas, len(prompt)):
+                return canvas, nfe
+    return canvas, nfe
+
+
+def _candidates(model: LLaDAModel, canvas: list[int], start: int, end: int) -> list[tuple[float, int, int]]:
+    """``(confidence, column, token)`` of the masked columns of ``[start, end)``, the surest first."""
+    logits: Tensor = model(torch.tensor([canvas]))[0].double()
+    logits[:, model.config.mask_token_id] = -torch.inf
+    found = []
+    for column in range(start, end):
+        if canvas[column] == model.config.mask_token_id:
+            token = int(logits[column].argmax())
+            found.append((float(logits[column].softmax(-1)[token]), column, token))
+    return sorted(found, key=lambda candidate: (-candidate[0], candidate[1]))
+
+
+def _factor(candidates: list[tuple[float, int, int]], factor: float) -> int:
+    keep = 1
+    while keep < len(candidates) and candidates[keep][0] >= 1 - factor / (keep + 2):
+        keep += 1
+    return len(candidates) if keep == len(candidates) - 1 else keep
+
+
+def _stopped(model: LLaDAModel, canvas: list[int], prompt_length: int) -> bool:
+    for column in range(prompt_length, len(canvas)):
+        if canvas[column] == model.config.mask_token_id:
+            return False
+        if canvas[column] in model.config.eos_ids:
+            canvas[column:] = [canvas[column]] * (len(canvas) - column)
+            return True
+    return False
