@@ -1,12 +1,14 @@
 """The documentation is true: its examples run, its links resolve, and it names what there is.
 
 In the first line of a fenced block, ``testable`` after the language means that the block must run, and
-``file=NAME`` that it is the text of that file. Blocks of one document share a folder; where its files make a
-project, the project is built and its wheel is importable.
+``file=NAME`` that it is the text of that file. Blocks of one document share a folder; the projects that its
+files make are built, and their wheels are importable.
 """
 
 from __future__ import annotations
 
+import dataclasses
+import inspect
 import os
 import re
 import subprocess
@@ -16,6 +18,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+
+import llada_core
+from llada_core import AlgorithmSpec, CommandSpec, EngineSpec, Parameter, hookspecs
+from llada_core.parameters import STANDARD
 
 ROOT = Path(__file__).parents[2]
 DOCUMENTS = sorted(
@@ -66,8 +72,8 @@ def test_examples_run(document: Path, tmp_path: Path) -> None:
             (tmp_path / block.file).parent.mkdir(parents=True, exist_ok=True)
             (tmp_path / block.file).write_text(block.text)
     env = {**os.environ, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
-    if (tmp_path / "pyproject.toml").exists():
-        env["PYTHONPATH"] = str(install_project(tmp_path))
+    sites = [install_project(project.parent) for project in sorted(tmp_path.glob("*/pyproject.toml"))]
+    env["PYTHONPATH"] = os.pathsep.join(map(str, sites))
     for block in blocks(document):
         if "testable" in block.words:
             done = subprocess.run(block.command, cwd=tmp_path, env=env, capture_output=True, text=True)
@@ -118,3 +124,50 @@ def test_links_resolve(document: Path) -> None:
 @pytest.mark.parametrize("document", sorted(ROOT.glob("packages/*/README.md")), ids=name_of)
 def test_what_pypi_shows_has_no_relative_links(document: Path) -> None:
     assert [file for file, _ in links(document) if file] == []
+
+
+def plugin_guide() -> str:
+    return (ROOT / "docs" / "plugins.md").read_text()
+
+
+def test_the_plugin_guide_has_every_hook_with_its_signature() -> None:
+    for name in hookspecs.__all__:
+        if name.startswith("llada_"):
+            parameters = ", ".join(inspect.signature(getattr(hookspecs, name)).parameters)
+            assert f"| `{name}({parameters})` |" in plugin_guide()
+            assert re.search(rf"@hookimpl\ndef {name}\(", plugin_guide()), f"no example of {name}"
+
+
+@pytest.mark.parametrize("kind", [EngineSpec, AlgorithmSpec, CommandSpec, Parameter])
+def test_the_plugin_guide_has_every_field(kind: type) -> None:
+    for field in dataclasses.fields(kind):
+        assert f"`{field.name}`" in plugin_guide()
+
+
+def parameter_row(parameter: Parameter) -> str:
+    aliases = ", ".join(f"`{alias}`" for alias in parameter.aliases)
+    cells = (f"`{parameter.name}`", parameter.expected, shown(parameter.default), aliases, parameter.summary)
+    return f"| {' | '.join(cells)} |"
+
+
+def algorithm_row(name: str) -> str:
+    info = llada_core.get_algorithm_info(name)
+    taken = [parameter["name"] for parameter in info["parameters"]]
+    own = [
+        f"`{parameter['name']}` {shown(parameter['default'])}"
+        for parameter in info["parameters"]
+        if parameter["name"] not in STANDARD or parameter["default"] != STANDARD[parameter["name"]].default
+    ]
+    takes = "all standard parameters" if taken == list(STANDARD) else ", ".join(f"`{name}`" for name in taken)
+    return f"| `{name}` | `{info['engine']}` | {takes} | {', '.join(own)} |"
+
+
+def shown(default: object) -> str:
+    return str(default).lower()
+
+
+def test_the_parameter_guide_is_what_the_registry_declares() -> None:
+    expected = [parameter_row(parameter) for parameter in STANDARD.values()]
+    expected += [algorithm_row(name) for name in llada_core.list_algorithms()]
+    written = re.findall(r"^\| `.*$", (ROOT / "docs" / "parameters.md").read_text(), flags=re.MULTILINE)
+    assert written == expected

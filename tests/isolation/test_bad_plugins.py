@@ -58,7 +58,7 @@ def test_a_plugin_that_raises_is_broken_with_what_it_raised(plugins: dict[str, A
 
 def test_a_plugin_that_returns_something_else_is_broken(plugins: dict[str, Any]) -> None:
     assert plugins["llada-nonsense"]["status"] == "broken"
-    assert "not a spec" in plugins["llada-nonsense"]["reason"]
+    assert "EngineSpec" in plugins["llada-nonsense"]["reason"]
 
 
 def test_a_plugin_for_another_core_is_refused_before_it_is_imported(

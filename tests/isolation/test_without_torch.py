@@ -1,4 +1,4 @@
-"""llada-core and llada-fastdllm are installed, torch is not: all is listed, with the reason, and nothing crashes."""
+"""With llada-fastdllm but no torch, all is listed with the reason and the remedy, and nothing crashes."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def test_generate_raises_the_reason_that_the_algorithm_gives(environment: Any) -
         """
 import llada_core
 algorithm = llada_core.get_algorithm("dual_cache")
-answer = {"available": algorithm.is_available(), "reason": algorithm.unavailable_reason()}
+answer = {"available": algorithm.is_available(), "reason": algorithm.unavailable_reason}
 try:
     algorithm.generate(model=None, prompt=None)
 except llada_core.AlgorithmUnavailable as error:
