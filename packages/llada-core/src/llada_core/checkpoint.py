@@ -1,0 +1,122 @@
+"""A loaded network with its tokenizer, and what they imply: where an answer ends, what fits, what ids say."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from llada_core.errors import ModelLoadError, TokenizerMissing
+from llada_core.prompts import Limits, Prompt, encode_prompt, holds_ids
+from llada_core.targets import load_target
+
+__all__ = ["Checkpoint", "load_tokenizer"]
+
+_TURN_END = "<|eot_id|>"
+_TOKENIZER_FILES = ("tokenizer.json", "tokenizer.model", "tokenizer_config.json", "vocab.json", "vocab.txt")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Checkpoint:
+    """A network and its tokenizer, None where the folder has none; ``path`` is what was asked for.
+
+    ``end_ids`` end an answer. ``pad_id`` fills the left of short rows: the tokenizer's, else an end id.
+    """
+
+    path: str
+    network: Any
+    tokenizer: Any
+    end_ids: frozenset[int]
+    pad_id: int
+    limits: Limits
+
+    @classmethod
+    def of(cls, network: Any, tokenizer: Any = None, *, path: str = "the model") -> Checkpoint:
+        """The checkpoint of a network with a ``transformers`` config (or None) and a tokenizer (or None)."""
+        config = getattr(network, "config", None)
+        eos = getattr(config, "eos_token_id", None)
+        if eos is None:
+            eos = getattr(tokenizer, "eos_token_id", None)
+        ends = [*_ids(eos), *_turn_end(tokenizer)]
+        pad = getattr(tokenizer, "pad_token_id", None)
+        return cls(
+            path=path,
+            network=network,
+            tokenizer=tokenizer,
+            end_ids=frozenset(ends),
+            pad_id=pad if pad is not None else next(iter(ends), 0),
+            limits=Limits(
+                max_length=getattr(config, "max_sequence_length", None),
+                vocab_size=getattr(config, "vocab_size", None),
+                mask_id=getattr(config, "mask_token_id", None),
+            ),
+        )
+
+    def encode(self, prompt: Prompt, *, raw: bool = False) -> list[int]:
+        """The ids of text, messages or ids. Raises ``TokenizerMissing`` and ``PromptError``."""
+        if holds_ids(prompt):
+            return list(prompt)
+        return encode_prompt(self._tokenizer("encoded"), prompt, raw=raw)
+
+    def decode(self, ids: Sequence[int]) -> str:
+        """The text of an answer up to its first end id. Raises ``TokenizerMissing``."""
+        tokenizer = self._tokenizer("decoded")
+        kept, _ = self.cut(ids)
+        # Clean-up would rewrite spaces before punctuation, which the model wrote on purpose.
+        text: str = tokenizer.decode(kept, skip_special_tokens=True, clean_up_tokenization_spaces=False)
+        return text
+
+    def cut(self, ids: Sequence[int]) -> tuple[tuple[int, ...], bool]:
+        """``ids`` before the first end id, and whether there was one."""
+        for position, token in enumerate(ids):
+            if token in self.end_ids:
+                return tuple(ids[:position]), True
+        return tuple(ids), False
+
+    def _tokenizer(self, verb: str) -> Any:
+        if self.tokenizer is None:
+            raise TokenizerMissing(
+                f"{self.path} has no tokenizer, so text cannot be {verb}; give token ids, "
+                "or add tokenizer.json and tokenizer_config.json to its folder",
+                path=self.path,
+            )
+        return self.tokenizer
+
+
+def load_tokenizer(folder: Path, *, trust_remote_code: bool = False) -> Any:
+    """The tokenizer in ``folder``, or None where it has no tokenizer files. Raises ``ModelLoadError``."""
+    if not any((folder / name).is_file() for name in _TOKENIZER_FILES):
+        return None
+    options: dict[str, Any] = {"trust_remote_code": trust_remote_code}
+    try:
+        # Where tokenizer_config.json names no class, AutoTokenizer asks config.json, and the config of a
+        # diffusion model means nothing to it.
+        named = "tokenizer_class" in _settings(folder) or not (folder / "tokenizer.json").is_file()
+        target = "transformers:AutoTokenizer" if named else "transformers:PreTrainedTokenizerFast"
+        return load_target(target).from_pretrained(str(folder), **(options if named else {}))
+    except Exception as exc:  # the Rust tokenizer raises bare Exceptions for files that it cannot read
+        reason = f"its tokenizer cannot be loaded ({exc}); replace its files, or remove them to use ids"
+        raise ModelLoadError(f"{folder}: {reason}", path=str(folder), reason=reason) from exc
+
+
+def _settings(folder: Path) -> dict[str, Any]:
+    file = folder / "tokenizer_config.json"
+    settings = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
+    return settings if isinstance(settings, dict) else {}
+
+
+def _turn_end(tokenizer: Any) -> list[int]:
+    if tokenizer is None:
+        return []
+    found = tokenizer.convert_tokens_to_ids(_TURN_END)
+    # An unknown token maps to the id of the unknown token, or to None.
+    known = found is not None and tokenizer.convert_ids_to_tokens(found) == _TURN_END
+    return [found] if known else []
+
+
+def _ids(value: int | Iterable[int] | None) -> list[int]:
+    if value is None:
+        return []
+    return [value] if isinstance(value, int) else list(value)
