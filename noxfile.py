@@ -7,6 +7,7 @@ show is that the built wheels work where the checkout does not exist.
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import sys
@@ -114,8 +115,18 @@ def check_engine(session: nox.Session, engine: str, wheel_paths: Mapping[str, Pa
     install(session, python, wheel_paths, *TEST_TOOLS)
     copy_tests(engine, place)
     with session.chdir(place):
-        session.run(str(python.with_name("llada")), "algorithms", "--json", external=True, env=CLEAN)
+        check_algorithms(session, python)
         session.run(str(python), "-m", "pytest", "tests", external=True, env=CLEAN)
+
+
+def check_algorithms(session: nox.Session, python: Path) -> None:
+    """The engine's algorithms are listed, and each can run."""
+    llada = str(python.with_name("llada"))
+    printed = session.run(llada, "algorithms", "--json", external=True, env=CLEAN, silent=True)
+    reasons = {algorithm["name"]: algorithm["reason"] for algorithm in json.loads(str(printed))}
+    session.log(f"llada algorithms: {reasons}")
+    if not reasons or any(reasons.values()):
+        session.error("every algorithm of the engine should be listed and available")
 
 
 def copy_tests(engine: str, place: Path) -> None:
