@@ -161,8 +161,8 @@ class PluginError(LladaError):
 class PluginConflict(PluginError):
     """Two plugins claim one engine or algorithm name; the newcomer (``dist``) is dropped."""
 
-    def __init__(self, message: str, *, name: str, dist: str | None, other: str | None) -> None:
-        super().__init__(message, plugin=name, reason=message, dist=dist)
+    def __init__(self, message: str, *, plugin: str, name: str, dist: str | None, other: str) -> None:
+        super().__init__(message, plugin=plugin, reason=message, dist=dist)
         self.name = name
         self.other = other
 

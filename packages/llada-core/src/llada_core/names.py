@@ -19,15 +19,20 @@ class Claim:
 
 
 class NameTable:
-    """Which thing each name and each alias stands for; a name stands for one thing only."""
+    """Which thing each name and each alias stands for; a name stands for one thing only.
+
+    Changes replace the table's dictionary as a whole, so that other threads may read meanwhile.
+    """
 
     def __init__(self) -> None:
         self._claims: dict[str, Claim] = {}
 
     def claim(self, claim: Claim) -> Claim | None:
         """None once the name is taken for ``claim``, or the earlier claim that keeps it."""
-        kept = self._claims.setdefault(claim.name, claim)
-        return None if kept is claim else kept
+        kept = self._claims.get(claim.name)
+        if kept is None:
+            self._claims = {**self._claims, claim.name: claim}
+        return kept
 
     def release(self, target: str) -> None:
         """Free every name that stands for ``target``."""
