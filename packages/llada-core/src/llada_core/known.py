@@ -92,10 +92,11 @@ def wheels_for(config: Mapping[str, Any]) -> tuple[KnownWheel, ...]:
 
 def kind_of_stranger(config: Mapping[str, Any]) -> str | None:
     """What the model is, where it is known to be no model of any known wheel; else None."""
-    names = [config.get("model_type"), *architectures_of(config)]
-    if any("TwoTower" in name for name in names if isinstance(name, str)):
+    model_type, architectures = config.get("model_type"), architectures_of(config)
+    if any("TwoTower" in word for word in (*architectures, *_auto_map(config))):
         return _TWO_TOWER
-    return next((_STRANGERS[name] for name in names if isinstance(name, str) and name in _STRANGERS), None)
+    names = [*architectures, model_type] if isinstance(model_type, str) else architectures
+    return next((_STRANGERS[name] for name in names if name in _STRANGERS), None)
 
 
 def advice(engine: str) -> str:
@@ -111,13 +112,17 @@ def architectures_of(config: Mapping[str, Any]) -> tuple[str, ...]:
     return tuple(name for name in listed if isinstance(name, str)) if isinstance(listed, list) else ()
 
 
-def _auto_modules(config: Mapping[str, Any]) -> tuple[str, ...]:
-    """The module names in ``auto_map``, as in ``modeling_nvrdiff`` of
-    ``owner/name--modeling_nvrdiff.Model``."""
+def _auto_map(config: Mapping[str, Any]) -> tuple[str, ...]:
+    """The classes in ``auto_map``, such as ``modeling_nvrdiff.DiffEncoderModel``; a config may hold
+    anything."""
     auto_map = config.get("auto_map")
-    targets = auto_map.values() if isinstance(auto_map, dict) else ()
-    words = [word for word in targets if isinstance(word, str)]
-    return tuple(word.rpartition("--")[2].partition(".")[0] for word in words)
+    classes = auto_map.values() if isinstance(auto_map, dict) else ()
+    return tuple(name for name in classes if isinstance(name, str))
+
+
+def _auto_modules(config: Mapping[str, Any]) -> tuple[str, ...]:
+    """The modules of those classes, without the ``owner/name--`` of a class in another repository."""
+    return tuple(name.rpartition("--")[2].partition(".")[0] for name in _auto_map(config))
 
 
 def _is_set(value: object) -> bool:

@@ -63,7 +63,7 @@ def factory_of(algorithm: Any) -> Callable[[], Any]:
             f"{cls.__name__} is not a GenerationAlgorithm; register a subclass or an instance of one"
         )
     if inspect.isabstract(cls):
-        missing = ", ".join(sorted(cls.__abstractmethods__))
+        missing = ", ".join(sorted(getattr(cls, "__abstractmethods__", ())))
         raise UsageError(f"{cls.__name__} is still abstract; implement {missing}")
     return cls if isinstance(algorithm, type) else lambda: _unloaded_copy(algorithm)
 

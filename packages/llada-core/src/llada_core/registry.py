@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from llada_core.algorithm import GenerationAlgorithm
 
 __all__ = [
-    "choose_algorithm",
     "diagnose_algorithm",
     "diagnose_engine",
     "get_algorithm",
@@ -145,14 +144,6 @@ def list_available_algorithms_by_engine(engine: str) -> list[str]:
 def get_default_algorithm_for_engine(engine: str) -> str:
     """The name of the engine's default algorithm. Raises ``UnknownEngine``."""
     return shared().engine(engine).default_algorithm
-
-
-def choose_algorithm(engine: str, algorithm: str | None = None) -> str:
-    """The name of the algorithm to run on an engine: ``algorithm``, else LLADA_ALGORITHM's, else the default.
-
-    Raises ``UnknownEngine``, ``UnknownAlgorithm``, and ``UsageError`` for an algorithm of another engine.
-    """
-    return shared().choose(engine, algorithm)
 
 
 def list_engines() -> list[str]:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from llada_core import known
 from llada_core.catalogue import Catalogue
 from llada_core.environment import Environment, read_environment
-from llada_core.errors import EngineUnavailable, UnknownAlgorithm, UnknownEngine, UsageError
+from llada_core.errors import EngineUnavailable, UnknownAlgorithm, UnknownEngine
 from llada_core.info import AlgorithmInfo, EngineInfo
 from llada_core.installed import Installed
 from llada_core.objects import factory_of, make, spec_of
@@ -113,23 +113,6 @@ class Registry:
             message = f"the engine {info.name} cannot run here: {info.reason}"
             raise EngineUnavailable(message, name=info.name, reason=info.reason)
         return load_target(info.spec.target)
-
-    def choose(self, engine: str, algorithm: str | None = None) -> str:
-        """The algorithm to run on an engine: ``algorithm``, else LLADA_ALGORITHM's, else the engine's
-        default."""
-        holder = self.engine(engine)
-        preferred = read_environment().algorithm
-        wanted = algorithm or preferred
-        if wanted is None:
-            return holder.default_algorithm
-        info = self.algorithm(wanted)
-        if info.engine == holder.name:
-            return info.name
-        told = "" if algorithm else " (named by LLADA_ALGORITHM)"
-        raise UsageError(
-            f"the algorithm {info.name}{told} runs on {info.engine}, not on {holder.name}; "
-            f"choose one of {', '.join(holder.algorithms)}"
-        )
 
     def register(self, algorithm: Any, aliases: Iterable[str] = ()) -> Callable[[], None]:
         """Take in an algorithm at run time and return what undoes it."""
