@@ -252,13 +252,9 @@ def _refusal(
 
 def _installed_take(registry: Registry) -> str:
     """What the installed engines take, as advice."""
-    takes = []
-    for name in registry.engines():
-        spec = registry.engine(name).spec
-        takes.append(
-            f"{name} takes {', '.join((*spec.model_types, *spec.architectures)) or 'what it is given'}"
-        )
-    return f"choose a model of an installed engine: {'; '.join(takes)}" if takes else NONE_INSTALLED
+    specs = [registry.engine(name).spec for name in registry.engines()]
+    takes = [f"{spec.name} takes {', '.join((*spec.model_types, *spec.architectures))}" for spec in specs]
+    return registry.why_empty() or f"choose a model of an installed engine: {'; '.join(takes)}"
 
 
 def _describe(config: Mapping[str, Any]) -> str:

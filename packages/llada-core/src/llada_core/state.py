@@ -145,6 +145,14 @@ class Registry:
             self._told.add(what)
         return first
 
+    def why_empty(self) -> str | None:
+        """Why there is no engine at all, ending with the remedy; None where there is one."""
+        if self._catalogue.engines:
+            return None
+        if self._host.plugins:
+            return "no plugin brought an engine; `llada plugins` tells why"
+        return "no engine is installed; pip install llada-fastdllm"
+
     def _resolve_algorithm(self, name: str) -> str:
         names = self._catalogue.algorithm_names
         canonical = names.resolve(name)
@@ -159,21 +167,17 @@ class Registry:
         canonical = names.resolve(name)
         if canonical is None:
             near = names.closest(name)
-            known_wheel = any(wheel.engine == name for wheel in known.WHEELS)
-            said = known.advice(name) if known_wheel else f"no engine is called {name!r}"
-            message = said if known_wheel else f"{said}; {self._advice(near, 'engines')}"
+            message = f"no engine is called {name!r}; {self._advice(near, 'engines')}"
+            if any(wheel.engine == name for wheel in known.WHEELS):
+                message = known.advice(name)
             raise UnknownEngine(message, name=name, candidates=near)
         return canonical
 
     def _advice(self, near: tuple[str, ...], command: str) -> str:
-        if not self._catalogue.engines:
-            return "no engine is installed: pip install llada-fastdllm"
-        asked = f"did you mean {' or '.join(near)}? " if near else ""
-        broken = any(status.status == "broken" for status in self.statuses())
-        where = (
-            "`llada plugins` tells which plugins are broken" if broken else f"`llada {command}` lists them"
-        )
-        return f"{asked}{where}"
+        if near:
+            return f"did you mean {' or '.join(near)}? `llada {command}` lists them all"
+        empty = None if self._catalogue.algorithms else self.why_empty()
+        return empty or f"`llada {command}` lists them all"
 
     def _engine_of_algorithms(self, name: str) -> str:
         """The canonical engine name; an engine that only run-time algorithms name is one too."""
