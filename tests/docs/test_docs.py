@@ -152,14 +152,14 @@ def parameter_row(parameter: Parameter) -> str:
 
 def algorithm_row(name: str) -> str:
     info = llada_core.get_algorithm_info(name)
-    taken = [parameter["name"] for parameter in info["parameters"]]
+    taken = [parameter.name for parameter in info.parameters]
     own = [
-        f"`{parameter['name']}` {shown(parameter['default'])}"
-        for parameter in info["parameters"]
-        if parameter["name"] not in STANDARD or parameter["default"] != STANDARD[parameter["name"]].default
+        f"`{parameter.name}` {shown(parameter.default)}"
+        for parameter in info.parameters
+        if parameter.name not in STANDARD or parameter.default != STANDARD[parameter.name].default
     ]
     takes = "all standard parameters" if taken == list(STANDARD) else ", ".join(f"`{name}`" for name in taken)
-    return f"| `{name}` | `{info['engine']}` | {takes} | {', '.join(own)} |"
+    return f"| `{name}` | `{info.engine}` | {takes} | {', '.join(own)} |"
 
 
 def shown(default: object) -> str:
