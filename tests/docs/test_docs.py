@@ -73,7 +73,7 @@ def test_examples_run(document: Path, tmp_path: Path) -> None:
             (tmp_path / block.file).write_text(block.text)
     env = {**os.environ, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
     sites = [install_project(project.parent) for project in sorted(tmp_path.glob("*/pyproject.toml"))]
-    env["PYTHONPATH"] = os.pathsep.join(map(str, sites))
+    env["PYTHONPATH"] = os.pathsep.join([*map(str, sites), os.environ.get("PYTHONPATH", "")])
     for block in blocks(document):
         if "testable" in block.words:
             done = subprocess.run(block.command, cwd=tmp_path, env=env, capture_output=True, text=True)
