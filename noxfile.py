@@ -80,12 +80,14 @@ def docs(session: nox.Session) -> None:
 @nox.session(venv_backend="none")
 def bench(session: nox.Session) -> None:
     """Run the benchmark programs; arguments after ``--`` go to evaluate.py."""
-    in_dev_environment(session, "benchmarks.evaluate", *session.posargs)
+    programs = ROOT / "benchmarks"
+    session.run(sys.executable, str(programs / "evaluate.py"), *session.posargs, external=True)
     checkout = os.environ.get("LLADA_FASTDLLM_PATH")
     if checkout is None:
         session.warn("LLADA_FASTDLLM_PATH is not set: no comparison with upstream, see 3rdparty/README.md")
         return
-    in_dev_environment(session, "benchmarks.cpu_vs_upstream", "--fastdllm", checkout)
+    compare = str(programs / "cpu_vs_upstream.py")
+    session.run(sys.executable, compare, "--fastdllm", checkout, external=True)
 
 
 @nox.session(venv_backend="none")
