@@ -1,1 +1,1 @@
-"""Under construction."""
+"""A small trained LLaDA checkpoint."""
