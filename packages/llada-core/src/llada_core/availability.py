@@ -10,9 +10,9 @@ from collections.abc import Iterable
 
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
-from packaging.version import InvalidVersion
+from packaging.version import InvalidVersion, Version
 
-from llada_core.errors import first_line
+from llada_core.errors import one_line
 from llada_core.installed import Installed, Package
 from llada_core.targets import load_target, target_is_findable
 
@@ -57,7 +57,7 @@ def import_failure(target: str, owner: str) -> str | None:
     try:
         load_target(target)
     except (Exception, SystemExit) as exc:
-        return f"importing {target} failed: {first_line(exc)}; mend that, or upgrade {owner}"
+        return f"importing {target} failed: {one_line(exc)}; mend that, or upgrade {owner}"
     return None
 
 
@@ -68,7 +68,7 @@ def probe_failure(probe: str | None, owner: str) -> str | None:
     try:
         reason = load_target(probe)()
     except (Exception, SystemExit) as exc:
-        return f"its probe {probe} failed: {first_line(exc)}; mend that, or upgrade {owner}"
+        return f"its probe {probe} failed: {one_line(exc)}; mend that, or upgrade {owner}"
     return None if reason is None else str(reason)
 
 
@@ -119,6 +119,6 @@ def _unmet(requirement: Requirement, owner: str, installed: Installed) -> str | 
 
 def _satisfies(version: str, requirement: Requirement) -> bool:
     try:
-        return requirement.specifier.contains(version, prereleases=True)
+        return requirement.specifier.contains(Version(version), prereleases=True)
     except InvalidVersion:  # a version that cannot be compared is not held against the package
         return True

@@ -171,8 +171,7 @@ class InvalidSpec(LladaError, ValueError):
     """An ``EngineSpec``, ``AlgorithmSpec`` or ``Parameter`` contradicts itself."""
 
 
-def first_line(exc: BaseException) -> str:
-    """``exc`` as one line of at most 300 characters: its type, and what it says up to the first line's
-    end."""
-    said = str(exc).strip().splitlines()
-    return f"{type(exc).__name__}: {said[0]}"[:300] if said else type(exc).__name__
+def one_line(exc: BaseException) -> str:
+    """``exc`` as one line of at most 300 characters: its type and what it says."""
+    said = " ".join(str(exc).split())
+    return f"{type(exc).__name__}: {said}"[:300] if said else type(exc).__name__

@@ -53,11 +53,10 @@ class Installed:
         """The distributions that declare entry points of the group, sorted by name, each once."""
         found: dict[str, EntryPoints] = {}
         for dist in self._distributions():
-            if GROUP in (dist.read_text("entry_points.txt") or ""):
-                package = _package(dist)
-                if package is not None:
-                    # An editable install beside a regular one: the first on the path is what import finds.
-                    found.setdefault(canonicalize_name(package.name), _declared(dist, package))
+            package = _package(dist) if _mentions_group(dist) else None
+            if package is not None:
+                # An editable install beside a regular one: the first on the path is what import finds.
+                found.setdefault(canonicalize_name(package.name), _declared(dist, package))
         return [found[name] for name in sorted(found)]
 
     def _distributions(self, **context: object) -> Iterator[importlib_metadata.Distribution]:
@@ -73,6 +72,13 @@ def _package(dist: importlib_metadata.Distribution) -> Package | None:
     except Exception:  # any reader of malformed metadata may raise anything; it counts as absent
         return None
     return Package(name=name, version=version, requires=requires) if name and version else None
+
+
+def _mentions_group(dist: importlib_metadata.Distribution) -> bool:
+    try:
+        return GROUP in (dist.read_text("entry_points.txt") or "")
+    except (OSError, UnicodeError):
+        return False
 
 
 def _declared(dist: importlib_metadata.Distribution, package: Package) -> EntryPoints:

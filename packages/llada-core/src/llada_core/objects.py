@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, cast
 
-from llada_core.errors import UsageError, first_line
+from llada_core.errors import UsageError, one_line
 from llada_core.info import AlgorithmInfo
 from llada_core.specs import AlgorithmSpec
 from llada_core.targets import load_target
@@ -33,7 +33,7 @@ def make(info: AlgorithmInfo, factory: Callable[[], Any] | None = None) -> Gener
     try:
         made = (factory or load_target(target))()
     except (Exception, SystemExit) as exc:
-        return _stand_in(info, f"making {target} failed: {first_line(exc)}; {_remedy(info)}")
+        return _stand_in(info, f"making {target} failed: {one_line(exc)}; {_remedy(info)}")
     if not isinstance(made, load_target(_BASE)):
         return _stand_in(info, f"{target} is not a GenerationAlgorithm; {_remedy(info)}")
     made._bind(info)

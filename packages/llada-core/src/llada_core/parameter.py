@@ -39,25 +39,36 @@ class Parameter:
     summary: str = ""
 
     def __post_init__(self) -> None:
-        if not self.name.isidentifier():
-            raise InvalidSpec(
-                f"parameter name {self.name!r} is not an identifier; use letters, digits and '_'"
-            )
-        if self.kind not in _KINDS:
-            raise InvalidSpec(
-                f"parameter {self.name}: kind must be int, float, bool or str, not {self.kind!r}"
-            )
-        for label in ("aliases", "choices", "default_unless"):
-            values = getattr(self, label)
-            if not isinstance(values, tuple) or not all(isinstance(value, str) for value in values):
-                raise InvalidSpec(
-                    f"parameter {self.name}: {label} must be a tuple of strings, not {values!r}"
-                )
+        problem = self._contradiction()
+        if problem is not None:
+            raise InvalidSpec(f"parameter {self.name!r}: {problem}")
         if self.default is not None:
             try:
                 self.check(self.default)
             except ParameterError as exc:
-                raise InvalidSpec(f"parameter {self.name}: the default is not accepted: {exc}") from exc
+                raise InvalidSpec(f"parameter {self.name!r}: the default is not accepted: {exc}") from exc
+
+    def _contradiction(self) -> str | None:
+        if not isinstance(self.name, str) or not self.name.isidentifier():
+            return "the name is not an identifier; use letters, digits and '_'"
+        if self.kind not in _KINDS:
+            return f"kind must be int, float, bool or str, not {self.kind!r}"
+        for field_name in ("aliases", "choices", "default_unless"):
+            values = getattr(self, field_name)
+            if not isinstance(values, tuple) or not all(isinstance(value, str) for value in values):
+                return f"{field_name} must be a tuple of strings, not {values!r}"
+        if len(set(self.names)) < len(self.names):
+            return "the aliases must differ from the name and from each other"
+        if self.choices and self.kind is not str:
+            return "choices are for strings; give minimum and maximum"
+        return self._range_contradiction()
+
+    def _range_contradiction(self) -> str | None:
+        if self.kind not in (int, float) and (self.minimum, self.maximum) != (None, None):
+            return "a range is for numbers; give choices"
+        if self.minimum is not None and self.maximum is not None and self.minimum > self.maximum:
+            return f"the minimum {_plain(self.minimum)} is above the maximum {_plain(self.maximum)}"
+        return None
 
     @property
     def names(self) -> tuple[str, ...]:

@@ -55,8 +55,8 @@ def _canonical(
 def _unknown(name: str, value: object, declared: tuple[Parameter, ...], algorithm: str) -> ParameterError:
     takes = ", ".join(parameter.name for parameter in declared) or "no parameters"
     near = closest(name, [known for parameter in declared for known in parameter.names])
-    hint = f"; did you mean {near[0]}?" if near else ";"
-    message = f"{algorithm} does not take {name}{hint} It takes {takes}"
+    hint = f"did you mean {near[0]}? It takes" if near else "it takes"
+    message = f"{algorithm} does not take {name}; {hint} {takes}"
     return ParameterError(message, parameter=name, value=value)
 
 

@@ -20,7 +20,7 @@ from packaging.utils import canonicalize_name
 from llada_core import hookspecs
 from llada_core.availability import core_mismatch
 from llada_core.environment import Environment
-from llada_core.errors import PluginError, first_line
+from llada_core.errors import PluginError, one_line
 from llada_core.installed import EntryPoints, Installed, Package
 
 __all__ = ["Plugin", "PluginHost", "PluginStatus"]
@@ -191,7 +191,7 @@ class PluginHost:
         try:
             yield
         except (Exception, SystemExit) as exc:
-            self._fail(plugin, f"{failure}: {first_line(exc)}", exc)
+            self._fail(plugin, f"{failure}: {one_line(exc)}", exc)
 
     def _fail(self, plugin: Plugin, reason: str, cause: BaseException | None = None) -> None:
         remedy = f"upgrade or uninstall {plugin.owner}, or set LLADA_BLOCK_PLUGINS={plugin.name}"

@@ -1,0 +1,193 @@
+"""What cannot run here is listed with the reason and the remedy, and nothing is imported to find that out."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+import pytest
+
+from llada_core import EngineUnavailable
+
+Site = Any
+
+
+def test_what_has_all_it_needs_is_available(site: Site) -> None:
+    site.add("torch", version="2.13.0+cpu")
+    site.add_engine("e", algorithms={"echo": ()}, requires=("torch>=2.6",))
+    info = site.registry().algorithm("echo")
+    assert (info.available, info.reason) == (True, None)
+
+
+@pytest.mark.parametrize("where", ["the distribution", "the spec"])
+def test_a_requirement_that_is_missing_is_the_reason(site: Site, where: str) -> None:
+    metadata = {"requires": ("torch>=2.6",)} if where == "the distribution" else {}
+    site.add_engine("e", algorithms={"echo": ()}, **metadata)
+    if where == "the spec":
+        module = site.folder / "llada_e.py"
+        module.write_text(module.read_text().replace("EngineSpec(", "EngineSpec(requires=('torch>=2.6',), ", 1))
+        assert "requires=" in module.read_text()
+    registry = site.registry()
+    reason = "llada-e needs torch>=2.6, which is not installed; pip install 'torch>=2.6'"
+    assert registry.engine("e").reason == reason
+    assert registry.algorithm("echo").reason == reason
+    assert registry.algorithms() == ["echo"]
+    assert registry.algorithms(available=True) == []
+
+
+def test_a_version_that_does_not_do_is_the_reason(site: Site) -> None:
+    site.add("torch", version="2.5.1")
+    site.add_engine("e", algorithms={"echo": ()}, requires=("torch>=2.6",))
+    reason = "llada-e needs torch>=2.6, and 2.5.1 is installed; pip install 'torch>=2.6'"
+    assert site.registry().engine("e").reason == reason
+
+
+@pytest.mark.parametrize("version", ["2.6", "3.0rc1", "2.7.0.dev3", "2.13.0+cu128", "unreadable"])
+def test_a_pre_release_a_build_and_what_cannot_be_compared_do(site: Site, version: str) -> None:
+    site.add("torch", version=version)
+    site.add_engine("e", algorithms={"echo": ()}, requires=("torch>=2.6",))
+    assert site.registry().engine("e").available
+
+
+@pytest.mark.parametrize(
+    "requirement", ["torch; python_version < '3'", "torch; extra == 'gpu'", "torch; sys_platform == 'none'"]
+)
+def test_a_requirement_whose_marker_does_not_apply_is_skipped(site: Site, requirement: str) -> None:
+    site.add_engine("e", algorithms={"echo": ()}, requires=(requirement,))
+    assert site.registry().engine("e").available
+
+
+def test_what_is_missing_at_the_bottom_is_told_at_the_top(site: Site) -> None:
+    site.add("llada-runtime", requires=("torch>=2.6",))
+    site.add_engine("e", algorithms={"echo": ()}, requires=("llada-runtime",))
+    reason = "llada-runtime needs torch>=2.6, which is not installed; pip install 'torch>=2.6'"
+    assert site.registry().algorithm("echo").reason == reason
+
+
+def test_an_extra_that_a_requirement_asks_for_is_walked(site: Site) -> None:
+    site.add("llada-runtime", requires=("triton; extra == 'gpu'",))
+    site.add_engine("plain", algorithms={"a": ()}, requires=("llada-runtime",))
+    site.add_engine("fast", algorithms={"b": ()}, requires=("llada-runtime[gpu]",))
+    assert site.registry().algorithms(available=True) == ["a"]
+
+
+def test_the_requirements_of_other_projects_are_their_own_matter(site: Site) -> None:
+    site.add("torch", requires=("sympy",))
+    site.add_engine("e", algorithms={"echo": ()}, requires=("torch",))
+    assert site.registry().engine("e").available
+
+
+def test_requirements_in_a_circle_come_to_an_end(site: Site) -> None:
+    site.add("llada-a", requires=("llada-b",))
+    site.add("llada-b", requires=("llada-a",))
+    site.add_engine("e", algorithms={"echo": ()}, requires=("llada-a",))
+    assert site.registry().engine("e").available
+
+
+def test_a_target_whose_package_is_not_there_is_the_reason(site: Site) -> None:
+    site.add_engine("e", algorithms={"echo": ()}, target="gone.engine:Echo")
+    reason = "the package gone of gone.engine:Echo is not found; pip install --force-reinstall llada-e"
+    assert site.registry().algorithm("echo").reason == reason
+
+
+def test_listing_imports_no_target_and_asks_no_probe(site: Site) -> None:
+    site.add("llada-decoders", modules={"decoders": "raise RuntimeError('imported')"})
+    site.add_engine("e", algorithms={"echo": ()}, target="decoders:Echo", probe="decoders:probe")
+    registry = site.registry()
+    assert registry.algorithm("echo").available
+    assert registry.engine("e").available
+    assert "decoders" not in sys.modules
+
+
+def test_use_imports_the_target_and_later_listings_know_what_it_found(site: Site) -> None:
+    site.add("llada-decoders", modules={"decoders": "raise RuntimeError('no such device')"})
+    site.add_engine("e", algorithms={"echo": ()}, target="decoders:Echo")
+    registry = site.registry()
+    reason = "importing decoders:Echo failed: RuntimeError: no such device; mend that, or upgrade llada-e"
+    assert registry.algorithm("echo", use=True).reason == reason
+    assert registry.algorithm("echo").reason == reason
+    assert registry.algorithms(available=True) == []
+
+
+def test_a_target_without_its_attribute_is_the_reason(site: Site) -> None:
+    site.add("llada-decoders", modules={"decoders": ""})
+    site.add_engine("e", algorithms={"echo": ()}, target="decoders:Echo")
+    reason = site.registry().algorithm("echo", use=True).reason
+    assert reason.startswith("importing decoders:Echo failed: AttributeError: module 'decoders' has no attribute")
+
+
+def test_a_failure_is_tried_again_at_the_next_use(site: Site) -> None:
+    site.add("llada-probes", modules={"probes": "answers = ['the device is busy; wait', None]\nprobe = answers.pop"})
+    site.add_engine("e", algorithms={"echo": ()}, probe="probes:probe_first")
+    (site.folder / "probes.py").write_text(
+        "answers = [None, 'the device is busy; wait']\ndef probe_first(): return answers.pop()\n"
+    )
+    registry = site.registry()
+    assert registry.engine("e", use=True).reason == "the device is busy; wait"
+    assert registry.engine("e").reason == "the device is busy; wait"
+    assert registry.engine("e", use=True).reason is None
+    assert registry.engine("e", use=True).reason is None, "what works is not asked again"
+
+
+def test_a_probe_that_raises_is_the_reason(site: Site) -> None:
+    site.add("llada-probes", modules={"probes": "def probe(): raise OSError('no driver')"})
+    site.add_engine("e", algorithms={"echo": ()}, probe="probes:probe")
+    reason = "its probe probes:probe failed: OSError: no driver; mend that, or upgrade llada-e"
+    assert site.registry().algorithm("echo", use=True).reason == reason
+
+
+def test_loading_the_class_of_an_engine_that_cannot_run_raises_the_reason(site: Site) -> None:
+    site.add_engine("e", algorithms={"echo": ()}, requires=("torch",))
+    with pytest.raises(EngineUnavailable) as raised:
+        site.registry().load_engine_class("e")
+    assert str(raised.value) == (
+        "the engine e cannot run here: llada-e needs torch, which is not installed; pip install 'torch'"
+    )
+    assert raised.value.reason == site.registry().engine("e").reason
+
+
+def test_the_class_of_an_engine_is_what_its_target_names(site: Site) -> None:
+    site.add_engine("e", algorithms={"echo": ()})
+    assert site.registry().load_engine_class("e").__name__ == "Echo"
+
+
+def algorithm_plugin(engine: str) -> str:
+    return f"""
+        from llada_core import AlgorithmSpec, hookimpl
+
+        @hookimpl
+        def llada_algorithms():
+            yield AlgorithmSpec(name="guest", engine={engine!r}, target="llada_guest:Guest", summary="A guest.")
+    """
+
+
+def test_a_guest_needs_what_its_host_needs(site: Site) -> None:
+    site.add_engine("e", algorithms={"echo": ()}, requires=("torch",))
+    site.add("llada-guest", plugin=algorithm_plugin("e"))
+    registry = site.registry()
+    assert registry.algorithm("guest").reason == registry.engine("e").reason
+    assert registry.engine("e").algorithms == ("echo", "guest")
+    assert not registry.algorithm("guest").default
+
+
+def test_a_guest_needs_what_its_own_distribution_needs(site: Site) -> None:
+    site.add_engine("e", algorithms={"echo": ()})
+    site.add("llada-guest", plugin=algorithm_plugin("e"), requires=("numpy",))
+    reason = "llada-guest needs numpy, which is not installed; pip install 'numpy'"
+    assert site.registry().algorithm("guest").reason == reason
+    assert site.registry().engine("e").available
+
+
+def test_a_guest_may_name_its_host_by_an_alias(site: Site) -> None:
+    site.add_engine("e", algorithms={"echo": ()}, aliases=("engine-e",))
+    site.add("llada-guest", plugin=algorithm_plugin("engine-e"))
+    assert site.registry().algorithm("guest").engine == "e"
+
+
+@pytest.mark.parametrize(
+    ("host", "remedy"),
+    [("fast-dllm", "pip install llada-fastdllm"), ("mine", "install the distribution that brings it")],
+)
+def test_a_guest_without_its_host_says_how_to_get_it(site: Site, host: str, remedy: str) -> None:
+    site.add("llada-guest", plugin=algorithm_plugin(host))
+    assert site.registry().algorithm("guest").reason == f"the engine {host} is not installed; {remedy}"
