@@ -8,8 +8,9 @@ own length are masked.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence as Sequence_
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -45,20 +46,27 @@ class Span:
     def width(self) -> int:
         return self.hi - self.lo
 
+    @property
+    def head_width(self) -> int:
+        return self.head_hi - self.head_lo
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Group:
-    """Requests that attend in one call: ``rows`` times ``width`` packed columns from ``start``.
+    """Requests that attend in one call.
 
-    ``slots`` names where their keys lie (``first`` to ``first + rows`` when they are neighbours), None
-    meaning the call's own keys. ``keys`` is the longest row's length; ``mask`` is ``[rows, 1, 1, keys]``,
-    True where a key belongs to the row, or None when all rows are that long.
+    Their queries are ``rows`` times ``width`` packed columns from ``start``. Their keys lie in the cache
+    slots ``slots`` (``first`` to ``first + rows`` when they are neighbours), or, where both are None, are the
+    call's own: ``rows`` times ``keys`` packed columns from ``key_start``. ``keys`` is the longest row's
+    length; ``mask`` is ``[rows, 1, 1, keys]``, True where a key belongs to the row, or None when all rows are
+    that long.
     """
 
     start: int
     rows: int
     width: int
     keys: int
+    key_start: int
     slots: Tensor | None = None
     first: int | None = None
     mask: Tensor | None = None
@@ -68,60 +76,79 @@ class Group:
 class Layout:
     """The index tensors of one packed forward, all int64 on the network's device.
 
-    ``ids`` and ``positions`` are ``[N]``; ``kept`` selects the packed columns that go into the cache and
-    ``places`` says where (flat slot·length + column); ``head`` selects the columns whose logits are wanted,
-    request by request, in the order in which the spans were given.
+    Attributes:
+        ids, positions: ``[N]``, token and absolute position of every packed column.
+        kept: packed columns whose keys go into the cache; None if that is all of them.
+        places: where they go, as flat slot · length + column; None if nothing is kept.
+        head: packed columns whose logits are wanted; None if that is all of them.
+        groups: how the requests attend.
+        head_groups: the same for the last layer, whose only queries are the ``head`` columns.
+        restore: puts rows of ``head`` columns into the order of the requests; None if they are.
     """
 
     ids: Tensor
     positions: Tensor
     kept: Tensor | None
     places: Tensor | None
-    head: Tensor
+    head: Tensor | None
     groups: tuple[Group, ...]
+    head_groups: tuple[Group, ...]
+    restore: Tensor | None
 
     @classmethod
     def of(cls, spans: Sequence_[Span], *, device: torch.device, cache_length: int, merge: bool) -> Layout:
-        """The layout of ``spans``; with ``merge`` requests of one width attend together, else one by one.
+        """The layout of ``spans``; with ``merge`` requests of one shape attend together, else one by one.
 
         One by one, a request's arithmetic is exactly that of the request alone.
         """
-        order = sorted(range(len(spans)), key=lambda r: _shape(spans[r])) if merge else range(len(spans))
-        ordered = [spans[r] for r in order]
-        starts = _starts(ordered)
-        position_of = dict(zip(order, starts, strict=True))
-        head = [
-            position_of[r] + column - span.lo
-            for r, span in enumerate(spans)
-            for column in range(span.head_lo, span.head_hi)
-        ]
-        kept, places = _kept(ordered, starts, cache_length)
-        whole = len(kept) == sum(span.width for span in ordered)
+        order = sorted(range(len(spans)), key=lambda r: _sort_key(spans[r])) if merge else range(len(spans))
+        packed = [spans[r] for r in order]
+        starts = _starts([span.width for span in packed])
+        head_starts = _starts([span.head_width for span in packed])
+        groups, head_groups = _groups(packed, starts, head_starts, device=device, merge=merge)
 
         def index(values: list[int]) -> Tensor:
             return torch.tensor(values, dtype=torch.int64).to(device, non_blocking=True)
 
+        total = sum(span.width for span in packed)
+        kept, places = _kept(packed, starts, cache_length)
+        head = _head(packed, starts)
+        restore = [
+            head_starts[place] + offset
+            for _, place in sorted(zip(order, range(len(packed)), strict=True))
+            for offset in range(packed[place].head_width)
+        ]
         return cls(
-            ids=index([token for span in ordered for token in span.ids]),
-            positions=index([column for span in ordered for column in range(span.lo, span.hi)]),
-            kept=None if whole or not kept else index(kept),
+            ids=index([token for span in packed for token in span.ids]),
+            positions=index([column for span in packed for column in range(span.lo, span.hi)]),
+            kept=index(kept) if 0 < len(kept) < total else None,
             places=index(places) if places else None,
-            head=index(head),
-            groups=tuple(_groups(ordered, starts, device=device, merge=merge)),
+            head=index(head) if len(head) < total else None,
+            groups=groups,
+            head_groups=head_groups,
+            restore=None if restore == sorted(restore) else index(restore),
         )
 
 
 def _shape(span: Span) -> tuple[bool, int, int, int]:
-    """What spans of one group have in common; lengths only matter where a call has no cache to mask in."""
-    return (span.reads, span.width, 0 if span.reads else span.length, span.slot or 0)
+    """What spans of one group have in common. Lengths differ only where keys come from the cache."""
+    return (span.reads, span.width, span.head_width, 0 if span.reads else span.length)
 
 
-def _starts(spans: Sequence_[Span]) -> list[int]:
-    starts, total = [], 0
-    for span in spans:
-        starts.append(total)
-        total += span.width
-    return starts
+def _sort_key(span: Span) -> tuple[tuple[bool, int, int, int], int]:
+    return _shape(span), span.slot or 0
+
+
+def _starts(widths: list[int]) -> list[int]:
+    return list(itertools.accumulate(widths[:-1], initial=0))
+
+
+def _head(spans: Sequence_[Span], starts: Sequence_[int]) -> list[int]:
+    return [
+        start + column - span.lo
+        for span, start in zip(spans, starts, strict=True)
+        for column in range(span.head_lo, span.head_hi)
+    ]
 
 
 def _kept(spans: Sequence_[Span], starts: Sequence_[int], length: int) -> tuple[list[int], list[int]]:
@@ -135,34 +162,43 @@ def _kept(spans: Sequence_[Span], starts: Sequence_[int], length: int) -> tuple[
 
 
 def _groups(
-    spans: Sequence_[Span], starts: Sequence_[int], *, device: torch.device, merge: bool
-) -> list[Group]:
+    spans: Sequence_[Span],
+    starts: Sequence_[int],
+    head_starts: Sequence_[int],
+    *,
+    device: torch.device,
+    merge: bool,
+) -> tuple[tuple[Group, ...], tuple[Group, ...]]:
+    """The groups of every layer and those of the last."""
     groups: list[Group] = []
+    head_groups: list[Group] = []
     begin = 0
     for end in range(1, len(spans) + 1):
-        if end == len(spans) or not merge or _shape(spans[end])[:3] != _shape(spans[begin])[:3]:
-            groups.append(_group(spans[begin:end], starts[begin], device))
+        if end == len(spans) or not merge or _shape(spans[end]) != _shape(spans[begin]):
+            group = _group(spans[begin:end], starts[begin], device)
+            groups.append(group)
+            head_groups.append(replace(group, start=head_starts[begin], width=spans[begin].head_width))
             begin = end
-    return groups
+    return tuple(groups), tuple(head_groups)
 
 
 def _group(spans: Sequence_[Span], start: int, device: torch.device) -> Group:
     lengths = [span.length for span in spans]
-    keys, width = max(lengths), spans[0].width
+    keys = max(lengths)
+    own = Group(start=start, rows=len(spans), width=spans[0].width, keys=keys, key_start=start)
     if not spans[0].reads:
-        return Group(start=start, rows=len(spans), width=width, keys=keys)
+        return own
     slots = [span.slot for span in spans if span.slot is not None]
     neighbours = slots == list(range(slots[0], slots[0] + len(slots)))
-    mask = None
-    if min(lengths) < keys:
-        own = torch.tensor(lengths)[:, None]
-        mask = (torch.arange(keys)[None, :] < own)[:, None, None, :].to(device)
-    return Group(
-        start=start,
-        rows=len(spans),
-        width=width,
-        keys=keys,
+    return replace(
+        own,
         slots=None if neighbours else torch.tensor(slots, device=device),
         first=slots[0] if neighbours else None,
-        mask=mask,
+        mask=_padding(lengths, keys, device) if min(lengths) < keys else None,
     )
+
+
+def _padding(lengths: list[int], keys: int, device: torch.device) -> Tensor:
+    """True where a key belongs to its row, ``[rows, 1, 1, keys]``."""
+    own = torch.arange(keys)[None, :] < torch.tensor(lengths)[:, None]
+    return own[:, None, None, :].to(device)

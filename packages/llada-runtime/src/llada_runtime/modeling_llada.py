@@ -47,28 +47,40 @@ class Attention(nn.Module):
         self.out = Linear(config.d_model, config.d_model, device=device, dtype=dtype)
 
     def forward(
-        self, x: Tensor, residual: Tensor, rotary: Tensor, layout: Layout, cache: tuple[Tensor, Tensor] | None
+        self,
+        x: Tensor,
+        residual: Tensor,
+        rotary: Tensor,
+        layout: Layout,
+        cache: tuple[Tensor, Tensor] | None,
+        *,
+        head_only: bool,
     ) -> Tensor:
-        """``residual + attention(x)``, ``[N, d]``; the new keys and values go to the cache where kept."""
+        """``residual + attention(x)``, ``[N, d]``; the new keys and values go to the cache where kept.
+
+        With ``head_only`` every column brings keys, and only the head columns ask and are returned.
+        """
         qkv = self.qkv(x).view(x.shape[0], -1, self.head_dim)
         rotated = _rotate(qkv[:, : self.heads + self.kv_heads], rotary)
         q, k = rotated[:, : self.heads], rotated[:, self.heads :]
         v = qkv[:, self.heads + self.kv_heads :]
         if cache is not None and layout.places is not None:
             _keep(cache, k, v, layout.kept, layout.places)
-        parts = [self._attend(group, q, k, v, cache) for group in layout.groups]
-        mixed = parts[0] if len(parts) == 1 else torch.cat(parts)
-        return self.out(mixed, residual)
+        groups = layout.groups
+        if head_only and layout.head is not None:
+            q, residual, groups = q[layout.head], residual[layout.head], layout.head_groups
+        parts = [self._attend(group, q, k, v, cache) for group in groups]
+        return self.out(parts[0] if len(parts) == 1 else torch.cat(parts), residual)
 
     def _attend(
         self, group: Group, q: Tensor, k: Tensor, v: Tensor, cache: tuple[Tensor, Tensor] | None
     ) -> Tensor:
         rows, width, kv_heads = group.rows, group.width, self.kv_heads
-        span = slice(group.start, group.start + rows * width)
+        asking = q[group.start : group.start + rows * width]
         # Query heads that share a key head become extra queries of it: without a causal mask that is exact,
         # and keys need not be repeated. [R, W, kv, q/kv, hd] -> [R, kv, q/kv · W, hd]
-        query = q[span].view(rows, width, kv_heads, -1, self.head_dim).permute(0, 2, 3, 1, 4).flatten(2, 3)
-        key, value = _keys(group, k[span], v[span], cache)
+        query = asking.view(rows, width, kv_heads, -1, self.head_dim).permute(0, 2, 3, 1, 4).flatten(2, 3)
+        key, value = _keys(group, k, v, cache)
         mixed = F.scaled_dot_product_attention(
             query, key.transpose(1, 2), value.transpose(1, 2), attn_mask=group.mask
         )
@@ -78,14 +90,12 @@ class Attention(nn.Module):
 
 def _keys(group: Group, k: Tensor, v: Tensor, cache: tuple[Tensor, Tensor] | None) -> tuple[Tensor, Tensor]:
     """Keys and values of a group, each ``[rows, keys, kv_heads, head_dim]``."""
-    if group.first is not None:
-        assert cache is not None
-        slots = slice(group.first, group.first + group.rows)
-        return cache[0][slots, : group.keys], cache[1][slots, : group.keys]
-    if group.slots is not None:
-        assert cache is not None
-        return cache[0][group.slots, : group.keys], cache[1][group.slots, : group.keys]
-    return k.unflatten(0, (group.rows, group.width)), v.unflatten(0, (group.rows, group.width))
+    if group.first is None and group.slots is None:
+        own = slice(group.key_start, group.key_start + group.rows * group.keys)
+        return k[own].unflatten(0, (group.rows, group.keys)), v[own].unflatten(0, (group.rows, group.keys))
+    assert cache is not None
+    slots = group.slots if group.first is None else slice(group.first, group.first + group.rows)
+    return cache[0][slots, : group.keys], cache[1][slots, : group.keys]
 
 
 def _keep(cache: tuple[Tensor, Tensor], k: Tensor, v: Tensor, kept: Tensor | None, places: Tensor) -> None:
@@ -131,9 +141,15 @@ class Layer(nn.Module):
         }
 
     def forward(
-        self, x: Tensor, rotary: Tensor, layout: Layout, cache: tuple[Tensor, Tensor] | None
+        self,
+        x: Tensor,
+        rotary: Tensor,
+        layout: Layout,
+        cache: tuple[Tensor, Tensor] | None,
+        *,
+        head_only: bool,
     ) -> Tensor:
-        x = self.attention(self.attention_norm(x), x, rotary, layout, cache)
+        x = self.attention(self.attention_norm(x), x, rotary, layout, cache, head_only=head_only)
         gate, up = self.gate_up(self.mlp_norm(x)).chunk(2, dim=-1)
         return self.down(F.silu(gate) * up, x)
 
@@ -217,9 +233,13 @@ class LLaDAModel(nn.Module):
         """Logits ``[head columns, V]`` of one packed forward, in the model's dtype; fills the cache."""
         x = F.embedding(layout.ids, self.embedding)
         rotary = self._rotary_at(layout.positions)
+        last = len(self.layers) - 1
         for index, layer in enumerate(self.layers):
-            x = layer(x, rotary, layout, None if cache is None else cache.layer(index))
-        return self.head(self.norm(x[layout.head]))
+            kept = None if cache is None else cache.layer(index)
+            x = layer(x, rotary, layout, kept, head_only=index == last)
+        if layout.restore is not None:
+            x = x[layout.restore]
+        return self.head(self.norm(x))
 
     def _rotary_at(self, positions: Tensor) -> Tensor:
         """Cosines and sines ``[2, N, 1, hd/2]`` float32 at absolute positions ``[N]``."""

@@ -96,7 +96,8 @@ class RemoteNetwork:
         """Logits ``[head columns, V]``: one call of the model for each group of rows of equal length."""
         assert cache is None
         parts = [self._call(layout.ids, group) for group in layout.groups]
-        return torch.cat(parts)[layout.head]
+        logits = torch.cat(parts) if layout.head is None else torch.cat(parts)[layout.head]
+        return logits if layout.restore is None else logits[layout.restore]
 
     def _call(self, ids: Tensor, group: Group) -> Tensor:
         rows = ids[group.start : group.start + group.rows * group.width].view(group.rows, group.width)

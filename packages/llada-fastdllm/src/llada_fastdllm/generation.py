@@ -1,0 +1,145 @@
+"""Fast-dLLM's decoders as step algorithms: three cache policies times three commit rules.
+
+Source: Fast-dLLM v1 (arXiv 2505.22618; NVlabs/Fast-dLLM, ``v1/llada/generate.py``). Differences from upstream:
+the mask token is never proposed; dual cache has no cap on its steps; neither ``steps`` nor ``gen_length``
+need divide; a row stops at its end-of-sequence token unless ``early_stop`` is False.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Mapping
+from collections.abc import Sequence as Sequence_
+from pathlib import Path
+from typing import Any
+
+from llada_core import AlgorithmUnavailable, GenerationAlgorithm
+from llada_runtime import (
+    DualCache,
+    Factor,
+    LLaDAModel,
+    Network,
+    NoCache,
+    Policy,
+    PrefixCache,
+    Quota,
+    RemoteNetwork,
+    Rule,
+    Sequence,
+    StepAlgorithm,
+    Threshold,
+    UnsupportedArchitecture,
+)
+
+from .plugin import BASIC_PARAMETERS, PARAMETERS
+
+__all__ = ["BasicGeneration", "DualCacheGeneration", "FastDLLMGeneration", "PrefixCacheGeneration"]
+
+
+class FastDLLMGeneration(StepAlgorithm, GenerationAlgorithm):
+    """What Fast-dLLM's decoders share: loading, parameters and commit rules. Subclasses give the policy.
+
+    The rule is chosen by the parameters: ``factor``, else ``threshold``, else the quota of ``steps``.
+    """
+
+    engine = "fast-dllm"
+    parameters = PARAMETERS
+
+    @abstractmethod
+    def policy(self, params: Mapping[str, Any]) -> Policy:
+        """The cache policy of the decoder."""
+
+    def rule(self, params: Mapping[str, Any]) -> Rule:
+        """The commit rule that the effective parameters ask for."""
+        if params["factor"] is not None:
+            return Factor(params["factor"])
+        if params["threshold"] is not None:
+            return Threshold(params["threshold"])
+        return Quota(params["steps"] // _blocks(params))
+
+    def validate_args(self, **params: Any) -> dict[str, Any]:
+        """The effective values of ``params``: the rule in force keeps its parameter, the others become None.
+
+        ``steps`` of the quota rule is rounded up to a multiple of the number of blocks.
+
+        Raises:
+            ParameterError: a name is unknown, or a value of the wrong type or out of range.
+        """
+        values: dict[str, Any] = super().validate_args(**params)
+        if values["factor"] is not None:
+            return {**values, "threshold": None, "steps": None}
+        if values["threshold"] is not None:
+            return {**values, "steps": None}
+        blocks = _blocks(values)
+        return {**values, "steps": -(-(values["steps"] or values["gen_length"]) // blocks) * blocks}
+
+    def load_network(
+        self, folder: Path, *, device: Any = None, dtype: Any = None, trust_remote_code: bool = False
+    ) -> Network:
+        """The LLaDA network in ``folder``; with ``trust_remote_code`` also another that its own code can run.
+
+        Raises:
+            CheckpointError: the files are damaged or do not belong together.
+            UnsupportedArchitecture: the runtime does not implement the model, and its code is not trusted.
+        """
+        try:
+            return LLaDAModel.from_pretrained(folder, device=device, dtype=dtype)
+        except UnsupportedArchitecture as exc:
+            if not trust_remote_code:
+                raise UnsupportedArchitecture(
+                    f"{exc}; with trust_remote_code=True the algorithm 'basic' can run it by its own code"
+                ) from exc
+            return RemoteNetwork.from_pretrained(folder, device=device, dtype=dtype)
+
+    def sequence(self, model: Network, prompt_ids: Sequence_[int], params: Mapping[str, Any]) -> Sequence:
+        """A request row, ready for ``steps``.
+
+        Raises:
+            AlgorithmUnavailable: the algorithm needs a cache and the model runs by its own code.
+            SequenceError: the prompt or its length does not fit the model.
+        """
+        sequence = super().sequence(model, prompt_ids, params)
+        if sequence.policy.caches and not model.caches:
+            reason = (
+                "the model runs by its own code, whose keys and values cannot be cached; "
+                "use the algorithm 'basic'"
+            )
+            raise AlgorithmUnavailable(
+                f"{self.name} cannot run here: {reason}", name=self.name, reason=reason
+            )
+        return sequence
+
+
+class BasicGeneration(FastDLLMGeneration):
+    """Upstream's ``generate``: a forward of the whole canvas every step."""
+
+    name = "basic"
+    description = "Every step is a forward of the whole canvas; nothing is cached."
+    parameters = BASIC_PARAMETERS
+
+    def policy(self, params: Mapping[str, Any]) -> Policy:
+        return NoCache()
+
+
+class PrefixCacheGeneration(FastDLLMGeneration):
+    """Upstream's ``generate_with_prefix_cache``: everything before the block is cached."""
+
+    name = "prefix_cache"
+    description = "Keys and values of everything before the block are cached."
+
+    def policy(self, params: Mapping[str, Any]) -> Policy:
+        return PrefixCache()
+
+
+class DualCacheGeneration(FastDLLMGeneration):
+    """Upstream's ``generate_with_dual_cache``: what is before and behind the block is cached."""
+
+    name = "dual_cache"
+    description = "Keys and values before and behind the block are cached; only the block is computed."
+
+    def policy(self, params: Mapping[str, Any]) -> Policy:
+        return DualCache()
+
+
+def _blocks(params: Mapping[str, Any]) -> int:
+    return -(-int(params["gen_length"]) // int(params["block_length"]))

@@ -1,0 +1,72 @@
+"""What the registry learns of this engine. Importing this module needs neither torch nor the runtime."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from llada_core import AlgorithmSpec, EngineSpec, Parameter, hookimpl, standard
+
+__all__ = ["BASIC_PARAMETERS", "PARAMETERS", "llada_engines"]
+
+PARAMETERS: tuple[Parameter, ...] = tuple(
+    standard(name)
+    for name in (
+        "gen_length",
+        "block_length",
+        "steps",
+        "temperature",
+        "remasking",
+        "threshold",
+        "factor",
+        "seed",
+        "early_stop",
+    )
+)
+"""What the cached algorithms take: by default they commit by confidence threshold."""
+
+BASIC_PARAMETERS: tuple[Parameter, ...] = tuple(
+    standard("threshold", default=None) if parameter.name == "threshold" else parameter
+    for parameter in PARAMETERS
+)
+"""What ``basic`` takes: unless told otherwise it commits by quota, one token a step."""
+
+
+@hookimpl
+def llada_engines() -> Iterable[EngineSpec]:
+    """The engine ``fast-dllm`` and its three algorithms."""
+    yield EngineSpec(
+        name="fast-dllm",
+        aliases=("fastdllm", "fast_dllm"),
+        target="llada_fastdllm.generation:FastDLLMGeneration",
+        summary="Fast-dLLM's decoders (arXiv 2505.22618) on LLaDA checkpoints.",
+        default_algorithm="dual_cache",
+        algorithms=(
+            AlgorithmSpec(
+                name="basic",
+                engine="fast-dllm",
+                target="llada_fastdllm.generation:BasicGeneration",
+                summary="Every step is a forward of the whole canvas; nothing is cached.",
+                aliases=("no_cache", "simple"),
+                parameters=BASIC_PARAMETERS,
+            ),
+            AlgorithmSpec(
+                name="prefix_cache",
+                engine="fast-dllm",
+                target="llada_fastdllm.generation:PrefixCacheGeneration",
+                summary="Keys and values of everything before the block are cached.",
+                aliases=("prefix", "cache"),
+                parameters=PARAMETERS,
+            ),
+            AlgorithmSpec(
+                name="dual_cache",
+                engine="fast-dllm",
+                target="llada_fastdllm.generation:DualCacheGeneration",
+                summary="Keys and values before and behind the block are cached; only the block is computed.",
+                aliases=("dual", "double_cache"),
+                parameters=PARAMETERS,
+            ),
+        ),
+        model_types=("llada",),
+        architectures=("LLaDAModelLM",),
+        priority=10,
+    )

@@ -1,0 +1,25 @@
+"""The golden checkpoints and cases, loaded once."""
+
+from __future__ import annotations
+
+import functools
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from llada_runtime import LLaDAModel
+
+GOLDENS = Path(__file__).parent / "goldens"
+MODELS = sorted(path.name for path in (GOLDENS / "models").iterdir())
+
+
+@functools.cache
+def golden_model(name: str, device: str = "cpu") -> LLaDAModel:
+    return LLaDAModel.from_pretrained(GOLDENS / "models" / name, device=device, dtype="float32")
+
+
+def golden_cases(family: str) -> list[Any]:
+    cases = json.loads((GOLDENS / f"{family}.json").read_text())["cases"]
+    return [pytest.param(case, id=case["id"]) for case in cases]

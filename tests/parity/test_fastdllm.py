@@ -1,0 +1,47 @@
+"""Fast-dLLM's decoders against tokens and forward counts recorded from the upstream implementation."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+from parity_data import golden_cases, golden_model
+
+import llada_core
+
+Case = dict[str, Any]
+
+
+def rows_of(case: Case) -> list[list[int]]:
+    return case["prompt"] if isinstance(case["prompt"][0], list) else [case["prompt"]]
+
+
+@pytest.mark.parametrize("case", golden_cases("fastdllm"))
+def test_tokens_and_forwards_equal_upstream(case: Case) -> None:
+    rows = rows_of(case)
+    output_ids, nfe = llada_core.get_algorithm(case["algorithm"]).generate(
+        golden_model(case["model"]), torch.tensor(rows), early_stop=False, **case["params"]
+    )
+    assert output_ids.tolist() == case["expected"]["sequences"]
+    if len(rows) == 1:
+        assert nfe == case["expected"]["nfe"]
+
+
+@pytest.mark.parametrize("case", golden_cases("fastdllm"))
+def test_each_forward_commits_as_many_tokens_as_upstream(case: Case) -> None:
+    if len(rows_of(case)) > 1:
+        pytest.skip("the trace of a batch counts all rows of a call that upstream runs in step")
+    algorithm, model = llada_core.get_algorithm(case["algorithm"]), golden_model(case["model"])
+    params = algorithm.validate_args(early_stop=False, **case["params"])
+    steps = algorithm.steps(model, [algorithm.sequence(model, case["prompt"], params)])
+    assert [len(step.tokens) for step in steps] == [committed for *_, committed in case["trace"]]
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("case", golden_cases("fastdllm"))
+def test_tokens_equal_upstream_on_a_gpu(case: Case) -> None:
+    output_ids, _ = llada_core.get_algorithm(case["algorithm"]).generate(
+        golden_model(case["model"], "cuda"), torch.tensor(rows_of(case)), early_stop=False, **case["params"]
+    )
+    assert output_ids.tolist() == case["expected"]["sequences"]

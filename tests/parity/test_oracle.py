@@ -1,0 +1,58 @@
+"""The fast path against decoders that are plainly right: `llada_runtime.reference` and the cached oracle."""
+
+from __future__ import annotations
+
+import functools
+import random
+
+import pytest
+from oracle import PlainNetwork, Request, decode
+from parity_data import GOLDENS, MODELS, golden_model
+
+import llada_core
+from llada_runtime import reference
+
+RULES = (
+    {"threshold": None},
+    {"steps": 7, "threshold": None},
+    {"threshold": 0.9},
+    {"threshold": 0.5},
+    {"factor": 1.0},
+    {"factor": 2.0},
+)
+ALGORITHMS = {"none": "basic", "prefix": "prefix_cache", "dual": "dual_cache"}
+plain_network = functools.cache(lambda name: PlainNetwork(GOLDENS / "models" / name))
+
+
+def prompt_for(name: str, seed: int) -> list[int]:
+    source, config = random.Random(f"{name}-{seed}"), golden_model(name).config
+    special = {config.mask_token_id, *config.eos_ids}
+    ids = [token for token in range(config.vocab_size) if token not in special]
+    return source.choices(ids, k=source.randint(1, 40))
+
+
+def fast(name: str, algorithm: str, prompt: list[int], **params: object) -> tuple[list[int], int]:
+    decoder, model = llada_core.get_algorithm(algorithm), golden_model(name)
+    sequence = decoder.sequence(model, prompt, decoder.validate_args(**params))
+    for _ in decoder.steps(model, [sequence]):
+        pass
+    return sequence.canvas, sequence.nfe
+
+
+@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("rule", RULES, ids=str)
+@pytest.mark.parametrize("early_stop", [True, False])
+def test_without_a_cache_it_equals_the_reference(name: str, rule: dict, early_stop: bool) -> None:
+    prompt = prompt_for(name, 1)
+    params = {"gen_length": 29, "block_length": 8, "early_stop": early_stop, **rule}
+    assert fast(name, "basic", prompt, **params) == reference.decode(golden_model(name), prompt, **params)
+
+
+@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("rule", RULES, ids=str)
+@pytest.mark.parametrize("cache", sorted(ALGORITHMS))
+def test_with_any_cache_it_equals_the_plain_oracle(name: str, rule: dict, cache: str) -> None:
+    prompt = prompt_for(name, 2)
+    params = {"gen_length": 27, "block_length": 8, "early_stop": True, **rule}
+    request = Request(prompt=prompt, cache=cache, **params)
+    assert fast(name, ALGORITHMS[cache], prompt, **params) == decode(plain_network(name), request)
