@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -77,7 +78,8 @@ def make_folder(tmp_path: Path, tokenizer: Any) -> Callable[..., Path]:
 
     def make(*, reply: str = "Hi there.", with_tokenizer: bool = True, **config: Any) -> Path:
         folder = tmp_path / "checkpoint"
-        folder.mkdir(exist_ok=True)
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir()
         if with_tokenizer:
             tokenizer.save_pretrained(folder)
         written = {

@@ -83,7 +83,7 @@ class GenerationAlgorithm(ABC):
         """The parameters that ``generate`` takes, by canonical name, with their defaults."""
         return self.validate_args()
 
-    def validate_args(self, **params: object) -> dict[str, object]:
+    def validate_args(self, **params: Any) -> dict[str, object]:
         """The effective values of ``params`` by canonical name, with defaults. Raises ``ParameterError``."""
         return resolve(self.parameters, params, algorithm=self.name or type(self).__name__)
 
@@ -148,8 +148,7 @@ class GenerationAlgorithm(ABC):
 
         Config and tokenizer are those of ``base_model`` (folder or hub id, at ``revision``). The weights pass
         through a temporary folder of the size of the model, made in ``temp_dir`` and removed before this
-        returns.
-
+        returns. The format keeps a pickle, which can run code: load only what you trust.
         """
         base = resolve_model(base_model, revision=revision, weights=False, code=trust_remote_code)
         with dcp.as_hf_folder(Path(dcp_path), base, temp_dir=temp_dir) as folder:
@@ -193,7 +192,7 @@ class GenerationAlgorithm(ABC):
         prompt: torch.Tensor,
         *,
         attention_mask: torch.Tensor | None = None,
-        **params: object,
+        **params: Any,
     ) -> tuple[torch.Tensor, int]:
         """``(output_ids, nfe)``: int64 ``[B, P+G]``, prompt included, and the largest count of forwards.
 
@@ -203,7 +202,7 @@ class GenerationAlgorithm(ABC):
         """
 
     def generate_batch(
-        self, prompts: Prompt | Prompts, *, raw: bool = False, **params: object
+        self, prompts: Prompt | Prompts, *, raw: bool = False, **params: Any
     ) -> list[GenerationResult]:
         """One result per prompt, on the model that this object loaded; the parameters hold for all.
 

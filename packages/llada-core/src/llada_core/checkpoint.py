@@ -16,6 +16,8 @@ __all__ = ["Checkpoint", "load_tokenizer"]
 
 _TURN_END = "<|eot_id|>"
 _TOKENIZER_FILES = ("tokenizer.json", "tokenizer.model", "tokenizer_config.json", "vocab.json", "vocab.txt")
+# Names for a tokenizer that is all in tokenizer.json; the last is what transformers 5 writes.
+_PLAIN_CLASSES = (None, "PreTrainedTokenizerFast", "TokenizersBackend")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,22 +91,21 @@ def load_tokenizer(folder: Path, *, trust_remote_code: bool = False) -> Any:
     """The tokenizer in ``folder``, or None where it has no tokenizer files. Raises ``ModelLoadError``."""
     if not any((folder / name).is_file() for name in _TOKENIZER_FILES):
         return None
-    options: dict[str, Any] = {"trust_remote_code": trust_remote_code}
     try:
-        # Where tokenizer_config.json names no class, AutoTokenizer asks config.json, and the config of a
-        # diffusion model means nothing to it.
-        named = "tokenizer_class" in _settings(folder) or not (folder / "tokenizer.json").is_file()
-        target = "transformers:AutoTokenizer" if named else "transformers:PreTrainedTokenizerFast"
-        return load_target(target).from_pretrained(str(folder), **(options if named else {}))
+        # AutoTokenizer looks into config.json too, and the config of a diffusion model means nothing to it.
+        if (folder / "tokenizer.json").is_file() and _class_name(folder) in _PLAIN_CLASSES:
+            return load_target("transformers:PreTrainedTokenizerFast").from_pretrained(str(folder))
+        auto = load_target("transformers:AutoTokenizer")
+        return auto.from_pretrained(str(folder), trust_remote_code=trust_remote_code)
     except Exception as exc:  # the Rust tokenizer raises bare Exceptions for files that it cannot read
         reason = f"its tokenizer cannot be loaded ({exc}); replace its files, or remove them to use ids"
         raise ModelLoadError(f"{folder}: {reason}", path=str(folder), reason=reason) from exc
 
 
-def _settings(folder: Path) -> dict[str, Any]:
+def _class_name(folder: Path) -> str | None:
     file = folder / "tokenizer_config.json"
     settings = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
-    return settings if isinstance(settings, dict) else {}
+    return settings.get("tokenizer_class") if isinstance(settings, dict) else None
 
 
 def _turn_end(tokenizer: Any) -> list[int]:

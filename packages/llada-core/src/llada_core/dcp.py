@@ -151,8 +151,9 @@ def _load(path: Path, facts: TensorFacts) -> dict[str, torch.Tensor]:
             # It says that it loads in a single process, which is what is wanted.
             warnings.filterwarnings("ignore", message="torch.distributed is")
             dcp.load(state, storage_reader=dcp.FileSystemReader(path))
-    except Exception as exc:  # missing and truncated files surface as whatever the storage layer met
-        raise _refusal(path, f"its weights cannot be read ({exc}); save it again") from exc
+    except (Exception, dcp.CheckpointException) as exc:  # the latter is no Exception, and wraps what happened
+        met = next(iter(exc.failures.values()))[0] if isinstance(exc, dcp.CheckpointException) else exc
+        raise _refusal(path, f"its weights cannot be read ({met!r}); save it again") from exc
     return state
 
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, overload
 from llada_core import execution, registry
 from llada_core.algorithm import GenerationAlgorithm
 from llada_core.checkpoint import Checkpoint
+from llada_core.detection import detect_engine
 from llada_core.environment import read_environment
 from llada_core.errors import AlgorithmUnavailable, EngineUnavailable, ModelNotFound, UsageError
 from llada_core.info import EngineInfo
@@ -34,13 +35,14 @@ __all__ = ["LoadedModel", "default_algorithm", "embedded_model", "load_model"]
 def embedded_model() -> str:
     """The folder of the checkpoint that the distribution ``llada-tiny`` holds. Raises ``ModelNotFound``."""
     try:
-        return os.fspath(load_target("llada_tiny:model_path")())
+        folder: str = os.fspath(load_target("llada_tiny:model_path")())
     except ImportError as exc:
         raise ModelNotFound(
             "no model is named and the embedded one is not installed; pip install llada-tiny, "
             "or name a folder or a hub id",
             path="llada-tiny",
         ) from exc
+    return folder
 
 
 def default_algorithm(engine: EngineInfo) -> str:
@@ -66,8 +68,7 @@ def load_model(
 
     """
     path = embedded_model() if path_or_id is None else os.fspath(path_or_id)
-    detection = registry.detect_engine(path, engine=engine, revision=revision)
-    info = registry.get_engine(detection.engine)
+    info = registry.get_engine(detect_engine(path, engine=engine, revision=revision))
     loader = _loader(info)
     loader.load_model_from_hf(
         path, device=device, dtype=dtype, trust_remote_code=trust_remote_code, revision=revision
@@ -76,13 +77,14 @@ def load_model(
 
 
 def _loader(engine: EngineInfo) -> GenerationAlgorithm:
-    """An algorithm of ``engine`` that can run here, the default if possible: each can load its checkpoints."""
-    for name in (engine.default_algorithm, *engine.algorithms):
-        algorithm = registry.get_algorithm(name)
+    """An algorithm of ``engine`` that can run here, the default if possible: each can load its models."""
+    algorithms = [registry.get_algorithm(name) for name in (engine.default_algorithm, *engine.algorithms)]
+    for algorithm in algorithms:
         if algorithm.is_available():
             return algorithm
-    reason = engine.reason or "none of its algorithms is available; see llada algorithms"
-    raise EngineUnavailable(f"{engine.name} cannot run here: {reason}", name=engine.name, reason=reason)
+    reason = algorithms[0].unavailable_reason or ""
+    message = f"the engine {engine.name} cannot run here: {reason}"
+    raise EngineUnavailable(message, name=engine.name, reason=reason)
 
 
 class LoadedModel:
@@ -109,7 +111,7 @@ class LoadedModel:
         return self._checkpoint
 
     def algorithm(self, name: str | None = None) -> GenerationAlgorithm:
-        """The algorithm of this name or alias (None: ``default_algorithm``), holding this model.
+        """The algorithm of this name or alias, None for the default, holding this model.
 
         Raises ``UnknownAlgorithm``, ``AlgorithmUnavailable``, and ``UsageError`` for one of another engine
         that cannot run on this network.
@@ -136,14 +138,14 @@ class LoadedModel:
 
     @overload
     def generate(
-        self, prompt: Prompt, *, algorithm: str | None = None, raw: bool = False, **params: object
+        self, prompt: Prompt, *, algorithm: str | None = None, raw: bool = False, **params: Any
     ) -> GenerationResult: ...
     @overload
     def generate(
-        self, prompt: Prompts, *, algorithm: str | None = None, raw: bool = False, **params: object
+        self, prompt: Prompts, *, algorithm: str | None = None, raw: bool = False, **params: Any
     ) -> list[GenerationResult]: ...
     def generate(
-        self, prompt: Prompt | Prompts, *, algorithm: str | None = None, raw: bool = False, **params: object
+        self, prompt: Prompt | Prompts, *, algorithm: str | None = None, raw: bool = False, **params: Any
     ) -> GenerationResult | list[GenerationResult]:
         """The answer to one prompt, or the answers to a list of prompts, in its order.
 
@@ -164,7 +166,7 @@ class LoadedModel:
         return execution.run_to_end(self.checkpoint, self._prepare(requests))
 
     def stream(
-        self, prompt: Prompt | Prompts, *, algorithm: str | None = None, raw: bool = False, **params: object
+        self, prompt: Prompt | Prompts, *, algorithm: str | None = None, raw: bool = False, **params: Any
     ) -> Generator[Step, None, None]:
         """The steps of the answer as they happen; the last one of each prompt carries its result.
 

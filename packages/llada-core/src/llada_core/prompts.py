@@ -19,7 +19,7 @@ __all__ = ["Limits", "Message", "Prompt", "Prompts", "check_prompt", "encode_pro
 
 Message: TypeAlias = Mapping[str, Any]
 Prompt: TypeAlias = str | Sequence[Message] | Sequence[int]
-Prompts: TypeAlias = list[str] | list[list[dict[str, str]]] | list[list[int]]
+Prompts: TypeAlias = list[str] | Sequence[Sequence[Message]] | Sequence[Sequence[int]]
 
 _EMPTY = "the prompt is empty; write what is to be answered"
 

@@ -1,0 +1,160 @@
+"""The command ``doctor``: what runs here, what does not and why, and how much memory a model takes.
+
+Works without torch too, and says then what it cannot tell.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import click
+import importlib_metadata
+
+from llada_core import registry
+from llada_core.cli.options import output_options
+from llada_core.cli.output import availability, print_json
+from llada_core.hub import read_config
+from llada_core.targets import load_target
+
+__all__ = ["doctor"]
+
+_PACKAGES = (
+    "llada-core", "llada-runtime", "llada-tiny", "torch", "transformers", "safetensors", "huggingface_hub",
+)  # fmt: skip
+_VARIABLES = (
+    "LLADA_ENGINE", "LLADA_ALGORITHM", "LLADA_LOAD_PLUGINS", "LLADA_BLOCK_PLUGINS", "LLADA_STRICT_PLUGINS",
+    "LLADA_FASTDLLM_PATH", "LLADA_DINFER_PATH", "HF_HOME", "HF_HUB_OFFLINE", "CUDA_VISIBLE_DEVICES",
+)  # fmt: skip
+_ESTIMATE = "llada_runtime.memory:estimate"
+
+
+@click.command()
+@click.option("--model", metavar="PATH|ID", help="Say what memory this model takes, and what fits.")
+@click.option("--revision", metavar="REV", help="Branch, tag or commit of a hub id.")
+@click.option("--dtype", type=click.Choice(("float32", "bfloat16", "float16")), help="Of weights and cache.")
+@output_options
+def doctor(model: str | None, revision: str | None, dtype: str | None, as_json: bool) -> None:
+    """Say what runs here, what does not and why."""
+    report = _machine()
+    report["plugins"] = [status.as_dict() for status in registry.plugin_statuses()]
+    report["engines"] = [_engine(name) for name in registry.list_engines()]
+    if model is not None:
+        report["model"] = _model(model, revision, dtype, report["devices"])
+    if as_json:
+        print_json(report)
+        return
+    for line in _lines(report):
+        click.echo(line)
+
+
+def _machine() -> dict[str, Any]:
+    devices, reason = _devices()
+    return {
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "packages": {name: _version(name) for name in _PACKAGES},
+        "devices": devices,
+        "devices_reason": reason,
+        "environment": {name: os.environ[name] for name in _VARIABLES if name in os.environ},
+    }
+
+
+def _version(name: str) -> str | None:
+    try:
+        return importlib_metadata.version(name)
+    except importlib_metadata.PackageNotFoundError:
+        return None
+
+
+def _devices() -> tuple[list[dict[str, Any]] | None, str | None]:
+    """The CUDA devices, or None and the reason why they are not known."""
+    try:
+        return load_target("llada_core.devices:cuda_devices")(), None
+    except (ImportError, OSError, RuntimeError) as exc:  # OSError: torch is there and its libraries are not
+        return None, f"torch cannot tell ({exc}); pip install torch"
+
+
+def _engine(name: str) -> dict[str, Any]:
+    """The facts of an engine, with its probe run: listing does not."""
+    reason = registry.diagnose_engine(name)
+    return {**registry.get_engine(name).as_dict(), "available": reason is None, "reason": reason}
+
+
+def _model(
+    model: str, revision: str | None, dtype: str | None, devices: list[dict[str, Any]] | None
+) -> dict[str, Any]:
+    config = read_config(model, revision=revision)
+    try:
+        estimate = load_target(_ESTIMATE)
+    except ImportError as exc:
+        reason = f"the memory it takes cannot be told ({exc}); pip install llada-runtime"
+        return {"path": model, "memory": None, "reason": reason}
+    available = devices[0]["free"] if devices else _free_memory()
+    try:
+        memory = estimate(
+            config, dtype=dtype or ("bfloat16" if devices else "float32"), available=available
+        ).as_dict()
+    except ValueError as exc:
+        return {"path": model, "memory": None, "reason": str(exc)}
+    return {"path": model, "memory": memory, "reason": None}
+
+
+def _free_memory() -> int | None:
+    """Bytes of main memory that are free, where the system says."""
+    try:
+        return os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    except (AttributeError, ValueError, OSError):
+        return None
+
+
+def _lines(report: Mapping[str, Any]) -> Iterator[str]:
+    yield f"python {report['python']} on {report['platform']}"
+    for name, version in report["packages"].items():
+        yield f"{name} {version or 'is not installed'}"
+    yield from _device_lines(report)
+    for name, value in report["environment"].items():
+        yield f"{name}={value}"
+    for plugin in report["plugins"]:
+        origin = f"{plugin['distribution']} {plugin['version']}"
+        because = f": {plugin['reason']}" if plugin["reason"] else ""
+        yield f"plugin {plugin['name']} of {origin}: {plugin['status']}{because}"
+    for engine in report["engines"]:
+        yield f"engine {engine['name']}: available {availability(engine['reason'])}"
+    if "model" in report:
+        yield from _model_lines(report["model"])
+
+
+def _device_lines(report: Mapping[str, Any]) -> Iterator[str]:
+    if report["devices"] is None:
+        yield f"devices: {report['devices_reason']}"
+    elif not report["devices"]:
+        yield "devices: cpu only"
+    for index, device in enumerate(report["devices"] or ()):
+        yield f"cuda:{index} {device['name']}, {_size(device['free'])} of {_size(device['total'])} free"
+
+
+def _model_lines(model: Mapping[str, Any]) -> Iterator[str]:
+    yield f"model {model['path']}"
+    if model["memory"] is None:
+        yield f"  {model['reason']}"
+        return
+    memory = model["memory"]
+    yield f"  weights          {_size(memory['weights'])} in {memory['dtype']}"
+    yield f"  KV per token     {_size(memory['kv_per_token'])}"
+    limit = f"at the limit of {memory['max_sequence_length']} tokens"
+    yield f"  KV per row       {_size(memory['kv_per_row'])} {limit}"
+    yield f"  logits per row   {_size(memory['logits_per_row'])}"
+    if memory["rows_that_fit"] is not None:
+        free = f"of full length, in {_size(memory['available'])} free"
+        yield f"  rows that fit    {memory['rows_that_fit']} {free}"
+
+
+def _size(count: float) -> str:
+    for unit in ("B", "KiB", "MiB"):
+        if count < 1024:
+            return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"
+        count /= 1024
+    return f"{count:.1f} GiB"

@@ -1,0 +1,52 @@
+"""The canvas as it fills, on a terminal: masks as ░, what the last step committed in colour."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Generator, Iterator
+from contextlib import closing
+from itertools import groupby
+from typing import Any, Literal
+
+from llada_core.checkpoint import Checkpoint
+from llada_core.results import Canvas, GenerationResult, Step
+from llada_core.targets import load_target
+
+__all__ = ["MASK", "Look", "runs", "watch"]
+
+MASK = "░"
+Look = Literal["mask", "fresh", "settled"]
+_STYLES: dict[Look, str] = {"mask": "dim", "fresh": "bold green", "settled": ""}
+
+
+def watch(steps: Generator[Step, None, None], checkpoint: Checkpoint) -> GenerationResult:
+    """The result of one prompt's ``steps``, shown while they happen and cleared when they are over."""
+    result: GenerationResult | None = None
+    # auto_refresh would draw from another thread, between steps, what has not changed.
+    with closing(steps), load_target("rich.live:Live")(auto_refresh=False, transient=True) as live:
+        for step in steps:
+            live.update(_picture(step, checkpoint), refresh=True)
+            result = step.result or result
+    assert result is not None
+    return result
+
+
+def _picture(step: Step, checkpoint: Checkpoint) -> Any:
+    text = load_target("rich.text:Text")()
+    for look, ids in runs(step.canvas, fresh=step.positions, ends=checkpoint.end_ids):
+        text.append(MASK * len(ids) if look == "mask" else checkpoint.decode(ids), style=_STYLES[look])
+    text.append(f"\nNFE {step.nfe} · block {step.block + 1}", style="dim")
+    return text
+
+
+def runs(
+    canvas: Canvas, *, fresh: Collection[int], ends: Collection[int]
+) -> Iterator[tuple[Look, list[int]]]:
+    """The canvas up to its first end id, as runs of one look; a mask counts as id 0."""
+    looked = []
+    for position, token in enumerate(canvas):
+        if token in ends:
+            break
+        look: Look = "mask" if token is None else "fresh" if position in fresh else "settled"
+        looked.append((look, token or 0))
+    for look, run in groupby(looked, key=lambda pair: pair[0]):
+        yield look, [token for _, token in run]

@@ -1,0 +1,270 @@
+"""The program ``llada``: listings, errors, exit statuses and JSON."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+import pytest
+
+from llada_core import AlgorithmInfo, EngineInfo, PluginStatus, list_commands
+from llada_core.catalogue import RESERVED_COMMANDS
+from llada_core.cli.program import COMMANDS, Program, run
+
+pytestmark = pytest.mark.usefixtures("world")
+WORLD = Path(__file__).parent / "world"
+Capture = pytest.CaptureFixture[str]
+
+
+@pytest.fixture
+def llada(capsys: Capture) -> Callable[..., tuple[int, str, str]]:
+    """A function that runs ``llada`` here and returns its exit status, stdout and stderr."""
+
+    def call(*arguments: str) -> tuple[int, str, str]:
+        status = run(arguments)
+        captured = capsys.readouterr()
+        return status, captured.out, captured.err
+
+    return call
+
+
+def in_a_process(*arguments: str, **options: Any) -> subprocess.CompletedProcess[str]:
+    env = {**os.environ, "PYTHONPATH": str(WORLD), "LLADA_LOAD_PLUGINS": "fake"}
+    command = [sys.executable, "-m", "llada_core", *arguments]
+    return subprocess.run(command, env=env, capture_output=True, text=True, timeout=60, **options)
+
+
+def error(answer: tuple[int, str, str], *, status: int) -> str:
+    """The one line that an error prints."""
+    code, out, err = answer
+    assert (code, out) == (status, "")
+    assert err.startswith("error: ")
+    assert err.count("\n") == 1
+    assert "Traceback" not in err
+    return err
+
+
+# -- the commands
+
+
+def test_the_reserved_names_are_those_of_the_commands() -> None:
+    assert sorted(spec.name for spec in COMMANDS) == sorted(RESERVED_COMMANDS)
+
+
+def test_every_command_can_be_imported_and_takes_json_and_debug() -> None:
+    program = Program()
+    for spec in COMMANDS:
+        command = program.get_command(click.Context(program), spec.name)
+        assert command is not None
+        assert command.name == spec.name
+        assert {"--json", "--debug"} <= {name for each in command.params for name in each.opts}
+
+
+def test_help_lists_the_commands_of_plugins_without_importing_them(llada: Any) -> None:
+    status, out, _ = llada("--help")
+    assert status == 0
+    for spec in (*COMMANDS, *list_commands()):
+        assert spec.name in out
+        assert spec.summary in out
+    assert "fake_engine" not in sys.modules
+
+
+def test_without_a_command_help_is_shown(llada: Any) -> None:
+    assert llada() == llada("--help")
+
+
+def test_a_command_of_a_plugin_runs(llada: Any) -> None:
+    assert llada("fake-report") == (0, "all is well\n", "")
+
+
+def test_a_command_that_its_plugin_does_not_have_is_an_error(llada: Any) -> None:
+    assert "mend its plugin" in error(llada("fake-broken"), status=1)
+
+
+def test_the_version_is_told(llada: Any) -> None:
+    assert llada("--version")[1].startswith("llada, version ")
+
+
+# -- listings
+
+
+@pytest.mark.parametrize(
+    ("command", "keys", "kind"),
+    [
+        ("plugins", "name distribution version status reason", PluginStatus),
+        ("engines", "name available reason default_algorithm algorithms distribution", EngineInfo),
+        (
+            "algorithms",
+            "name engine aliases available reason default description parameters",
+            AlgorithmInfo,
+        ),
+    ],
+)
+def test_listings_have_the_documented_keys(llada: Any, command: str, keys: str, kind: type) -> None:
+    status, out, err = llada(command, "--json")
+    assert (status, err) == (0, "")
+    for entry in json.loads(out):
+        assert set(keys.split()) <= set(entry)
+
+
+@pytest.mark.parametrize("command", ["plugins", "engines", "algorithms", "doctor"])
+def test_listings_for_people_name_what_there_is(llada: Any, command: str) -> None:
+    status, out, err = llada(command)
+    assert (status, err) == (0, "")
+    assert "fake" in out
+
+
+@pytest.mark.parametrize(
+    "arguments", [["algorithms", "--json"], ["plugins", "--json"], ["engines", "--json"]]
+)
+def test_listing_imports_nothing_heavy(arguments: list[str]) -> None:
+    code = (
+        "import sys; from llada_core.cli.program import run; status = run(sys.argv[1:]);"
+        "heavy = {'torch', 'transformers', 'rich', 'huggingface_hub', 'numpy'} & set(sys.modules);"
+        "sys.exit(f'{status} {heavy}' if status or heavy else 0)"
+    )
+    done = subprocess.run([sys.executable, "-c", code, *arguments], capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_tables_import_no_torch() -> None:
+    code = (
+        "import sys; from llada_core.cli.program import run; run(['algorithms']);"
+        "sys.exit(str({'torch', 'transformers'} & set(sys.modules) or '') or 0)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_detect_names_the_engine(llada: Any, folder: Path) -> None:
+    status, out, _ = llada("detect", str(folder))
+    assert (status, out.splitlines()[0]) == (0, "fake")
+    found = json.loads(llada("detect", str(folder), "--json")[1])
+    assert (found["model_type"], found["engine"]) == ("llada", "fake")
+    assert "fake" in [candidate["engine"] for candidate in found["candidates"]]
+
+
+def test_detect_of_a_model_that_nothing_takes_is_an_error_with_the_json(
+    llada: Any, make_folder: Callable[..., Path]
+) -> None:
+    folder = str(make_folder(model_type="bert"))
+    assert "fake takes llada" in error(llada("detect", folder), status=1)
+    status, out, err = llada("detect", folder, "--json")
+    assert (status, json.loads(out)["engine"]) == (1, None)
+    assert err.count("\n") == 1
+
+
+# -- doctor
+
+
+def test_doctor_tells_what_is_here(llada: Any) -> None:
+    report = json.loads(llada("doctor", "--json")[1])
+    assert report["packages"]["llada-core"]
+    assert {"name": "fake", "status": "loaded"}.items() <= report["plugins"][0].items()
+    assert "model" not in report
+
+
+def test_doctor_states_the_memory_of_a_model(
+    llada: Any, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: dict[str, Any] = {}
+
+    class Estimate:
+        def as_dict(self) -> dict[str, Any]:
+            sizes = {"weights": 2048, "kv_per_token": 10, "kv_per_row": 2000, "logits_per_row": 3 * 2**20}
+            return {
+                **sizes,
+                "dtype": "bfloat16",
+                "max_sequence_length": 200,
+                "available": 9,
+                "rows_that_fit": 4,
+            }
+
+    def estimate(config: dict[str, Any], **options: Any) -> Estimate:
+        asked.update(config=config, **options)
+        return Estimate()
+
+    monkeypatch.setattr("llada_runtime.memory.estimate", estimate)
+    status, out, _ = llada("doctor", "--model", str(folder), "--dtype", "bfloat16")
+    assert (status, asked["dtype"], asked["config"]["max_sequence_length"]) == (0, "bfloat16", 200)
+    for said in (
+        "weights          2.0 KiB in bfloat16",
+        "KV per token     10 B",
+        "3.0 MiB",
+        "rows that fit    4",
+    ):
+        assert said in out
+
+
+def test_doctor_says_what_it_cannot_tell_without_torch(
+    llada: Any, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("llada_core.devices", "llada_runtime.memory"):
+        monkeypatch.setitem(sys.modules, name, None)
+    report = json.loads(llada("doctor", "--model", str(folder), "--json")[1])
+    assert report["devices"] is None
+    assert "pip install torch" in report["devices_reason"]
+    assert report["model"]["memory"] is None
+    assert "pip install llada-runtime" in report["model"]["reason"]
+
+
+# -- errors
+
+
+def test_an_unknown_command_is_a_usage_error(llada: Any) -> None:
+    assert "see llada --help" in error(llada("generat"), status=2)
+
+
+def test_an_unknown_option_is_a_usage_error(llada: Any) -> None:
+    assert "see llada engines --help" in error(llada("engines", "--jso"), status=2)
+
+
+def test_an_unexpected_error_is_one_line_and_debug_shows_the_traceback(
+    llada: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail() -> None:
+        raise RuntimeError("two\nlines")
+
+    monkeypatch.setattr("llada_core.registry.list_engines", fail)
+    assert "two lines (RuntimeError; run again with --debug" in error(llada("engines"), status=1)
+    for arguments in (("engines", "--debug"), ("--debug", "engines")):
+        status, _, err = llada(*arguments)
+        assert status == 1
+        assert "Traceback" in err
+
+
+def test_ctrl_c_exits_with_130(llada: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupt() -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("llada_core.registry.list_engines", interrupt)
+    assert llada("engines") == (130, "", "")
+
+
+def test_a_reader_that_leaves_early_is_no_error() -> None:
+    env = {**os.environ, "PYTHONPATH": str(WORLD), "LLADA_LOAD_PLUGINS": "fake"}
+    command = f"{sys.executable} -m llada_core algorithms --json | true"
+    done = subprocess.run(["sh", "-c", command], env=env, capture_output=True, text=True)
+    assert done.stderr == ""
+
+
+def test_warnings_are_one_line(llada: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    import warnings
+
+    monkeypatch.setattr("llada_core.registry.list_engines", lambda: warnings.warn("mind", stacklevel=1) or [])
+    with warnings.catch_warnings():
+        warnings.simplefilter("always")
+        _, _, err = llada("engines", "--json")
+    assert err == "warning: mind\n"
+
+
+def test_it_runs_as_a_module() -> None:
+    done = in_a_process("engines", "--json")
+    assert done.returncode == 0
+    assert {"alien", "fake"} == {engine["name"] for engine in json.loads(done.stdout)}

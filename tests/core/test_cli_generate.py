@@ -1,0 +1,158 @@
+"""``llada generate``."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from llada_core.cli.live import runs, watch
+from llada_core.cli.program import run
+from llada_core.loading import load_model
+
+pytestmark = pytest.mark.usefixtures("world")
+
+
+@pytest.fixture
+def generate(capsys: pytest.CaptureFixture[str], folder: Path) -> Callable[..., tuple[int, str, str]]:
+    """A function that runs ``llada generate`` on a fake checkpoint."""
+
+    def call(*arguments: str, model: str = str(folder)) -> tuple[int, str, str]:
+        status = run(["generate", "--model", model, *arguments])
+        captured = capsys.readouterr()
+        return status, captured.out, captured.err
+
+    return call
+
+
+def error(answer: tuple[int, str, str], *, status: int) -> str:
+    code, out, err = answer
+    assert (code, out) == (status, "")
+    assert err.count("\n") == 1
+    return err
+
+
+def test_people_get_the_answer_and_one_line_of_figures(generate: Any) -> None:
+    status, out, err = generate("Hello", "--max-tokens", "32")
+    assert (status, err) == (0, "")
+    answer, figures = out.splitlines()
+    assert answer == "Hi there."
+    assert figures.startswith("NFE 16 · 9 tokens · 0.56 tokens/forward · ")
+    assert figures.endswith(" · pairs (fake) · stop")
+
+
+def test_programs_get_the_documented_json(generate: Any) -> None:
+    result = json.loads(generate("Hello", "--json", "-p", "threshold=0.5", "--seed", "3")[1])
+    assert list(result) == [
+        "text",
+        "finish_reason",
+        "usage",
+        "nfe",
+        "tokens_per_forward",
+        "seconds",
+        "engine",
+        "algorithm",
+        "parameters",
+    ]
+    assert result["parameters"] == {"gen_length": 128, "threshold": 0.5, "seed": 3}
+
+
+def test_several_algorithms_answer_in_turn(generate: Any) -> None:
+    arguments = ("Hello", "--algorithm", "pairs", "--algorithm", "opaque")
+    results = json.loads(generate(*arguments, "--json")[1])
+    assert [result["algorithm"] for result in results] == ["pairs", "opaque"]
+    answers = generate(*arguments)[1].split("\n\n")
+    assert [answer.splitlines()[0] for answer in answers] == ["Hi there."] * 2
+
+
+def test_the_embedded_model_is_the_default(
+    folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("llada_tiny.model_path", lambda: folder, raising=False)
+    assert run(["generate", "Hello"]) == 0
+    assert capsys.readouterr().out.startswith("Hi there.")
+
+
+def test_a_dash_reads_the_prompt_from_stdin(generate: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.stdin", io.StringIO("two\nlines\n"))
+    result = json.loads(generate("-", "--raw", "--json")[1])
+    assert result["usage"]["prompt_tokens"] == len("two\nlines")
+
+
+def test_live_without_a_terminal_is_plain(generate: Any) -> None:
+    assert generate("Hello", "--live")[1].startswith("Hi there.\n")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("Hello", "--algorithm", "pair"), "no algorithm is called 'pair'; did you mean pairs"),
+        (("Hello", "--algorithm", "Two"), "did you mean two"),
+        (("Hello", "-p", "threshold=2"), "threshold=2 is out of range; give a number from 0 to 1"),
+        (("Hello", "-p", "gen_length=0"), "gen_length=0 is out of range; give an integer, 1 or more"),
+        (("Hello", "-p", "block_length=0"), "pairs does not take block_length"),
+        (("Hello", "-p", "threshold"), "is not an assignment; write name=value"),
+        (("Hello", "-p", "seed=1", "--seed", "2"), "seed is given by -p and by --seed; give it once"),
+        (("Hello", "--max-tokens", "1000"), "exceeds the 200 tokens that the model takes; give a gen_length"),
+        (("Hello", "--max-tokens", "many"), "see llada generate --help"),
+        (("Hello", "--algorithm", "alien"), "give one of broken, opaque, pairs, singles"),
+        (("",), "the prompt is empty; write what is to be answered"),
+        (("<|mdm_mask|>",), "holds the mask token (id 258)"),
+        (("Hello", "--engine", "fak"), "did you mean fake"),
+        ((), "Missing argument 'PROMPT'"),
+    ],
+)
+def test_a_wrong_call_is_one_line_and_status_2(generate: Any, arguments: tuple[str, ...], said: str) -> None:
+    assert said in error(generate(*arguments), status=2)
+
+
+def test_wrong_parameters_are_told_before_the_model_is_loaded(
+    generate: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("llada_core.cli.opening.load_model", None)
+    assert "threshold=2" in error(generate("Hello", "-p", "threshold=2"), status=2)
+
+
+@pytest.mark.parametrize(
+    ("config", "said"),
+    [
+        ({"damaged": True}, "tensor wte.weight is missing; download the weights again"),
+        ({"model_type": "bert"}, "fake takes llada"),
+        ({"with_tokenizer": False}, "has no tokenizer, so text cannot be encoded; give token ids"),
+    ],
+)
+def test_a_bad_checkpoint_is_one_line_and_status_1(
+    generate: Any, make_folder: Callable[..., Path], config: dict[str, Any], said: str
+) -> None:
+    assert said in error(generate("Hello", model=str(make_folder(**config))), status=1)
+
+
+def test_a_missing_folder_is_status_1(generate: Any, tmp_path: Path) -> None:
+    assert "there is no folder" in error(generate("Hello", model=str(tmp_path / "nowhere")), status=1)
+
+
+def test_an_unavailable_algorithm_is_status_1(generate: Any) -> None:
+    assert "broken cannot run here" in error(generate("Hello", "--algorithm", "broken"), status=1)
+
+
+# -- the live view
+
+
+def test_the_canvas_is_seen_as_runs_up_to_its_end() -> None:
+    canvas = (5, 6, None, None, 7, 1, None)
+    assert list(runs(canvas, fresh={1, 4}, ends={1})) == [
+        ("settled", [5]),
+        ("fresh", [6]),
+        ("mask", [0, 0]),
+        ("fresh", [7]),
+    ]
+
+
+def test_watching_ends_with_the_result(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with load_model(folder) as lm:
+        result = watch(lm.stream("Hello", max_tokens=8), lm.checkpoint)
+    assert result.text == "Hi there"
