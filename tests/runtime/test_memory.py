@@ -1,0 +1,38 @@
+"""Memory estimates against the published shape of LLaDA-8B."""
+
+from __future__ import annotations
+
+from tiny_checkpoint import CONFIG, random_weights
+
+from llada_runtime import LLaDAConfig, estimate
+
+LLADA_8B = {
+    **CONFIG,
+    "d_model": 4096,
+    "n_layers": 32,
+    "n_heads": 32,
+    "n_kv_heads": 32,
+    "mlp_hidden_size": 12288,
+    "vocab_size": 126464,
+    "embedding_size": 126464,
+    "max_sequence_length": 4096,
+}
+
+
+def test_llada_8b_has_its_published_size() -> None:
+    found = estimate(LLADA_8B)
+    assert found.weights == 2 * 8_015_581_184
+    assert found.kv_per_token == 512 * 1024
+
+
+def test_the_parameter_count_is_that_of_the_tensors() -> None:
+    for tied in (False, True):
+        config = {**CONFIG, "weight_tying": tied}
+        held = sum(tensor.numel() for tensor in random_weights(config).values())
+        assert LLaDAConfig.from_dict(config).parameter_count == held
+
+
+def test_what_fits_is_what_the_weights_leave() -> None:
+    assert estimate(LLADA_8B, available=None).rows_that_fit is None
+    assert estimate(LLADA_8B, available=10 * 2**30).rows_that_fit == 0
+    assert estimate(LLADA_8B, available=80 * 2**30).rows_that_fit == 32
