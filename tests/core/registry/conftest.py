@@ -74,6 +74,7 @@ class Site:
         algorithms: Mapping[str, tuple[str, ...]],
         distribution: str | None = None,
         requires: tuple[str, ...] = (),
+        spec_requires: tuple[str, ...] = (),
         target: str | None = None,
         **fields: object,
     ) -> None:
@@ -86,7 +87,12 @@ class Site:
             f"aliases={aliases!r}, parameters=(standard('gen_length'),))"
             for algorithm, aliases in algorithms.items()
         )
-        settings = {"target": where, "default_algorithm": next(iter(algorithms)), **fields}
+        settings = {
+            "target": where,
+            "default_algorithm": next(iter(algorithms)),
+            "requires": spec_requires,
+            **fields,
+        }
         more = ", ".join(f"{field}={value!r}" for field, value in settings.items())
         self.add(
             distribution,

@@ -47,7 +47,8 @@ GUARDED = {
     ),
     "yields an invalid spec": (
         "from llada_core import AlgorithmSpec, hookimpl\n"
-        "@hookimpl\ndef llada_algorithms(): yield AlgorithmSpec(name='', engine='e', target='m:A', summary='')",
+        "@hookimpl\ndef llada_algorithms():\n"
+        "    yield AlgorithmSpec(name='', engine='e', target='m:A', summary='')",
         "llada_algorithms failed: InvalidSpec: algorithm '': name '' must consist of",
     ),
     "fails in its commands": (
@@ -157,7 +158,12 @@ def test_an_empty_allow_list_lets_nothing_in(site: Site) -> None:
 
 def test_an_allow_list_that_names_what_is_not_installed_says_so(site: Site) -> None:
     (status,) = site.registry(load_plugins=frozenset({"absent"})).statuses()
-    assert (status.name, status.distribution, status.version, status.status) == ("absent", None, None, "broken")
+    assert (status.name, status.distribution, status.version, status.status) == (
+        "absent",
+        None,
+        None,
+        "broken",
+    )
     assert status.reason == (
         "LLADA_LOAD_PLUGINS names absent, which is not installed; install it or correct the variable"
     )
@@ -180,7 +186,8 @@ def test_a_plugin_for_another_core_is_refused_before_it_is_imported(site: Site, 
 
 
 @pytest.mark.parametrize(
-    "requirement", ["llada-core", "llada-core>=0.1,<0.2", "llada-core>=99; extra == 'new'", "not a requirement"]
+    "requirement",
+    ["llada-core", "llada-core>=0.1,<0.2", "llada-core>=99; extra == 'new'", "not a requirement"],
 )
 def test_a_requirement_that_is_met_or_does_not_apply_is_no_hindrance(site: Site, requirement: str) -> None:
     site.add_engine("good", algorithms={"echo": ()}, requires=(requirement,))

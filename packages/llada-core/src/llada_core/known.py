@@ -5,10 +5,10 @@ A table of facts about ``config.json``. Engines that are installed speak for the
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
-from typing import Any
+
+from llada_core.model_config import ModelConfig
 
 __all__ = ["WHEELS", "KnownWheel", "advice", "kind_of_stranger", "wheels_for"]
 
@@ -28,13 +28,12 @@ class KnownWheel:
     modules: tuple[str, ...] = ()
     fields: tuple[str, ...] = ()
 
-    def takes(self, config: Mapping[str, Any]) -> bool:
+    def takes(self, config: ModelConfig) -> bool:
         """Whether a model of this config is one of the wheel's."""
         return (
-            config.get("model_type") in self.model_types
-            or not set(self.architectures).isdisjoint(architectures_of(config))
-            or any(fnmatchcase(m, pattern) for m in _auto_modules(config) for pattern in self.modules)
-            or (bool(self.fields) and all(_is_set(config.get(field)) for field in self.fields))
+            config.matches(self.model_types, self.architectures)
+            or any(fnmatchcase(m, pattern) for m in config.auto_modules for pattern in self.modules)
+            or (bool(self.fields) and all(_is_set(config.fields.get(field)) for field in self.fields))
         )
 
 
@@ -82,7 +81,7 @@ _STRANGERS = {
 }
 
 
-def wheels_for(config: Mapping[str, Any]) -> tuple[KnownWheel, ...]:
+def wheels_for(config: ModelConfig) -> tuple[KnownWheel, ...]:
     """The known wheels whose models have such a config, best first."""
     if kind_of_stranger(config) is not None:
         return ()
@@ -90,12 +89,11 @@ def wheels_for(config: Mapping[str, Any]) -> tuple[KnownWheel, ...]:
     return tuple(sorted(fitting, key=lambda wheel: (-wheel.priority, wheel.engine)))
 
 
-def kind_of_stranger(config: Mapping[str, Any]) -> str | None:
+def kind_of_stranger(config: ModelConfig) -> str | None:
     """What the model is, where it is known to be no model of any known wheel; else None."""
-    model_type, architectures = config.get("model_type"), architectures_of(config)
-    if any("TwoTower" in word for word in (*architectures, *_auto_map(config))):
+    if any("TwoTower" in name for name in (*config.architectures, *config.auto_classes)):
         return _TWO_TOWER
-    names = [*architectures, model_type] if isinstance(model_type, str) else architectures
+    names = (*config.architectures, config.model_type or "")
     return next((_STRANGERS[name] for name in names if name in _STRANGERS), None)
 
 
@@ -104,25 +102,6 @@ def advice(engine: str) -> str:
     wheel = next((wheel for wheel in WHEELS if wheel.engine == engine), None)
     remedy = f"pip install {wheel.distribution}" if wheel else "install the distribution that brings it"
     return f"the engine {engine} is not installed; {remedy}"
-
-
-def architectures_of(config: Mapping[str, Any]) -> tuple[str, ...]:
-    """The ``architectures`` that are strings; a config may hold anything."""
-    listed = config.get("architectures")
-    return tuple(name for name in listed if isinstance(name, str)) if isinstance(listed, list) else ()
-
-
-def _auto_map(config: Mapping[str, Any]) -> tuple[str, ...]:
-    """The classes in ``auto_map``, such as ``modeling_nvrdiff.DiffEncoderModel``; a config may hold
-    anything."""
-    auto_map = config.get("auto_map")
-    classes = auto_map.values() if isinstance(auto_map, dict) else ()
-    return tuple(name for name in classes if isinstance(name, str))
-
-
-def _auto_modules(config: Mapping[str, Any]) -> tuple[str, ...]:
-    """The modules of those classes, without the ``owner/name--`` of a class in another repository."""
-    return tuple(name.rpartition("--")[2].partition(".")[0] for name in _auto_map(config))
 
 
 def _is_set(value: object) -> bool:

@@ -11,7 +11,7 @@ import contextlib
 import reprlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 import importlib_metadata
 import pluggy
@@ -39,7 +39,7 @@ class PluginStatus:
     name: str
     distribution: str | None
     version: str | None
-    status: str
+    status: Literal["loaded", "blocked", "broken"]
     reason: str | None
 
     def as_dict(self) -> dict[str, str | None]:

@@ -78,11 +78,11 @@ def shared() -> Registry:
 
 
 @contextlib.contextmanager
-def using(registry: Registry) -> Iterator[Registry]:
-    """Share ``registry`` instead while the context lasts: for tests. Holds for all threads."""
+def using(registry: Registry | None) -> Iterator[None]:
+    """Share ``registry`` instead while the context lasts (None: one made anew), in all threads. For tests."""
     before, _shared.registry = _shared.registry, registry
     try:
-        yield registry
+        yield
     finally:
         _shared.registry = before
 

@@ -1,0 +1,191 @@
+"""The package as a whole: what it exports, what importing it costs, and that its hooks' examples work."""
+
+from __future__ import annotations
+
+import inspect
+import subprocess
+import sys
+import textwrap
+from typing import Any
+
+import pytest
+
+import llada_core
+from llada_core import errors, hookspecs
+from llada_core.errors import LladaError, one_line
+
+Site = Any
+
+HEAVY = ("torch", "transformers", "numpy", "rich", "click", "huggingface_hub", "safetensors", "tokenizers")
+
+
+def test_the_exports_are_these() -> None:
+    assert llada_core.__all__ == EXPORTS
+
+
+def test_every_export_is_there_and_listed_by_dir() -> None:
+    for name in llada_core.__all__:
+        assert getattr(llada_core, name) is not None
+    assert set(llada_core.__all__) <= set(dir(llada_core))
+
+
+def test_every_error_is_exported() -> None:
+    assert set(errors.__all__) <= set(llada_core.__all__)
+
+
+def test_another_name_is_an_attribute_error() -> None:
+    with pytest.raises(AttributeError, match="has no attribute 'no_such_name'"):
+        llada_core.no_such_name  # noqa: B018  the access is what is tested
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "import llada_core",
+        "import llada_core; llada_core.list_algorithms(); llada_core.plugin_statuses()",
+        "import llada_core; [llada_core.get_algorithm_info(n) for n in llada_core.list_algorithms()]",
+        "import llada_core; [llada_core.get_engine(n) for n in llada_core.list_engines()]",
+        "import llada_core; llada_core.get_algorithm('no_such_algorithm', None)",
+        "from llada_core import GenerationAlgorithm, LoadedModel, load_model, GenerationResult, Step",
+    ],
+)
+def test_importing_and_listing_imports_nothing_heavy(code: str) -> None:
+    script = f"import sys\n{code}\nprint([name for name in {HEAVY} if name in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"
+
+
+def test_importing_loads_no_plugin_and_reads_no_variable() -> None:
+    script = "import llada_core\nassert llada_core.registry._shared.registry is None"
+    variables = {"LLADA_STRICT_PLUGINS": "neither on nor off"}
+    subprocess.run([sys.executable, "-c", script], env=variables, check=True)
+
+
+def example_of(hook: str) -> str:
+    """The plugin in a hook's docstring."""
+    documentation = inspect.getdoc(getattr(hookspecs, hook))
+    assert documentation is not None
+    return textwrap.dedent(documentation.partition("::\n")[2])
+
+
+def test_the_example_of_an_engine_works(site: Site) -> None:
+    site.add("llada-example", plugin=example_of("llada_engines"), modules={"my_package.engine": ""})
+    registry = site.registry(strict_plugins=True)
+    assert registry.engine("my-engine").available
+    assert registry.algorithm("my_decoder").default
+
+
+def test_the_example_of_an_algorithm_works(site: Site) -> None:
+    site.add("llada-example", plugin=example_of("llada_algorithms"), modules={"my_package.decoder": ""})
+    registry = site.registry(strict_plugins=True)
+    assert registry.algorithm("backwards").name == "my_decoder"
+
+
+def test_the_example_of_a_detection_works(site: Site) -> None:
+    site.add_engine("my-engine", algorithms={"echo": ()})
+    site.add("llada-example", plugin=example_of("llada_detect_engine"))
+    registry = site.registry(strict_plugins=True)
+    assert registry.detect_by_hook({"my_noise_schedule": "cosine"}) == "my-engine"
+    assert registry.detect_by_hook({}) is None
+
+
+def test_the_example_of_a_command_works(site: Site) -> None:
+    site.add("llada-example", plugin=example_of("llada_commands"))
+    (command,) = site.registry(strict_plugins=True).commands()
+    assert command.name == "my-report"
+
+
+def test_every_hook_has_an_example() -> None:
+    hooks = [name for name in hookspecs.__all__ if name.startswith("llada_")]
+    assert len(hooks) == 4
+    assert all("@hookimpl" in example_of(hook) for hook in hooks)
+
+
+def test_the_tree_in_the_docstring_is_the_tree_of_the_classes() -> None:
+    drawn = errors.__doc__ or ""
+    classes = [getattr(errors, name) for name in errors.__all__]
+    assert all(issubclass(cls, LladaError) for cls in classes)
+    assert [cls.__name__ for cls in classes if cls.__name__ not in drawn] == []
+
+
+def test_an_unknown_name_is_caught_as_lookups_and_usage_errors_are() -> None:
+    error = llada_core.UnknownAlgorithm("no algorithm is called 'x'", name="x")
+    assert isinstance(error, KeyError)
+    assert isinstance(error, ValueError)
+    assert str(error) == "no algorithm is called 'x'"
+
+
+@pytest.mark.parametrize(
+    ("error", "line"),
+    [
+        (ValueError("a\n  b"), "ValueError: a b"),
+        (RuntimeError(), "RuntimeError"),
+        (ValueError("x" * 1000), "ValueError: " + "x" * 288),
+    ],
+    ids=["lines", "nothing", "long"],
+)
+def test_an_exception_is_told_in_one_line(error: Exception, line: str) -> None:
+    assert one_line(error) == line
+
+
+EXPORTS = [
+    "STANDARD",
+    "AlgorithmInfo",
+    "AlgorithmSpec",
+    "AlgorithmUnavailable",
+    "Candidate",
+    "CommandSpec",
+    "Detection",
+    "EngineInfo",
+    "EngineSkipped",
+    "EngineSpec",
+    "EngineUnavailable",
+    "GenerationAlgorithm",
+    "GenerationRequest",
+    "GenerationResult",
+    "IncompatibleEngine",
+    "InvalidSpec",
+    "LladaError",
+    "LoadedModel",
+    "ModelError",
+    "ModelLoadError",
+    "ModelNotFound",
+    "Parameter",
+    "ParameterError",
+    "PluginConflict",
+    "PluginError",
+    "PluginStatus",
+    "PromptError",
+    "Step",
+    "SupportsSteps",
+    "TokenizerMissing",
+    "Unavailable",
+    "UnknownAlgorithm",
+    "UnknownEngine",
+    "UnsupportedModel",
+    "UsageError",
+    "detect",
+    "detect_engine",
+    "diagnose_algorithm",
+    "diagnose_engine",
+    "get_algorithm",
+    "get_algorithm_info",
+    "get_default_algorithm_for_engine",
+    "get_engine",
+    "hookimpl",
+    "list_algorithms",
+    "list_algorithms_by_engine",
+    "list_available_algorithms",
+    "list_available_algorithms_by_engine",
+    "list_commands",
+    "list_engines",
+    "load_engine_class",
+    "load_model",
+    "load_target",
+    "parse_assignments",
+    "plugin_statuses",
+    "register_algorithm",
+    "reload",
+    "resolve",
+    "standard",
+]
