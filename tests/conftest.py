@@ -3,8 +3,14 @@
 from __future__ import annotations
 
 import importlib.util
+import os
+import tempfile
 
 import pytest
+
+# Read when huggingface_hub and transformers are imported: tests reach no network and leave nothing behind.
+os.environ["HF_HUB_OFFLINE"] = "1"
+os.environ["HF_HOME"] = tempfile.mkdtemp(prefix="llada-tests-")
 
 
 def _has_gpu() -> bool:

@@ -1,0 +1,260 @@
+"""The engine's classes: parameters, ragged batches, subclassing, and models that run by their own code."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from toy_models import MASK, llada_folder, remote_folder
+
+import llada_core
+import llada_fastdllm
+from llada_core import AlgorithmUnavailable, GenerationAlgorithm, ModelLoadError, ParameterError
+from llada_fastdllm import BasicGeneration, DualCacheGeneration, FastDLLMGeneration, PrefixCacheGeneration
+from llada_runtime import BestFirst, Factor, LLaDAModel, Quota, RemoteNetwork, StepAlgorithm, Threshold
+
+ALGORITHMS = ["basic", "prefix_cache", "dual_cache"]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return llada_folder(tmp_path_factory.mktemp("llada"))
+
+
+@pytest.fixture(scope="module")
+def model(folder: Path) -> LLaDAModel:
+    return LLaDAModel.from_pretrained(folder, device="cpu")
+
+
+@pytest.fixture(params=ALGORITHMS)
+def algorithm(request: pytest.FixtureRequest) -> GenerationAlgorithm:
+    return llada_core.get_algorithm(request.param)
+
+
+def test_the_public_classes_are_these() -> None:
+    assert llada_fastdllm.__all__ == [
+        "BasicGeneration",
+        "DualCacheGeneration",
+        "FastDLLMGeneration",
+        "PrefixCacheGeneration",
+    ]
+
+
+def test_the_engine_declares_its_algorithms_default_and_aliases() -> None:
+    engine = llada_core.get_engine("fast-dllm")
+    assert engine.default_algorithm == "dual_cache"
+    assert sorted(engine.algorithms) == sorted(ALGORITHMS)
+    aliases = {"no_cache": "basic", "simple": "basic", "prefix": "prefix_cache", "cache": "prefix_cache",
+               "dual": "dual_cache", "double_cache": "dual_cache"}  # fmt: skip
+    assert {alias: llada_core.get_algorithm(alias).name for alias in aliases} == aliases
+
+
+@pytest.mark.parametrize(
+    ("cls", "name"),
+    [
+        (BasicGeneration, "basic"),
+        (PrefixCacheGeneration, "prefix_cache"),
+        (DualCacheGeneration, "dual_cache"),
+    ],
+)
+def test_the_classes_are_what_the_registry_hands_out(cls: type, name: str) -> None:
+    assert type(llada_core.get_algorithm(name)) is cls
+    assert issubclass(cls, FastDLLMGeneration)
+    assert cls().name == name
+
+
+def test_the_programmatic_example_runs_as_it_stands(model: LLaDAModel) -> None:
+    prompt_tensor = torch.tensor([[1, 2, 3]])
+    algorithm = llada_core.get_algorithm("prefix_cache")
+    assert algorithm
+    assert algorithm.is_available()
+    output, nfe = algorithm.generate(
+        model=model, prompt=prompt_tensor, steps=16, gen_length=128, block_length=32,
+        temperature=1.0, remasking=True, threshold=0.95, factor=1.0,
+    )  # fmt: skip
+    assert output.shape == (1, 131)
+    assert output.dtype == torch.int64
+    assert 4 <= nfe <= 128
+
+
+@pytest.mark.parametrize(
+    ("given", "rule"),
+    [
+        ({}, {"basic": Quota(32), "other": Threshold(0.9)}),
+        ({"steps": 8}, Quota(2)),
+        ({"steps": 9}, Quota(3)),
+        ({"steps": 1}, Quota(1)),
+        ({"threshold": 0.5}, Threshold(0.5)),
+        ({"threshold": 0.5, "steps": 8}, Threshold(0.5)),
+        ({"threshold": None}, Quota(32)),
+        ({"factor": 2.0}, Factor(2.0)),
+        ({"factor": 2.0, "threshold": 0.5, "steps": 3}, Factor(2.0)),
+        ({"gen_length": 100, "threshold": None}, Quota(25)),
+        ({"gen_length": 97, "threshold": None}, Quota(25)),
+    ],
+    ids=str,
+)
+def test_factor_wins_over_threshold_and_threshold_over_steps(
+    algorithm: Any, given: dict[str, Any], rule: Any
+) -> None:
+    expected = rule if not isinstance(rule, dict) else rule.get(algorithm.name, rule["other"])
+    assert algorithm.rule(algorithm.validate_args(**given)) == expected
+
+
+def test_the_effective_values_name_only_the_rule_in_force(algorithm: Any) -> None:
+    def values(**given: Any) -> dict[str, Any]:
+        effective = algorithm.validate_args(**given)
+        return {name: effective[name] for name in ("steps", "threshold", "factor")}
+
+    assert values(steps=9, max_tokens=64, threshold=None) == {"steps": 10, "threshold": None, "factor": None}
+    assert values(steps=9, threshold=0.8) == {"steps": None, "threshold": 0.8, "factor": None}
+    assert values(factor=1, threshold=0.8) == {"steps": None, "threshold": None, "factor": 1.0}
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"block_length": 0}, "block_length"),
+        ({"threshold": 2}, "threshold"),
+        ({"threshold": -0.1}, "threshold"),
+        ({"factor": 0}, "factor"),
+        ({"temperature": -1}, "temperature"),
+        ({"remasking": "always"}, "remasking"),
+        ({"steps": 0}, "steps"),
+        ({"gen_length": "many"}, "gen_length"),
+        ({"cfg_scale": 2.0}, "cfg_scale"),
+        ({"early_stop": 1}, "early_stop"),
+    ],
+)
+def test_a_bad_parameter_is_refused_by_name(
+    algorithm: Any, model: LLaDAModel, given: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(ParameterError, match=message):
+        algorithm.generate(model, torch.tensor([[1]]), **given)
+
+
+def test_left_padded_rows_answer_as_if_alone(algorithm: Any, model: LLaDAModel) -> None:
+    prompts = [[1, 2, 3, 4, 5], [6], [7, 8, 9]]
+    padded = torch.tensor([[0] * (5 - len(p)) + p for p in prompts])
+    mask = torch.tensor([[0] * (5 - len(p)) + [1] * len(p) for p in prompts])
+    options = {"gen_length": 12, "block_length": 4, "threshold": 0.4}
+    output, nfe = algorithm.generate(model, padded, attention_mask=mask, **options)
+    alone = [algorithm.generate(model, torch.tensor(p), **options) for p in prompts]
+    assert torch.equal(output[:, :5], padded)
+    assert [row[5:].tolist() for row in output] == [
+        ids[0, len(p) :].tolist() for p, (ids, _) in zip(prompts, alone, strict=True)
+    ]
+    assert nfe == max(count for _, count in alone)
+
+
+@pytest.mark.parametrize(
+    ("prompt", "mask", "message"),
+    [
+        (torch.tensor([[1, 2]]), torch.tensor([[1, 0]]), "pad prompts on the left only"),
+        (torch.tensor([[1, 2]]), torch.tensor([[1]]), "must be equal"),
+        (torch.tensor([[1, 2]]), torch.tensor([[0, 0]]), "the prompt is empty"),
+        (torch.zeros(1, 0, dtype=torch.int64), None, "give int64 ids"),
+        (torch.tensor([[0.5]]), None, "give int64 ids"),
+        (torch.tensor([[1, MASK]]), None, "mask token"),
+        (torch.ones(1, 1000, dtype=torch.int64), None, "exceed the model's limit of 256"),
+    ],
+)
+def test_a_bad_prompt_is_refused(
+    algorithm: Any, model: LLaDAModel, prompt: Any, mask: Any, message: str
+) -> None:
+    with pytest.raises(ValueError, match=message):
+        algorithm.generate(model, prompt, attention_mask=mask)
+
+
+def test_rows_of_one_seed_differ_and_can_be_had_alone(model: LLaDAModel) -> None:
+    algorithm = llada_core.get_algorithm("dual_cache")
+    options = {"gen_length": 16, "block_length": 8, "temperature": 5.0, "early_stop": False}
+    both, _ = algorithm.generate(model, torch.tensor([[1, 2], [1, 2]]), seed=3, **options)
+    second, _ = algorithm.generate(model, torch.tensor([[1, 2]]), seed=4, **options)
+    assert both[0].tolist() != both[1].tolist()
+    assert both[1].tolist() == second[0].tolist()
+
+
+def test_random_remasking_fills_in_another_order(algorithm: Any, model: LLaDAModel) -> None:
+    def order(**options: Any) -> list[list[int]]:
+        params = algorithm.validate_args(
+            gen_length=16, block_length=16, steps=16, early_stop=False, **options
+        )
+        sequence = algorithm.sequence(model, [1, 2, 3], params)
+        return [step.positions for step in algorithm.steps(model, [sequence])]
+
+    assert order(remasking="random", seed=1) == order(remasking=False, seed=1)
+    assert order(remasking="random", seed=1) != order(remasking=True)
+    assert sorted(order(remasking="random", seed=1)) == [[n] for n in range(16)]
+
+
+def test_a_third_party_subclasses_and_keeps_loading_and_validation(folder: Path) -> None:
+    class AtMostTwo(BestFirst):
+        @classmethod
+        def counts(cls, sequences: Any, ranked: torch.Tensor, open_counts: torch.Tensor) -> torch.Tensor:
+            return open_counts.clamp(max=2)
+
+    class Pairs(DualCacheGeneration):
+        name = "pairs"
+
+        def rule(self, params: Any) -> AtMostTwo:
+            return AtMostTwo()
+
+    algorithm = Pairs()
+    model = algorithm.load_model_from_hf(folder, device="cpu")
+    _, nfe = algorithm.generate(
+        model, torch.tensor([[1, 2]]), gen_length=16, block_length=8, early_stop=False
+    )
+    assert nfe == 8
+    with pytest.raises(ParameterError, match="block_length"):
+        algorithm.generate(model, torch.tensor([[1, 2]]), block_length=0)
+
+
+def test_a_step_algorithm_without_a_policy_cannot_be_made() -> None:
+    class Half(StepAlgorithm, GenerationAlgorithm):
+        def rule(self, params: Any) -> Quota:
+            return Quota(1)
+
+    with pytest.raises(TypeError, match="policy"):
+        Half()  # type: ignore[abstract]
+
+
+def test_a_foreign_model_is_refused_unless_its_code_is_trusted(tmp_path: Path) -> None:
+    with pytest.raises(ModelLoadError, match="trust_remote_code=True the algorithm 'basic' can run it"):
+        llada_core.get_algorithm("basic").load_model_from_hf(remote_folder(tmp_path), device="cpu")
+
+
+def test_basic_runs_a_foreign_model_by_its_own_code(tmp_path: Path) -> None:
+    algorithm = llada_core.get_algorithm("basic")
+    network = algorithm.load_model_from_hf(remote_folder(tmp_path), device="cpu", trust_remote_code=True)
+    assert isinstance(network, RemoteNetwork)
+    output, nfe = algorithm.generate(
+        network, torch.tensor([[4, 5], [0, 6]]), attention_mask=torch.tensor([[1, 1], [0, 1]]),
+        gen_length=5, block_length=3,
+    )  # fmt: skip
+    # The toy predicts, at every position, the position's index: rows of unequal length start at their own 0.
+    assert output[:, 2:].tolist() == [[2, 3, 4, 5, 6], [1, 2, 3, 4, 5]]
+    assert nfe == 5
+
+
+@pytest.mark.parametrize("name", ["prefix_cache", "dual_cache"])
+def test_cached_algorithms_say_why_a_foreign_model_cannot_be_cached(tmp_path: Path, name: str) -> None:
+    algorithm = llada_core.get_algorithm(name)
+    network = algorithm.load_model_from_hf(remote_folder(tmp_path), device="cpu", trust_remote_code=True)
+    with pytest.raises(AlgorithmUnavailable, match="cannot be cached; use the algorithm 'basic'"):
+        algorithm.generate(network, torch.tensor([[4, 5]]))
+
+
+def test_a_foreign_model_whose_code_fails_says_so(tmp_path: Path) -> None:
+    folder = remote_folder(tmp_path)
+    (folder / "modeling_toy.py").write_text("raise RuntimeError('needs a newer library')")
+    with pytest.raises(ModelLoadError, match=r"the model's own code cannot load it .*needs a newer library"):
+        llada_core.get_algorithm("basic").load_model_from_hf(folder, device="cpu", trust_remote_code=True)
+
+
+def test_a_foreign_config_that_lacks_a_mask_token_says_so(tmp_path: Path) -> None:
+    folder = remote_folder(tmp_path, mask_token_id=None)
+    with pytest.raises(ModelLoadError, match="mask_token_id is missing"):
+        llada_core.get_algorithm("basic").load_model_from_hf(folder, device="cpu", trust_remote_code=True)
