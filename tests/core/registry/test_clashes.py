@@ -26,7 +26,7 @@ def test_of_two_engines_with_one_name_the_first_stays(site: Site) -> None:
     assert reason(registry, "llada-a") == ""
     assert reason(registry, "llada-b") == (
         "the engine twin of llada-b is dropped, because llada-a has that name; "
-        "uninstall one of them, or set LLADA_BLOCK_PLUGINS to it"
+        "uninstall one of them, or name it in LLADA_BLOCK_PLUGINS"
     )
     assert [status.status for status in registry.statuses()] == ["loaded", "broken"]
 

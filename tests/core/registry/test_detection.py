@@ -325,9 +325,10 @@ def test_a_hook_that_fails_is_told_and_passed_over(
 ) -> None:
     site.add("llada-hook", plugin=hook(body))
     add_llada_engines(site)
-    assert detect_engine(model(model_type="llada")) == "dinfer"
+    for _ in range(2):
+        assert detect_engine(model(model_type="llada")) == "dinfer"
     (status,) = [each for each in plugin_statuses() if each.name == "hook"]
-    assert reason in (status.reason or "")
+    assert (status.reason or "").count(reason) == 1
 
 
 def test_an_engine_that_a_hook_names_and_cannot_run_is_skipped(site: Site, model: WriteModel) -> None:

@@ -6,6 +6,7 @@ import inspect
 import subprocess
 import sys
 import textwrap
+import time
 from typing import Any
 
 import pytest
@@ -53,6 +54,22 @@ def test_importing_and_listing_imports_nothing_heavy(code: str) -> None:
     script = f"import sys\n{code}\nprint([name for name in {HEAVY} if name in sys.modules])"
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert done.stdout == "[]\n"
+
+
+def test_listing_is_fast() -> None:
+    """At most twice what its three dependencies take to import, and 0.15 s."""
+    dependencies = fastest("import click, pluggy, importlib_metadata")
+    assert fastest("import llada_core; llada_core.list_algorithms()") <= 2 * dependencies + 0.15
+
+
+def fastest(code: str) -> float:
+    """Seconds that a fresh interpreter takes; the least of several, because machines are busy."""
+    seconds = []
+    for _ in range(5):
+        start = time.perf_counter()
+        subprocess.run([sys.executable, "-c", code], check=True)
+        seconds.append(time.perf_counter() - start)
+    return min(seconds)
 
 
 def test_importing_loads_no_plugin_and_reads_no_variable() -> None:

@@ -43,7 +43,7 @@ GUARDED = {
     ),
     "yields a string": (
         "from llada_core import hookimpl\n@hookimpl\ndef llada_engines(): yield 'fast-dllm'",
-        "llada_engines yielded 'fast-dllm', which is not a EngineSpec",
+        "llada_engines yielded 'fast-dllm', which is no EngineSpec",
     ),
     "yields an invalid spec": (
         "from llada_core import AlgorithmSpec, hookimpl\n"
@@ -53,7 +53,7 @@ GUARDED = {
     ),
     "fails in its commands": (
         "from llada_core import hookimpl\n@hookimpl\ndef llada_commands(): return [3]",
-        "llada_commands yielded 3, which is not a CommandSpec",
+        "llada_commands yielded 3, which is no CommandSpec",
     ),
 }
 
@@ -80,7 +80,9 @@ def test_a_failure_is_told_with_the_remedy_and_all_else_works(site: Site, source
     status = status_of(registry, "llada-bad")
     assert (status.name, status.version, status.status) == ("bad", "2.1", "broken")
     assert reason in (status.reason or "")
-    assert (status.reason or "").endswith("; upgrade or uninstall llada-bad, or set LLADA_BLOCK_PLUGINS=bad")
+    assert (status.reason or "").endswith(
+        "; upgrade or uninstall llada-bad, or set LLADA_BLOCK_PLUGINS=llada-bad"
+    )
     assert status_of(registry, "llada-good").status == "loaded"
     assert registry.algorithms() == ["echo"]
 

@@ -67,8 +67,7 @@ class Catalogue:
         self._add_commands(host.contributions("llada_commands", CommandSpec))
 
     def engine_of(self, spec: AlgorithmSpec) -> str:
-        """The canonical name of the algorithm's engine, or the name as given where no such engine is
-        there."""
+        """The canonical name of the algorithm's engine, or the spec's own word for one that is not there."""
         return self.engine_names.resolve(spec.engine) or spec.engine
 
     def algorithms_of(self, engine: str) -> list[str]:
@@ -150,7 +149,7 @@ class Catalogue:
 def _conflict(what: str, kept: Claim, plugin: Plugin) -> PluginConflict:
     reason = (
         f"the {what} {kept.name} of {plugin.owner} is dropped, because {kept.owner} has that name; "
-        f"uninstall one of them, or set LLADA_BLOCK_PLUGINS to it"
+        "uninstall one of them, or name it in LLADA_BLOCK_PLUGINS"
     )
     return PluginConflict(
         reason, plugin=plugin.name, name=kept.name, dist=plugin.distribution, other=kept.owner

@@ -99,7 +99,8 @@ class PluginHost:
         """Keep what went wrong with ``plugin``, or raise it under LLADA_STRICT_PLUGINS."""
         if self._strict:
             raise problem from cause
-        plugin.problems.append(problem)
+        if problem.reason not in [known.reason for known in plugin.problems]:  # a hook may fail at each call
+            plugin.problems.append(problem)
 
     def contributions(self, hook: str, kind: type[_Spec]) -> Iterator[tuple[Plugin, _Spec]]:
         """Every spec that the plugins return from ``hook``, with its plugin, in the order of the plugins."""
@@ -108,7 +109,7 @@ class PluginHost:
                 if isinstance(spec, kind):
                     yield plugin, spec
                 else:
-                    self._fail(plugin, f"{hook} yielded {reprlib.repr(spec)}, which is not a {kind.__name__}")
+                    self._fail(plugin, f"{hook} yielded {reprlib.repr(spec)}, which is no {kind.__name__}")
 
     def first_answer(self, hook: str, accept: Callable[[Any], bool], **arguments: object) -> Any:
         """The first answer of a deciding ``hook`` that ``accept`` takes, or None; pluggy's order holds."""
@@ -120,9 +121,8 @@ class PluginHost:
             if answer is not None and accept(answer):
                 return answer
             if answer is not None:
-                self._fail(
-                    self._loaded[key], f"{hook} answered {reprlib.repr(answer)}, which is no engine's name"
-                )
+                said = f"{hook} answered {reprlib.repr(answer)}, which is no engine's name"
+                self._fail(self._loaded[key], said)
         return None
 
     def _admit(self, offer: EntryPoints, installed: Installed, environment: Environment) -> None:
@@ -194,17 +194,15 @@ class PluginHost:
             self._fail(plugin, f"{failure}: {one_line(exc)}", exc)
 
     def _fail(self, plugin: Plugin, reason: str, cause: BaseException | None = None) -> None:
-        remedy = f"upgrade or uninstall {plugin.owner}, or set LLADA_BLOCK_PLUGINS={plugin.name}"
+        remedy = f"upgrade or uninstall {plugin.owner}, or set LLADA_BLOCK_PLUGINS={plugin.owner}"
         self.report(plugin, _problem(plugin, f"{reason}; {remedy}"), cause)
 
     def _report_missing(self, environment: Environment) -> None:
         known = {canonicalize_name(name) for plugin in self.plugins for name in (plugin.name, plugin.owner)}
         for name in sorted((environment.load_plugins or frozenset()) - known):
-            reason = (
-                f"LLADA_LOAD_PLUGINS names {name}, which is not installed; install it or correct the variable"
-            )
             plugin = self._add(name, None)
-            self.report(plugin, _problem(plugin, reason))
+            named = f"LLADA_LOAD_PLUGINS names {name}, which is not installed"
+            self.report(plugin, _problem(plugin, f"{named}; install it or correct the variable"))
 
 
 def _problem(plugin: Plugin, reason: str) -> PluginError:
