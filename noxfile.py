@@ -134,6 +134,7 @@ def check_algorithms(session: nox.Session, python: Path) -> None:
 def copy_tests(engine: str, place: Path) -> None:
     for folder in [engine.removeprefix("llada-"), *MORE_TESTS.get(engine, [])]:
         shutil.copytree(ROOT / "tests" / folder, place / "tests" / folder)
+    shutil.copy(ROOT / "tests" / "conftest.py", place / "tests")
     shutil.copy(ROOT / "pyproject.toml", place)  # pytest's settings
 
 
