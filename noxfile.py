@@ -119,6 +119,8 @@ def check_engine(session: nox.Session, engine: str, wheel_paths: Mapping[str, Pa
     with session.chdir(place):
         check_algorithms(session, python)
         session.run(str(python), "-m", "pytest", "tests", external=True, env=CLEAN)
+        # The small model works from its wheel, too.
+        session.run(str(python.with_name("llada")), "generate", "What is 2 + 3?", external=True, env=CLEAN)
 
 
 def check_algorithms(session: nox.Session, python: Path) -> None:
