@@ -76,6 +76,13 @@ def test_metadata_agrees_between_packages(package: Path) -> None:
 
 
 @each_package
+def test_a_version_in_the_source_is_that_of_the_metadata(package: Path) -> None:
+    source = (package / "src" / import_name(package) / "__init__.py").read_text()
+    written = re.findall(r'^__version__ = "(.+)"', source, flags=re.MULTILINE)
+    assert set(written) <= {project(package)["version"]}
+
+
+@each_package
 def test_ranges_admit_the_versions_of_this_repository(package: Path) -> None:
     ours = {path.name: project(path)["version"] for path in PACKAGES}
     pinned = {**constraints(), **ours}

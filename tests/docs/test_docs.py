@@ -121,6 +121,13 @@ def test_links_resolve(document: Path) -> None:
         assert not anchor or anchor in anchors(target), f"{file} has no heading #{anchor}"
 
 
+@each_document
+def test_modules_that_are_named_exist(document: Path) -> None:
+    for package, module in re.findall(r"`(llada_\w+)/([\w/]+\.py)`", FENCE.sub("", document.read_text())):
+        home = ROOT / "packages" / package.replace("_", "-") / "src" / package
+        assert (home / module).is_file(), f"there is no {module} in {package}"
+
+
 @pytest.mark.parametrize("document", sorted(ROOT.glob("packages/*/README.md")), ids=name_of)
 def test_what_pypi_shows_has_no_relative_links(document: Path) -> None:
     assert [file for file, _ in links(document) if file] == []
