@@ -87,9 +87,11 @@ def test_early_stop_ends_at_the_first_eos_and_fills_the_rest(write_checkpoint) -
 
 def test_an_eos_behind_a_mask_does_not_stop(model: LLaDAModel) -> None:
     row = sequence(model, early_stop=True)
-    row.commit([4], [EOS], [0.9])
+    row.commit([4], [EOS])
+    row.advance()
     assert not row.finished
-    row.commit([3], [7], [0.9])
+    row.commit([3], [7])
+    row.advance()
     assert row.finished
     assert row.canvas[3:] == [7] + [EOS] * 9
 

@@ -24,7 +24,8 @@ class Span:
 
     Columns ``[lo, hi)`` of a canvas of ``length`` columns are computed; logits are wanted for ``[head_lo,
     head_hi)`` within them. ``slot`` is its place in the cache, None where nothing is kept; with ``reads``
-    the keys and values of all other columns come from that slot.
+    the keys and values of all other columns come from that slot. ``inputs``, ``[hi - lo, d]``, is fed instead
+    of the embeddings of ``ids``.
     """
 
     ids: Sequence_[int]
@@ -35,6 +36,7 @@ class Span:
     head_hi: int
     slot: int | None = None
     reads: bool = False
+    inputs: Tensor | None = None
 
     def __post_init__(self) -> None:
         assert len(self.ids) == self.hi - self.lo
@@ -84,6 +86,7 @@ class Layout:
         groups: how the requests attend.
         head_groups: the same for the last layer, whose only queries are the ``head`` columns.
         restore: puts rows of ``head`` columns into the order of the requests; None if they are.
+        inputs: pairs of a packed column and the embeddings that are fed from there on.
     """
 
     ids: Tensor
@@ -94,6 +97,7 @@ class Layout:
     groups: tuple[Group, ...]
     head_groups: tuple[Group, ...]
     restore: Tensor | None
+    inputs: tuple[tuple[int, Tensor], ...]
 
     @classmethod
     def of(cls, spans: Sequence_[Span], *, device: torch.device, cache_length: int, merge: bool) -> Layout:
@@ -127,6 +131,11 @@ class Layout:
             groups=groups,
             head_groups=head_groups,
             restore=None if restore == sorted(restore) else index(restore),
+            inputs=tuple(
+                (start, span.inputs)
+                for span, start in zip(packed, starts, strict=True)
+                if span.inputs is not None
+            ),
         )
 
 

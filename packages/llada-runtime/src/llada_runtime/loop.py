@@ -23,6 +23,9 @@ from .sequence import Sequence, Step
 
 __all__ = ["Loop", "drain"]
 
+_Row = tuple[list[int], list[int], list[float]]
+"""Per sequence: offsets into its block, tokens and confidences of what is kept."""
+
 
 class Loop:
     """Sequences in flight on one model. A sequence may be admitted between any two steps.
@@ -73,20 +76,40 @@ class Loop:
             return []
         plans = [sequence.policy.plan(sequence) for sequence in self.active]
         with torch.inference_mode():
-            proposals = propose(self._forward(plans), self.active)
+            calls = self._forward(plans)
+            proposals = propose(_blocks(self.active, plans, calls), self.active)
             kept = select(self.active, proposals)
-        for sequence, plan in zip(self.active, plans, strict=True):
-            if plan.writes and not plan.reads:
-                sequence.cached_block = sequence.block
-        steps = [_commit(*row) for row in zip(self.active, _rows(proposals, kept), strict=True)]
+            steps = [
+                self._commit(*row)
+                for row in zip(self.active, plans, calls, _rows(proposals, kept), strict=True)
+            ]
         self._retire()
         return steps
 
-    def _forward(self, plans: Sequence_[Plan]) -> Tensor:
-        """Logits of all current blocks, ``[sum of block widths, V]``."""
+    def _forward(self, plans: Sequence_[Plan]) -> list[Tensor]:
+        """Each sequence's logits: its block's, or of all columns of its call where the plan is ``whole``."""
         spans = [self._span(*pair) for pair in zip(self.active, plans, strict=True)]
         layout = Layout.of(spans, device=self.model.device, cache_length=self.length, merge=self.model.merges)
-        return self.model.logits(layout, self._cache)
+        logits = self.model.logits(layout, self._cache)
+        return list(logits.split([span.head_width for span in spans]))
+
+    def _commit(self, sequence: Sequence, plan: Plan, logits: Tensor, row: _Row) -> Step:
+        offsets, tokens, confidence = row
+        columns, block = [sequence.block_start + offset for offset in offsets], sequence.block
+        sequence.commit(columns, tokens)
+        if plan.writes and not plan.reads:
+            sequence.cached_block = block
+        sequence.policy.after(sequence, plan, logits, self.model)
+        sequence.advance()
+        return Step(
+            sequence=sequence,
+            block=block,
+            positions=[column - sequence.prompt_length for column in columns],
+            tokens=tokens,
+            confidence=confidence,
+            nfe=sequence.nfe,
+            finished=sequence.finished,
+        )
 
     def _span(self, sequence: Sequence, plan: Plan) -> Span:
         return Span(
@@ -94,10 +117,11 @@ class Loop:
             lo=plan.lo,
             hi=plan.hi,
             length=sequence.length,
-            head_lo=sequence.block_start,
-            head_hi=sequence.block_end,
+            head_lo=plan.lo if plan.whole else sequence.block_start,
+            head_hi=plan.hi if plan.whole else sequence.block_end,
             slot=self._slots[sequence] if plan.writes else None,
             reads=plan.reads,
+            inputs=sequence.policy.inputs(sequence, plan),
         )
 
     def _retire(self) -> None:
@@ -117,18 +141,19 @@ def select(sequences: Sequence_[Sequence], proposals: Proposals) -> Tensor:
     return kept
 
 
-_Row = tuple[list[int], list[int], list[float]]
-
-
 def _rows(proposals: Proposals, kept: Tensor) -> Iterator[_Row]:
-    """Per row: offsets into its block, tokens and confidences of what is kept."""
     for tokens, confidence, mine in zip(proposals.tokens, proposals.confidence, kept, strict=True):
         yield mine.nonzero()[:, 0].tolist(), tokens[mine].tolist(), confidence[mine].tolist()
 
 
-def _commit(sequence: Sequence, row: _Row) -> Step:
-    offsets, tokens, confidence = row
-    return sequence.commit([sequence.block_start + offset for offset in offsets], tokens, confidence)
+def _blocks(sequences: Sequence_[Sequence], plans: Sequence_[Plan], calls: list[Tensor]) -> Tensor:
+    """The logits of the sequences' current blocks, ``[sum of block widths, V]``, free to be overwritten."""
+    return torch.cat(
+        [
+            call[sequence.block_start - plan.lo : sequence.block_end - plan.lo] if plan.whole else call
+            for sequence, plan, call in zip(sequences, plans, calls, strict=True)
+        ]
+    )
 
 
 def drain(model: Network, sequences: Iterable[Sequence], *, rows: int) -> Iterator[Step]:

@@ -219,6 +219,14 @@ class LLaDAModel(nn.Module):
         layout = Layout.of(spans, device=self.device, cache_length=0, merge=self.merges)
         return self.logits(layout, None).view(rows, length, -1)
 
+    def embed(self, ids: Tensor) -> Tensor:
+        """The input embeddings of ``ids``, ``[..., d]``."""
+        return F.embedding(ids, self.embedding)
+
+    def mix(self, probabilities: Tensor) -> Tensor:
+        """The expected input embedding ``[N, d]`` under each row of ``probabilities [N, V]``."""
+        return probabilities @ self.embedding
+
     def new_cache(self, *, rows: int, length: int) -> KVCache:
         """Room for the keys and values of ``rows`` sequences of up to ``length`` columns."""
         return KVCache(self.config, slots=rows, length=length, device=self.device, dtype=self.dtype)
@@ -231,7 +239,9 @@ class LLaDAModel(nn.Module):
     @torch.inference_mode()
     def logits(self, layout: Layout, cache: KVCache | None) -> Tensor:
         """Logits ``[head columns, V]`` of one packed forward, in the model's dtype; fills the cache."""
-        x = F.embedding(layout.ids, self.embedding)
+        x = self.embed(layout.ids)
+        for start, inputs in layout.inputs:
+            x[start : start + len(inputs)] = inputs
         rotary = self._rotary_at(layout.positions)
         last = len(self.layers) - 1
         for index, layer in enumerate(self.layers):

@@ -37,6 +37,14 @@ class Network(Protocol):
         """Room for the keys and values of ``rows`` sequences of up to ``length`` columns."""
         ...
 
+    def embed(self, ids: Tensor) -> Tensor:
+        """The input embeddings of ``ids``, ``[..., d]``."""
+        ...
+
+    def mix(self, probabilities: Tensor) -> Tensor:
+        """The expected input embedding ``[N, d]`` under each row of ``probabilities [N, V]``."""
+        ...
+
     def logits(self, layout: Layout, cache: KVCache | None) -> Tensor:
         """Logits ``[head columns, V]`` of one packed forward."""
         ...

@@ -6,10 +6,16 @@ rebuilt by one full forward at the start of every block, and that forward commit
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from torch import Tensor
 
 from .sequence import Sequence
+
+if TYPE_CHECKING:
+    from .network import Network
 
 __all__ = ["DualCache", "NoCache", "Plan", "Policy", "PrefixCache"]
 
@@ -20,34 +26,58 @@ class Plan:
 
     With ``reads``, all other columns' keys come from the cache; without, the forward covers the whole
     canvas. With ``writes``, the keys of ``[lo, hi)`` stay in the cache. A call that reads also writes: the
-    columns it computes are recomputed by the next such call, so keeping them is free.
+    columns it computes are recomputed by the next such call, so keeping them is free. With ``whole``, logits
+    of all its columns are computed, for `Policy.after`, and not those of the current block alone.
     """
 
     lo: int
     hi: int
     reads: bool = False
     writes: bool = False
+    whole: bool = False
 
     def __post_init__(self) -> None:
         assert self.writes or not self.reads
 
 
-class Policy(Protocol):
-    """What an algorithm supplies to plan forwards. ``caches`` says whether it ever needs a cache slot."""
+class Policy(ABC):
+    """What an algorithm supplies to plan forwards. One object may serve many sequences: it holds parameters,
+    and what changes during generation is in the sequence, in ``policy_state`` if nowhere else.
+    """
 
-    @property
-    def caches(self) -> bool: ...
+    caches: ClassVar[bool]
+    """Whether its plans ever read or write the cache."""
 
+    @abstractmethod
     def plan(self, sequence: Sequence) -> Plan:
-        """The next forward of ``sequence``, which is not finished."""
-        ...
+        """The next forward of ``sequence``, which is not finished. Changes nothing."""
+
+    def begin(self) -> Any:
+        """What a new sequence starts with as its ``policy_state``."""
+        return None
+
+    def inputs(self, sequence: Sequence, plan: Plan) -> Tensor | None:
+        """Embeddings ``[hi - lo, d]`` to feed instead of those of the canvas, or None."""
+        return None
+
+    def after(  # noqa: B027  # a hook, not abstract: most policies do nothing here
+        self, sequence: Sequence, plan: Plan, logits: Tensor, network: Network
+    ) -> None:
+        """Called when a forward's tokens stand on the canvas and before the sequence moves on.
+
+        ``logits`` are raw: ``[hi - lo, V]`` if the plan asked for the whole, else those of the block.
+        """
+
+    def stays(self, sequence: Sequence) -> bool:
+        """Whether a further forward of this block is due even if no mask is left in it or an EOS ends it."""
+        return False
 
 
 def _refresh(sequence: Sequence) -> Plan:
     return Plan(lo=0, hi=sequence.length, writes=True)
 
 
-class NoCache:
+class NoCache(Policy):
     """Every forward covers the whole canvas."""
 
     caches = False
@@ -56,7 +86,7 @@ class NoCache:
         return Plan(lo=0, hi=sequence.length)
 
 
-class PrefixCache:
+class PrefixCache(Policy):
     """Everything before the block is read from the cache; block and later blocks are computed each time."""
 
     caches = True
@@ -67,7 +97,7 @@ class PrefixCache:
         return Plan(lo=sequence.block_start, hi=sequence.length, reads=True, writes=True)
 
 
-class DualCache:
+class DualCache(Policy):
     """Only the block is computed; what is before and behind it is read from the cache."""
 
     caches = True

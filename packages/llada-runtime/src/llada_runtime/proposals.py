@@ -51,6 +51,10 @@ def propose(logits: Tensor, sequences: Sequence_[Sequence]) -> Proposals:
     widths = [sequence.block_end - sequence.block_start for sequence in sequences]
     open_ = _open(sequences, widths)
     logits[:, sequences[0].mask_id] = -torch.inf
+    if any(sequence.rule.rescores for sequence in sequences):
+        logits = logits.float()
+        for row, block in enumerate(logits.split(widths)):
+            sequences[row].rule.rescore(sequences[row], block, open_[row, : widths[row]].to(block.device))
     tokens = logits.argmax(-1)
     for row, part, block in zip(range(len(widths)), tokens.split(widths), logits.split(widths), strict=True):
         if sequences[row].temperature > 0:

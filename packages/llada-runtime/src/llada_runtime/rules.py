@@ -11,7 +11,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Sequence as Sequence_
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Any, ClassVar, TypeVar
 
 import torch
 from torch import Tensor
@@ -22,12 +22,33 @@ __all__ = ["BestFirst", "Factor", "Quota", "Rule", "Threshold"]
 
 
 class Rule(ABC):
-    """What an algorithm supplies to choose among proposals; one object a sequence."""
+    """What an algorithm supplies to choose among proposals.
+
+    One object may serve many sequences: it holds parameters, and what changes during generation is in the
+    sequence, in ``rule_state`` if nowhere else.
+    """
+
+    rescores: ClassVar[bool] = False
+    """Whether `rescore` is to be called; the block's logits are float32 then."""
+
+    def begin(self) -> Any:
+        """What a new sequence starts with as its ``rule_state``."""
+        return None
+
+    def rescore(  # noqa: B027  # a hook, not abstract: most rules do nothing here
+        self, sequence: Sequence, logits: Tensor, open_: Tensor
+    ) -> None:
+        """Change the block's logits, float32 ``[L, V]``, in place, before tokens are proposed from them.
+
+        ``open_`` is bool ``[L]``; the mask token's logit is -inf already.
+        """
 
     @classmethod
     @abstractmethod
     def select(cls, sequences: Sequence_[Sequence], scores: Tensor, open_: Tensor) -> Tensor:
-        """Which proposals to keep, bool ``[R, L]``; at least one open position of every row.
+        """Which proposals to keep, bool ``[R, L]``.
+
+        At least one open position of every row that has any, or the sequence would never end.
 
         Args:
             sequences: the R rows; their ``rule`` attributes are all of this class.

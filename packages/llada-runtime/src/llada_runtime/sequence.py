@@ -1,15 +1,15 @@
 """One request while it is being decoded. Everything that changes during generation lives here.
 
 A sequence does not know the network or its neighbours in the batch. Its *policy* reads it to plan the next
-forward, its *rule* reads it to choose what to keep; the loop writes the outcome back through `commit`.
+forward, its *rule* reads it to choose what to keep; the loop writes the outcome back through `commit` and
+`advance`.
 """
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 
@@ -58,6 +58,8 @@ class Sequence:
         random_order: score positions by chance instead of by confidence (LLaDA's ``random`` remasking).
         seed: of this sequence's own random stream; None takes one from torch's global generator.
         early_stop: finish once an end-of-sequence token stands with no mask before it.
+        align_blocks: begin blocks at multiples of their width, so that the first one overlaps the prompt,
+            instead of where the prompt ends.
 
     Raises:
         SequenceError: the prompt or the lengths do not fit the model.
@@ -76,6 +78,7 @@ class Sequence:
         random_order: bool = False,
         seed: int | None = None,
         early_stop: bool = True,
+        align_blocks: bool = False,
     ) -> None:
         ids = list(prompt)
         _check(ids, config, gen_length, block_length)
@@ -87,10 +90,11 @@ class Sequence:
         self.seed = seed
         self.nfe = 0
         self.cancelled = False
-        self.block = 0
-        self.block_nfe = 0
-        self.block_open = self.block_end - self.block_start
         self.cached_block: int | None = None
+        self.policy_state: Any = policy.begin()
+        self.rule_state: Any = rule.begin()
+        self._origin = len(ids) // block_length * block_length if align_blocks else len(ids)
+        self._enter(0)
         self._complete = False
         self._generator: torch.Generator | None = None
 
@@ -102,7 +106,7 @@ class Sequence:
     @property
     def block_start(self) -> int:
         """First column of the current block."""
-        return self.prompt_length + self.block * self.block_length
+        return self._origin + self.block * self.block_length
 
     @property
     def block_end(self) -> int:
@@ -112,7 +116,7 @@ class Sequence:
     @property
     def blocks(self) -> int:
         """Number of blocks."""
-        return -(-self.gen_length // self.block_length)
+        return -(-(self.length - self._origin) // self.block_length)
 
     @property
     def finished(self) -> bool:
@@ -139,40 +143,35 @@ class Sequence:
         """Make this sequence leave after the step in flight; what it has is kept."""
         self.cancelled = True
 
-    def commit(self, columns: list[int], tokens: list[int], confidence: list[float]) -> Step:
-        """Write ``tokens`` at ``columns`` of the current block, count the forward, move on."""
+    def commit(self, columns: list[int], tokens: list[int]) -> None:
+        """Write ``tokens`` at masked ``columns`` of the current block and count the forward."""
         for column, token in zip(columns, tokens, strict=True):
             assert self.canvas[column] == self.mask_id
             assert token != self.mask_id
             self.canvas[column] = token
-        block = self.block
         self.nfe += 1
         self.block_nfe += 1
-        self._advance()
-        return Step(
-            sequence=self,
-            block=block,
-            positions=[column - self.prompt_length for column in columns],
-            tokens=tokens,
-            confidence=confidence,
-            nfe=self.nfe,
-            finished=self.finished,
-        )
 
-    def _advance(self) -> None:
+    def advance(self) -> None:
+        """Stop at an end-of-sequence token, or go on to the next block if this one is full and left."""
+        if self.policy.stays(self):
+            return
         if self.early_stop and self._stop_at_eos():
             self._complete = True
         elif not self.open_columns:
             self._complete = self.block + 1 == self.blocks
             if not self._complete:
-                self.block += 1
-                self.block_nfe = 0
-                self.block_open = self.block_end - self.block_start
+                self._enter(self.block + 1)
+
+    def _enter(self, block: int) -> None:
+        self.block = block
+        self.block_nfe = 0
+        self.block_open = len(self.open_columns)
 
     def _stop_at_eos(self) -> bool:
         """Whether an EOS stands with no mask before it; if so the rest of the canvas becomes that EOS."""
-        answer = itertools.islice(self.canvas, self.prompt_length, None)
-        for column, token in enumerate(answer, start=self.prompt_length):
+        for column in range(self.prompt_length, self.length):
+            token = self.canvas[column]
             if token == self.mask_id:
                 return False
             if token in self.eos_ids:
