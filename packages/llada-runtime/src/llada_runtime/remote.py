@@ -17,7 +17,7 @@ from transformers import AutoModel
 
 from .checkpoint import choose_device, choose_dtype
 from .config import read_config
-from .errors import CheckpointError
+from .errors import CheckpointError, UnsupportedArchitecture
 from .layout import Group, Layout
 
 __all__ = ["RemoteConfig", "RemoteNetwork"]
@@ -86,9 +86,17 @@ class RemoteNetwork:
         return cls(model.to(place).eval(), config)
 
     def new_cache(self, *, rows: int, length: int) -> NoReturn:
-        raise CheckpointError(
-            "this model runs by its own code, whose keys and values cannot be cached; "
-            "use an algorithm without a cache"
+        self._refuse("keys and values cannot be cached")
+
+    def embed(self, ids: Tensor) -> NoReturn:
+        self._refuse("embeddings cannot be replaced")
+
+    def mix(self, probabilities: Tensor) -> NoReturn:
+        self._refuse("embeddings cannot be replaced")
+
+    def _refuse(self, what: str) -> NoReturn:
+        raise UnsupportedArchitecture(
+            f"this model runs by its own code, whose {what}; use an algorithm that needs only its logits"
         )
 
     @torch.inference_mode()
