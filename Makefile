@@ -16,7 +16,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 help:
 	@echo "make demo    answer a word problem with two algorithms, with the figures of each"
 	@echo "make test    run the tests"
-	@echo "make check   lint, types, layers and wheels: what CI runs after the tests"
+	@echo "make check   lint, types, layers, core_alone, wheels: what CI runs after the tests"
 	@echo "make clean   remove $(VENV), caches and build outputs"
 
 demo: $(STAMP)
