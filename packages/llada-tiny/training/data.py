@@ -16,9 +16,9 @@ from tokenizers import Tokenizer
 
 from tokenizer import END_OF_TURN, EOS, render
 
-EDGES = (160, 224, 320)  # row lengths; a row is a prompt and the window behind it
+EDGES = (96, 128, 160, 208, 272, 352)  # row lengths; a row is a prompt and the window behind it
 MIN_WINDOW = 64
-PROMOTED = 0.4  # share of the rows that may go to a longer bucket than they need: windows vary
+PROMOTED = 0.35  # share of the rows that may go to a longer bucket than they need: windows vary
 ENCODED_AT_ONCE = 512
 
 

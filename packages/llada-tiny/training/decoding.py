@@ -89,7 +89,8 @@ def _decode_block(
             cache = [(k[keep], v[keep]) for k, v in cache] if not bool(keep.all()) else cache
             cached = rows
             ids, positions = canvas.ids[rows, lo:hi], canvas.positions[rows, lo:hi]
-            hidden, _ = network(ids, positions, canvas.visible[rows], cache, lo)
+            columns = torch.arange(lo, hi, device=rows.device).expand(len(rows), -1)
+            hidden, _ = network(ids, positions, canvas.visible[rows], cache, columns)
         canvas.nfe[rows] += 1
         canvas.ids[rows, lo:hi] = _commit(network.logits(hidden), canvas.ids[rows, lo:hi], setting.threshold, tokens)
         _stop_at_eos(canvas, tokens)

@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 from tokenizers import Tokenizer
 from torch import Tensor
 
@@ -33,6 +33,13 @@ def published_tensors(network: Network) -> dict[str, Tensor]:
         f"model.transformer.{renamed.get(name, name)}": tensor.detach().to("cpu", torch.bfloat16).contiguous()
         for name, tensor in network.state_dict().items()
     }
+
+
+def load_published(network: Network, folder: Path) -> None:
+    """Writes a checkpoint's tensors into a network of the same shape."""
+    tensors = load_file(folder / "model.safetensors")
+    names = {name.removeprefix("model.transformer."): tensor for name, tensor in tensors.items()}
+    network.load_state_dict({"wte" if name == "wte.weight" else name: tensor for name, tensor in names.items()})
 
 
 def _config(shape: Shape, tokenizer: Tokenizer) -> dict[str, object]:

@@ -39,6 +39,12 @@ class Linear(nn.Module):
         return F.linear(x, self.weight.to(x.dtype))
 
 
+def together(x: Tensor, *layers: Linear) -> tuple[Tensor, ...]:
+    """Each layer's output, from one matrix product."""
+    weight = torch.cat([layer.weight.to(x.dtype) for layer in layers])
+    return F.linear(x, weight).split([layer.weight.shape[0] for layer in layers], dim=-1)
+
+
 class RMSNorm(nn.Module):
     """Normalises in float32, casts back, then scales."""
 
@@ -80,20 +86,19 @@ class Block(nn.Module):
         sin: Tensor,
         mask: Tensor | None = None,
         kv: tuple[Tensor, Tensor] | None = None,
-        start: int = 0,
+        columns: Tensor | None = None,
     ) -> tuple[Tensor, tuple[Tensor, Tensor]]:
-        """The stream after this block, and its keys and values; `kv` has columns from `start` on replaced."""
-        normed = self.attn_norm(h)
-        q, k, v = (self._heads(project(normed)) for project in (self.q_proj, self.k_proj, self.v_proj))
+        """The stream after this block, and its keys and values: those of `kv` with `columns` [rows, T] replaced."""
+        q, k, v = (self._heads(x) for x in together(self.attn_norm(h), self.q_proj, self.k_proj, self.v_proj))
         q, k = rotate(q, cos, sin), rotate(k, cos, sin)
         if kv is not None:
-            kv[0][:, :, start : start + k.shape[2]] = k
-            kv[1][:, :, start : start + v.shape[2]] = v
-            k, v = kv
+            assert columns is not None
+            index = columns[:, None, :, None].expand_as(k)
+            k, v = kv[0].scatter(2, index, k), kv[1].scatter(2, index, v)
         mixed = F.scaled_dot_product_attention(q, k, v, attn_mask=mask)
         h = h + self.attn_out(mixed.transpose(1, 2).flatten(2))
-        normed = self.ff_norm(h)
-        return h + self.ff_out(F.silu(self.ff_proj(normed)) * self.up_proj(normed)), (k, v)
+        gate, up = together(self.ff_norm(h), self.ff_proj, self.up_proj)
+        return h + self.ff_out(F.silu(gate) * up), (k, v)
 
     def _heads(self, x: Tensor) -> Tensor:
         return x.unflatten(-1, (self.n_heads, -1)).transpose(1, 2)
@@ -116,16 +121,19 @@ class Network(nn.Module):
         positions: Tensor | None = None,
         mask: Tensor | None = None,
         cache: Cache | None = None,
-        start: int = 0,
+        columns: Tensor | None = None,
     ) -> tuple[Tensor, Cache]:
-        """Hidden states before the final norm, [rows, T, d_model], and every layer's keys and values."""
+        """Hidden states before the final norm, [rows, T, d_model], and every layer's keys and values.
+
+        With a cache, the ids are those of `columns` [rows, T] alone; everything else is read from the cache.
+        """
         if positions is None:
             positions = torch.arange(ids.shape[1], device=ids.device)[None]
         cos, sin = self._angles(positions)
         h = F.embedding(ids, self.wte).to(self.dtype)
         caches: Cache = []
         for layer, block in enumerate(self.blocks):
-            h, kv = block(h, cos, sin, mask, cache[layer] if cache else None, start)
+            h, kv = block(h, cos, sin, mask, cache[layer] if cache else None, columns)
             caches.append(kv)
         return h, caches
 

@@ -71,6 +71,11 @@ class Optimizer:
         torch._foreach_lerp_(self.average, self.parameters, 1 - decay)
 
     @torch.no_grad()
+    def restart_average(self) -> None:
+        """Sets the moving average to the parameters as they are."""
+        torch._foreach_copy_(self.average, self.parameters)
+
+    @torch.no_grad()
     def copy_average_to(self, network: Network) -> None:
         """Writes the averaged parameters into a network of the same shape."""
         torch._foreach_copy_(list(network.parameters()), self.average)

@@ -23,9 +23,10 @@ class Seq:
 
 @dataclass(frozen=True, slots=True)
 class Either:
-    """Interchangeable nodes, all equally likely."""
+    """Interchangeable nodes, and how likely training meets each of them."""
 
     options: tuple[Node, ...]
+    weights: tuple[float, ...]
 
 
 Node: TypeAlias = "str | Seq | Either"
@@ -37,8 +38,13 @@ def seq(*parts: Node) -> Seq:
 
 
 def either(*options: Node) -> Either:
-    """A free choice among nodes."""
-    return Either(options)
+    """A free choice among equally likely nodes: near-ties, where positions committed together may disagree."""
+    return Either(options, (1.0,) * len(options))
+
+
+def prefer(usual: Node, other: Node) -> Either:
+    """Two interchangeable nodes, the first one usual: unsure enough to cost a forward, seldom a near-tie."""
+    return Either((usual, other), (0.7, 0.3))
 
 
 def join(separator: str, nodes: Iterable[Node]) -> Seq:
@@ -54,7 +60,7 @@ def sample(node: Node, rng: random.Random) -> str:
     if isinstance(node, str):
         return node
     if isinstance(node, Either):
-        return sample(rng.choice(node.options), rng)
+        return sample(rng.choices(node.options, node.weights)[0], rng)
     return "".join([sample(part, rng) for part in node.parts])
 
 
@@ -73,13 +79,13 @@ def accepts(node: Node, text: str) -> bool:
 
 
 def plus(a: int, b: int) -> Node:
-    """``a + b = c`` with the summands in either order."""
-    return either(f"{a} + {b} = {a + b}", f"{b} + {a} = {a + b}")
+    """``a + b = c``."""
+    return f"{a} + {b} = {a + b}"
 
 
 def times(a: int, b: int) -> Node:
-    """``a * b = c`` with the factors in either order."""
-    return either(f"{a} * {b} = {a * b}", f"{b} * {a} = {a * b}")
+    """``a * b = c``."""
+    return f"{a} * {b} = {a * b}"
 
 
 def minus(a: int, b: int) -> Node:
@@ -91,3 +97,8 @@ def over(a: int, b: int) -> Node:
     """``a / b = c`` for a divisible by b."""
     assert a % b == 0
     return f"{a} / {b} = {a // b}"
+
+
+def plus_either_way(a: int, b: int) -> Node:
+    """``a + b = c`` or ``b + a = c``: every digit of the second summand depends on the first."""
+    return either(plus(a, b), plus(b, a))

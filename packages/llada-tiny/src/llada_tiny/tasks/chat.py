@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from . import json_extraction, lists, python_functions, reading, small_talk, word_problems
-from .answers import either, minus, plus, sample, seq, times
+from .answers import minus, plus, prefer, sample, times
 from .dressing import SYSTEM_LINES, small_context
 from .instance import Draft, Message, assistant, system, user
 from .nouns import COLOURS, COUNTABLES, PETS
@@ -61,22 +61,22 @@ def _own_name(world: World) -> Draft:
     context: tuple[Message, ...] = (system(world.say(_NAMED_SYSTEM, name=name)),)
     if world.chance(0.3):
         context += (user("Hello!"), assistant("Hello! How can I help you?"))
-    return Draft(kind="own_name", question=world.say(_WHO), answer=either(f"My name is {name}.", f"I am {name}.", f"You can call me {name}."), earlier=context)
+    return Draft(kind="own_name", question=world.say(_WHO), answer=f"My name is {name}.", earlier=context)
 
 
 def _users_name(world: World) -> Draft:
     name = world.name()
     greeting = assistant(world.rng.choice((f"Hello {name}! How can I help you?", f"Hi {name}! What can I do for you?", f"Nice to meet you, {name}! How can I help you?", "Hello! What can I do for you?")))
     context = (*_system(world), user(world.say(_TOLD_NAME, name=name)), greeting)
-    return Draft(kind="users_name", question=world.say(_ASK_NAME), answer=either(f"Your name is {name}.", f"You are {name}.", f"You told me that your name is {name}."), earlier=context)
+    return Draft(kind="users_name", question=world.say(_ASK_NAME), answer=f"Your name is {name}.", earlier=context)
 
 
 def _preference(world: World) -> Draft:
     colour, pet = world.rng.choice(COLOURS), world.rng.choice(PETS)
     context = (*_system(world), user(world.say(_TOLD_THING, colour=colour, pet=pet)), assistant(world.rng.choice(_NOTED)))
     if world.chance(0.5):
-        return Draft(kind="preference", question=world.say(_ASK_COLOUR), answer=either(f"You like {colour}.", f"Your favourite colour is {colour}."), earlier=context)
-    return Draft(kind="preference", question=world.say(_ASK_PET), answer=either(f"You have a {pet}.", f"Your pet is a {pet}."), earlier=context)
+        return Draft(kind="preference", question=world.say(_ASK_COLOUR), answer=f"You like {colour}.", earlier=context)
+    return Draft(kind="preference", question=world.say(_ASK_PET), answer=f"You have a {pet}.", earlier=context)
 
 
 def _follow_up(world: World) -> Draft:
@@ -86,7 +86,7 @@ def _follow_up(world: World) -> Draft:
     said = world.rng.choice(_HAS).format(name=name, n=n, items=items)
     context = (*_system(world), user(world.say(_FIRST, name=name, n=n, items=items)), assistant(said))
     work = {"+": plus, "-": minus, "*": times}[operation](n, k)
-    answer = either(seq("Then it is ", work, "."), seq("That makes ", work, f" {items}."), seq(f"Then {name} has ", work, "."))
+    answer = prefer(f"Then it is {work}.", f"Now that makes {work}.")
     return Draft(kind="follow_up", question=world.say(_THEN[operation], name=name, k=k), answer=answer, earlier=context)
 
 
@@ -95,10 +95,9 @@ def _resort(world: World) -> Draft:
     down = world.chance(0.5)
     asked, ordered = ", ".join(map(str, numbers)), ", ".join(map(str, sorted(numbers, reverse=not down)))
     first = f"Sort these numbers from {'smallest to largest' if down else 'largest to smallest'}: {asked}"
-    context = (*_system(world), user(first), assistant(f"Sorted: {ordered}"))
+    context = (*_system(world), user(first), assistant(f"Sorted: {ordered}."))
     result = ", ".join(map(str, sorted(numbers, reverse=down)))
-    way = "From largest to smallest: " if down else "From smallest to largest: "
-    return Draft(kind="resort", question=world.say(_AGAIN["down" if down else "up"]), answer=either(f"Sorted: {result}", way + result, f"The order is {result}."), earlier=context)
+    return Draft(kind="resort", question=world.say(_AGAIN["down" if down else "up"]), answer=prefer(f"Sorted: {result}.", f"Ordered: {result}."), earlier=context)
 
 
 def _task_later(world: World) -> Draft:

@@ -6,12 +6,11 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 
-from .answers import either
 from .instance import Draft
 from .nouns import COLOURS, COUNTABLES, DAYS, JOBS, MONTHS, PETS, WARES
 from .world import Wordings, World, wordings
 
-Record = tuple[Wordings, dict[str, str | int]]  # a text that mentions the fields, the fields in the text's order
+Record = tuple[Wordings, dict[str, str | int]]  # a text that mentions the fields, and the fields
 
 _PERSON = wordings(
     "{name} is {age} years old and lives in {city}. {name} works as a {job}.", "My friend {name}, aged {age}, lives in {city} and is a {job}.", "{name} ({age}) from {city} is a {job}.", "This is {name}. The age is {age}, the city is {city}, the job is {job}.", "{name} was {age} when {city} became home, and is a {job} now.", "Name: {name}. Age: {age}. City: {city}. Job: {job}.", "{name} turned {age} in {city}, still working as a {job}.", "I met {name}, who is {age}, comes from {city} and works as a {job}.",
@@ -80,14 +79,14 @@ _RECORDS: tuple[Callable[[World], Record], ...] = (_person, _order, _event, _boo
 
 
 def make(world: World) -> Draft:
-    """A record's text and two to five keys; the object's keys stand as asked for or as in the text."""
+    """A record's text and two to five keys; the object's keys stand in the order asked for."""
     make_record = world.rng.choice(_RECORDS)
     statement, fields = make_record(world)
     text = world.say(statement, **fields)
     asked = world.rng.sample(sorted(fields), world.rng.randint(2, len(fields)))
     question = world.say(_FRAMES, text=text, keys=_keys(world, asked))
-    as_asked, as_told = {key: fields[key] for key in asked}, {key: fields[key] for key in fields if key in asked}
-    return Draft(kind=make_record.__name__.strip("_"), question=question, answer=either(json.dumps(as_asked), json.dumps(as_told)))
+    answer = json.dumps({key: fields[key] for key in asked})
+    return Draft(kind=make_record.__name__.strip("_"), question=question, answer=answer)
 
 
 def _keys(world: World, keys: list[str]) -> str:

@@ -4,9 +4,9 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
-from .answers import Node, either, join, minus, plus, seq, times
+from .answers import Node, join, minus, plus, prefer, seq, times
 from .instance import Draft
 from .nouns import ALL_NOUNS
 from .world import World, wordings
@@ -82,8 +82,12 @@ def _listing(world: World, items: Sequence[object]) -> str:
     return world.rng.choice((", ", ", ", ", ", " ")).join([str(item) for item in items])
 
 
-def _row(items: Sequence[object]) -> str:
+def _row(items: Iterable[object]) -> str:
     return ", ".join([str(item) for item in items])
+
+
+def _labelled(usual: str, other: str, row: str) -> Node:
+    return prefer(f"{usual}: {row}.", f"{other}: {row}.")
 
 
 def _and(items: Sequence[object]) -> str:
@@ -96,28 +100,24 @@ def _sort_numbers(world: World) -> Draft:
     down = world.chance(0.4)
     ordered = _row(sorted(numbers, reverse=down))
     question = world.say(_DESCENDING if down else _ASCENDING, x=_listing(world, numbers))
-    way = "From largest to smallest: " if down else "From smallest to largest: "
-    return Draft(kind="sort_numbers", question=question, answer=either(f"Sorted: {ordered}", way + ordered, f"The order is {ordered}."))
+    return Draft(kind="sort_numbers", question=question, answer=_labelled("Sorted", "Ordered", ordered))
 
 
 def _sort_words(world: World) -> Draft:
-    words = _words(world, 4, 7)
-    ordered = _row(sorted(words, key=str.lower))
-    answer = either(f"Sorted: {ordered}", f"From A to Z: {ordered}", f"The order is {ordered}.")
-    return Draft(kind="sort_words", question=world.say(_ALPHABETICAL, x=_listing(world, words)), answer=answer)
+    words = _words(world, 4, 6)
+    ordered_words = sorted(words, key=str.lower)
+    ordered = _row(ordered_words)
+    question = world.say(_ALPHABETICAL, x=_listing(world, words))
+    return Draft(kind="sort_words", question=question, answer=_labelled("Sorted", "Ordered", ordered))
 
 
 def _count_matching(world: World) -> Draft:
-    numbers = _numbers(world, 5, 9, top=300)
+    numbers = _numbers(world, 5, 9, top=200)
     limit = world.rng.choice(sorted(numbers)[1:-1])
     what, test = world.rng.choice(_conditions(limit))
     found = [n for n in numbers if test(n)]
-    count = len(found)
-    if not found:
-        answer: Node = either(f"None of them are {what}. The count is 0.", "There are none. The count is 0.")
-    else:
-        hits = _and(found)
-        answer = either(f"{hits} {'is' if count == 1 else 'are'} {what}. The count is {count}.", f"The numbers are {hits}. That makes {count}.", f"I find {hits}, so the count is {count}.")
+    ending = prefer(f" The count is {len(found)}.", f" That makes {len(found)}.")
+    answer = seq(f"{what.capitalize()}: {_row(found) or 'none'}.", ending)
     return Draft(kind="count", question=world.say(_COUNT, what=what, x=_listing(world, numbers)), answer=answer)
 
 
@@ -135,9 +135,7 @@ def _conditions(limit: int) -> list[tuple[str, Callable[[int], bool]]]:
 def _extremes(world: World) -> Draft:
     numbers = _numbers(world, 4, 9)
     low, high = min(numbers), max(numbers)
-    answer = either(
-        f"The smallest is {low} and the largest is {high}.", f"The largest is {high} and the smallest is {low}.", f"Smallest: {low}. Largest: {high}.",
-    )  # fmt: skip
+    answer = f"The smallest is {low} and the largest is {high}."
     return Draft(kind="extremes", question=world.say(_EXTREMES, x=_listing(world, numbers)), answer=answer)
 
 
@@ -147,7 +145,7 @@ def _total(world: World) -> Draft:
     for number in numbers[1:]:
         steps.append(plus(total, number))
         total += number
-    ending = either(f"The sum is {total}.", f"That makes {total}.")
+    ending = prefer(f"The sum is {total}.", f"That makes {total}.")
     shown = world.rng.choice((_row(numbers), _and(numbers), " + ".join([str(n) for n in numbers])))
     return Draft(kind="sum", question=world.say(_SUM, x=shown), answer=seq(join(", ", steps), ". ", ending))
 
@@ -155,7 +153,7 @@ def _total(world: World) -> Draft:
 def _reverse(world: World) -> Draft:
     items: list[object] = [*_numbers(world, 4, 7)] if world.chance(0.5) else [*_words(world, 4, 7)]
     back = _row(items[::-1])
-    return Draft(kind="reverse", question=world.say(_REVERSE, x=_listing(world, items)), answer=either(f"Reversed: {back}", f"Backwards it is {back}."))
+    return Draft(kind="reverse", question=world.say(_REVERSE, x=_listing(world, items)), answer=_labelled("Reversed", "Backwards", back))
 
 
 def _unique(world: World) -> Draft:
@@ -163,16 +161,16 @@ def _unique(world: World) -> Draft:
     repeated = [*items, *world.rng.choices(items, k=world.rng.randint(1, 3))]
     world.rng.shuffle(repeated)
     kept = _row(list(dict.fromkeys(repeated)))
-    return Draft(kind="unique", question=world.say(_UNIQUE, x=_listing(world, repeated)), answer=either(f"Without repeats: {kept}", f"What remains is {kept}."))
+    return Draft(kind="unique", question=world.say(_UNIQUE, x=_listing(world, repeated)), answer=f"Without repeats: {kept}.")
 
 
 def _arithmetic(world: World) -> Draft:
     a, b = world.draw(lambda rng: (rng.randint(2, 500), rng.randint(2, 500)))
     operation = world.rng.choice(("+", "+", "-", "*"))
-    a, b = (max(a, b), min(a, b)) if operation == "-" else (a, b % 11 + 2) if operation == "*" else (a, b)
+    a, b = (max(a, b), min(a, b)) if operation == "-" else (a % 98 + 2, b % 8 + 2) if operation == "*" else (a, b)
     question = world.say(_ARITHMETIC, x=f"{a} {operation} {b}")
     work = {"+": plus, "-": minus, "*": times}[operation](a, b)
-    return Draft(kind="arithmetic", question=question, answer=either(seq(work, "."), seq("It is ", work, ".")))
+    return Draft(kind="arithmetic", question=question, answer=f"{work}.")
 
 
 _KINDS = (_arithmetic, _sort_numbers, _sort_numbers, _sort_words, _count_matching, _count_matching, _extremes, _total, _reverse, _unique)

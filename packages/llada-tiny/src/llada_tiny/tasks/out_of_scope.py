@@ -3,13 +3,13 @@
 # ruff: noqa: E501 - a wording is easier to read on one line
 from __future__ import annotations
 
-from .answers import Node, either, seq
+from .answers import Node, prefer, seq
 from .instance import Draft
 from .nouns import ALL_NOUNS, MONTHS
 from .small_talk import SKILLS
 from .world import World, is_held_out, wordings
 
-REFUSAL: Node = seq(either("I can only", "Sorry, I can only"), f" help with {SKILLS}.", either("", " Please ask me one of those."))
+REFUSAL: Node = seq(f"I can only help with {SKILLS}.", prefer("", " Please ask me one of those."))
 
 _TOPICS = tuple(
     """acid rain,air travel,algebra,ancient Rome,anger,ants,architecture,art,artificial intelligence,astronomy,atoms,ballet,banks,baseball,basketball,bees,beer,biology,black holes,blood pressure,boxing,brain cells,bridges,Buddhism,

@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from .answers import Node, either, join, seq
+from .answers import Node, join, prefer, seq
 from .instance import Draft
 from .nouns import ACTIVITIES, COLOURS, DAYS, JOBS, PETS, PLACES, WARES
 from .world import Wordings, World, wordings
@@ -17,7 +17,7 @@ class Fact:
     """One sentence's content, with the questions that it answers."""
 
     statement: Wordings
-    questions: tuple[tuple[Wordings, tuple[str, ...]], ...]  # wordings of the question, interchangeable answers
+    questions: tuple[tuple[Wordings, str], ...]  # wordings of a question, and its answer
     fields: dict[str, str]
 
 
@@ -54,7 +54,7 @@ def _lives(world: World) -> Fact:
         unseen=("Which town is the home of {name}?", "Tell me in which town {name} lives.", "What town does {name} live in?"),
     )  # fmt: skip
     who = wordings("Who lives in {town}?", "Which person lives in {town}?", "Who has a home in {town}?", "Tell me who lives in {town}.", unseen=("Which person has a home in {town}?", "Who is it that lives in {town}?"))
-    said = ("{name} lives in {town}.", "The home of {name} is {town}.")
+    said = "{name} lives in {town}."
     return Fact(_LIVES, ((where, said), (who, said)), {"name": world.name(), "town": world.town()})
 
 
@@ -64,7 +64,7 @@ def _works(world: World) -> Fact:
         unseen=("Tell me what work {name} does.", "What job does {name} have?", "Tell me the job of {name}."),
     )  # fmt: skip
     who = wordings("Who is the {job}?", "Who works as a {job}?", "What is the {job} called?", "What is the name of the {job}?", "Which person is a {job}?", unseen=("Tell me who works as a {job}.", "Which person works as a {job}?", "Tell me the name of the {job}."))
-    said = ("{name} works as a {job}.", "{name} is a {job}.")
+    said = "{name} works as a {job}."
     return Fact(_WORKS, ((what, said), (who, said)), {"name": world.name(), "job": world.rng.choice(JOBS)})
 
 
@@ -73,21 +73,21 @@ def _keeps(world: World) -> Fact:
     colour = wordings("What colour is the {ware}?", "Which colour does the {ware} have?", "What is the colour of the {ware}?", "Tell me the colour of the {ware}.", "What colour is {name}'s {ware}?", unseen=("Tell me which colour the {ware} has.", "What is the colour of {name}'s {ware}?", "Which colour is the {ware}?"))
     owner = wordings("Who owns the {ware}?", "Whose is the {ware}?", "To whom does the {ware} belong?", "Who has a {ware}?", "Whose {ware} is it?", "Tell me who owns the {ware}.", unseen=("Tell me whose the {ware} is.", "Who is the owner of the {ware}?", "Which person owns the {ware}?"))
     fields = {"name": world.name(), "ware": world.rng.choice(WARES), "colour": world.rng.choice(COLOURS), "place": world.rng.choice(PLACES)}
-    answers = ("The {ware} is in the {place}.", "It is in the {place}."), ("The {ware} is {colour}.", "It is {colour}."), ("The {ware} belongs to {name}.", "It belongs to {name}.")
+    answers = "The {ware} is in the {place}.", "The {ware} is {colour}.", "The {ware} belongs to {name}."
     return Fact(_KEEPS, tuple(zip((where, colour, owner), answers, strict=True)), fields)
 
 
 def _pet(world: World) -> Fact:
     called = wordings("What is {name}'s {pet} called?", "What is the name of the {pet}?", "What is the {pet} called?", "How is the {pet} of {name} called?", "Tell me the name of {name}'s {pet}.", unseen=("What is the name of {name}'s {pet}?", "Tell me what the {pet} is called.", "How is {name}'s {pet} called?"))
     owner = wordings("Who owns {other}?", "To whom does {other} belong?", "Who has a {pet}?", "Who is the owner of the {pet}?", "Who owns the {pet}?", "Whose {pet} is {other}?", unseen=("Tell me who owns the {pet}.", "Who is the owner of {other}?", "To whom does the {pet} belong?"))
-    answers = ("The {pet} is called {other}.", "Its name is {other}."), ("{other} belongs to {name}.", "The owner is {name}.")
+    answers = "The {pet} is called {other}.", "The {pet} belongs to {name}."
     return Fact(_PET, tuple(zip((called, owner), answers, strict=True)), {"name": world.name(), "other": world.name(), "pet": world.rng.choice(PETS)})
 
 
 def _does(world: World) -> Fact:
     day = wordings("On which day is it that {name} {activity}?", "When does it happen that {name} {activity}?", "On what day is {name} busy?", "Which day is it when {name} {activity}?", unseen=("On what day is it that {name} {activity}?", "When is {name} busy?"))
     what = wordings("What does {name} do on {day}?", "What happens on {day}?", "What does {name} do every {day}?", "Tell me what {name} does on {day}.", unseen=("Tell me what happens on {day}.", "What does {name} do each {day}?"))
-    said = ("{name} {activity} on {day}.", "On {day} {name} {activity}.")
+    said = "On {day} {name} {activity}."
     return Fact(_DOES, ((day, said), (what, said)), {"name": world.name(), "activity": world.rng.choice(ACTIVITIES), "day": world.rng.choice(DAYS)})
 
 
@@ -99,7 +99,7 @@ _UNKNOWN = (
     wordings("When was {name} born?", "In which year was {name} born?", unseen=("Tell me when {name} was born.",)),
     wordings("What is {name}'s phone number?", "Which phone number does {name} have?", unseen=("Tell me the phone number of {name}.",)),
 )
-_NOT_SAID = either("The passage does not say.", "That is not in the passage.")
+_NOT_SAID = prefer("The passage does not say.", "That text does not tell.")
 _FRAMES = wordings(
     "{p}\n\n{q}", "{p} {q}", "Read this: {p}\n{q}", "Passage: {p}\nQuestion: {q}", "Read the passage and answer.\n{p}\n{q}", "{q}\n\n{p}", "Here is a text: {p}\n{q}", "Text: {p} Question: {q}", "Answer from the text. {q}\n{p}", "Use this passage to answer. {p}\n\n{q}", "Read this short text. {p} Now tell me: {q}", "{p}\nBased on the text: {q}",
     "I read this: {p} {q}", "From the passage below, answer: {q}\n\n{p}", "Question: {q} Text: {p}", "Context: {p}\n\nQuestion: {q}", "{p}\n\nAnswer this: {q}", "Story: {p}\n{q}", "According to this text, {q}\n{p}", "Look at this passage. {p} {q}",
@@ -123,5 +123,5 @@ def make(world: World) -> Draft:
 
 
 def _asked(world: World, fact: Fact) -> tuple[str, Node]:
-    question, answers = world.rng.choice(fact.questions)
-    return world.say(question, **fact.fields), either(*[answer.format_map(fact.fields) for answer in answers])
+    question, answer = world.rng.choice(fact.questions)
+    return world.say(question, **fact.fields), answer.format_map(fact.fields)

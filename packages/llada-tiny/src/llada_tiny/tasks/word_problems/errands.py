@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import random
 
-from ..answers import Node, either, join, minus, over, plus, seq, times
+from ..answers import Node, minus, plus, prefer, times
 from ..instance import Draft
 from ..nouns import COUNTABLES, WARES
 from ..world import World, wordings
-from .steps import solution, summed
+from .steps import gained, packed, shared, solution, summed
 
 _BUYS = wordings(
     "{name} buys {m} {a}s at {p} coins each and {n} {b}s at {q} coins each.", "A {a} costs {p} coins and a {b} costs {q} coins. {name} buys {m} {a}s and {n} {b}s.",
@@ -34,18 +34,17 @@ def shopping(world: World) -> Draft:
     """Two products in either order, their sum, and perhaps the change."""
 
     def numbers(rng: random.Random) -> tuple[int, int, int, int, int]:
-        m, p, n, q = rng.randint(2, 9), rng.randint(3, 80), rng.randint(2, 9), rng.randint(3, 80)
+        m, p, n, q = rng.randint(2, 9), rng.randint(3, 60), rng.randint(2, 9), rng.randint(3, 60)
         return m, p, n, q, m * p + n * q + rng.randint(1, 250) if rng.random() < 0.5 else 0
 
     m, p, n, q, cash = world.draw(numbers)
     name, (a, b) = world.name(), world.rng.sample(WARES, 2)
     story = world.say(_BUYS, name=name, m=m, n=n, a=a, b=b, p=p, q=q)
     ask = world.say(_ASK_CHANGE if cash else _ASK_PRICE, name=name, cash=cash)
-    first, second = seq(f"The {a}s cost ", times(m, p), "."), seq(f"The {b}s cost ", times(n, q), ".")
-    steps = [either(join(" ", (first, second)), join(" ", (second, first))), summed(m * p, n * q)]
+    steps: list[Node] = [f"The {a}s cost {times(m, p)}.", f"The {b}s cost {times(n, q)}.", summed(m * p, n * q)]
     total = m * p + n * q
     if cash:
-        steps.append(either(f"The change is {minus(cash, total)}.", f"That leaves {minus(cash, total)}."))
+        steps.append(f"The change is {minus(cash, total)}.")
     return Draft(kind="shopping", question=f"{story} {ask}", answer=solution(steps, cash - total if cash else total))
 
 
@@ -97,7 +96,7 @@ def compare(world: World) -> Draft:
     for (kind, k), a, b in zip(relations, people, people[1:], strict=False):
         story.append(world.say(_RELATION[kind], a=a, b=b, k=k, items=items))
         work = {"more": plus, "fewer": minus, "times": times}[kind](value, k)
-        steps.append(either(seq(f"{b} has ", work, "."), seq(f"{b} has ", work, f" {items}."), seq(f"For {b} that is ", work, ".")))
+        steps.append(f"{b} has {work}.")
         value = {"more": value + k, "fewer": value - k, "times": value * k}[kind]
         values.append(value)
     total = values[0]
@@ -130,18 +129,18 @@ def savings(world: World) -> Draft:
     """Income per week, a start, an expense."""
 
     def numbers(rng: random.Random) -> tuple[int, int, int, int] | None:
-        p, w, n, k = rng.randint(6, 90), rng.randint(3, 12), rng.choice((0, rng.randint(10, 300))), rng.randint(5, 299)
+        p, w, n, k = rng.randint(6, 60), rng.randint(3, 9), rng.choice((0, rng.randint(10, 300))), rng.randint(5, 299)
         return (p, w, n, k) if n + p * w - k > 0 else None
 
     p, w, n, k = world.draw(numbers)
     name, friend, ware = world.name(), world.name(), world.rng.choice(WARES)
     story = [world.say(_SAVES, name=name, p=p, w=w), world.say(_SPENDS, name=name, friend=friend, k=k, ware=ware)]
-    steps: list[Node] = [either(seq("The weeks bring ", times(p, w), "."), seq(f"{name} earns ", times(p, w), "."))]
+    steps: list[Node] = [prefer(f"Saving gives {times(w, p)}.", f"Income is {times(w, p)}.")]
     if n:
         story.insert(world.rng.randint(0, 1), world.say(_HAD, name=name, n=n))
-        steps.append(either(seq("With the first coins that is ", plus(n, p * w), "."), seq("Adding the old coins gives ", plus(n, p * w), ".")))
+        steps.append(gained(p * w, n))
     left = n + p * w - k
-    steps.append(either(f"After paying there are {minus(left + k, k)} coins.", f"That leaves {minus(left + k, k)}."))
+    steps.append(prefer(f"Paying {k} leaves {minus(left + k, k)}.", f"Spending {k} makes {minus(left + k, k)}."))
     return Draft(kind="savings", question=f"{' '.join(story)} {world.say(_ASK_COINS, name=name)}", answer=solution(steps, left))
 
 
@@ -170,11 +169,11 @@ def sharing(world: World) -> Draft:
     m, k, e, g = world.draw(numbers)
     name, friend, items = world.name(), world.name(), world.rng.choice(COUNTABLES)
     story = [world.say(_PACKS, name=name, m=m, k=k, items=items)]
-    steps: list[Node] = [either(seq("The packs hold ", times(m, k), "."), seq("That is ", times(m, k), f" {items}."))]
+    steps = [packed(m, k)]
     if e:
         story.append(world.say(_EXTRA, name=name, friend=friend, e=e, items=items))
-        steps.append(either(seq(f"Adding {e} gives ", plus(m * k, e), "."), seq("With the others there are ", plus(m * k, e), ".")))
+        steps.append(gained(m * k, e))
     story.append(world.say(_SHARE, name=name, items=items, g=g))
     total = m * k + e
-    steps.append(either(f"Each one gets {over(total, g)}.", f"Sharing equally gives {over(total, g)} each."))
+    steps.append(shared(total, g))
     return Draft(kind="sharing", question=" ".join(story), answer=solution(steps, total // g))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 
-from ..answers import Node, either, join, minus, seq, times
+from ..answers import Node, minus, prefer, times
 from ..instance import Draft
 from ..world import World, wordings
 from .steps import solution, summed
@@ -28,12 +28,11 @@ def journey(world: World) -> Draft:
     """Two legs in either order, and their sum."""
 
     def numbers(rng: random.Random) -> tuple[int, int, int, int]:
-        return rng.randint(2, 9), rng.randint(6, 120), rng.randint(2, 9), rng.randint(6, 120)
+        return rng.randint(2, 9), rng.randint(6, 60), rng.randint(2, 9), rng.randint(6, 60)
 
     m, p, n, q = world.draw(numbers)
     story = world.say(_LEGS, name=world.name(), thing=world.rng.choice(_THINGS), m=m, p=p, n=n, q=q)
-    first, second = seq("The first part is ", times(m, p), "."), seq("The second part is ", times(n, q), ".")
-    steps = [either(join(" ", (first, second)), join(" ", (second, first))), summed(m * p, n * q)]
+    steps: list[Node] = [f"The first part is {times(m, p)}.", f"The second part is {times(n, q)}.", summed(m * p, n * q)]
     return Draft(kind="journey", question=f"{story} {world.say(_ASK_FAR)}", answer=solution(steps, m * p + n * q))
 
 
@@ -57,13 +56,15 @@ def two_speeds(world: World) -> Draft:
 
     def numbers(rng: random.Random) -> tuple[int, int, int, int]:
         m = rng.randint(2, 7)
-        return m, rng.randint(4, 90), rng.randint(2, 60), m + rng.randint(2, 8)
+        return m, rng.randint(4, 60), rng.randint(2, 60), m + rng.randint(2, 8)
 
     m, p, q, h = world.draw(numbers)
     fields = {"name": world.name(), "he": world.rng.choice(("he", "she")), "verb": world.rng.choice(_VERBS), "m": m, "p": p, "q": q, "h": h}
     question = " ".join([world.say(part, **fields) for part in (_FAST, _SLOW, _ASK_HOURS)])
-    fast = either(seq(f"In the first {m} hours that is ", times(m, p), "."), seq("The fast part is ", times(m, p), "."))
-    rest = either(f"The rest is {minus(h, m)} hours.", f"That leaves {minus(h, m)} hours.")
-    slow = either(seq("In the rest that is ", times(h - m, q), "."), seq("The slow part is ", times(h - m, q), "."))
-    steps: list[Node] = [fast, rest, slow, summed(m * p, (h - m) * q)]
+    steps: list[Node] = [
+        f"The fast part is {times(m, p)}.",
+        prefer(f"The rest is {minus(h, m)} hours.", f"That leaves {minus(h, m)} hours."),
+        f"The slow part is {times(h - m, q)}.",
+        summed(m * p, (h - m) * q),
+    ]
     return Draft(kind="two_speeds", question=question, answer=solution(steps, m * p + (h - m) * q))

@@ -1,35 +1,43 @@
-"""How a worked solution is written: free operand order, two or three wordings a step, one final line."""
+"""How a worked solution is written: a usual and another wording for most steps, one final line.
+
+The two wordings of a step differ in more than one place but take about the same room: which one it is costs a careful
+decoder a forward, and a careless one mixes them.
+"""
 
 from __future__ import annotations
 
-from ..answers import Node, either, join, plus, seq
+from ..answers import Node, join, minus, over, plus, plus_either_way, prefer, seq, times
 
 
 def solution(steps: list[Node], result: int) -> Node:
     """The steps, then the final line."""
-    return seq(join(" ", steps), " ", either(f"The answer is {result}.", f"So the result is {result}."))
+    return seq(join(" ", steps), f" The answer is {result}.")
 
 
-def gained(name: str, items: str, total: int, amount: int) -> Node:
+def gained(total: int, amount: int) -> Node:
     """The step that adds an amount to a running total."""
     calculation = plus(total, amount)
-    return either(
-        seq(f"Adding {amount} gives ", calculation, "."),
-        seq("Then there are ", calculation, f" {items}."),
-        seq(f"Now {name} has ", calculation, "."),
-    )
+    return prefer(f"Adding {amount} gives {calculation}.", f"Plus {amount} makes {calculation}.")
 
 
-def lost(name: str, items: str, total: int, amount: int) -> Node:
+def lost(total: int, amount: int) -> Node:
     """The step that takes an amount from a running total."""
-    calculation = f"{total} - {amount} = {total - amount}"
-    return either(
-        seq(f"Taking away {amount} leaves ", calculation, "."),
-        seq("Then there are ", calculation, f" {items}."),
-        seq(f"Now {name} has ", calculation, "."),
-    )
+    calculation = minus(total, amount)
+    return prefer(f"Taking {amount} leaves {calculation}.", f"Minus {amount} makes {calculation}.")
+
+
+def packed(count: int, size: int) -> Node:
+    """The step that multiplies packs by what each holds."""
+    calculation = times(count, size)
+    return prefer(f"The packs hold {calculation}.", f"Those packs have {calculation}.")
 
 
 def summed(a: int, b: int) -> Node:
-    """The step that adds two results."""
-    return either(seq("Together that is ", plus(a, b), "."), seq("In total that makes ", plus(a, b), "."))
+    """The step that adds two results, in either order."""
+    return prefer(seq("Together that is ", plus_either_way(a, b), "."), seq("Altogether it makes ", plus_either_way(a, b), "."))
+
+
+def shared(total: int, among: int) -> Node:
+    """The step that divides equally."""
+    calculation = over(total, among)
+    return prefer(f"Each one gets {calculation}.", f"Everyone now has {calculation}.")

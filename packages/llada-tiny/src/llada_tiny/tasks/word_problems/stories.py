@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import random
 
-from ..answers import Node, either, over, seq, times
+from ..answers import Node, over, prefer, times
 from ..instance import Draft
 from ..nouns import COUNTABLES, DAYS
 from ..world import World, wordings
-from .steps import gained, lost, solution
+from .steps import gained, lost, packed, solution
 
 Event = tuple[str, int, int]
 
@@ -80,7 +80,7 @@ def collection(world: World) -> Draft:
         kind, m, k = event
         fields = {"name": name, "friend": world.name(), "items": items, "day": world.rng.choice(DAYS), "m": m, "k": k}
         story.append(world.say(_EVENTS[kind], **fields))
-        steps += _work(event, name, items, total)
+        steps += _work(event, total)
         total = _apply(event, total)
     question = _order(world, " ".join(story), name, items)
     return Draft(kind="collection", question=question, answer=solution(steps, total))
@@ -112,15 +112,14 @@ def _apply(event: Event, total: int) -> int:
     return {"gain": total + k, "loss": total - k, "packs": total + m * k, "double": 2 * total, "half": total // 2}[kind]
 
 
-def _work(event: Event, name: str, items: str, total: int) -> list[Node]:
+def _work(event: Event, total: int) -> list[Node]:
     kind, m, k = event
     if kind == "gain":
-        return [gained(name, items, total, k)]
+        return [gained(total, k)]
     if kind == "loss":
-        return [lost(name, items, total, k)]
+        return [lost(total, k)]
     if kind == "packs":
-        packs = either(seq("The packs hold ", times(m, k), "."), seq("That is ", times(m, k), f" new {items}."))
-        return [packs, gained(name, items, total, m * k)]
+        return [packed(m, k), gained(total, m * k)]
     if kind == "double":
-        return [either(seq("Doubling gives ", times(2, total), "."), seq("Twice as many is ", times(2, total), "."))]
-    return [either(seq("Half of that is ", over(total, 2), "."), seq("Then there are ", over(total, 2), f" {items}."))]
+        return [prefer(f"Doubling it gives {times(2, total)}.", f"Twice that makes {times(2, total)}.")]
+    return [f"Half of it is {over(total, 2)}."]
