@@ -13,7 +13,7 @@ PUBLIC = [
     "BestFirst", "CheckpointError", "DualCache", "Factor", "KVCache", "LLaDAConfig", "LLaDAModel", "Loop",
     "MemoryEstimate", "Network", "NoCache", "NumericalError", "Plan", "Policy", "PrefixCache", "Quota",
     "RemoteNetwork", "Rule", "RuntimeFault", "Sequence", "SequenceError", "Step", "StepAlgorithm",
-    "Threshold", "UnsupportedArchitecture", "drain", "estimate",
+    "Threshold", "UnsupportedArchitecture", "drain", "estimate", "quotas", "rules_of",
 ]  # fmt: skip
 
 

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from .network import Network
     from .policies import DualCache, NoCache, Plan, Policy, PrefixCache
     from .remote import RemoteNetwork
-    from .rules import BestFirst, Factor, Quota, Rule, Threshold
+    from .rules import BestFirst, Factor, Quota, Rule, Threshold, quotas, rules_of
     from .sequence import Sequence, Step
 
 __version__ = "0.1.0"
@@ -59,6 +59,8 @@ _HOMES = {
     "UnsupportedArchitecture": "errors",
     "drain": "loop",
     "estimate": "memory",
+    "quotas": "rules",
+    "rules_of": "rules",
 }
 
 __all__ = [
@@ -89,6 +91,8 @@ __all__ = [
     "UnsupportedArchitecture",
     "drain",
     "estimate",
+    "quotas",
+    "rules_of",
 ]
 
 

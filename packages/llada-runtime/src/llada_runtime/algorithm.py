@@ -83,6 +83,7 @@ class StepAlgorithm(ABC):
             random_order=params.get("remasking") == "random",
             seed=params.get("seed"),
             early_stop=params.get("early_stop", True),
+            align_blocks=params.get("start_block_align", False),
         )
 
     def steps(self, model: Network, sequences: Sequence_[Sequence]) -> Iterator[Step]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 from torch import Tensor
 
@@ -45,8 +45,10 @@ class Policy(ABC):
     and what changes during generation is in the sequence, in ``policy_state`` if nowhere else.
     """
 
-    caches: ClassVar[bool]
-    """Whether its plans ever read or write the cache."""
+    @property
+    @abstractmethod
+    def caches(self) -> bool:
+        """Whether its plans ever read or write the cache."""
 
     @abstractmethod
     def plan(self, sequence: Sequence) -> Plan:

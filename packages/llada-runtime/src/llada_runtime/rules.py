@@ -18,7 +18,7 @@ from torch import Tensor
 
 from .sequence import Sequence
 
-__all__ = ["BestFirst", "Factor", "Quota", "Rule", "Threshold"]
+__all__ = ["BestFirst", "Factor", "Quota", "Rule", "Threshold", "quotas", "rules_of"]
 
 
 class Rule(ABC):
@@ -60,7 +60,8 @@ class Rule(ABC):
 RuleT = TypeVar("RuleT", bound=Rule)
 
 
-def _rules(sequences: Sequence_[Sequence], kind: type[RuleT]) -> list[RuleT]:
+def rules_of(sequences: Sequence_[Sequence], kind: type[RuleT]) -> list[RuleT]:
+    """The sequences' rules, which are all of class ``kind``."""
     rules = [sequence.rule for sequence in sequences]
     assert all(isinstance(rule, kind) for rule in rules)
     return rules  # type: ignore[return-value]
@@ -71,6 +72,15 @@ def keep_best(scores: Tensor, counts: Tensor) -> Tensor:
     order = scores.argsort(dim=-1, descending=True, stable=True)
     ranks = torch.empty_like(order).scatter_(-1, order, torch.arange(scores.shape[-1]).expand_as(order))
     return ranks < counts[:, None]
+
+
+def quotas(sequences: Sequence_[Sequence], steps: Sequence_[int]) -> Tensor:
+    """How many positions each sequence's schedule of ``steps`` a block commits now, int64 ``[R]``."""
+    shares = [
+        sequence.block_open // count + (sequence.block_nfe < sequence.block_open % count)
+        for sequence, count in zip(sequences, steps, strict=True)
+    ]
+    return torch.tensor(shares)
 
 
 class BestFirst(Rule):
@@ -100,11 +110,7 @@ class Quota(BestFirst):
 
     @classmethod
     def counts(cls, sequences: Sequence_[Sequence], ranked: Tensor, open_counts: Tensor) -> Tensor:
-        quotas = [
-            sequence.block_open // rule.steps + (sequence.block_nfe < sequence.block_open % rule.steps)
-            for sequence, rule in zip(sequences, _rules(sequences, cls), strict=True)
-        ]
-        return torch.tensor(quotas)
+        return quotas(sequences, [rule.steps for rule in rules_of(sequences, cls)])
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +121,7 @@ class Threshold(BestFirst):
 
     @classmethod
     def counts(cls, sequences: Sequence_[Sequence], ranked: Tensor, open_counts: Tensor) -> Tensor:
-        cut = torch.tensor([[rule.threshold] for rule in _rules(sequences, cls)], dtype=torch.float64)
+        cut = torch.tensor([[rule.threshold] for rule in rules_of(sequences, cls)], dtype=torch.float64)
         return (ranked >= cut).sum(-1)
 
 
@@ -131,7 +137,7 @@ class Factor(BestFirst):
 
     @classmethod
     def counts(cls, sequences: Sequence_[Sequence], ranked: Tensor, open_counts: Tensor) -> Tensor:
-        factors = torch.tensor([[rule.factor] for rule in _rules(sequences, cls)], dtype=torch.float64)
+        factors = torch.tensor([[rule.factor] for rule in rules_of(sequences, cls)], dtype=torch.float64)
         rank = torch.arange(1, ranked.shape[-1] + 1)
         passes = (ranked >= 1 - factors / (rank + 1)) & (rank <= open_counts[:, None])
         passes[:, 0] = True

@@ -1,0 +1,162 @@
+"""dInfer's decoders as step algorithms: one iteration policy, three commit rules.
+
+Source: dInfer (arXiv 2510.08666; inclusionAI/dInfer, ``python/dinfer``). Differences from upstream: any batch
+of ragged prompts, also for hierarchy; credit begins anew with every request and block; iteration smoothing on
+dense models; no endless loop, as the mask token is never proposed; nothing survives after an end-of-sequence
+token; by default no surplus iterations are run.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Mapping
+from typing import Any
+
+from llada_core import GenerationAlgorithm, ParameterError
+from llada_runtime import Policy, Quota, Rule, StepAlgorithm
+
+from .iteration import Iteration, Smoothing, Vicinity
+from .plugin import BLOCKWISE_PARAMETERS, CREDIT_PARAMETERS, HIERARCHY_PARAMETERS
+from .rules import CreditQuota, CreditThreshold, Hierarchy, NearTieThreshold
+
+__all__ = ["BlockWiseGeneration", "CreditGeneration", "DInferGeneration", "HierarchyGeneration"]
+
+_VICINITY = ("prefix_look", "after_look", "warmup_steps")
+_SMOOTHING = {"cont_weight_init": 0.15, "cont_weight_growth": 0.02, "threshold_decay": 0.02}
+
+
+class DInferGeneration(StepAlgorithm, GenerationAlgorithm):
+    """What dInfer's decoders share: the iteration and its parameters. Subclasses give the commit rule."""
+
+    engine = "dinfer"
+    parameters = BLOCKWISE_PARAMETERS
+
+    @abstractmethod
+    def rule(self, params: Mapping[str, Any]) -> Rule:
+        """The commit rule of the decoder."""
+
+    def policy(self, params: Mapping[str, Any]) -> Policy:
+        """The iteration that the effective parameters describe."""
+        return Iteration(
+            cache=params["cache"],
+            update_freq=params["cache_update_freq"],
+            maximum_unroll=params["maximum_unroll"],
+            expected_tpf=params["expected_tpf"],
+            vicinity=_vicinity(params),
+            smoothing=_smoothing(params),
+        )
+
+    def validate_args(self, **params: Any) -> dict[str, Any]:
+        """The effective values of ``params``; smoothing's parameters are None where smoothing is off.
+
+        Raises:
+            ParameterError: a name is unknown, a value of the wrong type or out of range, or two parameters
+                contradict each other.
+        """
+        values: dict[str, Any] = super().validate_args(**params)
+        _check_cache(values)
+        if values["cont_weight"] is None:
+            _refuse_without_smoothing(values)
+        else:
+            for name, published in _SMOOTHING.items():
+                values[name] = published if values[name] is None else values[name]
+        return _with_steps(values) if "steps" in values else values
+
+
+class BlockWiseGeneration(DInferGeneration):
+    """Upstream's threshold decoder, or a fixed schedule where ``steps`` is given."""
+
+    name = "dinfer_blockwise"
+    description = "Commits every position whose confidence passes a threshold."
+
+    def rule(self, params: Mapping[str, Any]) -> Rule:
+        if params["threshold"] is None:
+            return Quota(params["steps"] // _blocks(params))
+        return NearTieThreshold(params["threshold"])
+
+
+class HierarchyGeneration(DInferGeneration):
+    """Upstream's hierarchy decoder: commits split runs of masks until none is left."""
+
+    name = "dinfer_hierarchy"
+    description = "Commits the best position of every run of masks, so that runs keep splitting."
+    parameters = HIERARCHY_PARAMETERS
+
+    def rule(self, params: Mapping[str, Any]) -> Rule:
+        return Hierarchy(params["threshold"], params["low_threshold"])
+
+
+class CreditGeneration(DInferGeneration):
+    """Upstream's credit decoder: a threshold on logits raised by what was likely before."""
+
+    name = "dinfer_credit"
+    description = "Tokens that stay likely earn credit, which is added to their logits."
+    parameters = CREDIT_PARAMETERS
+
+    def rule(self, params: Mapping[str, Any]) -> Rule:
+        credit = {
+            "alpha": params["credit_alpha"],
+            "gamma": params["boost_gamma"],
+            "beta": params["decay_beta"],
+        }
+        if params["threshold"] is None:
+            return CreditQuota(steps=params["steps"] // _blocks(params), **credit)
+        return CreditThreshold(threshold=params["threshold"], **credit)
+
+
+def _blocks(params: Mapping[str, Any]) -> int:
+    return -(-int(params["gen_length"]) // int(params["block_length"]))
+
+
+def _with_steps(values: dict[str, Any]) -> dict[str, Any]:
+    """Steps of a fixed schedule, rounded up to a multiple of the blocks; None where a threshold rules."""
+    if values["threshold"] is not None:
+        return {**values, "steps": None}
+    blocks = _blocks(values)
+    return {**values, "steps": -(-(values["steps"] or values["gen_length"]) // blocks) * blocks}
+
+
+def _vicinity(params: Mapping[str, Any]) -> Vicinity | None:
+    given = {name: params[name] for name in _VICINITY}
+    return Vicinity(**given) if any(given.values()) else None
+
+
+def _smoothing(params: Mapping[str, Any]) -> Smoothing | None:
+    if params["cont_weight"] is None:
+        return None
+    return Smoothing(
+        weight=params["cont_weight"],
+        weight_init=params["cont_weight_init"],
+        weight_growth=params["cont_weight_growth"],
+        threshold_decay=params["threshold_decay"],
+    )
+
+
+def _check_cache(values: Mapping[str, Any]) -> None:
+    cache = values["cache"]
+    wide = next((name for name in _VICINITY if values[name]), None)
+    if wide is not None and cache != "dual":
+        raise ParameterError(
+            f"{wide} = {values[wide]} needs cache = 'dual', and cache is {cache!r}: the vicinity window lies "
+            f"around a block whose surroundings are cached; leave out {wide} or use the dual cache",
+            parameter=wide,
+            value=values[wide],
+        )
+    if values["cache_update_freq"] is not None and cache == "none":
+        raise ParameterError(
+            f"cache_update_freq = {values['cache_update_freq']} has nothing to rebuild with cache = 'none'; "
+            "leave it out or choose a cache",
+            parameter="cache_update_freq",
+            value=values["cache_update_freq"],
+        )
+
+
+def _refuse_without_smoothing(values: Mapping[str, Any]) -> None:
+    for name in _SMOOTHING:
+        if values[name] is not None:
+            raise ParameterError(
+                f"{name} = {values[name]} only works with iteration smoothing; give cont_weight "
+                "(published: 0.3) or leave it out",
+                parameter=name,
+                value=values[name],
+            )

@@ -1,0 +1,163 @@
+"""dInfer's commit rules: threshold with its near-tie band, hierarchy, and credit.
+
+Source: inclusionAI/dInfer, ``parallel_strategy.py`` (arXiv 2510.08666; credit: arXiv 2510.06133). Confidences
+are compared in float32, as upstream does in its default mode. The mask token is never proposed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence as Sequence_
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from llada_runtime import BestFirst, Rule, Sequence, quotas, rules_of
+
+from .iteration import Iteration
+
+__all__ = ["Credit", "CreditQuota", "CreditThreshold", "Hierarchy", "NearTieThreshold"]
+
+_NEAR_TIE = 1e-5
+
+
+@dataclass(frozen=True, slots=True)
+class NearTieThreshold(BestFirst):
+    """Every proposal at least ``threshold`` confident; if none is, the best and those within 1e-5."""
+
+    threshold: float
+
+    @classmethod
+    def counts(cls, sequences: Sequence_[Sequence], ranked: Tensor, open_counts: Tensor) -> Tensor:
+        thresholds = [rule.threshold for rule in rules_of(sequences, cls)]
+        return _near_tie_counts(ranked, _at_iteration(sequences, thresholds))
+
+
+def _near_tie_counts(ranked: Tensor, thresholds: Tensor) -> Tensor:
+    confidence = ranked.float()
+    cut = torch.minimum(confidence[:, :1] - _NEAR_TIE, thresholds[:, None])
+    return (confidence >= cut).sum(-1)
+
+
+@dataclass(frozen=True, slots=True)
+class Hierarchy(Rule):
+    """The best of every unbroken run of masks if it is above ``low_threshold``, and all above ``threshold``.
+
+    The best of the whole block is always kept. Positions of a run that are equally confident in
+    float32 are all its best.
+    """
+
+    threshold: float | None
+    low_threshold: float | None
+
+    @classmethod
+    def select(cls, sequences: Sequence_[Sequence], scores: Tensor, open_: Tensor) -> Tensor:
+        confidence = scores.float()
+        rules = rules_of(sequences, cls)
+        low = torch.tensor([-1.0 if rule.low_threshold is None else rule.low_threshold for rule in rules])
+        high = _at_iteration(sequences, [rule.threshold for rule in rules])
+        kept = (confidence == _run_maxima(confidence, open_)) & (confidence > low[:, None])
+        kept |= confidence > high[:, None]
+        best = confidence.argmax(-1, keepdim=True)
+        return kept.scatter_(-1, best, value=True) & open_
+
+
+def _run_maxima(confidence: Tensor, open_: Tensor) -> Tensor:
+    """For every open position the highest confidence in its run of open positions, ``[R, L]``."""
+    begins = open_.clone()
+    begins[:, 1:] &= ~open_[:, :-1]
+    run = begins.long().cumsum(-1)
+    maxima = torch.full((*run.shape[:1], run.shape[1] + 1), -1.0)
+    maxima.scatter_reduce_(-1, run, confidence.masked_fill(~open_, -1.0), "amax")
+    return maxima.gather(-1, run)
+
+
+def _at_iteration(sequences: Sequence_[Sequence], thresholds: Sequence_[float | None]) -> Tensor:
+    """Each row's threshold as smoothing has it at this iteration, float32 ``[R]``; infinite where it is None."""
+    now = []
+    for sequence, threshold in zip(sequences, thresholds, strict=True):
+        policy, progress = sequence.policy, sequence.policy_state
+        if threshold is not None and isinstance(policy, Iteration) and policy.smoothing is not None:
+            threshold = policy.smoothing.threshold_at(progress.iteration, threshold)
+        now.append(torch.inf if threshold is None else threshold)
+    return torch.tensor(now)
+
+
+@dataclass(slots=True)
+class Ledger:
+    """Credit of one block, sparse: per position the tokens that were ever the likeliest, and their credit.
+
+    ``tokens`` int64 and ``credit`` float32 are both ``[L, K]``, K growing by at most one each forward. A free
+    entry has credit 0. Upstream keeps float32 ``[L, V]`` for every block of the answer.
+    """
+
+    block: int
+    tokens: Tensor
+    credit: Tensor
+
+    @classmethod
+    def empty(cls, block: int, logits: Tensor) -> Ledger:
+        tokens = torch.zeros(logits.shape[0], 0, dtype=torch.int64, device=logits.device)
+        return cls(block, tokens, torch.zeros(tokens.shape, device=logits.device))
+
+    def earn(self, tokens: Tensor, amounts: Tensor) -> None:
+        """Add ``amounts [L]`` to the credit of ``tokens [L]``, one token a position."""
+        known = self.tokens == tokens[:, None]
+        known &= self.credit > 0
+        self.credit += known * amounts[:, None]
+        new = ~known.any(-1) & (amounts > 0)
+        if new.any():
+            self.tokens = torch.cat((self.tokens, torch.where(new, tokens, 0)[:, None]), -1)
+            self.credit = torch.cat((self.credit, torch.where(new, amounts, 0)[:, None]), -1)
+
+
+class Credit(BestFirst):
+    """A rule whose logits are raised by credit: the likeliest token of each mask earns some every forward."""
+
+    rescores = True
+
+    alpha: float
+    gamma: float
+    beta: float
+
+    def begin(self) -> Ledger | None:
+        return None
+
+    def rescore(self, sequence: Sequence, logits: Tensor, open_: Tensor) -> None:
+        ledger: Ledger | None = sequence.rule_state
+        if ledger is None or ledger.block != sequence.block:
+            ledger = sequence.rule_state = Ledger.empty(sequence.block, logits)
+        ledger.credit *= self.beta
+        best, tokens = logits.max(-1)
+        probability = (best - logits.logsumexp(-1)).exp()
+        ledger.earn(tokens, probability.pow(self.gamma) * open_)
+        logits.scatter_add_(-1, ledger.tokens, self.alpha * ledger.credit.log1p())
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CreditThreshold(Credit):
+    """`NearTieThreshold` on logits raised by credit."""
+
+    threshold: float
+    alpha: float
+    gamma: float
+    beta: float
+
+    @classmethod
+    def counts(cls, sequences: Sequence_[Sequence], ranked: Tensor, open_counts: Tensor) -> Tensor:
+        thresholds = [rule.threshold for rule in rules_of(sequences, cls)]
+        return _near_tie_counts(ranked, _at_iteration(sequences, thresholds))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CreditQuota(Credit):
+    """A fixed number a step, as ``Quota``, on logits raised by credit."""
+
+    steps: int
+    alpha: float
+    gamma: float
+    beta: float
+
+    @classmethod
+    def counts(cls, sequences: Sequence_[Sequence], ranked: Tensor, open_counts: Tensor) -> Tensor:
+        return quotas(sequences, [rule.steps for rule in rules_of(sequences, cls)])
