@@ -20,8 +20,9 @@ from pathlib import Path
 import pytest
 
 import llada_core
-from llada_core import AlgorithmSpec, CommandSpec, EngineSpec, Parameter, hookspecs
+from llada_core import AlgorithmInfo, AlgorithmSpec, CommandSpec, EngineSpec, Parameter, hookspecs
 from llada_core.parameters import STANDARD
+from llada_runtime import BestFirst, Plan, Policy, Rule
 
 ROOT = Path(__file__).parents[2]
 DOCUMENTS = sorted(
@@ -145,7 +146,16 @@ def test_the_plugin_guide_has_every_hook_with_its_signature() -> None:
             assert re.search(rf"@hookimpl\ndef {name}\(", plugin_guide()), f"no example of {name}"
 
 
-@pytest.mark.parametrize("kind", [EngineSpec, AlgorithmSpec, CommandSpec, Parameter])
+@pytest.mark.parametrize("kind", [Policy, Rule, BestFirst])
+def test_the_plugin_guide_has_every_method_of_policies_and_rules(kind: type) -> None:
+    for name in vars(kind):
+        method = getattr(kind, name)
+        if callable(method) and not name.startswith("_"):
+            parameters = ", ".join(each for each in inspect.signature(method).parameters if each != "self")
+            assert f"`{name}({parameters})`" in plugin_guide()
+
+
+@pytest.mark.parametrize("kind", [EngineSpec, AlgorithmSpec, CommandSpec, Parameter, Plan])
 def test_the_plugin_guide_has_every_field(kind: type) -> None:
     for field in dataclasses.fields(kind):
         assert f"`{field.name}`" in plugin_guide()
@@ -157,16 +167,15 @@ def parameter_row(parameter: Parameter) -> str:
     return f"| {' | '.join(cells)} |"
 
 
-def algorithm_row(name: str) -> str:
-    info = llada_core.get_algorithm_info(name)
+def algorithm_row(info: AlgorithmInfo) -> str:
     taken = [parameter.name for parameter in info.parameters]
+    takes = "all standard parameters" if taken == list(STANDARD) else ", ".join(f"`{name}`" for name in taken)
     own = [
         f"`{parameter.name}` {shown(parameter.default)}"
         for parameter in info.parameters
-        if parameter.name not in STANDARD or parameter.default != STANDARD[parameter.name].default
+        if parameter.name in STANDARD and parameter.default != STANDARD[parameter.name].default
     ]
-    takes = "all standard parameters" if taken == list(STANDARD) else ", ".join(f"`{name}`" for name in taken)
-    return f"| `{name}` | `{info.engine}` | {takes} | {', '.join(own)} |"
+    return f"| `{info.name}` | `{info.engine}` | {takes} | {', '.join(own)} |"
 
 
 def shown(default: object) -> str:
@@ -174,7 +183,12 @@ def shown(default: object) -> str:
 
 
 def test_the_parameter_guide_is_what_the_registry_declares() -> None:
-    expected = [parameter_row(parameter) for parameter in STANDARD.values()]
-    expected += [algorithm_row(name) for name in llada_core.list_algorithms()]
+    """Its rows are the standard parameters, those that only some algorithms have, and the algorithms."""
+    ours = {path.name for path in (ROOT / "packages").iterdir()}
+    algorithms = [llada_core.get_algorithm_info(name) for name in llada_core.list_algorithms()]
+    algorithms = [info for info in algorithms if info.distribution in ours]
+    special = {p.name: p for info in algorithms for p in info.parameters if p.name not in STANDARD}
+    expected = [parameter_row(parameter) for parameter in (*STANDARD.values(), *special.values())]
+    expected += [algorithm_row(info) for info in algorithms]
     written = re.findall(r"^\| `.*$", (ROOT / "docs" / "parameters.md").read_text(), flags=re.MULTILINE)
-    assert written == expected
+    assert written == expected, "\n".join(["docs/parameters.md should have these rows:", *expected])
