@@ -12,13 +12,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from nox.project import load_toml
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
 
 ROOT = Path(__file__).parents[1]
 PACKAGES = sorted(path.parent for path in ROOT.glob("packages/*/pyproject.toml"))
@@ -29,7 +25,8 @@ each_package = pytest.mark.parametrize("package", PACKAGES, ids=lambda path: pat
 
 
 def project(package: Path) -> dict[str, Any]:
-    return tomllib.loads((package / "pyproject.toml").read_text())["project"]
+    metadata: dict[str, Any] = load_toml(package / "pyproject.toml")["project"]
+    return metadata
 
 
 def import_name(package: Path) -> str:
@@ -111,7 +108,7 @@ def test_an_entry_point_names_a_light_module(package: Path) -> None:
 
 @each_package
 def test_the_layers_cover_every_package(package: Path) -> None:
-    tools = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]
+    tools = load_toml(ROOT / "pyproject.toml")["tool"]
     assert import_name(package) in tools["importlinter"]["root_packages"]
     assert import_name(package) in tools["ruff"]["lint"]["isort"]["known-first-party"]
 
