@@ -23,3 +23,8 @@ def golden_model(name: str, device: str = "cpu") -> LLaDAModel:
 def golden_cases(family: str) -> list[Any]:
     cases = json.loads((GOLDENS / f"{family}.json").read_text())["cases"]
     return [pytest.param(case, id=case["id"]) for case in cases]
+
+
+def rows_of(case: dict[str, Any]) -> list[list[int]]:
+    """The prompts of a case: one row, or several of equal length."""
+    return case["prompt"] if isinstance(case["prompt"][0], list) else [case["prompt"]]

@@ -1,4 +1,4 @@
-"""A row's tokens and forward count never depend on its neighbours."""
+"""A row's tokens and forward count never depend on its neighbours, whatever their algorithms."""
 
 from __future__ import annotations
 
@@ -10,39 +10,71 @@ from parity_data import MODELS, golden_model
 
 import llada_core
 
-rules = st.one_of(
-    st.fixed_dictionaries({"steps": st.integers(1, 60), "threshold": st.none()}),
-    st.fixed_dictionaries({"threshold": st.sampled_from([0.0, 0.5, 0.8, 0.9, 1.0])}),
-    st.fixed_dictionaries({"factor": st.sampled_from([0.5, 1.0, 2.0])}),
-    st.fixed_dictionaries({"temperature": st.just(0.7), "seed": st.integers(0, 9)}),
-    st.fixed_dictionaries({"remasking": st.just("random"), "seed": st.integers(0, 9), "steps": st.just(9)}),
+Row = tuple[str, list[int], dict[str, Any]]
+
+
+def options(**values: st.SearchStrategy[Any]) -> st.SearchStrategy[dict[str, Any]]:
+    return st.fixed_dictionaries(values)
+
+
+thresholds = st.sampled_from([0.0, 0.5, 0.8, 0.9, 1.0])
+seeds = st.integers(0, 9)
+lengths = options(gen_length=st.integers(1, 40), block_length=st.integers(1, 20), early_stop=st.booleans())
+
+fastdllm_rules = st.one_of(
+    options(steps=st.integers(1, 60), threshold=st.none()),
+    options(threshold=thresholds),
+    options(factor=st.sampled_from([0.5, 1.0, 2.0])),
+    options(temperature=st.just(0.7), seed=seeds),
+    options(remasking=st.just("random"), seed=seeds, steps=st.just(9)),
 )
-parameters = st.builds(
-    lambda rule, **rest: {**rest, **rule},
-    rules,
-    gen_length=st.integers(1, 40),
-    block_length=st.integers(1, 20),
-    early_stop=st.booleans(),
+
+caches = st.one_of(
+    options(cache=st.just("none")),
+    options(cache=st.sampled_from(["prefix", "dual"]), cache_update_freq=st.sampled_from([None, 2, 3])),
+    options(prefix_look=st.integers(0, 8), after_look=st.integers(0, 8), warmup_steps=st.integers(0, 4)),
 )
+iterations = options(
+    maximum_unroll=st.integers(1, 4),
+    expected_tpf=st.integers(1, 8),
+    start_block_align=st.booleans(),
+    cont_weight=st.sampled_from([None, None, 0.3]),
+)
+dinfer_rules = {
+    "dinfer_blockwise": st.one_of(options(threshold=thresholds), options(steps=st.integers(1, 60))),
+    "dinfer_hierarchy": options(
+        threshold=st.one_of(st.none(), thresholds), low_threshold=st.sampled_from([None, 0.3, 0.6])
+    ),
+    "dinfer_credit": options(threshold=thresholds, credit_alpha=st.sampled_from([0.3, 0.7, 1.0])),
+}
+
+
+def joined(*parts: st.SearchStrategy[dict[str, Any]]) -> st.SearchStrategy[dict[str, Any]]:
+    return st.tuples(*parts).map(
+        lambda found: {name: value for part in found for name, value in part.items()}
+    )
+
+
+parameters = {
+    **dict.fromkeys(["basic", "prefix_cache", "dual_cache"], joined(lengths, fastdllm_rules)),
+    **{name: joined(lengths, iterations, caches, rule) for name, rule in dinfer_rules.items()},
+}
 
 
 @st.composite
-def batches(draw: st.DrawFn) -> tuple[str, list[tuple[str, list[int], dict[str, Any]]]]:
-    name = draw(st.sampled_from(MODELS))
-    config = golden_model(name).config
+def batches(draw: st.DrawFn) -> tuple[str, list[Row]]:
+    model = draw(st.sampled_from(MODELS))
+    config = golden_model(model).config
     tokens = st.integers(0, config.vocab_size - 1).filter(lambda token: token != config.mask_token_id)
-    row = st.tuples(
-        st.sampled_from(["basic", "prefix_cache", "dual_cache"]),
-        st.lists(tokens, min_size=1, max_size=40),
-        parameters,
-    )
-    return name, draw(st.lists(row, min_size=1, max_size=16))
+    prompts = st.lists(tokens, min_size=1, max_size=40)
+    names = draw(st.lists(st.sampled_from(sorted(parameters)), min_size=1, max_size=16))
+    return model, [(name, draw(prompts), draw(parameters[name])) for name in names]
 
 
-def decode(name: str, rows: list[tuple[str, list[int], dict[str, Any]]]) -> list[tuple[list[int], int]]:
-    model, sequences = golden_model(name), []
-    for algorithm_name, prompt, params in rows:
-        algorithm = llada_core.get_algorithm(algorithm_name)
+def decode(model_name: str, rows: list[Row]) -> list[tuple[list[int], int]]:
+    model, sequences = golden_model(model_name), []
+    for name, prompt, params in rows:
+        algorithm = llada_core.get_algorithm(name)
         sequences.append(algorithm.sequence(model, prompt, algorithm.validate_args(**params)))
     for _ in algorithm.steps(model, sequences):
         pass
@@ -53,11 +85,12 @@ def decode(name: str, rows: list[tuple[str, list[int], dict[str, Any]]]) -> list
     max_examples=200,
     deadline=None,
     derandomize=True,
-    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.large_base_example],
 )
 @given(batches())
-def test_rows_of_any_algorithm_decode_as_if_alone(
-    batch: tuple[str, list[tuple[str, list[int], dict[str, Any]]]],
-) -> None:
-    name, rows = batch
-    assert decode(name, rows) == [decode(name, [row])[0] for row in rows]
+def test_rows_of_any_algorithm_decode_as_if_alone(batch: tuple[str, list[Row]]) -> None:
+    model, rows = batch
+    together = decode(model, rows)
+    assert together == [decode(model, [row])[0] for row in rows]
+    mask = golden_model(model).config.mask_token_id
+    assert not any(mask in canvas for canvas, _ in together)

@@ -6,15 +6,11 @@ from typing import Any
 
 import pytest
 import torch
-from parity_data import golden_cases, golden_model
+from parity_data import golden_cases, golden_model, rows_of
 
 import llada_core
 
 Case = dict[str, Any]
-
-
-def rows_of(case: Case) -> list[list[int]]:
-    return case["prompt"] if isinstance(case["prompt"][0], list) else [case["prompt"]]
 
 
 @pytest.mark.parametrize("case", golden_cases("fastdllm"))

@@ -73,7 +73,7 @@ def _run_maxima(confidence: Tensor, open_: Tensor) -> Tensor:
 
 
 def _at_iteration(sequences: Sequence_[Sequence], thresholds: Sequence_[float | None]) -> Tensor:
-    """Each row's threshold as smoothing has it at this iteration, float32 ``[R]``; infinite where it is None."""
+    """Each row's threshold as smoothing has it at this iteration, float32 ``[R]``; infinite where None."""
     now = []
     for sequence, threshold in zip(sequences, thresholds, strict=True):
         policy, progress = sequence.policy, sequence.policy_state

@@ -1,0 +1,43 @@
+"""dInfer's decoders against canvases and forward counts recorded from the upstream implementation."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from parity_data import golden_cases, golden_model, rows_of
+
+import llada_core
+from llada_runtime import Sequence, Step
+
+Case = dict[str, Any]
+MEANINGFUL_NONE = ("cache", "threshold")  # elsewhere null says that the upstream class has no such parameter
+
+
+def decode(case: Case, device: str = "cpu") -> tuple[list[Sequence], list[Step]]:
+    """The sequences and steps of a case. ``loop`` only names the upstream class that was run."""
+    given = {
+        name: value
+        for name, value in case["params"].items()
+        if name != "loop" and (value is not None or name in MEANINGFUL_NONE)
+    }
+    algorithm, model = llada_core.get_algorithm(case["algorithm"]), golden_model(case["model"], device)
+    params = algorithm.validate_args(**given)
+    sequences = [algorithm.sequence(model, row, params) for row in rows_of(case)]
+    return sequences, list(algorithm.steps(model, sequences))
+
+
+@pytest.mark.parametrize("case", golden_cases("dinfer"))
+def test_canvas_and_forwards_equal_upstream(case: Case) -> None:
+    sequences, steps = decode(case)
+    assert [sequence.canvas for sequence in sequences] == case["expected"]["canvas"]
+    if len(sequences) == 1:
+        assert sequences[0].nfe == case["expected"]["nfe"]
+        assert [len(step.tokens) for step in steps] == [committed for *_, committed in case["trace"]]
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("case", golden_cases("dinfer"))
+def test_canvas_equals_upstream_on_a_gpu(case: Case) -> None:
+    sequences, _ = decode(case, "cuda")
+    assert [sequence.canvas for sequence in sequences] == case["expected"]["canvas"]
