@@ -140,6 +140,19 @@ def test_the_environment_names_the_default_algorithm(
     assert lm.generate("Hello", algorithm="pairs").algorithm == "pairs"
 
 
+def test_a_wrong_default_is_told_with_where_it_came_from(
+    lm: LoadedModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LLADA_ALGORITHM", "alien")
+    with pytest.raises(UsageError, match=r"alien \(named by LLADA_ALGORITHM\) runs on the engine alien"):
+        lm.generate("Hello")
+    monkeypatch.setenv("LLADA_ALGORITHM", "pair")
+    with pytest.raises(
+        UnknownAlgorithm, match="LLADA_ALGORITHM: no algorithm is called 'pair'; did you mean"
+    ):
+        lm.generate("Hello")
+
+
 def test_an_algorithm_of_another_engine_runs_on_the_same_kind_of_network(lm: LoadedModel) -> None:
     result = lm.generate("Hello", algorithm="guest")
     assert (result.algorithm, result.engine) == ("guest", "alien")

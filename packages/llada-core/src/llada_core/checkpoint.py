@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from llada_core.errors import ModelLoadError, TokenizerMissing
+from llada_core.errors import ModelLoadError, TokenizerMissing, one_line
 from llada_core.prompts import Limits, Prompt, encode_prompt, holds_ids
 from llada_core.targets import load_target
 
@@ -50,9 +50,9 @@ class Checkpoint:
             end_ids=frozenset(ends),
             pad_id=pad if pad is not None else next(iter(ends), 0),
             limits=Limits(
-                max_length=getattr(config, "max_sequence_length", None),
-                vocab_size=getattr(config, "vocab_size", None),
-                mask_id=getattr(config, "mask_token_id", None),
+                max_length=_first(config, "max_sequence_length", "max_position_embeddings"),
+                vocab_size=_first(config, "vocab_size", "embedding_size"),
+                mask_id=_first(config, "mask_token_id"),
             ),
         )
 
@@ -94,18 +94,24 @@ def load_tokenizer(folder: Path, *, trust_remote_code: bool = False) -> Any:
     try:
         # AutoTokenizer looks into config.json too, and the config of a diffusion model means nothing to it.
         if (folder / "tokenizer.json").is_file() and _class_name(folder) in _PLAIN_CLASSES:
+            _read_json(folder / "tokenizer.json")  # of a truncated one, transformers 4 says to get protobuf
             return load_target("transformers:PreTrainedTokenizerFast").from_pretrained(str(folder))
         auto = load_target("transformers:AutoTokenizer")
         return auto.from_pretrained(str(folder), trust_remote_code=trust_remote_code)
     except Exception as exc:  # the Rust tokenizer raises bare Exceptions for files that it cannot read
-        reason = f"its tokenizer cannot be loaded ({exc}); replace its files, or remove them to use ids"
+        remedy = "replace its files, or remove them to use ids"
+        reason = f"its tokenizer cannot be loaded ({one_line(exc)}); {remedy}"
         raise ModelLoadError(f"{folder}: {reason}", path=str(folder), reason=reason) from exc
 
 
 def _class_name(folder: Path) -> str | None:
     file = folder / "tokenizer_config.json"
-    settings = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
+    settings = _read_json(file) if file.is_file() else {}
     return settings.get("tokenizer_class") if isinstance(settings, dict) else None
+
+
+def _read_json(file: Path) -> Any:
+    return json.loads(file.read_text(encoding="utf-8"))
 
 
 def _turn_end(tokenizer: Any) -> list[int]:
@@ -115,6 +121,12 @@ def _turn_end(tokenizer: Any) -> list[int]:
     # An unknown token maps to the id of the unknown token, or to None.
     known = found is not None and tokenizer.convert_ids_to_tokens(found) == _TURN_END
     return [found] if known else []
+
+
+def _first(config: Any, *names: str) -> int | None:
+    """The first of the fields that the config has."""
+    found = (getattr(config, name, None) for name in names)
+    return next((value for value in found if value is not None), None)
 
 
 def _ids(value: int | Iterable[int] | None) -> list[int]:

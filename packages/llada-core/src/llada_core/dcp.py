@@ -22,7 +22,7 @@ from safetensors.torch import save_file
 from torch.distributed import checkpoint as dcp
 from torch.distributed.checkpoint.metadata import TensorStorageMetadata
 
-from llada_core.errors import ModelLoadError, ModelNotFound
+from llada_core.errors import ModelLoadError, ModelNotFound, one_line
 
 __all__ = ["as_hf_folder"]
 
@@ -70,7 +70,7 @@ def _read_facts(path: Path) -> TensorFacts:
     try:
         metadata = dcp.FileSystemReader(path).read_metadata().state_dict_metadata
     except Exception as exc:  # unpickling foreign bytes may raise anything
-        raise _refusal(path, f"its .metadata cannot be read ({exc}); save it again") from exc
+        raise _refusal(path, f"its .metadata cannot be read ({one_line(exc)}); save it again") from exc
     return {name: facts for name, facts in metadata.items() if isinstance(facts, TensorStorageMetadata)}
 
 
@@ -153,7 +153,7 @@ def _load(path: Path, facts: TensorFacts) -> dict[str, torch.Tensor]:
             dcp.load(state, storage_reader=dcp.FileSystemReader(path))
     except (Exception, dcp.CheckpointException) as exc:  # the latter is no Exception, and wraps what happened
         met = next(iter(exc.failures.values()))[0] if isinstance(exc, dcp.CheckpointException) else exc
-        raise _refusal(path, f"its weights cannot be read ({met!r}); save it again") from exc
+        raise _refusal(path, f"its weights cannot be read ({one_line(met)}); save it again") from exc
     return state
 
 

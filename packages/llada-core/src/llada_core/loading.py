@@ -15,7 +15,13 @@ from llada_core.algorithm import GenerationAlgorithm
 from llada_core.checkpoint import Checkpoint
 from llada_core.detection import detect_engine
 from llada_core.environment import read_environment
-from llada_core.errors import AlgorithmUnavailable, EngineUnavailable, ModelNotFound, UsageError
+from llada_core.errors import (
+    AlgorithmUnavailable,
+    EngineUnavailable,
+    ModelNotFound,
+    UnknownAlgorithm,
+    UsageError,
+)
 from llada_core.info import EngineInfo
 from llada_core.lazy import LazyModule
 from llada_core.prompts import Prompt, Prompts, is_batch
@@ -46,8 +52,18 @@ def embedded_model() -> str:
 
 
 def default_algorithm(engine: EngineInfo) -> str:
-    """The algorithm of a call that names none: ``LLADA_ALGORITHM``, or the default of ``engine``."""
-    return read_environment().algorithm or engine.default_algorithm
+    """The algorithm of a call that names none: ``LLADA_ALGORITHM``, or the default of ``engine``.
+
+    Raises ``UnknownAlgorithm`` where the variable names none.
+    """
+    preferred = read_environment().algorithm
+    if preferred is None:
+        return engine.default_algorithm
+    try:
+        return registry.get_algorithm_info(preferred).name
+    except UnknownAlgorithm as exc:
+        message = f"LLADA_ALGORITHM: {exc}"
+        raise UnknownAlgorithm(message, name=exc.name, candidates=exc.candidates) from exc
 
 
 def load_model(
@@ -119,21 +135,22 @@ class LoadedModel:
         """
         found = registry.get_algorithm(name or default_algorithm(self.engine))
         if found.name not in self._algorithms:
-            self._check_fits(found)
+            self._check_fits(found, named=name is not None)
             found.model, found.tokenizer = self.checkpoint.network, self.checkpoint.tokenizer
             found.model_path = self.checkpoint.path
             self._algorithms[found.name] = found
         return self._algorithms[found.name]
 
-    def _check_fits(self, algorithm: GenerationAlgorithm) -> None:
+    def _check_fits(self, algorithm: GenerationAlgorithm, *, named: bool) -> None:
         reason = algorithm.unavailable_reason
         if reason is not None:
             message = f"{algorithm.name} cannot run here: {reason}"
             raise AlgorithmUnavailable(message, name=algorithm.name, reason=reason)
         if algorithm.engine != self.engine.name and algorithm.load_model_class() is not self._model_class:
+            source = "" if named else " (named by LLADA_ALGORITHM)"
             raise UsageError(
-                f"{algorithm.name} runs on the engine {algorithm.engine}, and this model is loaded for "
-                f"{self.engine.name}; give one of {', '.join(self.engine.algorithms)}"
+                f"{algorithm.name}{source} runs on the engine {algorithm.engine}, and this model is loaded "
+                f"for {self.engine.name}; give one of {', '.join(self.engine.algorithms)}"
             )
 
     @overload
