@@ -3,7 +3,6 @@
 The bound: at most twice the time of ``python -c "import click, pluggy, importlib_metadata"`` plus 0.15 s.
 Prints a table and one line of JSON; exit status 1 where the bound is broken. Knows nothing of what the
 commands do.
-
 """
 
 from __future__ import annotations

@@ -84,5 +84,5 @@ def test_a_file_is_no_folder(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["nothing", "./owner/name", "a b/c"])
 def test_what_cannot_be_a_hub_id_is_not_asked_of_the_hub(name: str) -> None:
-    with pytest.raises(ModelNotFound, match="there is no folder .* or a hub id such as"):
+    with pytest.raises(ModelNotFound, match=r"there is no folder .* or a hub id such as"):
         resolve_model(name)

@@ -47,7 +47,6 @@ class GenerationAlgorithm(ABC):
     its spec says (``name``, ``engine``, ``parameters``, ``aliases`` …); a class used without the registry
     sets these itself. Objects do not share state: each remembers the model and tokenizer that it loaded, in
     ``model`` and ``tokenizer``.
-
     """
 
     name: str = ""
@@ -114,13 +113,11 @@ class GenerationAlgorithm(ABC):
         trust_remote_code: bool = False,
         revision: str | None = None,
     ) -> Any:
-        """The model in a folder or under a hub id; kept in ``self.model``, its tokenizer in
-        ``self.tokenizer``.
+        """The model in a folder or under a hub id, kept as ``model`` with its ``tokenizer``.
 
         ``device`` None is CUDA where there is one; ``dtype`` None is bfloat16 on CUDA and float32 elsewhere.
         Honours ``HF_HOME``, ``HF_HUB_OFFLINE`` and ``HF_TOKEN``. A folder without a tokenizer loads too.
         Raises ``AlgorithmUnavailable``, ``ModelNotFound`` and ``ModelLoadError``.
-
         """
         folder = resolve_model(model_path, revision=revision, code=trust_remote_code)
         path = os.fspath(model_path)
@@ -143,8 +140,7 @@ class GenerationAlgorithm(ABC):
         revision: str | None = None,
         temp_dir: str | os.PathLike[str] | None = None,
     ) -> Any:
-        """The model whose weights are a ``torch.distributed.checkpoint`` folder; kept as by
-        ``load_model_from_hf``.
+        """The model whose weights are a ``torch.distributed.checkpoint`` folder, kept likewise.
 
         Config and tokenizer are those of ``base_model`` (folder or hub id, at ``revision``). The weights pass
         through a temporary folder of the size of the model, made in ``temp_dir`` and removed before this
@@ -163,7 +159,6 @@ class GenerationAlgorithm(ABC):
 
         A prompt is text (one user message of the chat template), chat messages, or ids. ``raw`` takes text as
         it stands. Special tokens are added once. Raises ``PromptError`` and ``TokenizerMissing``.
-
         """
         checkpoint = self._checkpoint()
         rows = [checkpoint.encode(prompt, raw=raw) for prompt in _as_batch(prompts)]
@@ -176,7 +171,6 @@ class GenerationAlgorithm(ABC):
         ``prompt_lengths`` is the width P of the prompt columns, or the length of each prompt: rows are
         left-padded, so all answers start in the column where the longest prompt ends. Raises
         ``TokenizerMissing``.
-
         """
         width = prompt_lengths if isinstance(prompt_lengths, int) else max(prompt_lengths, default=0)
         checkpoint = self._checkpoint()
@@ -198,7 +192,6 @@ class GenerationAlgorithm(ABC):
 
         ``prompt`` is int64 ``[B, P]`` or ``[P]``, rows left-padded where ``attention_mask`` (same shape) is
         0. Raises ``ParameterError``.
-
         """
 
     def generate_batch(
@@ -208,7 +201,6 @@ class GenerationAlgorithm(ABC):
 
         Raises ``UsageError`` before a model is loaded, ``ParameterError``, ``PromptError`` and
         ``TokenizerMissing``.
-
         """
         if self.model is None:
             raise UsageError(f"{self.name} has no model yet; call load_model_from_hf first")

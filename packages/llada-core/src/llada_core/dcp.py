@@ -2,7 +2,6 @@
 
 Reads the model's tensors only (optimizer state is left where it is), a shard at a time, in one process.
 Imported only through ``LazyModule``: it needs torch.
-
 """
 
 from __future__ import annotations
@@ -42,12 +41,10 @@ TensorFacts = Mapping[str, TensorStorageMetadata]
 def as_hf_folder(
     dcp_path: Path, base: Path, *, temp_dir: str | os.PathLike[str] | None = None
 ) -> Iterator[Path]:
-    """A temporary folder with the weights of ``dcp_path`` and everything else of ``base``, removed on
-    leaving.
+    """A temporary folder with the weights of ``dcp_path`` and all else of ``base``, removed on leaving.
 
     Raises ``ModelNotFound`` where ``dcp_path`` is no such checkpoint, and ``ModelLoadError`` where it cannot
     be read or holds no model weights.
-
     """
     facts = _read_facts(dcp_path)
     names = _names_in_model(facts, _names_of(base))
@@ -95,7 +92,6 @@ def _names_in_model(stored: Iterable[str], known: set[str]) -> dict[str, str]:
     With the base model's names known, the prefix that explains most of them is taken off. Otherwise a prefix
     is taken off that all names but those of an optimizer share, and the loader of the network has the last
     word.
-
     """
     clean = {name: _unwrapped(name) for name in stored if not name.startswith(("optim", "optimizer"))}
     if known:

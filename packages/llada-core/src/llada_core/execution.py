@@ -2,7 +2,6 @@
 
 Rows of algorithms that share one ``steps`` function run together, whatever their parameters. Other algorithms
 are opaque: one ``generate`` call per set of equal parameters, seen as one final step per row.
-
 """
 
 from __future__ import annotations
@@ -66,9 +65,7 @@ def run_to_end(checkpoint: Checkpoint, jobs: Sequence[Job]) -> list[GenerationRe
 
 
 def run(checkpoint: Checkpoint, jobs: Iterable[Job]) -> Generator[Step, None, None]:
-    """The steps of all jobs as they happen; the last step of each carries its result. Closing it stops the
-    work.
-    """
+    """The steps of all jobs as they happen, each job's last with its result; closing it stops the work."""
     for group in _groups(jobs):
         if isinstance(group[0].algorithm, SupportsSteps):
             yield from _run_stepwise(checkpoint, group)

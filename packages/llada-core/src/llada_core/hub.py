@@ -2,7 +2,6 @@
 
 The hub's own variables are honoured: ``HF_HOME``, ``HF_HUB_OFFLINE``, ``HF_TOKEN``. Knows nothing of what is
 in the files, apart from ``config.json`` being JSON.
-
 """
 
 from __future__ import annotations
@@ -37,7 +36,6 @@ def resolve_model(
     A folder of that name wins over a hub id. ``weights=False`` leaves the safetensors out; ``code=True``
     brings the repository's Python files along. Raises ``ModelNotFound`` where there is nothing, or no
     ``config.json`` in it.
-
     """
     name = os.fspath(path_or_id)
     folder = _local_folder(name)

@@ -81,7 +81,6 @@ def load_model(
     CUDA and float32 elsewhere. The checkpoint's own code is run only under ``trust_remote_code``. Raises
     ``ModelNotFound``, ``ModelLoadError``, ``UnsupportedModel``, ``IncompatibleEngine``, ``UnknownEngine`` and
     ``EngineUnavailable``.
-
     """
     path = embedded_model() if path_or_id is None else os.fspath(path_or_id)
     info = registry.get_engine(detect_engine(path, engine=engine, revision=revision))
@@ -104,11 +103,9 @@ def _loader(engine: EngineInfo) -> GenerationAlgorithm:
 
 
 class LoadedModel:
-    """A checkpoint in memory. Each call may name its algorithm and parameters; calls do not affect each
-    other.
+    """A checkpoint in memory; each call may name its algorithm and parameters, and affects no other.
 
     Made by ``load_model``. A context manager: leaving it, or ``close``, lets go of the network.
-
     """
 
     def __init__(self, loader: GenerationAlgorithm, engine: EngineInfo) -> None:
@@ -131,7 +128,6 @@ class LoadedModel:
 
         Raises ``UnknownAlgorithm``, ``AlgorithmUnavailable``, and ``UsageError`` for one of another engine
         that cannot run on this network.
-
         """
         found = registry.get_algorithm(name or default_algorithm(self.engine))
         if found.name not in self._algorithms:
@@ -170,7 +166,6 @@ class LoadedModel:
         messages, or token ids. ``params`` are the algorithm's, by name or alias. Raises ``UnknownAlgorithm``,
         ``AlgorithmUnavailable``, ``ParameterError``, ``PromptError`` and ``TokenizerMissing``, before
         anything is run.
-
         """
         results = self.generate_batch(_requests(prompt, algorithm, raw, params))
         return results if is_batch(prompt) else results[0]
@@ -189,7 +184,6 @@ class LoadedModel:
 
         An algorithm that cannot be watched gives one final step. Closing the iterator stops the work. Raises
         as ``generate`` does, at the call.
-
         """
         return execution.run(self.checkpoint, self._prepare(_requests(prompt, algorithm, raw, params)))
 

@@ -49,7 +49,6 @@ def encode_prompt(tokenizer: Any, prompt: str | Sequence[Message], *, raw: bool 
     Text becomes one user message of the tokenizer's chat template; ``raw``, or a tokenizer without a
     template, takes it as it stands. Raises ``PromptError`` for an empty prompt, malformed messages, and
     messages that no template takes.
-
     """
     if isinstance(prompt, str):
         if raw or not tokenizer.chat_template:
@@ -97,7 +96,6 @@ def check_prompt(ids: Sequence[int], limits: Limits, *, gen_length: int | None) 
 
     Raises ``PromptError`` for a prompt that is empty, out of the vocabulary, too long or holds the mask
     token, and ``ParameterError`` where the prompt fits but the answer does not.
-
     """
     if not ids:
         raise PromptError(_EMPTY)

@@ -23,7 +23,6 @@ class GenerationRequest:
 
     ``prompt`` is text, chat messages or token ids; ``raw`` leaves the chat template out; ``algorithm`` None
     means the default; ``parameters`` are checked when the request is run, under canonical names or aliases.
-
     """
 
     prompt: Prompt
@@ -41,7 +40,6 @@ class GenerationResult:
     checkpoint has no tokenizer. ``nfe`` counts forward passes and ``seconds`` the wall-clock time until this
     row was finished; in a batch both may include work for its neighbours. ``parameters`` are the effective
     values.
-
     """
 
     text: str
@@ -95,7 +93,6 @@ class Step:
     answer and run parallel to ``tokens`` and ``confidence``, which is empty where the algorithm does not
     tell. ``nfe`` counts this row's forward passes so far. ``canvas`` is the whole answer after the step, None
     where a mask still stands. The last step of a row has ``finished`` True and carries its ``result``.
-
     """
 
     index: int

@@ -1,6 +1,4 @@
-"""The ``llada`` program. Its modules import click and nothing heavier; rich and torch come in when they are
-used.
-"""
+"""The ``llada`` program: its modules import click, and rich and torch only when they are used."""
 
 from llada_core.cli.program import main
 

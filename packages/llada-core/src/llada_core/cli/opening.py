@@ -1,6 +1,4 @@
-"""Getting a model ready for a command: refuse a wrong call before anything is loaded, then load with a
-progress bar.
-"""
+"""A model ready for a command: a wrong call is refused before the model is loaded, with a bar."""
 
 from __future__ import annotations
 

@@ -2,7 +2,6 @@
 
 An error is one line on stderr that ends with the remedy. Exit status: 2 where the call is wrong, 1 for other
 errors, 130 after Ctrl-C.
-
 """
 
 from __future__ import annotations
