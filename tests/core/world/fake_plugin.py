@@ -46,4 +46,6 @@ def llada_engines():
 @hookimpl
 def llada_commands():
     yield CommandSpec(name="fake-report", target="fake_engine:report", summary="A command of a plugin.")
-    yield CommandSpec(name="fake-broken", target="fake_engine:Missing", summary="A command that is not there.")
+    yield CommandSpec(
+        name="fake-broken", target="fake_engine:Missing", summary="A command that is not there."
+    )
