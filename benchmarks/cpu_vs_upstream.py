@@ -1,40 +1,38 @@
-"""Compare this project's decoders with the upstream code on the CPU: same tokens, and how many times faster.
+"""Compare this project's decoders with the published code on the CPU: same tokens, and how many times faster.
 
-    python benchmarks/cpu_vs_upstream.py --fastdllm PATH [--model FOLDER] [--prompts N] [--json FILE]
+    python benchmarks/cpu_vs_upstream.py --fastdllm PATH --dinfer PATH [--model FOLDER] [--json FILE]
 
-PATH is a checkout of NVlabs/Fast-dLLM. Both sides load the same checkpoint in float32, decode the same prompts
-with the same parameters in one process, turn by turn, and must agree on every token. Early stopping is off on
-our side, as upstream has none. The upstream attention helper is decorated with ``torch.compile``; it runs
-eagerly here unless ``--compile`` is given (which needs a C++ compiler), because that is faster on small models.
+The paths are checkouts of NVlabs/Fast-dLLM and inclusionAI/dInfer; either may be left out. Both sides load
+the same checkpoint in float32, decode the same prompts with the same parameters in one process, turn by turn,
+and must agree on every token. Two ratios are printed: with equal work, forward for forward (early stopping is
+off on our side where upstream has none, and dInfer's surplus iterations are run), and as we run by default.
+Upstream code that is decorated with ``torch.compile`` runs eagerly unless ``--compile`` is given (which needs
+a C++ compiler).
 """
 
 from __future__ import annotations
 
 import argparse
-import importlib
 import json
 import os
 import statistics
 import sys
 import time
-from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import torch
-from safetensors.torch import load_file
+from transformers import AutoTokenizer
+from upstream import dinfer, fast_dllm
+from upstream.common import Decode, without_eos
 
 import llada_core
+import llada_tiny
 from llada_runtime import LLaDAModel
 
 PARAMETERS = {"gen_length": 128, "block_length": 32, "threshold": 0.9}
-FAST_DLLM = {
-    "basic": "generate",
-    "prefix_cache": "generate_with_prefix_cache",
-    "dual_cache": "generate_with_dual_cache",
-}
+EQUAL_WORK = {"fast-dllm": {"early_stop": False}, "dinfer": {"maximum_unroll": 4, "expected_tpf": 8}}
 PROMPTS = (
     "Nora has 14 boxes with 12 pens each. She gives away 35 pens. How many pens are left?",
     "Sort these numbers from small to large: 91, 17, 58, 33, 76, 24.",
@@ -44,23 +42,29 @@ PROMPTS = (
     "A train travels 85 km every hour for 6 hours and then 40 km more. How far does it go in total?",
 )
 
-Decode = Callable[[torch.Tensor], tuple[torch.Tensor, int]]
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Comparison:
-    """One algorithm over all prompts; seconds are medians over the repeats of the sum over prompts."""
+    """One algorithm over all prompts; seconds are medians, over the repeats, of the sum over the prompts."""
 
     algorithm: str
     tokens_equal: bool
     upstream_nfe: int
-    our_nfe: int
+    equal_work_nfe: int
+    default_nfe: int
     upstream_seconds: float
-    our_seconds: float
+    equal_work_seconds: float
+    default_seconds: float
 
     @property
     def ratio(self) -> float:
-        return self.upstream_seconds / self.our_seconds
+        """How many times faster we are with equal work."""
+        return self.upstream_seconds / self.equal_work_seconds
+
+    @property
+    def default_ratio(self) -> float:
+        """How many times faster we are as we run by default."""
+        return self.upstream_seconds / self.default_seconds
 
 
 def main() -> None:
@@ -68,117 +72,97 @@ def main() -> None:
     torch.set_num_threads(options.threads)
     if not options.compile:
         os.environ["TORCH_COMPILE_DISABLE"] = "1"
-    prompts = _prompts(options.model, options.prompts)
-    upstream = _fast_dllm(options.fastdllm, options.model)
-    ours = LLaDAModel.from_pretrained(options.model, device="cpu", dtype="float32")
-    rows = [
-        compare(name, upstream[name], _our_decoder(name, ours), prompts, options.repeat) for name in FAST_DLLM
-    ]
+    published: dict[str, Decode] = {}
+    if options.fastdllm:
+        published |= fast_dllm.decoders(options.fastdllm, options.model, PARAMETERS)
+    if options.dinfer:
+        published |= dinfer.decoders(options.dinfer, options.model, PARAMETERS)
+    model = LLaDAModel.from_pretrained(options.model, device="cpu", dtype="float32")
+    prompts = _prompts(options.model)
+    rows = []
+    for name, upstream in published.items():
+        rows.append(compare(name, upstream, model, prompts, options.repeat))
     report(rows, options)
 
 
 def _options() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--fastdllm", type=Path, default=os.environ.get("LLADA_FASTDLLM_PATH"))
-    parser.add_argument("--model", type=Path, default=None, help="a LLaDA checkpoint (default: llada-tiny)")
-    parser.add_argument("--prompts", type=int, default=len(PROMPTS))
-    parser.add_argument("--repeat", type=int, default=3)
+    parser.add_argument("--dinfer", type=Path, default=os.environ.get("LLADA_DINFER_PATH"))
+    parser.add_argument("--model", type=Path, default=llada_tiny.model_path(), help="a LLaDA checkpoint")
+    parser.add_argument("--repeat", type=int, default=5)
     parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--compile", action="store_true", help="compile upstream's attention helper")
+    parser.add_argument("--compile", action="store_true", help="let upstream compile what it decorates")
     parser.add_argument("--json", type=Path, help="write the figures there too")
     options = parser.parse_args()
-    if options.fastdllm is None:
-        parser.error("give the upstream checkout with --fastdllm PATH or LLADA_FASTDLLM_PATH")
-    options.fastdllm = Path(options.fastdllm)
-    if options.model is None:
-        options.model = importlib.import_module("llada_tiny").model_path()
+    if not (options.fastdllm or options.dinfer):
+        parser.error("give an upstream checkout: --fastdllm PATH, --dinfer PATH, or both")
     return options
 
 
-def _prompts(model: Path, count: int) -> list[torch.Tensor]:
-    tokenizer = importlib.import_module("transformers").AutoTokenizer.from_pretrained(model)
-    texts = [
-        tokenizer.apply_chat_template([{"role": "user", "content": text}], tokenize=False) for text in PROMPTS
-    ]
-    rows = [tokenizer(text, add_special_tokens=False)["input_ids"] for text in texts[:count]]
-    return [torch.tensor([row]) for row in rows]
+def _prompts(folder: Path) -> list[torch.Tensor]:
+    tokenizer = AutoTokenizer.from_pretrained(folder)
+    chats = [[{"role": "user", "content": text}] for text in PROMPTS]
+    texts = [tokenizer.apply_chat_template(chat, tokenize=False) for chat in chats]
+    return [torch.tensor([tokenizer(text, add_special_tokens=False)["input_ids"]]) for text in texts]
 
 
-def _our_decoder(name: str, model: LLaDAModel) -> Decode:
+def _ours(name: str, model: LLaDAModel, **extra: Any) -> Decode:
     algorithm = llada_core.get_algorithm(name)
+    eos = model.config.eos_ids[0]
 
-    def decode(prompt: torch.Tensor) -> tuple[torch.Tensor, int]:
-        return algorithm.generate(model, prompt, early_stop=False, **PARAMETERS)  # type: ignore[no-any-return]
+    def decode(prompt: torch.Tensor) -> tuple[list[int], int]:
+        ids, nfe = algorithm.generate(model, prompt, **{**PARAMETERS, **extra})
+        return without_eos(ids[0].tolist(), eos), nfe
 
     return decode
 
 
-def _fast_dllm(checkout: Path, folder: Path) -> dict[str, Decode]:
-    """Upstream's three functions on upstream's network."""
-    source = next((checkout / sub for sub in ("v1/llada", "llada") if (checkout / sub).is_dir()), None)
-    if source is None:
-        sys.exit(f"{checkout} holds neither v1/llada nor llada; point --fastdllm at a checkout of Fast-dLLM")
-    sys.path.insert(0, str(source))
-    functions = importlib.import_module("generate")
-    model = _fast_dllm_network(folder)
-    steps = PARAMETERS["gen_length"]
-
-    def decoder(function: Any) -> Decode:
-        def decode(prompt: torch.Tensor) -> tuple[torch.Tensor, int]:
-            return function(  # type: ignore[no-any-return]
-                model, prompt, steps=steps, mask_id=model.config.mask_token_id, **PARAMETERS
-            )
-
-        return decode
-
-    return {name: decoder(getattr(functions, function)) for name, function in FAST_DLLM.items()}
-
-
-def _fast_dllm_network(folder: Path) -> Any:
-    configuration: ModuleType = importlib.import_module("model.configuration_llada")
-    network: ModuleType = importlib.import_module("model.modeling_llada")
-    fields = json.loads((folder / "config.json").read_text())
-    fields.update(init_device="cpu", architectures=None)
-    model = network.LLaDAModelLM(configuration.LLaDAConfig(**fields), init_params=False)
-    model.config.use_cache = False  # transformers 5 drops the field; upstream reads it
-    model.load_state_dict({name: t.float() for name, t in load_file(folder / "model.safetensors").items()})
-    return model.float().eval()
-
-
 def compare(
-    name: str, upstream: Decode, ours: Decode, prompts: list[torch.Tensor], repeat: int
+    name: str, upstream: Decode, model: LLaDAModel, prompts: list[torch.Tensor], repeat: int
 ) -> Comparison:
-    """Run both sides in turn over all prompts, once to warm up and ``repeat`` times for the clock."""
-    expected, found = [upstream(p) for p in prompts], [ours(p) for p in prompts]
-    seconds: dict[str, list[float]] = {"upstream": [], "ours": []}
+    """Run all sides in turn over all prompts, once to warm up and ``repeat`` times for the clock."""
+    engine = llada_core.get_algorithm_info(name).engine
+    sides = {
+        "upstream": upstream,
+        "equal_work": _ours(name, model, **EQUAL_WORK[engine]),
+        "default": _ours(name, model),
+    }
+    found = {side: [decode(prompt) for prompt in prompts] for side, decode in sides.items()}
+    seconds: dict[str, list[float]] = {side: [] for side in sides}
     for _ in range(repeat):
-        for side, decode in (("upstream", upstream), ("ours", ours)):
+        for side, decode in sides.items():
             begin = time.perf_counter()
             for prompt in prompts:
                 decode(prompt)
             seconds[side].append(time.perf_counter() - begin)
+    tokens = {side: [ids for ids, _ in answers] for side, answers in found.items()}
     return Comparison(
         algorithm=name,
-        tokens_equal=all(torch.equal(e[0], f[0]) for e, f in zip(expected, found, strict=True)),
-        upstream_nfe=sum(nfe for _, nfe in expected),
-        our_nfe=sum(nfe for _, nfe in found),
-        upstream_seconds=statistics.median(seconds["upstream"]),
-        our_seconds=statistics.median(seconds["ours"]),
+        tokens_equal=tokens["upstream"] == tokens["equal_work"] == tokens["default"],
+        **{f"{side}_nfe": sum(nfe for _, nfe in answers) for side, answers in found.items()},
+        **{f"{side}_seconds": statistics.median(taken) for side, taken in seconds.items()},
     )
 
 
 def report(rows: list[Comparison], options: argparse.Namespace) -> None:
+    """Print a table and a line of JSON; fail if a token differs."""
     print(
-        f"torch {torch.__version__}, {options.threads} thread(s), float32, {options.prompts} prompts, {PARAMETERS}"
+        f"torch {torch.__version__}, {options.threads} thread(s), float32, {len(PROMPTS)} prompts, {PARAMETERS}"
     )
-    print(f"{'algorithm':<14}{'tokens':>8}{'NFE up':>8}{'NFE':>6}{'upstream s':>12}{'ours s':>9}{'ratio':>8}")
+    print("                            forwards                      seconds               times faster")
+    print("algorithm         tokens    up equal default        up  equal default     equal work default")
     for row in rows:
         print(
-            f"{row.algorithm:<14}{'equal' if row.tokens_equal else 'DIFFER':>8}{row.upstream_nfe:>8}"
-            f"{row.our_nfe:>6}{row.upstream_seconds:>12.3f}{row.our_seconds:>9.3f}{row.ratio:>7.2f}x"
+            f"{row.algorithm:<18}{'equal' if row.tokens_equal else 'DIFFER':<8}"
+            f"{row.upstream_nfe:>4}{row.equal_work_nfe:>6}{row.default_nfe:>8}"
+            f"{row.upstream_seconds:>10.3f}{row.equal_work_seconds:>7.3f}{row.default_seconds:>8.3f}"
+            f"{row.ratio:>14.2f}x{row.default_ratio:>7.2f}x"
         )
-    data = [{**asdict(row), "ratio": row.ratio} for row in rows]
-    text = json.dumps({"torch": torch.__version__, "threads": options.threads, "rows": data})
+    figures = [{**asdict(row), "ratio": row.ratio, "default_ratio": row.default_ratio} for row in rows]
+    text = json.dumps({"torch": torch.__version__, "threads": options.threads, "rows": figures})
     print(text)
     if options.json:
         options.json.write_text(text + "\n")

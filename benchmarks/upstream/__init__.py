@@ -1,0 +1,1 @@
+"""Adapters that run the published decoders from a checkout, for comparison. They hold no upstream code."""
