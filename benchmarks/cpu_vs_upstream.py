@@ -149,9 +149,8 @@ def compare(
 
 def report(rows: list[Comparison], options: argparse.Namespace) -> None:
     """Print a table and a line of JSON; fail if a token differs."""
-    print(
-        f"torch {torch.__version__}, {options.threads} thread(s), float32, {len(PROMPTS)} prompts, {PARAMETERS}"
-    )
+    setting = f"torch {torch.__version__}, {options.threads} thread(s), float32"
+    print(f"{setting}, {len(PROMPTS)} prompts, {PARAMETERS}")
     print("                            forwards                      seconds               times faster")
     print("algorithm         tokens    up equal default        up  equal default     equal work default")
     for row in rows:

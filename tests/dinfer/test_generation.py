@@ -18,6 +18,9 @@ from llada_core import GenerationAlgorithm, ParameterError
 from llada_runtime import LLaDAModel, Quota, Sequence
 
 ALGORITHMS = ["dinfer_blockwise", "dinfer_hierarchy", "dinfer_credit"]
+needs_fast_dllm = pytest.mark.skipif(
+    "fast-dllm" not in llada_core.list_engines(), reason="the engine fast-dllm is not installed"
+)
 SHORT = {"gen_length": 12, "block_length": 4}
 
 
@@ -66,6 +69,7 @@ def test_names_and_aliases_give_these_classes(name: str, cls: type) -> None:
     assert issubclass(cls, DInferGeneration)
 
 
+@needs_fast_dllm
 def test_the_engine_is_preferred_for_llada_over_fast_dllm() -> None:
     dinfer, fast_dllm = llada_core.get_engine("dinfer"), llada_core.get_engine("fast-dllm")
     assert dinfer.default_algorithm == "dinfer_blockwise"
@@ -335,6 +339,7 @@ def test_aligned_blocks_begin_at_multiples_of_their_width(model: LLaDAModel) -> 
     assert steps == [[0, 1], [2, 3, 4, 5], [6, 7, 8, 9], [10, 11]]
 
 
+@needs_fast_dllm
 def test_both_engines_share_one_network_and_one_batch(model: LLaDAModel) -> None:
     names = ["dual_cache", "dinfer_credit", "basic", "dinfer_hierarchy"]
     algorithms: list[Any] = [llada_core.get_algorithm(name) for name in names]

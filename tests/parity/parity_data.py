@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+import llada_core
 from llada_runtime import LLaDAModel
 
 GOLDENS = Path(__file__).parent / "goldens"
@@ -28,3 +29,9 @@ def golden_cases(family: str) -> list[Any]:
 def rows_of(case: dict[str, Any]) -> list[list[int]]:
     """The prompts of a case: one row, or several of equal length."""
     return case["prompt"] if isinstance(case["prompt"][0], list) else [case["prompt"]]
+
+
+def needs_engine(name: str) -> pytest.MarkDecorator:
+    """Skips, saying so, where the engine's wheel is not installed: each engine is tested alone, too."""
+    missing = name not in llada_core.list_engines()
+    return pytest.mark.skipif(missing, reason=f"the engine {name} is not installed")

@@ -5,10 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from parity_data import golden_cases, golden_model, rows_of
+from parity_data import golden_cases, golden_model, needs_engine, rows_of
 
 import llada_core
 from llada_runtime import Sequence, Step
+
+pytestmark = needs_engine("dinfer")
 
 Case = dict[str, Any]
 MEANINGFUL_NONE = ("cache", "threshold")  # elsewhere null says that the upstream class has no such parameter

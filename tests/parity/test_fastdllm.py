@@ -6,9 +6,11 @@ from typing import Any
 
 import pytest
 import torch
-from parity_data import golden_cases, golden_model, rows_of
+from parity_data import golden_cases, golden_model, needs_engine, rows_of
 
 import llada_core
+
+pytestmark = needs_engine("fast-dllm")
 
 Case = dict[str, Any]
 

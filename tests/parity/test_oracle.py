@@ -7,10 +7,12 @@ import random
 
 import pytest
 from oracle import PlainNetwork, Request, decode
-from parity_data import GOLDENS, MODELS, golden_model
+from parity_data import GOLDENS, MODELS, golden_model, needs_engine
 
 import llada_core
 from llada_runtime import reference
+
+pytestmark = needs_engine("fast-dllm")
 
 RULES = (
     {"threshold": None},

@@ -1,7 +1,7 @@
 """Fast-dLLM's decoders as step algorithms: three cache policies times three commit rules.
 
-Source: Fast-dLLM v1 (arXiv 2505.22618; NVlabs/Fast-dLLM, ``v1/llada/generate.py``). Differences from upstream:
-the mask token is never proposed; dual cache has no cap on its steps; neither ``steps`` nor ``gen_length``
+Source: Fast-dLLM v1 (arXiv 2505.22618; NVlabs/Fast-dLLM, ``v1/llada/generate.py``). Differences from it: the
+mask token is never proposed; dual cache has no cap on its steps; neither ``steps`` nor ``gen_length``
 need divide; a row stops at its end-of-sequence token unless ``early_stop`` is False.
 """
 
