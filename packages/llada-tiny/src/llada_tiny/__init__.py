@@ -1,1 +1,16 @@
-"""A small trained LLaDA checkpoint."""
+"""A small trained LLaDA checkpoint, and the tasks that it was trained on.
+
+`llada_tiny.tasks` is the seeded task generator: training draws from it, and the held-out sets on which decoders are
+compared come from it.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+__all__ = ["model_path"]
+
+
+def model_path() -> Path:
+    """The folder of the checkpoint: config.json, model.safetensors and the tokenizer's files."""
+    return Path(__file__).resolve().parent / "checkpoint"
