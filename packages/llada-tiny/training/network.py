@@ -59,7 +59,7 @@ class RMSNorm(nn.Module):
 
 
 def rotate(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
-    """NeoX rotary embedding in float32, cast back; x is [rows, heads, T, head_dim]."""
+    """NeoX rotary embedding in float32, cast back; x is [rows, T, heads, head_dim]."""
     x32 = x.float()
     first, second = x32.chunk(2, dim=-1)
     return (x32 * cos + torch.cat((-second, first), dim=-1) * sin).to(x.dtype)
@@ -89,8 +89,9 @@ class Block(nn.Module):
         columns: Tensor | None = None,
     ) -> tuple[Tensor, tuple[Tensor, Tensor]]:
         """The stream after this block, and its keys and values: those of `kv` with `columns` [rows, T] replaced."""
-        q, k, v = (self._heads(x) for x in together(self.attn_norm(h), self.q_proj, self.k_proj, self.v_proj))
-        q, k = rotate(q, cos, sin), rotate(k, cos, sin)
+        projected = together(self.attn_norm(h), self.q_proj, self.k_proj, self.v_proj)
+        q, k, v = (x.unflatten(-1, (self.n_heads, -1)) for x in projected)
+        q, k, v = rotate(q, cos, sin).transpose(1, 2), rotate(k, cos, sin).transpose(1, 2), v.transpose(1, 2)
         if kv is not None:
             assert columns is not None
             index = columns[:, None, :, None].expand_as(k)
@@ -99,9 +100,6 @@ class Block(nn.Module):
         h = h + self.attn_out(mixed.transpose(1, 2).flatten(2))
         gate, up = together(self.ff_norm(h), self.ff_proj, self.up_proj)
         return h + self.ff_out(F.silu(gate) * up), (k, v)
-
-    def _heads(self, x: Tensor) -> Tensor:
-        return x.unflatten(-1, (self.n_heads, -1)).transpose(1, 2)
 
 
 class Network(nn.Module):
@@ -145,5 +143,5 @@ class Network(nn.Module):
         head_dim = self.shape.d_model // self.shape.n_heads
         exponents = torch.arange(0, head_dim, 2, device=positions.device, dtype=torch.float32) / head_dim
         angles = positions[..., None].float() * (1.0 / self.shape.rope_theta**exponents)
-        angles = torch.cat((angles, angles), dim=-1)[:, None]
+        angles = torch.cat((angles, angles), dim=-1)[:, :, None]  # one angle for all heads
         return angles.cos(), angles.sin()

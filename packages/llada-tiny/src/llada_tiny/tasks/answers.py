@@ -97,8 +97,3 @@ def over(a: int, b: int) -> Node:
     """``a / b = c`` for a divisible by b."""
     assert a % b == 0
     return f"{a} / {b} = {a // b}"
-
-
-def plus_either_way(a: int, b: int) -> Node:
-    """``a + b = c`` or ``b + a = c``: every digit of the second summand depends on the first."""
-    return either(plus(a, b), plus(b, a))

@@ -26,7 +26,7 @@ _MAKERS: dict[str, Callable[[World], Draft]] = {
 }
 FAMILIES = tuple(_MAKERS)
 # How often training sees a family: the ones that need arithmetic or copying are the hard ones.
-_SHARES = {"word_problems": 13, "lists": 8, "reading": 5, "json": 3, "python": 2, "small_talk": 1.5, "chat": 5, "out_of_scope": 2.5}
+_SHARES = {"word_problems": 14, "lists": 9, "reading": 5, "json": 3, "python": 2, "small_talk": 1.5, "chat": 5, "out_of_scope": 2}
 _CONTEXT_SHARE = 0.15  # of training examples outside the chat family that get a system line or an earlier turn
 
 

@@ -41,7 +41,7 @@ _SUM = wordings(
     unseen=("Here is a list: {x}. What is the sum?", "Calculate the total of {x}.", "Can you add up these numbers? {x}", "Work out the sum: {x}"),
 )  # fmt: skip
 _REVERSE = wordings(
-    "Reverse this list: {x}", "Write {x} in reverse order.", "Turn this list around: {x}", "Here is a list: {x}. Reverse it.", "Give the list backwards: {x}", "What is {x} in reverse?", "List {x} from last to first.", "Can you reverse {x}?", "Put this list in reverse order: {x}", "Read this list backwards: {x}", "Start from the end and list these: {x}",
+    "Reverse this list: {x}", "Write {x} in reverse order.", "Turn this list around: {x}", "Here is a list: {x}. Reverse it.", "Give the list backwards: {x}", "What is {x} in reverse?", "List {x} from last to first.", "Can you reverse {x}?", "Put this list in reverse order: {x}", "Read this list backwards: {x}", "Start from the end and list these: {x}", "Flip this list: {x}", "Can you list {x} from the end?", "Turn the order of {x} around.",
     unseen=("Write this list backwards: {x}", "Can you turn {x} around?", "List these in reverse order: {x}", "Give {x} from last to first."),
 )  # fmt: skip
 _UNIQUE = wordings(

@@ -26,19 +26,19 @@ _LIVES = wordings(
     unseen=("{name} lives in the town of {town}.", "{name} has a small house in {town}.", "The house of {name} is in {town}."),
 )  # fmt: skip
 _WORKS = wordings(
-    "{name} works as a {job}.", "{name} is a {job}.", "The {job} is called {name}.", "{name} has worked as a {job} for years.", "The name of the {job} is {name}.", "{name}, a {job}, gets up early.", "As a {job}, {name} is always busy.",
+    "{name} works as a {job}.", "{name} is a {job}.", "The {job} is called {name}.", "{name} has worked as a {job} for years.", "The name of the {job} is {name}.", "{name}, a {job}, gets up early.", "{name} is the {job} here.", "Our {job} is {name}.", "The {job}'s name is {name}.", "The work of {name} is that of a {job}.", "As a {job}, {name} is always busy.",
     unseen=("{name} is a busy {job}.", "For years {name} has worked as a {job}.", "{name} is the name of the {job}."),
 )  # fmt: skip
 _KEEPS = wordings(
-    "{name} keeps a {colour} {ware} in the {place}.", "In the {place} {name} has a {colour} {ware}.", "There is a {colour} {ware} in the {place}; it belongs to {name}.", "{name}'s {ware} is {colour} and stands in the {place}.", "The {colour} {ware} in the {place} belongs to {name}.", "{name} left a {colour} {ware} in the {place}.", "{name} put the {colour} {ware} in the {place}.",
+    "{name} keeps a {colour} {ware} in the {place}.", "In the {place} {name} has a {colour} {ware}.", "There is a {colour} {ware} in the {place}; it belongs to {name}.", "{name}'s {ware} is {colour} and stands in the {place}.", "The {colour} {ware} in the {place} belongs to {name}.", "{name} left a {colour} {ware} in the {place}.", "The {place} of {name} has a {colour} {ware} in it.", "A {colour} {ware} belongs to {name}; it is in the {place}.", "{name} owns a {colour} {ware}. It is in the {place}.", "{name} put the {colour} {ware} in the {place}.",
     unseen=("{name} has a {colour} {ware} in the {place}.", "A {colour} {ware} stands in the {place}; it belongs to {name}.", "In the {place} {name} keeps a {colour} {ware}."),
 )  # fmt: skip
 _PET = wordings(
-    "{name} has a {pet} called {other}.", "{name}'s {pet} is called {other}.", "The {pet} of {name} is called {other}.", "{name} owns a {pet} named {other}.", "{other} is the {pet} of {name}.", "{name} feeds a {pet}. Its name is {other}.", "A {pet} called {other} belongs to {name}.",
+    "{name} has a {pet} called {other}.", "{name}'s {pet} is called {other}.", "The {pet} of {name} is called {other}.", "{name} owns a {pet} named {other}.", "{other} is the {pet} of {name}.", "{name} feeds a {pet}. Its name is {other}.", "A {pet} called {other} belongs to {name}.", "The name of the {pet} of {name} is {other}.", "{name} lives with a {pet}, and its name is {other}.", "{name} loves {other}, a {pet}.", "{other}, the {pet}, belongs to {name}.", "{name}'s {pet} has the name {other}.",
     unseen=("{name} has a {pet}. It is called {other}.", "A {pet} named {other} belongs to {name}.", "The name of {name}'s {pet} is {other}."),
 )  # fmt: skip
 _DOES = wordings(
-    "On {day} {name} {activity}.", "{name} {activity} every {day}.", "Every {day} {name} {activity}.", "{name} {activity} on {day}.", "When it is {day}, {name} {activity}.", "Each {day} {name} {activity}.",
+    "On {day} {name} {activity}.", "{name} {activity} every {day}.", "Every {day} {name} {activity}.", "{name} {activity} on {day}.", "When it is {day}, {name} {activity}.", "Each {day} {name} {activity}.", "Every week, on {day}, {name} {activity}.", "{day} is the day when {name} {activity}.",
     unseen=("{name} {activity} each {day}.", "Each week on {day} {name} {activity}."),
 )  # fmt: skip
 
@@ -85,7 +85,7 @@ def _pet(world: World) -> Fact:
 
 
 def _does(world: World) -> Fact:
-    day = wordings("On which day is it that {name} {activity}?", "When does it happen that {name} {activity}?", "On what day is {name} busy?", "Which day is it when {name} {activity}?", unseen=("On what day is it that {name} {activity}?", "When is {name} busy?"))
+    day = wordings("On which day is it that {name} {activity}?", "When does it happen that {name} {activity}?", "On what day is {name} busy?", "When does {name} do something?", "On which day is {name} busy?", "When is it that {name} {activity}?", "Which day is it when {name} {activity}?", unseen=("On what day is it that {name} {activity}?", "When is {name} busy?"))
     what = wordings("What does {name} do on {day}?", "What happens on {day}?", "What does {name} do every {day}?", "Tell me what {name} does on {day}.", unseen=("Tell me what happens on {day}.", "What does {name} do each {day}?"))
     said = "On {day} {name} {activity}."
     return Fact(_DOES, ((day, said), (what, said)), {"name": world.name(), "activity": world.rng.choice(ACTIVITIES), "day": world.rng.choice(DAYS)})

@@ -24,7 +24,7 @@ class Intent:
 _OFFER = ("How can I help you?", "What can I do here?")
 _INTENTS = (
     Intent("hello", wordings(
-        "Hello!", "Hi", "Hi there!", "Hey", "Hello there.", "Good morning!", "Good evening.", "Good afternoon", "Hello, assistant.", "Hey there", "Greetings!", "Hi, nice to see you.", "Hello again!", "Good day.", "Hi again", "Hello everybody!", "Hey you!", "Morning!", "Well, hello!", "Hello, are you there?", "Hi! Is somebody there?", "Evening!",
+        "Hello!", "Hi", "Hi there!", "Hey", "Hello there.", "Good morning!", "Good evening.", "Good afternoon", "Hello, assistant.", "Hey there", "Greetings!", "Hi, nice to see you.", "Hello again!", "Good day.", "Hi again", "Hello everybody!", "Hey you!", "Morning!", "Well, hello!", "Hello, are you there?", "Hi! Is somebody there?", "Evening!", "Hey, good morning!", "Good evening to you.", "Hi, good afternoon.", "A good evening to all!", "Hello, good to see you.",
         unseen=("Hello hello!", "Hi, good morning!", "Hey, good evening.", "Good day there!", "Hi, are you there?")),
         (("Hello!",), _OFFER)),
     Intent("hello_name", wordings(
@@ -36,7 +36,7 @@ _INTENTS = (
         unseen=("Hello, how are you doing today?", "How is your day going?", "Are you all right today?", "Hey, how are things?")),
         (("I am fine, thank you!",), _OFFER)),
     Intent("who_are_you", wordings(
-        "Who are you?", "What are you?", "What is your name?", "Tell me about yourself.", "Are you a robot?", "Are you human?", "Introduce yourself.", "What kind of model are you?", "Do you have a name?", "Who am I talking to?", "What should I call you?", "Are you a person?", "Say something about yourself.", "May I know who you are?", "Are you an AI?", "Which model are you?", "Who is this?", "What is this program?", "Please introduce yourself.", "How are you called?",
+        "Who are you?", "What are you?", "What is your name?", "Tell me about yourself.", "Are you a robot?", "Are you human?", "Introduce yourself.", "What kind of model are you?", "Do you have a name?", "Who am I talking to?", "What should I call you?", "Are you a person?", "Say something about yourself.", "May I know who you are?", "Are you an AI?", "Which model are you?", "Who is this?", "What is this program?", "Please introduce yourself.", "How are you called?", "Are you a machine or a person?", "Am I talking to a robot?", "Tell me something about you.", "Is this a person?", "Say who you are.",
         unseen=("Tell me who you are.", "Are you a person or a robot?", "May I ask what your name is?", "What model is this?")),
         (("I am llada-tiny,",), ("a very small diffusion language model.", "a small model that writes by filling masks."))),
     Intent("skills", wordings(

@@ -8,7 +8,7 @@ from ..answers import Node, minus, plus, prefer, times
 from ..instance import Draft
 from ..nouns import COUNTABLES, WARES
 from ..world import World, wordings
-from .steps import gained, packed, shared, solution, summed
+from .steps import gained, packed, shared, solution, summed, summed_evenly
 
 _BUYS = wordings(
     "{name} buys {m} {a}s at {p} coins each and {n} {b}s at {q} coins each.", "A {a} costs {p} coins and a {b} costs {q} coins. {name} buys {m} {a}s and {n} {b}s.",
@@ -101,7 +101,7 @@ def compare(world: World) -> Draft:
         values.append(value)
     total = values[0]
     for value in values[1:]:
-        steps.append(summed(total, value))
+        steps.append(summed_evenly(total, value))
         total += value
     return Draft(kind="compare", question=f"{' '.join(story)} {world.say(_ASK_ALL, items=items)}", answer=solution(steps, total))
 
@@ -145,7 +145,7 @@ def savings(world: World) -> Draft:
 
 
 _PACKS = wordings(
-    "{name} has {m} boxes with {k} {items} each.", "There are {m} bags with {k} {items} in each.", "{name} opens {m} packs of {k} {items}.", "{name} fills {m} boxes, each with {k} {items}.", "{name} brings {m} bags of {k} {items}.", "A shop sends {name} {m} packs with {k} {items} each.",
+    "{name} has {m} boxes with {k} {items} each.", "There are {m} bags with {k} {items} in each.", "{name} opens {m} packs of {k} {items}.", "{name} fills {m} boxes, each with {k} {items}.", "{name} brings {m} bags of {k} {items}.", "A shop sends {name} {m} packs with {k} {items} each.", "In {m} boxes there are {k} {items} each.", "There are {m} boxes, each with {k} {items}.", "{m} bags hold {k} {items} each.", "{name} owns {m} boxes of {k} {items}.", "There are {m} packs of {k} {items} in the shop.", "{name} has {m} bags. Each bag holds {k} {items}.",
     unseen=("{name} opens {m} bags with {k} {items} each.", "There are {m} boxes of {k} {items}."),
 )  # fmt: skip
 _EXTRA = wordings(
@@ -154,7 +154,7 @@ _EXTRA = wordings(
 )
 _SHARE = wordings(
     "All {items} are shared equally by {g} children. How many does each child get?", "{g} friends share them equally. How many {items} does each friend get?", "They are divided equally among {g} people. How many does each person get?",
-    "{name} puts the same number in each of {g} bags. How many {items} are in each bag?", "How many {items} does each of {g} children get if they share equally?", "If {g} friends share everything equally, what does each one get?",
+    "{name} puts the same number in each of {g} bags. How many {items} are in each bag?", "How many {items} does each of {g} children get if they share equally?", "If {g} friends share everything equally, what does each one get?", "The {g} children share them equally. How many does each one get?", "If {g} people share them equally, how many does each person get?", "{g} children divide them equally. How many {items} are there for each child?", "How many {items} does each child get if {g} children share all of them?", "Divide them equally among {g} bags. How many are in each?",
     unseen=("All {items} are divided equally among {g} friends. How many does each friend get?", "If {g} children share them equally, how many does each child get?"),
 )  # fmt: skip
 

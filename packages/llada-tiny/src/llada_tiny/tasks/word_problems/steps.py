@@ -6,7 +6,7 @@ decoder a forward, and a careless one mixes them.
 
 from __future__ import annotations
 
-from ..answers import Node, join, minus, over, plus, plus_either_way, prefer, seq, times
+from ..answers import Node, either, join, minus, over, plus, prefer, seq, times
 
 
 def solution(steps: list[Node], result: int) -> Node:
@@ -33,8 +33,14 @@ def packed(count: int, size: int) -> Node:
 
 
 def summed(a: int, b: int) -> Node:
-    """The step that adds two results, in either order."""
-    return prefer(seq("Together that is ", plus_either_way(a, b), "."), seq("Altogether it makes ", plus_either_way(a, b), "."))
+    """The step that adds two results; the summands stand in the usual order more often than not."""
+    calculation = prefer(plus(a, b), plus(b, a))
+    return prefer(seq("Together that is ", calculation, "."), seq("Altogether it makes ", calculation, "."))
+
+
+def summed_evenly(a: int, b: int) -> Node:
+    """The step that adds two results, in either order: a near-tie, each digit bound to the others."""
+    return seq("Together that is ", either(plus(a, b), plus(b, a)), ".")
 
 
 def shared(total: int, among: int) -> Node:
