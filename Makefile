@@ -6,7 +6,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 PYPROJECTS := $(wildcard packages/*/pyproject.toml)
-PROBLEM := Mia has 14 apples. She buys 9 more and then gives 5 to Tom. How many apples does Mia have now?
+PROBLEM := Lily can run 12 kilometers per hour for 4 hours. After that, she can run 6 kilometers per hour. \
+	How many kilometers can she run in 8 hours?
 
 export OMP_NUM_THREADS ?= 1
 export PIP_DISABLE_PIP_VERSION_CHECK := 1

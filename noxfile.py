@@ -26,7 +26,7 @@ PROJECTS: dict[str, Mapping[str, Any]] = {
 }
 ENGINES = [name for name, project in PROJECTS.items() if "llada.engines" in project.get("entry-points", {})]
 # Folders of tests that an engine's wheel must pass besides tests/<its short name>.
-MORE_TESTS = {"llada-fastdllm": ["parity"]}
+MORE_TESTS = {"llada-dinfer": ["parity"], "llada-fastdllm": ["parity"]}
 # What the tests of an engine need besides the engine.
 TEST_TOOLS = ["pytest", "hypothesis", "llada-tiny"]
 # The checkout and the caller's plugin settings must not leak into a fresh environment.

@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import dataclasses
 import inspect
+import json
 import os
 import re
+import shlex
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -79,6 +81,19 @@ def test_examples_run(document: Path, tmp_path: Path) -> None:
         if "testable" in block.words:
             done = subprocess.run(block.command, cwd=tmp_path, env=env, capture_output=True, text=True)
             assert done.returncode == 0, f"{block.text}\n{done.stdout}\n{done.stderr}"
+
+
+def test_the_demo_shows_what_the_readme_says() -> None:
+    """The answers, and that the second algorithm needs far fewer forwards; exact figures are the machine's."""
+    dry = subprocess.run(["make", "-n", "demo"], cwd=ROOT, capture_output=True, text=True, check=True)
+    arguments = shlex.split(dry.stdout.splitlines()[-1])[1:]
+    command = [sys.executable, "-m", "llada_core", *arguments, "--json"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    shown = next(block.text for block in blocks(ROOT / "README.md") if block.words == ("text",))
+    plain, fast = json.loads(done.stdout)
+    assert plain["text"] in shown
+    assert fast["text"] in shown
+    assert fast["nfe"] < plain["nfe"] / 3
 
 
 def install_project(folder: Path) -> Path:
