@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import importlib
 import json
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from .common import Decode, filled, import_from, without_eos
@@ -16,24 +19,68 @@ FUNCTIONS = {
     "prefix_cache": "generate_with_prefix_cache",
     "dual_cache": "generate_with_dual_cache",
 }
+PUBLISHED = {  # as LLaDA-8B's config.json has it; the class defaults are another model's
+    "activation_type": "silu",
+    "attention_dropout": 0.0,
+    "block_type": "llama",
+    "embedding_dropout": 0.0,
+    "include_bias": False,
+    "layer_norm_type": "rms",
+    "residual_dropout": 0.0,
+    "rope": True,
+    "rope_full_precision": True,
+}
 
 
 def decoders(checkout: Path, folder: Path, parameters: dict[str, Any]) -> dict[str, Decode]:
     """Upstream's three functions on upstream's network with the checkpoint in ``folder``."""
     import_from(checkout, "v1/llada", "llada")
-    functions = importlib.import_module("generate")
-    configuration = importlib.import_module("model.configuration_llada")
-    network = importlib.import_module("model.modeling_llada")
     fields = json.loads((folder / "config.json").read_text())
-    config = configuration.LLaDAConfig(**{**fields, "init_device": "cpu", "architectures": None})
-    model = filled(network.LLaDAModelLM(config, init_params=False), folder)
+    model = filled(_network({**fields, "init_device": "cpu"}), folder)
 
-    def decoder(function: Any) -> Decode:
-        def decode(prompt: Tensor) -> tuple[list[int], int]:
-            steps = parameters["gen_length"]
-            ids, nfe = function(model, prompt, steps=steps, mask_id=fields["mask_token_id"], **parameters)
+    def trimmed(decode: Any) -> Decode:
+        def run(prompt: Tensor) -> tuple[list[int], int]:
+            ids, nfe = decode(prompt)
             return without_eos(ids[0].tolist(), fields["eos_token_id"]), nfe
 
-        return decode
+        return run
 
-    return {name: decoder(getattr(functions, function)) for name, function in FUNCTIONS.items()}
+    steps = {"steps": parameters["gen_length"]}
+    found = _on(model, fields["mask_token_id"], {**steps, **parameters})
+    return {name: trimmed(decode) for name, decode in found.items()}
+
+
+def random_decoders(
+    checkout: Path, fields: dict[str, Any], ours: Any, parameters: dict[str, Any]
+) -> dict[str, Callable[[Tensor], tuple[Tensor, int]]]:
+    """Upstream's three functions on upstream's network with the weights and device of our model ``ours``."""
+    import_from(checkout, "v1/llada", "llada")
+    default = torch.get_default_dtype()
+    torch.set_default_dtype(ours.dtype)
+    try:
+        model = _network({**PUBLISHED, **fields, "init_device": str(ours.device)})
+    finally:
+        torch.set_default_dtype(default)
+    model.config.use_cache = False
+    model.load_state_dict(ours.tensors())
+    return _on(model.to(ours.device, ours.dtype).eval(), fields["mask_token_id"], parameters)
+
+
+def _network(fields: dict[str, Any]) -> Any:
+    configuration = importlib.import_module("model.configuration_llada")
+    network = importlib.import_module("model.modeling_llada")
+    return network.LLaDAModelLM(
+        configuration.LLaDAConfig(**{**fields, "architectures": None}), init_params=False
+    )
+
+
+def _on(model: Any, mask_id: int, parameters: dict[str, Any]) -> dict[str, Any]:
+    functions = importlib.import_module("generate")
+    return {
+        name: partial(_call, getattr(functions, function), model, {"mask_id": mask_id, **parameters})
+        for name, function in FUNCTIONS.items()
+    }
+
+
+def _call(function: Any, model: Any, options: dict[str, Any], prompt: Tensor) -> tuple[Tensor, int]:
+    return function(model, prompt, **options)  # type: ignore[no-any-return]
