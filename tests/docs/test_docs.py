@@ -85,7 +85,8 @@ def test_examples_run(document: Path, tmp_path: Path) -> None:
 
 def test_the_demo_shows_what_the_readme_says() -> None:
     """The answers, and far fewer forwards of the second algorithm; exact figures are the machine's."""
-    dry = subprocess.run(["make", "-n", "demo"], cwd=ROOT, capture_output=True, text=True, check=True)
+    make = ["make", "--no-print-directory", "--dry-run", "demo"]
+    dry = subprocess.run(make, cwd=ROOT, capture_output=True, text=True, check=True)
     arguments = shlex.split(dry.stdout.splitlines()[-1])[1:]
     command = [sys.executable, "-m", "llada_core", *arguments, "--json"]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
