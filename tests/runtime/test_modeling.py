@@ -118,3 +118,15 @@ def test_a_gpu_agrees_with_the_cpu(write_checkpoint) -> None:
     torch.testing.assert_close(
         on_gpu(ids).cpu(), LLaDAModel.from_pretrained(folder, device="cpu")(ids), atol=1e-3, rtol=1e-3
     )
+
+
+def test_a_layout_of_the_same_places_is_reused_with_new_tokens() -> None:
+    def layout(ids: list[int], lo: int, previous: Layout | None) -> Layout:
+        part = Span(ids=ids, lo=lo, hi=lo + 3, length=9, head_lo=lo, head_hi=lo + 3, slot=0, reads=True)
+        return Layout.of([part], device=torch.device("cpu"), cache_length=9, merge=False, previous=previous)
+
+    first = layout([1, 2, 3], 4, None)
+    again, moved = layout([4, 5, 6], 4, first), layout([4, 5, 6], 5, first)
+    assert again.ids.tolist() == [4, 5, 6]
+    assert again.positions is first.positions
+    assert moved.positions.tolist() == [5, 6, 7]

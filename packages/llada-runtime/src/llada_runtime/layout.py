@@ -52,6 +52,11 @@ class Span:
     def head_width(self) -> int:
         return self.head_hi - self.head_lo
 
+    @property
+    def place(self) -> tuple[int, int, int, int, int, int | None, bool]:
+        """Everything but what is fed."""
+        return (self.lo, self.hi, self.length, self.head_lo, self.head_hi, self.slot, self.reads)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Group:
@@ -87,6 +92,8 @@ class Layout:
         head_groups: the same for the last layer, whose only queries are the ``head`` columns.
         restore: puts rows of ``head`` columns into the order of the requests; None if they are.
         inputs: pairs of a packed column and the embeddings that are fed from there on.
+        order: which request each packed one is.
+        shapes: the requests' places, from which all but ``ids`` and ``inputs`` follows.
     """
 
     ids: Tensor
@@ -98,22 +105,47 @@ class Layout:
     head_groups: tuple[Group, ...]
     restore: Tensor | None
     inputs: tuple[tuple[int, Tensor], ...]
+    order: tuple[int, ...]
+    shapes: tuple[object, ...]
 
     @classmethod
-    def of(cls, spans: Sequence_[Span], *, device: torch.device, cache_length: int, merge: bool) -> Layout:
+    def of(
+        cls,
+        spans: Sequence_[Span],
+        *,
+        device: torch.device,
+        cache_length: int,
+        merge: bool,
+        previous: Layout | None = None,
+    ) -> Layout:
         """The layout of ``spans``; with ``merge`` requests of one shape attend together, else one by one.
 
-        One by one, a request's arithmetic is exactly that of the request alone.
+        One by one, a request's arithmetic is exactly that of the request alone. Where ``previous`` had spans
+        of the same places, only tokens and inputs are new.
         """
-        order = sorted(range(len(spans)), key=lambda r: _sort_key(spans[r])) if merge else range(len(spans))
+        shapes = tuple(span.place for span in spans)
+        if previous is None or previous.shapes != shapes:
+            return cls._anew(spans, shapes, device=device, cache_length=cache_length, merge=merge)
+        packed = [spans[r] for r in previous.order]
+        return replace(previous, ids=_index(_ids(packed), device), inputs=_inputs(packed))
+
+    @classmethod
+    def _anew(
+        cls,
+        spans: Sequence_[Span],
+        shapes: tuple[object, ...],
+        *,
+        device: torch.device,
+        cache_length: int,
+        merge: bool,
+    ) -> Layout:
+        order = list(range(len(spans)))
+        if merge:
+            order.sort(key=lambda r: _sort_key(spans[r]))
         packed = [spans[r] for r in order]
         starts = _starts([span.width for span in packed])
         head_starts = _starts([span.head_width for span in packed])
         groups, head_groups = _groups(packed, starts, head_starts, device=device, merge=merge)
-
-        def index(values: list[int]) -> Tensor:
-            return torch.tensor(values, dtype=torch.int64).to(device, non_blocking=True)
-
         total = sum(span.width for span in packed)
         kept, places = _kept(packed, starts, cache_length)
         head = _head(packed, starts)
@@ -123,20 +155,33 @@ class Layout:
             for offset in range(packed[place].head_width)
         ]
         return cls(
-            ids=index([token for span in packed for token in span.ids]),
-            positions=index([column for span in packed for column in range(span.lo, span.hi)]),
-            kept=index(kept) if 0 < len(kept) < total else None,
-            places=index(places) if places else None,
-            head=index(head) if len(head) < total else None,
+            ids=_index(_ids(packed), device),
+            positions=_index([column for span in packed for column in range(span.lo, span.hi)], device),
+            kept=_index(kept, device) if 0 < len(kept) < total else None,
+            places=_index(places, device) if places else None,
+            head=_index(head, device) if len(head) < total else None,
             groups=groups,
             head_groups=head_groups,
-            restore=None if restore == sorted(restore) else index(restore),
-            inputs=tuple(
-                (start, span.inputs)
-                for span, start in zip(packed, starts, strict=True)
-                if span.inputs is not None
-            ),
+            restore=None if restore == sorted(restore) else _index(restore, device),
+            inputs=_inputs(packed),
+            order=tuple(order),
+            shapes=shapes,
         )
+
+
+def _index(values: list[int], device: torch.device) -> Tensor:
+    return torch.tensor(values, dtype=torch.int64).to(device, non_blocking=True)
+
+
+def _ids(packed: Sequence_[Span]) -> list[int]:
+    return [token for span in packed for token in span.ids]
+
+
+def _inputs(packed: Sequence_[Span]) -> tuple[tuple[int, Tensor], ...]:
+    starts = _starts([span.width for span in packed])
+    return tuple(
+        (start, span.inputs) for span, start in zip(packed, starts, strict=True) if span.inputs is not None
+    )
 
 
 def _shape(span: Span) -> tuple[bool, int, int, int]:

@@ -41,6 +41,7 @@ class Loop:
         self.active: list[Sequence] = []
         self._cache: KVCache | None = None
         self._slots: dict[Sequence, int] = {}
+        self._layout: Layout | None = None
 
     @property
     def room(self) -> int:
@@ -89,8 +90,14 @@ class Loop:
     def _forward(self, plans: Sequence_[Plan]) -> list[Tensor]:
         """Each sequence's logits: its block's, or of all columns of its call where the plan is ``whole``."""
         spans = [self._span(*pair) for pair in zip(self.active, plans, strict=True)]
-        layout = Layout.of(spans, device=self.model.device, cache_length=self.length, merge=self.model.merges)
-        logits = self.model.logits(layout, self._cache)
+        self._layout = Layout.of(
+            spans,
+            device=self.model.device,
+            cache_length=self.length,
+            merge=self.model.merges,
+            previous=self._layout,
+        )
+        logits = self.model.logits(self._layout, self._cache)
         return list(logits.split([span.head_width for span in spans]))
 
     def _commit(self, sequence: Sequence, plan: Plan, logits: Tensor, row: _Row) -> Step:
@@ -133,8 +140,11 @@ class Loop:
 
 def select(sequences: Sequence_[Sequence], proposals: Proposals) -> Tensor:
     """Which proposals to keep, bool ``[R, L]``: each rule class sees all of its rows at once."""
+    kinds = dict.fromkeys(type(sequence.rule) for sequence in sequences)
+    if len(kinds) == 1:
+        return next(iter(kinds)).select(sequences, proposals.scores, proposals.open) & proposals.open
     kept = torch.zeros_like(proposals.open)
-    for kind in dict.fromkeys(type(sequence.rule) for sequence in sequences):
+    for kind in kinds:
         rows = [row for row, sequence in enumerate(sequences) if type(sequence.rule) is kind]
         chosen = kind.select([sequences[row] for row in rows], proposals.scores[rows], proposals.open[rows])
         kept[rows] = chosen & proposals.open[rows]

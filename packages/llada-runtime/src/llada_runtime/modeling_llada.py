@@ -31,6 +31,8 @@ class RMSNorm(nn.Module):
         self.weight, self.eps = nn.Parameter(weight, requires_grad=False), eps
 
     def forward(self, x: Tensor) -> Tensor:
+        if x.dtype == torch.float32:  # the one rounding order there is, in fewer calls
+            return F.rms_norm(x, self.weight.shape, self.weight, self.eps)
         wide = x.float()
         scale = wide.square().mean(-1, keepdim=True).add_(self.eps).rsqrt_()
         return (wide * scale).to(x.dtype).mul_(self.weight)

@@ -64,29 +64,36 @@ def propose(logits: Tensor, sequences: Sequence_[Sequence]) -> Proposals:
     found = torch.stack((tokens.double(), probability(logits, tokens))).cpu()
     if found.isnan().any():
         raise NumericalError("the network's logits are NaN; load the model in float32 or check its weights")
-    padded = torch.zeros(2, *open_.shape, dtype=torch.float64)
-    for row, part in enumerate(found.split(widths, dim=-1)):
-        padded[:, row, : widths[row]] = part
-    scores = _scores(padded[1], sequences, open_, logits.device)
-    return Proposals(tokens=padded[0].long(), confidence=padded[1], scores=scores, open=open_)
+    ids, confidence = _padded(found, widths)
+    scores = _scores(confidence, sequences, open_, logits.device)
+    return Proposals(tokens=ids.long(), confidence=confidence, scores=scores, open=open_)
 
 
 def probability(logits: Tensor, tokens: Tensor) -> Tensor:
     """Softmax probability of ``tokens [N]`` under ``logits [N, V]``, float64 ``[N]``."""
-    index = tokens[:, None]
-    own = logits.gather(-1, index)
-    logits.scatter_(-1, index, -torch.inf)
-    rest = logits.float().logsumexp(-1)
-    logits.scatter_(-1, index, own)
-    return torch.sigmoid(own[:, 0].double() - rest.double())
+    index, wide = tokens[:, None], logits.float()
+    rest = (wide - wide.gather(-1, index)).exp_()
+    rest.scatter_(-1, index, 0.0)
+    return rest.sum(-1).double().add_(1.0).reciprocal_()
 
 
 def _open(sequences: Sequence_[Sequence], widths: list[int]) -> Tensor:
-    open_ = torch.zeros(len(widths), max(widths), dtype=torch.bool)
-    for row, sequence in enumerate(sequences):
-        block = torch.tensor(sequence.canvas[sequence.block_start : sequence.block_end])
-        open_[row, : widths[row]] = block == sequence.mask_id
-    return open_
+    most = max(widths)
+    rows = []
+    for sequence, width in zip(sequences, widths, strict=True):
+        block = sequence.canvas[sequence.block_start : sequence.block_end]
+        rows.append([token == sequence.mask_id for token in block] + [False] * (most - width))
+    return torch.tensor(rows)
+
+
+def _padded(found: Tensor, widths: list[int]) -> Tensor:
+    """``[2, sum of widths]`` as ``[2, R, L]``, zero beyond a shorter block."""
+    if min(widths) == max(widths):
+        return found.view(2, len(widths), -1)
+    padded = found.new_zeros(2, len(widths), max(widths))
+    for row, part in enumerate(found.split(widths, dim=-1)):
+        padded[:, row, : widths[row]] = part
+    return padded
 
 
 def _sample(logits: Tensor, sequence: Sequence) -> Tensor:

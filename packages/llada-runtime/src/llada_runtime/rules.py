@@ -67,13 +67,6 @@ def rules_of(sequences: Sequence_[Sequence], kind: type[RuleT]) -> list[RuleT]:
     return rules  # type: ignore[return-value]
 
 
-def keep_best(scores: Tensor, counts: Tensor) -> Tensor:
-    """The ``counts[r]`` highest scores of each row ``r``, leftmost first among equals; bool ``[R, L]``."""
-    order = scores.argsort(dim=-1, descending=True, stable=True)
-    ranks = torch.empty_like(order).scatter_(-1, order, torch.arange(scores.shape[-1]).expand_as(order))
-    return ranks < counts[:, None]
-
-
 def quotas(sequences: Sequence_[Sequence], steps: Sequence_[int]) -> Tensor:
     """How many positions each sequence's schedule of ``steps`` a block commits now, int64 ``[R]``."""
     shares = [
@@ -97,9 +90,10 @@ class BestFirst(Rule):
 
     @classmethod
     def select(cls, sequences: Sequence_[Sequence], scores: Tensor, open_: Tensor) -> Tensor:
-        ranked = scores.sort(dim=-1, descending=True).values
-        counts = cls.counts(sequences, ranked, open_.sum(-1))
-        return keep_best(scores, counts.clamp(min=1)) & open_
+        ranked, order = scores.sort(dim=-1, descending=True, stable=True)
+        counts = cls.counts(sequences, ranked, open_.sum(-1)).clamp(min=1)
+        best = torch.arange(scores.shape[-1]) < counts[:, None]
+        return torch.empty_like(open_).scatter_(-1, order, best) & open_
 
 
 @dataclass(frozen=True, slots=True)
