@@ -29,6 +29,8 @@ ENGINES = [name for name, project in PROJECTS.items() if "llada.engines" in proj
 MORE_TESTS = {"llada-dinfer": ["parity"], "llada-fastdllm": ["parity"]}
 # What the tests of an engine need besides the engine.
 TEST_TOOLS = ["pytest", "hypothesis", "llada-tiny"]
+# Where upstream checkouts are, and the option of cpu_vs_upstream.py that takes each.
+UPSTREAM = {"LLADA_FASTDLLM_PATH": "--fastdllm", "LLADA_DINFER_PATH": "--dinfer"}
 # The checkout and the caller's plugin settings must not leak into a fresh environment.
 CLEAN: dict[str, str | None] = {
     "OMP_NUM_THREADS": "1",
@@ -79,15 +81,23 @@ def docs(session: nox.Session) -> None:
 
 @nox.session(venv_backend="none")
 def bench(session: nox.Session) -> None:
-    """Run the benchmark programs; arguments after ``--`` go to evaluate.py."""
-    programs = ROOT / "benchmarks"
-    session.run(sys.executable, str(programs / "evaluate.py"), *session.posargs, external=True)
-    checkout = os.environ.get("LLADA_FASTDLLM_PATH")
-    if checkout is None:
-        session.warn("LLADA_FASTDLLM_PATH is not set: no comparison with upstream, see 3rdparty/README.md")
-        return
-    compare = str(programs / "cpu_vs_upstream.py")
-    session.run(sys.executable, compare, "--fastdllm", checkout, external=True)
+    """Run the benchmarks of a CPU; arguments after ``--`` go to evaluate.py (``-n 50`` for a quick look)."""
+    benchmark(session, "cli_startup")
+    benchmark(session, "evaluate", *session.posargs)
+    checkouts = [
+        word for name in UPSTREAM if name in os.environ for word in (UPSTREAM[name], os.environ[name])
+    ]
+    if checkouts:
+        benchmark(session, "cpu_vs_upstream", *checkouts)
+    else:
+        session.warn(
+            f"no comparison with upstream: {' and '.join(UPSTREAM)} are not set, see 3rdparty/README.md"
+        )
+
+
+def benchmark(session: nox.Session, name: str, *arguments: str) -> None:
+    program = str(ROOT / "benchmarks" / f"{name}.py")
+    session.run(sys.executable, program, *arguments, env={"OMP_NUM_THREADS": "1"}, external=True)
 
 
 @nox.session(venv_backend="none")
