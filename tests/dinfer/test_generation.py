@@ -5,16 +5,16 @@ from __future__ import annotations
 from types import SimpleNamespace
 from typing import Any
 
-import llada_dinfer
 import pytest
 import torch
-from llada_dinfer import BlockWiseGeneration, CreditGeneration, DInferGeneration, HierarchyGeneration
-from llada_dinfer.iteration import Iteration, Smoothing, Vicinity
-from llada_dinfer.rules import CreditQuota, CreditThreshold, Hierarchy, Ledger, NearTieThreshold
 from toy_llada import EOS, MASK, constant_model, random_model
 
 import llada_core
+import llada_dinfer
 from llada_core import GenerationAlgorithm, ParameterError
+from llada_dinfer import BlockWiseGeneration, CreditGeneration, DInferGeneration, HierarchyGeneration
+from llada_dinfer.iteration import Iteration, Smoothing, Vicinity
+from llada_dinfer.rules import CreditQuota, CreditThreshold, Hierarchy, Ledger, NearTieThreshold
 from llada_runtime import LLaDAModel, Quota, Sequence
 
 ALGORITHMS = ["dinfer_blockwise", "dinfer_hierarchy", "dinfer_credit"]

@@ -212,6 +212,16 @@ def test_a_third_party_subclasses_and_keeps_loading_and_validation(folder: Path)
         algorithm.generate(model, torch.tensor([[1, 2]]), block_length=0)
 
 
+def test_a_subclass_may_declare_fewer_parameters(model: LLaDAModel) -> None:
+    class ThresholdOnly(DualCacheGeneration):
+        parameters = tuple(
+            p for p in DualCacheGeneration.parameters if p.name in ("gen_length", "block_length", "threshold")
+        )
+
+    ids, _ = ThresholdOnly().generate(model, torch.tensor([[1, 2]]), gen_length=8, block_length=4)
+    assert ids.shape == (1, 10)
+
+
 def test_a_step_algorithm_without_a_policy_cannot_be_made() -> None:
     class Half(StepAlgorithm, GenerationAlgorithm):
         def rule(self, params: Any) -> Quota:

@@ -127,6 +127,10 @@ def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
     folder.mkdir()
     monkeypatch.syspath_prepend(str(folder))
     monkeypatch.setattr(sys, "dont_write_bytecode", True)
+    # A fake distribution may bear the name of an engine that other tests have imported.
+    for name in list(sys.modules):
+        if name.startswith("llada_") and not name.startswith("llada_core"):
+            monkeypatch.delitem(sys.modules, name)
     site = Site(folder)
     site.add("llada-core", version="0.1.0")
     before = set(sys.modules)

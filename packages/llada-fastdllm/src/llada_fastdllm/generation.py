@@ -51,27 +51,29 @@ class FastDLLMGeneration(StepAlgorithm, GenerationAlgorithm):
 
     def rule(self, params: Mapping[str, Any]) -> Rule:
         """The commit rule that the effective parameters ask for."""
-        if params["factor"] is not None:
+        if params.get("factor") is not None:
             return Factor(params["factor"])
-        if params["threshold"] is not None:
+        if params.get("threshold") is not None:
             return Threshold(params["threshold"])
         return Quota(params["steps"] // _blocks(params))
 
     def validate_args(self, **params: Any) -> dict[str, Any]:
-        """The effective values of ``params``: the rule in force keeps its parameter, the others become None.
+        """The effective values of ``params``: the rule in force keeps its parameter, the others are None.
 
-        ``steps`` of the quota rule is rounded up to a multiple of the number of blocks.
+        ``steps`` of the quota rule is rounded up to a multiple of the number of blocks. A subclass may declare
+        fewer parameters.
 
         Raises:
             ParameterError: a name is unknown, or a value of the wrong type or out of range.
         """
         values: dict[str, Any] = super().validate_args(**params)
-        if values["factor"] is not None:
-            return {**values, "threshold": None, "steps": None}
-        if values["threshold"] is not None:
-            return {**values, "steps": None}
-        blocks = _blocks(values)
-        return {**values, "steps": -(-(values["steps"] or values["gen_length"]) // blocks) * blocks}
+        declared = [name for name in ("factor", "threshold", "steps") if name in values]
+        in_force = next((name for name in declared if values[name] is not None), "steps")
+        values |= {name: None for name in declared if name != in_force}
+        if in_force in declared and in_force == "steps":
+            blocks = _blocks(values)
+            values["steps"] = -(-(values["steps"] or values["gen_length"]) // blocks) * blocks
+        return values
 
     def load_network(
         self, folder: Path, *, device: Any = None, dtype: Any = None, trust_remote_code: bool = False
