@@ -11,7 +11,13 @@ from toy_models import MASK, llada_folder, remote_folder
 
 import llada_core
 import llada_fastdllm
-from llada_core import AlgorithmUnavailable, GenerationAlgorithm, ModelLoadError, ParameterError
+from llada_core import (
+    AlgorithmUnavailable,
+    GenerationAlgorithm,
+    IncompatibleEngine,
+    ModelLoadError,
+    ParameterError,
+)
 from llada_fastdllm import BasicGeneration, DualCacheGeneration, FastDLLMGeneration, PrefixCacheGeneration
 from llada_runtime import BestFirst, Factor, LLaDAModel, Quota, RemoteNetwork, StepAlgorithm, Threshold
 
@@ -268,3 +274,22 @@ def test_a_foreign_config_that_lacks_a_mask_token_says_so(tmp_path: Path) -> Non
     folder = remote_folder(tmp_path, mask_token_id=None)
     with pytest.raises(ModelLoadError, match="mask_token_id is missing"):
         llada_core.get_algorithm("basic").load_model_from_hf(folder, device="cpu", trust_remote_code=True)
+
+
+def test_prompts_of_one_seed_differ_and_can_be_had_alone(folder: Path) -> None:
+    lm = llada_core.load_model(folder, engine="fast-dllm", device="cpu")
+    options = {"gen_length": 16, "block_length": 8, "temperature": 5.0, "early_stop": False}
+    first, second = lm.generate([[1, 2], [1, 2]], seed=3, **options)
+    assert first.token_ids != second.token_ids
+    assert lm.generate([1, 2], seed=4, **options).token_ids == second.token_ids
+
+
+def test_a_named_engine_takes_a_foreign_model_whose_code_is_trusted(tmp_path: Path) -> None:
+    folder = remote_folder(tmp_path, model_type="toy", architectures=["ToyModel"])
+    (folder / "modeling_toy.py").write_text(
+        (folder / "modeling_toy.py").read_text().replace('model_type = "llada"', 'model_type = "toy"')
+    )
+    with pytest.raises(IncompatibleEngine):
+        llada_core.load_model(folder, engine="fast-dllm", device="cpu")
+    lm = llada_core.load_model(folder, engine="fast-dllm", device="cpu", trust_remote_code=True)
+    assert lm.generate([4, 5], algorithm="basic", gen_length=3).token_ids == (2, 3, 4)

@@ -16,7 +16,7 @@ from llada_core.checkpoint import Checkpoint, load_tokenizer
 from llada_core.errors import AlgorithmUnavailable, ModelLoadError, UsageError
 from llada_core.hub import resolve_model
 from llada_core.lazy import LazyModule
-from llada_core.parameters import Parameter, resolve
+from llada_core.parameters import Parameter, parameters_of_row, resolve
 from llada_core.prompts import Prompt, Prompts, is_batch
 from llada_core.results import GenerationResult
 from llada_core.stepwise import SupportsSteps
@@ -199,6 +199,8 @@ class GenerationAlgorithm(ABC):
     ) -> list[GenerationResult]:
         """One result per prompt, on the model that this object loaded; the parameters hold for all.
 
+        With a ``seed``, prompt n draws from seed + n.
+
         Raises ``UsageError`` before a model is loaded, ``ParameterError``, ``PromptError`` and
         ``TokenizerMissing``.
         """
@@ -206,7 +208,9 @@ class GenerationAlgorithm(ABC):
             raise UsageError(f"{self.name} has no model yet; call load_model_from_hf first")
         checkpoint = self._checkpoint()
         jobs = [
-            execution.prepare(checkpoint, self, prompt, params, index=index, raw=raw)
+            execution.prepare(
+                checkpoint, self, prompt, parameters_of_row(params, index), index=index, raw=raw
+            )
             for index, prompt in enumerate(_as_batch(prompts))
         ]
         return execution.run_to_end(checkpoint, jobs)

@@ -24,6 +24,7 @@ from llada_core.errors import (
 )
 from llada_core.info import EngineInfo
 from llada_core.lazy import LazyModule
+from llada_core.parameters import parameters_of_row
 from llada_core.prompts import Prompt, Prompts, is_batch
 from llada_core.results import GenerationRequest, GenerationResult, Step
 from llada_core.targets import load_target
@@ -83,7 +84,9 @@ def load_model(
     ``EngineUnavailable``.
     """
     path = embedded_model() if path_or_id is None else os.fspath(path_or_id)
-    info = registry.get_engine(detect_engine(path, engine=engine, revision=revision))
+    # An engine that is named may run a foreign model by the model's own code.
+    name = detect_engine(path, engine=engine, revision=revision, check=not trust_remote_code)
+    info = registry.get_engine(name)
     loader = _loader(info)
     loader.load_model_from_hf(
         path, device=device, dtype=dtype, trust_remote_code=trust_remote_code, revision=revision
@@ -163,7 +166,8 @@ class LoadedModel:
         """The answer to one prompt, or the answers to a list of prompts, in its order.
 
         A prompt is text (one user message of the chat template; ``raw`` takes it as it stands), chat
-        messages, or token ids. ``params`` are the algorithm's, by name or alias. Raises ``UnknownAlgorithm``,
+        messages, or token ids. ``params`` are the algorithm's, by name or alias; with a ``seed``, prompt n of
+        a list draws from seed + n. Raises ``UnknownAlgorithm``,
         ``AlgorithmUnavailable``, ``ParameterError``, ``PromptError`` and ``TokenizerMissing``, before
         anything is run.
         """
@@ -225,5 +229,8 @@ def _requests(
 ) -> list[GenerationRequest]:
     prompts: Any = prompt if is_batch(prompt) else [prompt]
     return [
-        GenerationRequest(prompt=each, algorithm=algorithm, raw=raw, parameters=params) for each in prompts
+        GenerationRequest(
+            prompt=each, algorithm=algorithm, raw=raw, parameters=parameters_of_row(params, row)
+        )
+        for row, each in enumerate(prompts)
     ]

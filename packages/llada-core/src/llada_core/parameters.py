@@ -16,7 +16,7 @@ from llada_core.errors import ParameterError, UsageError
 from llada_core.names import closest
 from llada_core.parameter import Parameter
 
-__all__ = ["STANDARD", "Parameter", "parse_assignments", "resolve", "standard"]
+__all__ = ["STANDARD", "Parameter", "parameters_of_row", "parse_assignments", "resolve", "standard"]
 
 
 def resolve(
@@ -66,6 +66,15 @@ def _named(declared: tuple[Parameter, ...], name: str) -> Parameter:
 
 def _default(parameter: Parameter, chosen: set[str]) -> int | float | bool | str | None:
     return None if chosen.intersection(parameter.default_unless) else parameter.default
+
+
+def parameters_of_row(given: Mapping[str, object], row: int) -> Mapping[str, object]:
+    """The parameters of prompt ``row`` of a list: each draws from a seed of its own, ``seed + row``.
+
+    Equal prompts of one call are then answered differently.
+    """
+    seed = given.get("seed")
+    return {**given, "seed": seed + row} if type(seed) is int else given
 
 
 def parse_assignments(assignments: Iterable[str]) -> dict[str, object]:

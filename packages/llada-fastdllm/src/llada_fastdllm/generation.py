@@ -58,9 +58,9 @@ class FastDLLMGeneration(StepAlgorithm, GenerationAlgorithm):
         return Quota(params["steps"] // _blocks(params))
 
     def validate_args(self, **params: Any) -> dict[str, Any]:
-        """The effective values of ``params``: the rule in force keeps its parameter, the others are None.
+        """The effective values of ``params``: the rule in force keeps its parameter, others are None.
 
-        ``steps`` of the quota rule is rounded up to a multiple of the number of blocks. A subclass may declare
+        ``steps`` of the quota rule is rounded up to a multiple of the block count. A subclass may declare
         fewer parameters.
 
         Raises:
