@@ -2,10 +2,10 @@
 
     python benchmarks/evaluate.py [-n 500] [--setting NAME ...] [--phrasings seen|unseen] [--json FILE]
 
-Each task family gives `n` instances whose names and numbers the model never met in training; `--phrasings unseen`
-words them as training never does. An answer counts if it is, word for word, one that the task accepts. Tokens per
-forward are answer tokens over forwards, both summed over the family. Seconds are wall-clock for a family, in batches
-of `--batch`; they depend on the batch, the other columns do not.
+Each task family gives `n` instances whose names and numbers the model never met in training; `--phrasings
+unseen` words them as training never does. An answer counts if it is, word for word, one the task accepts.
+Tokens per forward are answer tokens over forwards, both summed over the family. Seconds are wall-clock for a
+family, in batches of `--batch`; they depend on the batch, the other columns do not.
 """
 
 from __future__ import annotations
@@ -66,12 +66,16 @@ class Score:
 
 def main() -> None:
     options = _options()
-    model = llada_core.load_model(options.model, engine=options.engine, device=options.device, dtype=options.dtype)
+    model = llada_core.load_model(
+        options.model, engine=options.engine, device=options.device, dtype=options.dtype
+    )
     scores: list[Score] = []
     for setting in options.setting:
         for family in options.family:
             instances = held_out(family, options.n, options.seed, options.phrasings)
-            scores.append(evaluate(model, setting, instances, phrasings=options.phrasings, batch=options.batch))
+            scores.append(
+                evaluate(model, setting, instances, phrasings=options.phrasings, batch=options.batch)
+            )
         print(_table(scores[-len(options.family) :]), flush=True)
         if options.json:
             _write(options.json, scores, options)
@@ -99,7 +103,11 @@ def evaluate(
                 score.right += 1
             elif len(score.failures) < FAILURES_KEPT:
                 score.failures.append(
-                    {"asked": instance.messages[-1]["content"], "wanted": instance.reference, "got": result.text}
+                    {
+                        "asked": instance.messages[-1]["content"],
+                        "wanted": instance.reference,
+                        "got": result.text,
+                    }
                 )
     return score
 
@@ -113,7 +121,9 @@ def _chunks(instances: list[Instance], size: int) -> Iterator[list[Instance]]:
 
 def _table(scores: list[Score]) -> str:
     lines = [f"{scores[0].setting} · {scores[0].phrasings} phrasings · {scores[0].asked} a family"]
-    lines.append(f"  {'family':14s} {'exact %':>8s} {'NFE':>6s} {'tokens':>7s} {'tok/fwd':>8s} {'seconds':>8s}")
+    lines.append(
+        f"  {'family':14s} {'exact %':>8s} {'NFE':>6s} {'tokens':>7s} {'tok/fwd':>8s} {'seconds':>8s}"
+    )
     for score in scores:
         lines.append(
             f"  {score.family:14s} {score.exact:8.1f} {score.forwards / score.asked:6.1f} "
@@ -137,11 +147,15 @@ def _overall(scores: list[Score]) -> str:
 def _write(path: Path, scores: list[Score], options: argparse.Namespace) -> None:
     run = {name: str(value) for name, value in vars(options).items() if name not in ("json", "model")}
     rows = [asdict(s) | {"exact": s.exact, "tokens_per_forward": s.tokens_per_forward} for s in scores]
-    path.write_text(json.dumps({"run": run, "scores": rows}, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    path.write_text(
+        json.dumps({"run": run, "scores": rows}, indent=1, ensure_ascii=False) + "\n", encoding="utf-8"
+    )
 
 
 def _options() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("-n", type=int, default=500, help="instances a family")
     parser.add_argument("--seed", type=int, default=2026, help="of the held-out instances")
     parser.add_argument("--phrasings", choices=("seen", "unseen"), default="seen")

@@ -10,11 +10,11 @@ from itertools import islice
 from pathlib import Path
 
 import numpy as np
-from llada_tiny.tasks import Instance, training_stream
 from numpy.typing import NDArray
+from tokenizer import END_OF_TURN, EOS, render
 from tokenizers import Tokenizer
 
-from tokenizer import END_OF_TURN, EOS, render
+from llada_tiny.tasks import Instance, training_stream
 
 EDGES = (96, 128, 160, 208, 272, 352)  # row lengths; a row is a prompt and the window behind it
 MIN_WINDOW = 64
@@ -39,7 +39,9 @@ def batches(tokenizer_file: Path, *, tokens_per_batch: int, workers: int, seed: 
     context = mp.get_context("spawn")
     queues = [context.Queue(maxsize=24) for _ in range(workers)]
     jobs = [
-        context.Process(target=_work, args=(queue, tokenizer_file, tokens_per_batch, seed * 1000 + number), daemon=True)
+        context.Process(
+            target=_work, args=(queue, tokenizer_file, tokens_per_batch, seed * 1000 + number), daemon=True
+        )
         for number, queue in enumerate(queues)
     ]
     for job in jobs:
@@ -61,7 +63,9 @@ def encode(tokenizer: Tokenizer, examples: list[Instance]) -> Iterator[tuple[lis
         yield prompt.ids, answer.ids
 
 
-def _work(queue: mp.Queue[tuple[NDArray[np.int16], ...]], tokenizer_file: Path, tokens_per_batch: int, seed: int) -> None:
+def _work(
+    queue: mp.Queue[tuple[NDArray[np.int16], ...]], tokenizer_file: Path, tokens_per_batch: int, seed: int
+) -> None:
     os.environ["TOKENIZERS_PARALLELISM"] = "false"
     for batch in _stream(tokenizer_file, tokens_per_batch, seed):
         queue.put((batch.tokens, batch.prompt, batch.answer))

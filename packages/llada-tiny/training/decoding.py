@@ -1,7 +1,7 @@
 """Block decoding in big batches, to steer training: no cache or dual cache, one token a step or a threshold.
 
-Each row's tokens and forward count are those of the row alone: rows wait for each other at a block's end, but a row
-whose block is complete takes part in no forward.
+Each row's tokens and forward count are those of the row alone: rows wait for each other at a block's end, but
+a row whose block is complete takes part in no forward.
 """
 
 from __future__ import annotations
@@ -9,9 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor
-
 from network import Cache, Network
+from torch import Tensor
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,7 +43,13 @@ class Canvas:
 
 @torch.inference_mode()
 def decode(
-    network: Network, prompts: list[list[int]], setting: Setting, tokens: Tokens, *, gen_length: int = 128, block: int = 32
+    network: Network,
+    prompts: list[list[int]],
+    setting: Setting,
+    tokens: Tokens,
+    *,
+    gen_length: int = 128,
+    block: int = 32,
 ) -> tuple[Tensor, Tensor]:
     """Answers [rows, gen_length] and forward counts [rows]."""
     canvas = _canvas(network, prompts, tokens, gen_length)
@@ -58,7 +63,9 @@ def decode(
 
 def _canvas(network: Network, prompts: list[list[int]], tokens: Tokens, gen_length: int) -> Canvas:
     device, longest = network.wte.device, max(map(len, prompts))
-    rows = [[tokens.eos] * (longest - len(prompt)) + prompt + [tokens.mask] * gen_length for prompt in prompts]
+    rows = [
+        [tokens.eos] * (longest - len(prompt)) + prompt + [tokens.mask] * gen_length for prompt in prompts
+    ]
     pad = torch.tensor([longest - len(prompt) for prompt in prompts], device=device)
     columns = torch.arange(longest + gen_length, device=device)[None]
     return Canvas(
@@ -92,7 +99,9 @@ def _decode_block(
             columns = torch.arange(lo, hi, device=rows.device).expand(len(rows), -1)
             hidden, _ = network(ids, positions, canvas.visible[rows], cache, columns)
         canvas.nfe[rows] += 1
-        canvas.ids[rows, lo:hi] = _commit(network.logits(hidden), canvas.ids[rows, lo:hi], setting.threshold, tokens)
+        canvas.ids[rows, lo:hi] = _commit(
+            network.logits(hidden), canvas.ids[rows, lo:hi], setting.threshold, tokens
+        )
         _stop_at_eos(canvas, tokens)
         rows = rows[(canvas.ids[rows, lo:hi] == tokens.mask).any(1)]
 

@@ -6,12 +6,11 @@ import json
 from pathlib import Path
 
 import torch
-from safetensors.torch import load_file, save_file
+from network import Network, Shape
+from safetensors.torch import save_file
+from tokenizer import BOS, EOS, MASK, save_tokenizer
 from tokenizers import Tokenizer
 from torch import Tensor
-
-from network import Network, Shape
-from tokenizer import BOS, EOS, MASK, save_tokenizer
 
 MAX_SEQUENCE_LENGTH = 1024
 
@@ -22,7 +21,9 @@ def export(network: Network, tokenizer: Tokenizer, folder: Path) -> None:
     save_file(published_tensors(network), folder / "model.safetensors", metadata={"format": "pt"})
     _write_json(folder / "config.json", _config(network.shape, tokenizer))
     ids = {"bos_token_id": BOS, "eos_token_id": EOS, "pad_token_id": EOS}
-    _write_json(folder / "generation_config.json", {key: tokenizer.token_to_id(token) for key, token in ids.items()})
+    _write_json(
+        folder / "generation_config.json", {key: tokenizer.token_to_id(token) for key, token in ids.items()}
+    )
     save_tokenizer(tokenizer, folder)
 
 
@@ -33,13 +34,6 @@ def published_tensors(network: Network) -> dict[str, Tensor]:
         f"model.transformer.{renamed.get(name, name)}": tensor.detach().to("cpu", torch.bfloat16).contiguous()
         for name, tensor in network.state_dict().items()
     }
-
-
-def load_published(network: Network, folder: Path) -> None:
-    """Writes a checkpoint's tensors into a network of the same shape."""
-    tensors = load_file(folder / "model.safetensors")
-    names = {name.removeprefix("model.transformer."): tensor for name, tensor in tensors.items()}
-    network.load_state_dict({"wte" if name == "wte.weight" else name: tensor for name, tensor in names.items()})
 
 
 def _config(shape: Shape, tokenizer: Tokenizer) -> dict[str, object]:

@@ -1,4 +1,4 @@
-"""LLaDA's SFT loss, with a share of the rows masked the way block decoding meets them, and the loss of cached blocks."""
+"""LLaDA's SFT loss, with some rows masked as block decoding meets them, and the loss of cached blocks."""
 
 from __future__ import annotations
 
@@ -7,9 +7,8 @@ from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor
-
 from network import Network
+from torch import Tensor
 
 BLOCK_ROWS = 0.4  # share of rows: clean before a block, masked after it, loss inside it
 BLOCK_LENGTHS = (8, 16, 32, 32, 32, 32, 64, 128)
@@ -26,7 +25,9 @@ class Corrupted:
     weights: Tensor
 
 
-def corrupt(tokens: Tensor, prompt: Tensor, answer: Tensor, mask_id: int, generator: torch.Generator) -> Corrupted:
+def corrupt(
+    tokens: Tensor, prompt: Tensor, answer: Tensor, mask_id: int, generator: torch.Generator
+) -> Corrupted:
     """Masks a batch; tokens [rows, T], prompt and answer lengths [rows] (the answer's end marker counted)."""
     rows, length = tokens.shape
     uniform = _uniform(tokens.device, generator)
@@ -34,7 +35,10 @@ def corrupt(tokens: Tensor, prompt: Tensor, answer: Tensor, mask_id: int, genera
     offsets = torch.arange(length, device=tokens.device)[None] - prompt[:, None]
     lengths = torch.tensor(BLOCK_LENGTHS, device=tokens.device)
     block = lengths[(uniform(rows) * len(BLOCK_LENGTHS)).long()]
-    lo, by_block = (_block_index(answer, block, uniform) * block)[:, None], (uniform(rows) < BLOCK_ROWS)[:, None]
+    lo, by_block = (
+        (_block_index(answer, block, uniform) * block)[:, None],
+        (uniform(rows) < BLOCK_ROWS)[:, None],
+    )
     inside = torch.where(by_block, (offsets >= lo) & (offsets < lo + block[:, None]), offsets >= 0)
     drawn = inside & (uniform(rows, length) < t[:, None])
     masked = drawn | (by_block & (offsets >= lo + block[:, None]))
@@ -46,8 +50,8 @@ def corrupt(tokens: Tensor, prompt: Tensor, answer: Tensor, mask_id: int, genera
 class CachedBlock:
     """One block a row, as a cached decoder meets it.
 
-    The cache comes from `inputs` [rows, T], where the block and all behind it are masked; `block_inputs` [rows, block]
-    at `columns` have some of the block's tokens already. Targets and weights are the block's.
+    The cache comes from `inputs` [rows, T], where the block and all behind it are masked; `block_inputs`
+    [rows, block] at `columns` have some of the block's tokens already. Targets and weights are the block's.
     """
 
     inputs: Tensor

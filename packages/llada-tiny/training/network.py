@@ -1,7 +1,7 @@
 """The LLaDA network, trainable: the arithmetic of the published model, nothing else.
 
-Parameters are float32 and cast to the compute dtype where they are used. Every token sees every other (no causal
-mask); positions count from each row's first token.
+Parameters are float32 and cast to the compute dtype where they are used. Every token sees every other (no
+causal mask); positions count from each row's first token.
 """
 
 from __future__ import annotations
@@ -76,7 +76,10 @@ class Block(nn.Module):
         self.attn_norm, self.ff_norm = RMSNorm(d, shape.rms_norm_eps), RMSNorm(d, shape.rms_norm_eps)
         self.q_proj, self.k_proj, self.v_proj = Linear(d, d, std), Linear(d, d, std), Linear(d, d, std)
         self.attn_out = Linear(d, d, out_std)
-        self.ff_proj, self.up_proj = Linear(d, shape.mlp_hidden_size, std), Linear(d, shape.mlp_hidden_size, std)
+        self.ff_proj, self.up_proj = (
+            Linear(d, shape.mlp_hidden_size, std),
+            Linear(d, shape.mlp_hidden_size, std),
+        )
         self.ff_out = Linear(shape.mlp_hidden_size, d, out_std)
 
     def forward(
@@ -88,7 +91,7 @@ class Block(nn.Module):
         kv: tuple[Tensor, Tensor] | None = None,
         columns: Tensor | None = None,
     ) -> tuple[Tensor, tuple[Tensor, Tensor]]:
-        """The stream after this block, and its keys and values: those of `kv` with `columns` [rows, T] replaced."""
+        """The stream after this block, and its keys and values: `kv` with `columns` [rows, T] replaced."""
         projected = together(self.attn_norm(h), self.q_proj, self.k_proj, self.v_proj)
         q, k, v = (x.unflatten(-1, (self.n_heads, -1)) for x in projected)
         q, k, v = rotate(q, cos, sin).transpose(1, 2), rotate(k, cos, sin).transpose(1, 2), v.transpose(1, 2)

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections import defaultdict
 
 import torch
-from torch import Tensor, nn
-
 from network import Network
+from torch import Tensor, nn
 
 MUON_LR, ADAM_LR = 0.01, 0.002
 MOMENTUM = 0.95
@@ -15,7 +14,7 @@ EMA_DECAY = 0.998
 
 
 def orthogonalised(stack: Tensor) -> Tensor:
-    """Matrices [n, rows, columns] with their singular values moved close to 1 (five Newton-Schulz steps, bf16)."""
+    """Matrices [n, rows, columns] with singular values moved close to 1 (five Newton-Schulz steps, bf16)."""
     a, b, c = 3.4445, -4.7750, 2.0315
     x = stack.bfloat16()
     tall = x.shape[1] > x.shape[2]
@@ -34,7 +33,10 @@ class Muon:
         by_shape: dict[torch.Size, list[nn.Parameter]] = defaultdict(list)
         for matrix in matrices:
             by_shape[matrix.shape].append(matrix)
-        self.groups = [(group, torch.zeros(len(group), *shape, device=group[0].device)) for shape, group in by_shape.items()]
+        self.groups = [
+            (group, torch.zeros(len(group), *shape, device=group[0].device))
+            for shape, group in by_shape.items()
+        ]
 
     @torch.no_grad()
     def step(self, lr: float) -> None:
@@ -69,11 +71,6 @@ class Optimizer:
         for parameter in self.parameters:
             parameter.grad = None
         torch._foreach_lerp_(self.average, self.parameters, 1 - decay)
-
-    @torch.no_grad()
-    def restart_average(self) -> None:
-        """Sets the moving average to the parameters as they are."""
-        torch._foreach_copy_(self.average, self.parameters)
 
     @torch.no_grad()
     def copy_average_to(self, network: Network) -> None:

@@ -1,4 +1,4 @@
-"""Scores a network on the held-out sets while it is being trained; the published figures come from elsewhere."""
+"""Scores a network on the held-out sets right after training, in big batches."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ import time
 from dataclasses import asdict, dataclass, field
 from typing import Literal
 
-from llada_tiny.tasks import FAMILIES, Instance, held_out
-from tokenizers import Tokenizer
-
 from decoding import Setting, Tokens, decode
 from network import Network
 from tokenizer import END_OF_TURN, EOS, MASK, render
+from tokenizers import Tokenizer
+
+from llada_tiny.tasks import FAMILIES, Instance, held_out
 
 ONE, T90, T50 = (
     Setting(name="one token a step", threshold=None),
@@ -78,7 +78,9 @@ def _record(score: Score, instance: Instance, ids: list[int], forwards: int, tok
     kind[1] += 1
     if not right and len(score.failures) < FAILURES_KEPT:
         question = instance.messages[-1]["content"]
-        score.failures.append({"kind": instance.kind, "asked": question, "wanted": instance.reference, "got": text})
+        score.failures.append(
+            {"kind": instance.kind, "asked": question, "wanted": instance.reference, "got": text}
+        )
 
 
 def report(
@@ -93,7 +95,21 @@ def report(
         speed = sum(s.answer_tokens for s in scores.values()) / sum(s.forwards for s in scores.values())
         cells = "  ".join([f"{name} {s.exact:.1f}/{s.tokens_per_forward:.1f}" for name, s in scores.items()])
         seconds = time.perf_counter() - began
-        print(f"{setting.name:28s} {phrasings:6s} all {overall:.1f}/{speed:.1f} | {cells} | {seconds:.0f} s", flush=True)
-        families = {name: {**asdict(s), "exact": s.exact, "tokens_per_forward": s.tokens_per_forward} for name, s in scores.items()}
-        results.append({"setting": setting.name, "phrasings": phrasings, "exact": overall, "tokens_per_forward": speed, "families": families})
+        print(
+            f"{setting.name:28s} {phrasings:6s} all {overall:.1f}/{speed:.1f} | {cells} | {seconds:.0f} s",
+            flush=True,
+        )
+        families = {
+            name: {**asdict(s), "exact": s.exact, "tokens_per_forward": s.tokens_per_forward}
+            for name, s in scores.items()
+        }
+        results.append(
+            {
+                "setting": setting.name,
+                "phrasings": phrasings,
+                "exact": overall,
+                "tokens_per_forward": speed,
+                "families": families,
+            }
+        )
     return results

@@ -7,8 +7,9 @@ from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
 
-from llada_tiny.tasks import Instance, Message, training_stream
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+
+from llada_tiny.tasks import Instance, Message, training_stream
 
 BOS, EOS, MASK = "<|startoftext|>", "<|endoftext|>", "<|mdm_mask|>"
 HEADER_START, HEADER_END, END_OF_TURN = "<|start_header_id|>", "<|end_header_id|>", "<|eot_id|>"
@@ -16,14 +17,17 @@ SPECIAL_TOKENS = [BOS, EOS, MASK, HEADER_START, HEADER_END, END_OF_TURN]
 VOCAB_SIZE = 1536
 CHAT_TEMPLATE = (
     "{% for message in messages %}{% if loop.first %}{{ bos_token }}{% endif %}"
-    "{{ '<|start_header_id|>' + message['role'] + '<|end_header_id|>\n\n' + message['content'] | trim + '<|eot_id|>' }}"
+    "{{ '<|start_header_id|>' + message['role'] + '<|end_header_id|>\n\n' }}"
+    "{{ message['content'] | trim + '<|eot_id|>' }}"
     "{% endfor %}{{ '<|start_header_id|>assistant<|end_header_id|>\n\n' }}"
 )
 
 
 def render(messages: tuple[Message, ...]) -> str:
     """The prompt text that the chat template makes of the messages."""
-    turns = [f"{HEADER_START}{m['role']}{HEADER_END}\n\n{m['content'].strip()}{END_OF_TURN}" for m in messages]
+    turns = [
+        f"{HEADER_START}{m['role']}{HEADER_END}\n\n{m['content'].strip()}{END_OF_TURN}" for m in messages
+    ]
     return f"{BOS}{''.join(turns)}{HEADER_START}assistant{HEADER_END}\n\n"
 
 

@@ -1,7 +1,7 @@
 """A small trained LLaDA checkpoint, and the tasks that it was trained on.
 
-`llada_tiny.tasks` is the seeded task generator: training draws from it, and the held-out sets on which decoders are
-compared come from it.
+`llada_tiny.tasks` is the seeded task generator: training draws from it, and the held-out sets on which
+decoders are compared come from it.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Answers as small grammars: one object both writes a reference answer and decides whether a text is right.
 
-An answer is a `Node`: a plain string, a `Seq` of nodes, or an `Either` of interchangeable nodes. Training samples one
-member of the language; evaluation accepts every member and nothing else, so an answer that begins in one wording and
-ends in another is wrong.
+An answer is a `Node`: a plain string, a `Seq` of nodes, or an `Either` of interchangeable nodes. Training
+samples one member of the language; evaluation accepts every member and nothing else, so an answer that begins
+in one wording and ends in another is wrong.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ def seq(*parts: Node) -> Seq:
 
 
 def either(*options: Node) -> Either:
-    """A free choice among equally likely nodes: near-ties, where positions committed together may disagree."""
+    """A free choice among equally likely nodes: near-ties, where parallel commits may disagree."""
     return Either(options, (1.0,) * len(options))
 
 

@@ -1,4 +1,4 @@
-"""The noise around a question: greetings before it, thanks after it, sloppy casing and punctuation, other turns."""
+"""The noise around a question: greetings and thanks, sloppy casing and punctuation, other turns."""
 
 from __future__ import annotations
 
@@ -6,24 +6,65 @@ from .instance import Message, assistant, system, user
 from .world import World, wordings
 
 _PREFIX = wordings(
-    "Please help me with this.", "Hi!", "Hello,", "Quick question:", "I have a question.", "Can you help me?",
-    "Can you solve this?", "Here is one for you:", "Hey,", "Good morning.", "Task:", "Please do this:", "Next one:",
-    "Could you help me with this?", "Question:", "I need some help.", "Try this one.", "One more, please.",
-    unseen=("Hello, can you help me with one more?", "Here is a question for you:", "Please try this:", "Hi, quick one:"),
-)  # fmt: skip
+    "Please help me with this.",
+    "Hi!",
+    "Hello,",
+    "Quick question:",
+    "I have a question.",
+    "Can you help me?",
+    "Can you solve this?",
+    "Here is one for you:",
+    "Hey,",
+    "Good morning.",
+    "Task:",
+    "Please do this:",
+    "Next one:",
+    "Could you help me with this?",
+    "Question:",
+    "I need some help.",
+    "Try this one.",
+    "One more, please.",
+    unseen=(
+        "Hello, can you help me with one more?",
+        "Here is a question for you:",
+        "Please try this:",
+        "Hi, quick one:",
+    ),
+)
 _SUFFIX = wordings(
-    "Thanks!", "Thank you.", "Please.", "Thanks in advance.", "Be careful.", "Take your time.", "Please be exact.",
+    "Thanks!",
+    "Thank you.",
+    "Please.",
+    "Thanks in advance.",
+    "Be careful.",
+    "Take your time.",
+    "Please be exact.",
     unseen=("Many thanks!", "Thank you in advance.", "Please take your time."),
 )
 SYSTEM_LINES = wordings(
-    "You are a helpful assistant.", "You are a friendly assistant.", "Answer the user's question.",
-    "You are a careful assistant. Answer clearly.", "You help students with short tasks.", "Be short and exact.",
-    "You are a polite helper.", "Answer in clear sentences.", "You are a tutor for children.", "Help the user.",
-    "You are an assistant that answers questions.", "Be helpful and honest.", "You are a small language model.",
-    "Follow the user's instructions.", "You are a patient teacher.", "Read carefully, then answer.",
-    unseen=("You are a helpful tutor.", "Be a careful and polite assistant.", "Answer the question of the user clearly.",
-            "You are an honest helper. Be exact."),
-)  # fmt: skip
+    "You are a helpful assistant.",
+    "You are a friendly assistant.",
+    "Answer the user's question.",
+    "You are a careful assistant. Answer clearly.",
+    "You help students with short tasks.",
+    "Be short and exact.",
+    "You are a polite helper.",
+    "Answer in clear sentences.",
+    "You are a tutor for children.",
+    "Help the user.",
+    "You are an assistant that answers questions.",
+    "Be helpful and honest.",
+    "You are a small language model.",
+    "Follow the user's instructions.",
+    "You are a patient teacher.",
+    "Read carefully, then answer.",
+    unseen=(
+        "You are a helpful tutor.",
+        "Be a careful and polite assistant.",
+        "Answer the question of the user clearly.",
+        "You are an honest helper. Be exact.",
+    ),
+)
 _OPENINGS = (
     ("Hi!", "Hello! How can I help you?"),
     ("Hello", "Hello! What can I do for you?"),

@@ -26,20 +26,33 @@ _MAKERS: dict[str, Callable[[World], Draft]] = {
 }
 FAMILIES = tuple(_MAKERS)
 # How often training sees a family: the ones that need arithmetic or copying are the hard ones.
-_SHARES = {"word_problems": 14, "lists": 9, "reading": 5, "json": 3, "python": 2, "small_talk": 1.5, "chat": 5, "out_of_scope": 2}
-_CONTEXT_SHARE = 0.15  # of training examples outside the chat family that get a system line or an earlier turn
+_SHARES = {
+    "word_problems": 14,
+    "lists": 9,
+    "reading": 5,
+    "json": 3,
+    "python": 2,
+    "small_talk": 1.5,
+    "chat": 5,
+    "out_of_scope": 2,
+}
+_CONTEXT_SHARE = (
+    0.15  # of training examples outside the chat family that get a system line or an earlier turn
+)
 
 
 def held_out(family: str, n: int, seed: int = 0, phrasings: Phrasings = "seen") -> list[Instance]:
     """`n` instances of a family with names and number combinations that training never sees.
 
-    With ``phrasings="unseen"`` the wordings are ones that training never sees, too. The same arguments give the same
-    instances on every machine.
+    With ``phrasings="unseen"`` the wordings are ones that training never sees, too. The same arguments give
+    the same instances on every machine. Raises ValueError for an unknown family.
     """
     if family not in _MAKERS:
         raise ValueError(f"unknown family {family!r}; known are {', '.join(FAMILIES)}")
     rng = random.Random(f"{family}/{phrasings}/{seed}")
-    return [_instance(family, World(rng, held_out=True, unseen_phrasings=phrasings == "unseen")) for _ in range(n)]
+    return [
+        _instance(family, World(rng, held_out=True, unseen_phrasings=phrasings == "unseen")) for _ in range(n)
+    ]
 
 
 def training_stream(seed: int) -> Iterator[Instance]:
@@ -58,4 +71,6 @@ def _instance(family: str, world: World, *, context: bool = False) -> Instance:
     earlier = small_context(world) if context else draft.earlier
     reference = sample(draft.answer, world.rng)
     messages = (*earlier, user(question))
-    return Instance(family=family, kind=draft.kind, messages=messages, answer=draft.answer, reference=reference)
+    return Instance(
+        family=family, kind=draft.kind, messages=messages, answer=draft.answer, reference=reference
+    )

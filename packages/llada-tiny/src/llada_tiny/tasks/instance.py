@@ -5,13 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from .answers import Node, accepts
+from .world import Wordings
 
 Message = dict[str, str]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Draft:
-    """A question type's product, before it is dressed up: earlier messages, the user's text, right answers."""
+    """A question type's product, before it is dressed up."""
 
     kind: str
     question: str
@@ -32,6 +33,15 @@ class Instance:
     def accepts(self, text: str) -> bool:
         """Whether the text is a right answer (white space at both ends aside)."""
         return accepts(self.answer, text)
+
+
+@dataclass(frozen=True, slots=True)
+class Intent:
+    """What somebody wants to say, and the parts of the reply; `{name}` is a name that they gave."""
+
+    kind: str
+    said: Wordings
+    replies: tuple[tuple[str], tuple[str, str]]  # how the reply begins, and its usual and its other ending
 
 
 def user(text: str) -> Message:

@@ -5,23 +5,116 @@ from __future__ import annotations
 import random
 
 _ONSETS = (
-    *"bcdfghjklmnprstvwyz", *"bdgklmnrstvz", "br", "ch", "cl", "cr", "dr", "fl", "fr", "gl", "gr", "kr", "ph", "pl",
-    "pr", "qu", "sh", "sk", "sl", "sn", "sp", "st", "sw", "th", "tr", "tw", "wh", "x", "zh", "",
-)  # fmt: skip
-_VOWELS = (*"aeiou", *"aeiou", *"aeiou", "y", "ai", "au", "ea", "ee", "ia", "ie", "io", "oa", "oo", "ou", "ue", "ei")
+    *"bcdfghjklmnprstvwyz",
+    *"bdgklmnrstvz",
+    "br",
+    "ch",
+    "cl",
+    "cr",
+    "dr",
+    "fl",
+    "fr",
+    "gl",
+    "gr",
+    "kr",
+    "ph",
+    "pl",
+    "pr",
+    "qu",
+    "sh",
+    "sk",
+    "sl",
+    "sn",
+    "sp",
+    "st",
+    "sw",
+    "th",
+    "tr",
+    "tw",
+    "wh",
+    "x",
+    "zh",
+    "",
+)
+_VOWELS = (
+    *"aeiou",
+    *"aeiou",
+    *"aeiou",
+    "y",
+    "ai",
+    "au",
+    "ea",
+    "ee",
+    "ia",
+    "ie",
+    "io",
+    "oa",
+    "oo",
+    "ou",
+    "ue",
+    "ei",
+)
 _CODAS = (
-    "", "", "", "", "", "", *"bdfgklmnprstvxz", "ck", "ff", "ld", "ll", "lm", "ln", "lt", "mp", "nd", "ng", "nk", "nn",
-    "nt", "rd", "rk", "rn", "rt", "sh", "sk", "ss", "st", "th", "tz",
-)  # fmt: skip
+    "",
+    "",
+    "",
+    "",
+    "",
+    "",
+    *"bdfgklmnprstvxz",
+    "ck",
+    "ff",
+    "ld",
+    "ll",
+    "lm",
+    "ln",
+    "lt",
+    "mp",
+    "nd",
+    "ng",
+    "nk",
+    "nn",
+    "nt",
+    "rd",
+    "rk",
+    "rn",
+    "rt",
+    "sh",
+    "sk",
+    "ss",
+    "st",
+    "th",
+    "tz",
+)
 _TOWN_ENDINGS = (
-    "berg", "bury", "dale", "feld", "ford", "ham", "haven", "mouth", "port", "stad", "stead", "ton", "ville", "wick",
-    "wood", "worth", "", "", "",
-)  # fmt: skip
+    "berg",
+    "bury",
+    "dale",
+    "feld",
+    "ford",
+    "ham",
+    "haven",
+    "mouth",
+    "port",
+    "stad",
+    "stead",
+    "ton",
+    "ville",
+    "wick",
+    "wood",
+    "worth",
+    "",
+    "",
+    "",
+)
 
 
 def _syllables(rng: random.Random, count: int) -> str:
     return "".join(
-        [rng.choice(_ONSETS) + rng.choice(_VOWELS) + (rng.choice(_CODAS) if rng.random() < 0.5 else "") for _ in range(count)]
+        [
+            rng.choice(_ONSETS) + rng.choice(_VOWELS) + (rng.choice(_CODAS) if rng.random() < 0.5 else "")
+            for _ in range(count)
+        ]
     )
 
 

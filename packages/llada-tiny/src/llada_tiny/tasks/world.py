@@ -1,8 +1,8 @@
 """The random source of one example, confined to one side of the split.
 
-Names and number combinations belong to the held-out side or to the training side by a hash of their text, so the two
-sides are disjoint by construction, whatever the seeds. Wordings are split by hand: each question type lists the
-wordings that training sees and the ones it never sees.
+Names and number combinations belong to the held-out side or to the training side by a hash of their text, so
+the two sides are disjoint by construction, whatever the seeds. Wordings are split by hand: each question type
+lists the wordings that training sees and the ones it never sees.
 """
 
 from __future__ import annotations
@@ -58,7 +58,9 @@ class World:
 
     def name(self) -> str:
         """A first name of this split, not used before in this example."""
-        return self._fresh(lambda: invented_name(self.rng) if self.chance(0.65) else self.rng.choice(REAL_NAMES))
+        return self._fresh(
+            lambda: invented_name(self.rng) if self.chance(0.65) else self.rng.choice(REAL_NAMES)
+        )
 
     def names(self, count: int) -> list[str]:
         """Different first names."""

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from ..instance import Draft
 from ..world import World
-from .errands import compare, savings, sharing, shopping
+from .errands import savings, shopping
 from .journeys import journey, two_speeds
+from .people import compare, sharing
 from .stories import collection
 
 _KINDS = (collection, collection, shopping, compare, savings, sharing, journey, two_speeds)

@@ -1,7 +1,7 @@
 """How a worked solution is written: a usual and another wording for most steps, one final line.
 
-The two wordings of a step differ in more than one place but take about the same room: which one it is costs a careful
-decoder a forward, and a careless one mixes them.
+The two wordings of a step differ in more than one place but take about the same room: which one it is costs a
+careful decoder a forward, and a careless one mixes them.
 """
 
 from __future__ import annotations
