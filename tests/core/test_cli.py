@@ -150,6 +150,11 @@ def test_detect_names_the_engine(llada: Any, folder: Path) -> None:
     assert "fake" in [candidate["engine"] for candidate in found["candidates"]]
 
 
+def test_detect_tells_of_a_better_engine_that_is_missing(llada: Any, folder: Path) -> None:
+    _, out, _ = llada("detect", str(folder))
+    assert "dinfer would be preferred: the engine dinfer is not installed; pip install llada-dinfer" in out
+
+
 def test_detect_of_a_model_that_nothing_takes_is_an_error_with_the_json(
     llada: Any, make_folder: Callable[..., Path]
 ) -> None:

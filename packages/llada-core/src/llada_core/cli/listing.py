@@ -87,3 +87,7 @@ def _print_detection(found: Detection) -> None:
     others = [each.engine for each in found.candidates if each.installed and each.engine != found.engine]
     also = f"; {', '.join(others)} would take it too" if others else ""
     click.secho(f"model type {found.model_type}{also}", dim=True)
+    chosen = next((each.priority for each in found.candidates if each.engine == found.engine), 0)
+    for each in found.candidates:
+        if not each.available and each.priority > chosen:
+            click.secho(f"{each.engine} would be preferred: {each.reason}", dim=True)
