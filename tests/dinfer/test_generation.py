@@ -144,6 +144,12 @@ def test_a_parameter_of_another_decoder_is_refused(name: str, foreign: str) -> N
         llada_core.get_algorithm(name).validate_args(**{foreign: 1})
 
 
+@pytest.mark.parametrize("name", ["dinfer_blockwise", "dinfer_credit"])
+def test_a_schedule_with_aligned_blocks_is_refused(name: str) -> None:
+    with pytest.raises(ParameterError, match="blocks then depends on the prompt"):
+        llada_core.get_algorithm(name).validate_args(steps=16, start_block_align=True)
+
+
 @pytest.mark.parametrize(
     ("name", "given", "rule"),
     [

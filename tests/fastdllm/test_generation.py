@@ -161,7 +161,7 @@ def test_left_padded_rows_answer_as_if_alone(algorithm: Any, model: LLaDAModel) 
         (torch.tensor([[1, 2]]), torch.tensor([[1, 0]]), "pad prompts on the left only"),
         (torch.tensor([[1, 2]]), torch.tensor([[1]]), "must be equal"),
         (torch.tensor([[1, 2]]), torch.tensor([[0, 0]]), "the prompt is empty"),
-        (torch.zeros(1, 0, dtype=torch.int64), None, "give int64 ids"),
+        (torch.zeros(1, 0, dtype=torch.int64), None, "the prompt is empty"),
         (torch.tensor([[0.5]]), None, "give int64 ids"),
         (torch.tensor([[1, MASK]]), None, "mask token"),
         (torch.ones(1, 1000, dtype=torch.int64), None, "exceed the model's limit of 256"),
@@ -293,3 +293,9 @@ def test_a_named_engine_takes_a_foreign_model_whose_code_is_trusted(tmp_path: Pa
         llada_core.load_model(folder, engine="fast-dllm", device="cpu")
     lm = llada_core.load_model(folder, engine="fast-dllm", device="cpu", trust_remote_code=True)
     assert lm.generate([4, 5], algorithm="basic", gen_length=3).token_ids == (2, 3, 4)
+
+
+def test_a_seed_that_overflows_in_a_later_row_is_refused(model: LLaDAModel) -> None:
+    algorithm = llada_core.get_algorithm("dual_cache")
+    with pytest.raises(ParameterError, match="seed"):
+        algorithm.generate(model, torch.tensor([[1], [2]]), seed=2**64 - 1, temperature=1.0)

@@ -41,7 +41,9 @@ iterations = options(
     cont_weight=st.sampled_from([None, None, 0.3]),
 )
 dinfer_rules = {
-    "dinfer_blockwise": st.one_of(options(threshold=thresholds), options(steps=st.integers(1, 60))),
+    "dinfer_blockwise": st.one_of(
+        options(threshold=thresholds), options(steps=st.integers(1, 60), start_block_align=st.just(False))
+    ),
     "dinfer_hierarchy": options(
         threshold=st.one_of(st.none(), thresholds), low_threshold=st.sampled_from([None, 0.3, 0.6])
     ),

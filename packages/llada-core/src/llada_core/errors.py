@@ -19,7 +19,9 @@
     │   └── PluginConflict                        .name .dist .other: two claim one name
     └── InvalidSpec (also ValueError)           a spec that contradicts itself
 
-Each message ends with what to do next.
+Each message ends with what to do next. The runtime, which does not know this package, has a small tree of its
+own, ``llada_runtime.RuntimeFault``: callers of ``algorithm.generate`` see it if they pass tensors that do not
+fit. ``load_model`` and ``LoadedModel`` check before, and raise errors of this tree.
 """
 
 from __future__ import annotations

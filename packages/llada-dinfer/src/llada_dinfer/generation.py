@@ -60,7 +60,7 @@ class DInferGeneration(StepAlgorithm, GenerationAlgorithm):
         else:
             for name, published in _SMOOTHING.items():
                 values[name] = published if values[name] is None else values[name]
-        return _with_steps(values) if "steps" in values else values
+        return _with_steps(values) if "steps" in values else values  # hierarchy has no schedule
 
 
 class BlockWiseGeneration(DInferGeneration):
@@ -112,6 +112,13 @@ def _with_steps(values: dict[str, Any]) -> dict[str, Any]:
     """Steps of a fixed schedule, rounded up to a multiple of the blocks; None where a threshold rules."""
     if values["threshold"] is not None:
         return {**values, "steps": None}
+    if values["start_block_align"]:
+        raise ParameterError(
+            f"steps = {values['steps']} cannot be spread with start_block_align = True, as the number of "
+            "blocks then depends on the prompt; use a threshold or leave the blocks unaligned",
+            parameter="steps",
+            value=values["steps"],
+        )
     blocks = _blocks(values)
     return {**values, "steps": -(-(values["steps"] or values["gen_length"]) // blocks) * blocks}
 

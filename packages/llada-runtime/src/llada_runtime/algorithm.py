@@ -111,9 +111,11 @@ class StepAlgorithm(ABC):
         Raises:
             SequenceError: a prompt is empty, holds the mask token, or is too long for the model.
         """
-        values = self.validate_args(**params)
         rows = _prompts(prompt, attention_mask)
-        sequences = [self.sequence(model, ids, _with_row_seed(values, row)) for row, ids in enumerate(rows)]
+        sequences = [
+            self.sequence(model, ids, self.validate_args(**_of_row(params, row)))
+            for row, ids in enumerate(rows)
+        ]
         for _ in self.steps(model, sequences):
             pass
         answers = torch.tensor([sequence.canvas[sequence.prompt_length :] for sequence in sequences])
@@ -123,7 +125,9 @@ class StepAlgorithm(ABC):
 
 def _prompts(prompt: Tensor, attention_mask: Tensor | None) -> list[list[int]]:
     """Each row's own token ids, without its padding."""
-    if prompt.dim() not in (1, 2) or prompt.numel() == 0 or prompt.is_floating_point():
+    if prompt.numel() == 0:
+        raise SequenceError("the prompt is empty; give at least one token")
+    if prompt.dim() not in (1, 2) or prompt.is_floating_point():
         raise SequenceError(
             f"the prompt is a {prompt.dtype} tensor of shape {list(prompt.shape)}; give int64 ids [B, P]"
         )
@@ -141,6 +145,6 @@ def _prompts(prompt: Tensor, attention_mask: Tensor | None) -> list[list[int]]:
     return [row[own].tolist() for row, own in zip(rows, mask, strict=True)]
 
 
-def _with_row_seed(values: Mapping[str, Any], row: int) -> Mapping[str, Any]:
-    seed = values.get("seed")
-    return values if seed is None else {**values, "seed": seed + row}
+def _of_row(params: Mapping[str, Any], row: int) -> Mapping[str, Any]:
+    seed = params.get("seed")
+    return {**params, "seed": seed + row} if type(seed) is int else params

@@ -52,6 +52,8 @@ class Linear(nn.Module):
 
 
 def _can_pack(dtype: torch.dtype) -> bool:
+    if not (torch.backends.mkldnn.is_available() and hasattr(torch.ops.mkldnn, "_reorder_linear_weight")):
+        return False  # as on ARM: the plain product, whose last bits may depend on the number of rows
     if dtype == torch.bfloat16:
         return bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
-    return dtype == torch.float32 and torch.backends.mkldnn.is_available()
+    return dtype == torch.float32
