@@ -144,6 +144,11 @@ def test_a_parameter_of_another_decoder_is_refused(name: str, foreign: str) -> N
         llada_core.get_algorithm(name).validate_args(**{foreign: 1})
 
 
+def test_a_decay_without_a_threshold_is_refused(algorithm: Any) -> None:
+    with pytest.raises(ParameterError, match="has no threshold to lower"):
+        algorithm.validate_args(cont_weight=0.3, threshold_decay=0.1, threshold=None)
+
+
 @pytest.mark.parametrize("name", ["dinfer_blockwise", "dinfer_credit"])
 def test_a_schedule_with_aligned_blocks_is_refused(name: str) -> None:
     with pytest.raises(ParameterError, match="blocks then depends on the prompt"):

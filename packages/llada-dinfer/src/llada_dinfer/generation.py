@@ -58,6 +58,7 @@ class DInferGeneration(StepAlgorithm, GenerationAlgorithm):
         if values["cont_weight"] is None:
             _refuse_without_smoothing(values)
         else:
+            _refuse_decay_without_threshold(values)
             for name, published in _SMOOTHING.items():
                 values[name] = published if values[name] is None else values[name]
         return _with_steps(values) if "steps" in values else values  # hierarchy has no schedule
@@ -167,3 +168,14 @@ def _refuse_without_smoothing(values: Mapping[str, Any]) -> None:
                 parameter=name,
                 value=values[name],
             )
+
+
+def _refuse_decay_without_threshold(values: Mapping[str, Any]) -> None:
+    decay = values["threshold_decay"]
+    if decay is not None and values["threshold"] is None:
+        raise ParameterError(
+            f"threshold_decay = {decay} has no threshold to lower, as threshold is None here; "
+            "give a threshold or leave it out",
+            parameter="threshold_decay",
+            value=decay,
+        )
