@@ -110,6 +110,20 @@ def test_packing_frees_the_plain_weight_and_keeps_the_product() -> None:
     torch.testing.assert_close(layer(x, residual), added)
 
 
+def test_a_bias_is_added_once_packed_or_not() -> None:
+    layer = Linear(8, 6, bias=True, device=torch.device("cpu"), dtype=torch.float32)
+    assert layer.bias is not None
+    with torch.no_grad():
+        layer.plain.normal_(generator=torch.Generator().manual_seed(0))
+        layer.bias.normal_(generator=torch.Generator().manual_seed(1))
+    x, residual = torch.randn(5, 6), torch.randn(5, 8)
+    wanted = x @ layer.plain.T + layer.bias
+    for _ in ("plain", "packed"):
+        torch.testing.assert_close(layer(x), wanted)
+        torch.testing.assert_close(layer(x, residual.clone()), wanted + residual)
+        layer.pack()
+
+
 @pytest.mark.gpu
 def test_a_gpu_agrees_with_the_cpu(write_checkpoint) -> None:
     folder = write_checkpoint()

@@ -12,8 +12,8 @@ import llada_runtime
 PUBLIC = [
     "BestFirst", "CheckpointError", "DualCache", "Factor", "KVCache", "LLaDAConfig", "LLaDAModel", "Loop",
     "MemoryEstimate", "Network", "NoCache", "NumericalError", "Plan", "Policy", "PrefixCache", "Quota",
-    "RemoteNetwork", "Rule", "RuntimeFault", "Sequence", "SequenceError", "Step", "StepAlgorithm",
-    "Threshold", "UnsupportedArchitecture", "drain", "estimate", "quotas", "rules_of",
+    "RemoteNetwork", "Rotary", "Rule", "RuntimeFault", "Sequence", "SequenceError", "Shape", "Step",
+    "StepAlgorithm", "Threshold", "Transformer", "UnsupportedArchitecture", "drain", "estimate", "quotas", "rules_of",
 ]  # fmt: skip
 
 

@@ -7,7 +7,7 @@ import torch
 from tiny_checkpoint import MASK
 
 from llada_runtime import LLaDAConfig, NoCache, NumericalError, Sequence, Threshold
-from llada_runtime.proposals import probability, propose
+from llada_runtime.proposals import Proposals, probability, propose
 
 CONFIG = LLaDAConfig(
     d_model=8, n_layers=1, n_heads=1, n_kv_heads=1, mlp_hidden_size=8, embedding_size=32, vocab_size=32,
@@ -24,6 +24,10 @@ def sequence(width: int = 4, **options: object) -> Sequence:
 
 def logits_of(seed: int, rows: int, scale: float = 1.0) -> torch.Tensor:
     return torch.randn(rows, 32, generator=torch.Generator().manual_seed(seed)) * scale
+
+
+def propose_blocks(logits: torch.Tensor, sequences: list[Sequence]) -> Proposals:
+    return propose(logits, sequences, [(s.block_start, s.block_end) for s in sequences])
 
 
 @pytest.mark.parametrize("scale", [1.0, 10.0, 40.0])
@@ -45,7 +49,7 @@ def test_confidences_near_one_keep_their_order() -> None:
 def test_the_logits_are_left_as_they_were_but_for_the_mask() -> None:
     logits = logits_of(1, 4)
     before = logits.clone()
-    propose(logits, [sequence()])
+    propose_blocks(logits, [sequence()])
     before[:, MASK] = -torch.inf
     assert torch.equal(logits, before)
 
@@ -54,7 +58,7 @@ def test_the_mask_token_is_never_proposed_and_takes_no_probability() -> None:
     logits = logits_of(2, 4)
     without = torch.cat((logits[:, :MASK], logits[:, MASK + 1 :]), -1).double().softmax(-1).max(-1).values
     logits[:, MASK] = 100.0
-    proposals = propose(logits, [sequence()])
+    proposals = propose_blocks(logits, [sequence()])
     assert (proposals.tokens != MASK).all()
     torch.testing.assert_close(proposals.confidence[0], without, atol=1e-6, rtol=1e-5)
 
@@ -62,25 +66,25 @@ def test_the_mask_token_is_never_proposed_and_takes_no_probability() -> None:
 def test_of_equal_logits_the_first_token_is_proposed() -> None:
     logits = torch.zeros(4, 32)
     logits[:, [7, 20]] = 3.0
-    assert propose(logits, [sequence()]).tokens.tolist() == [[7] * 4]
+    assert propose_blocks(logits, [sequence()]).tokens.tolist() == [[7] * 4]
 
 
 def test_nan_is_refused() -> None:
     logits = logits_of(3, 4)
     logits[2, 3] = torch.nan
     with pytest.raises(NumericalError, match="NaN"):
-        propose(logits, [sequence()])
+        propose_blocks(logits, [sequence()])
 
 
 def test_blocks_of_different_width_are_padded_and_closed_there() -> None:
-    proposals = propose(logits_of(4, 7), [sequence(4), sequence(3)])
+    proposals = propose_blocks(logits_of(4, 7), [sequence(4), sequence(3)])
     assert proposals.open.tolist() == [[True] * 4, [True] * 3 + [False]]
     assert proposals.scores[1, 3] == -1
 
 
 def test_temperature_draws_from_the_softmax() -> None:
     row = logits_of(5, 1, 2.0)
-    drawn = propose(row.expand(4000, 32).clone(), [sequence(4000, temperature=1.0, seed=1)]).tokens[0]
+    drawn = propose_blocks(row.expand(4000, 32).clone(), [sequence(4000, temperature=1.0, seed=1)]).tokens[0]
     row[:, MASK] = -torch.inf
     found = torch.bincount(drawn, minlength=32) / 4000
     assert (found - row[0].softmax(-1)).abs().max() < 0.03
@@ -88,7 +92,7 @@ def test_temperature_draws_from_the_softmax() -> None:
 
 def test_confidence_of_a_drawn_token_is_its_raw_probability() -> None:
     logits = logits_of(6, 8)
-    proposals = propose(logits.clone(), [sequence(8, temperature=3.0, seed=2)])
+    proposals = propose_blocks(logits.clone(), [sequence(8, temperature=3.0, seed=2)])
     logits[:, MASK] = -torch.inf
     exact = logits.double().softmax(-1).gather(-1, proposals.tokens[0][:, None])[:, 0]
     torch.testing.assert_close(proposals.confidence[0], exact, atol=1e-7, rtol=1e-5)
@@ -99,7 +103,7 @@ def test_equal_seeds_draw_equally_whatever_the_neighbours() -> None:
         rows = [sequence(4, temperature=1.0, seed=n) for n in range(others)]
         mine = sequence(4, temperature=1.0, seed=7)
         logits = logits_of(7, 4)
-        found = propose(torch.cat([logits] * (others + 1)), [*rows, mine])
+        found = propose_blocks(torch.cat([logits] * (others + 1)), [*rows, mine])
         return found.tokens[-1].tolist()
 
     assert draw(0) == draw(3)
@@ -108,14 +112,14 @@ def test_equal_seeds_draw_equally_whatever_the_neighbours() -> None:
 def test_no_seed_follows_torchs_own() -> None:
     def draw() -> list[list[int]]:
         torch.manual_seed(3)
-        return propose(logits_of(8, 4), [sequence(temperature=2.0)]).tokens.tolist()
+        return propose_blocks(logits_of(8, 4), [sequence(temperature=2.0)]).tokens.tolist()
 
     assert draw() == draw()
 
 
 def test_random_order_ranks_by_chance_and_reports_the_probability() -> None:
     logits = logits_of(9, 4)
-    chance = propose(logits.clone(), [sequence(random_order=True, seed=1)])
-    sure = propose(logits.clone(), [sequence()])
+    chance = propose_blocks(logits.clone(), [sequence(random_order=True, seed=1)])
+    sure = propose_blocks(logits.clone(), [sequence()])
     assert torch.equal(chance.confidence, sure.confidence)
     assert not torch.equal(chance.scores, sure.scores)

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from .remote import RemoteNetwork
     from .rules import BestFirst, Factor, Quota, Rule, Threshold, quotas, rules_of
     from .sequence import Sequence, Step
+    from .transformer import Rotary, Shape, Transformer
 
 __version__ = "0.1.0"
 
@@ -49,13 +50,16 @@ _HOMES = {
     "PrefixCache": "policies",
     "Quota": "rules",
     "RemoteNetwork": "remote",
+    "Rotary": "transformer",
     "Rule": "rules",
     "RuntimeFault": "errors",
     "Sequence": "sequence",
     "SequenceError": "errors",
+    "Shape": "transformer",
     "Step": "sequence",
     "StepAlgorithm": "algorithm",
     "Threshold": "rules",
+    "Transformer": "transformer",
     "UnsupportedArchitecture": "errors",
     "drain": "loop",
     "estimate": "memory",
@@ -81,13 +85,16 @@ __all__ = [
     "PrefixCache",
     "Quota",
     "RemoteNetwork",
+    "Rotary",
     "Rule",
     "RuntimeFault",
     "Sequence",
     "SequenceError",
+    "Shape",
     "Step",
     "StepAlgorithm",
     "Threshold",
+    "Transformer",
     "UnsupportedArchitecture",
     "drain",
     "estimate",

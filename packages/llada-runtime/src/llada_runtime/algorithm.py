@@ -47,6 +47,9 @@ class StepAlgorithm(ABC):
     max_rows: ClassVar[int] = 32
     """How many sequences `steps` keeps in flight; further ones enter as rows finish."""
 
+    whole_blocks: ClassVar[bool] = False
+    """Whether the last block is decoded at its full width and then cut, instead of being a short one."""
+
     if TYPE_CHECKING:
 
         def validate_args(self, **params: Any) -> dict[str, Any]: ...  # GenerationAlgorithm's
@@ -84,6 +87,7 @@ class StepAlgorithm(ABC):
             seed=params.get("seed"),
             early_stop=params.get("early_stop", True),
             align_blocks=params.get("start_block_align", False),
+            whole_blocks=self.whole_blocks,
         )
 
     def steps(self, model: Network, sequences: Sequence_[Sequence]) -> Iterator[Step]:

@@ -6,10 +6,13 @@ does not know when a slot is refreshed or read; plans say that.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import torch
 from torch import Tensor
 
-from .config import LLaDAConfig
+if TYPE_CHECKING:
+    from .transformer import Shape
 
 __all__ = ["KVCache"]
 
@@ -22,10 +25,10 @@ class KVCache:
     """
 
     def __init__(
-        self, config: LLaDAConfig, *, slots: int, length: int, device: torch.device, dtype: torch.dtype
+        self, shape: Shape, *, slots: int, length: int, device: torch.device, dtype: torch.dtype
     ) -> None:
         self.slots, self.length = slots, length
-        self._shape = (config.n_layers, slots, length, config.n_kv_heads, config.head_dim)
+        self._shape = (shape.n_layers, slots, length, shape.n_kv_heads, shape.head_dim)
         self._device, self._dtype = device, dtype
         self._free = list(range(slots))
         self._keys: Tensor | None = None

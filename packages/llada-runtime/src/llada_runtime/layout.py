@@ -3,7 +3,7 @@
 Requests are concatenated without padding: row ``r`` of the call brings columns ``[lo, hi)`` of its canvas,
 and all linear layers see one ``[N, d]`` matrix, N being the sum of the widths. Only attention knows about
 requests. It runs per *group* of requests of equal width; where their lengths differ, keys beyond a row's
-own length are masked.
+own length are masked, and where attention is causal, keys beyond each column.
 """
 
 from __future__ import annotations
@@ -22,10 +22,11 @@ __all__ = ["Group", "Layout", "Span"]
 class Span:
     """One request's part of a forward.
 
-    Columns ``[lo, hi)`` of a canvas of ``length`` columns are computed; logits are wanted for ``[head_lo,
-    head_hi)`` within them. ``slot`` is its place in the cache, None where nothing is kept; with ``reads``
-    the keys and values of all other columns come from that slot. ``inputs``, ``[hi - lo, d]``, is fed instead
-    of the embeddings of ``ids``.
+    Columns ``[lo, hi)`` of the first ``length`` columns of a canvas are computed; logits are wanted for
+    ``[head_lo, head_hi)`` within them. ``slot`` is its place in the cache, None where nothing is kept; with
+    ``reads`` the keys and values of all other columns come from that slot. With ``causal`` a column attends
+    to itself and those before it, otherwise to all. ``inputs``, ``[hi - lo, d]``, is fed instead of the
+    embeddings of ``ids``.
     """
 
     ids: Sequence_[int]
@@ -36,6 +37,7 @@ class Span:
     head_hi: int
     slot: int | None = None
     reads: bool = False
+    causal: bool = False
     inputs: Tensor | None = None
 
     def __post_init__(self) -> None:
@@ -53,9 +55,11 @@ class Span:
         return self.head_hi - self.head_lo
 
     @property
-    def place(self) -> tuple[int, int, int, int, int, int | None, bool]:
+    def place(self) -> tuple[int, int, int, int, int, int | None, bool, bool]:
         """Everything but what is fed."""
-        return (self.lo, self.hi, self.length, self.head_lo, self.head_hi, self.slot, self.reads)
+        return (
+            self.lo, self.hi, self.length, self.head_lo, self.head_hi, self.slot, self.reads, self.causal
+        )  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,8 +69,8 @@ class Group:
     Their queries are ``rows`` times ``width`` packed columns from ``start``. Their keys lie in the cache
     slots ``slots`` (``first`` to ``first + rows`` when they are neighbours), or, where both are None, are the
     call's own: ``rows`` times ``keys`` packed columns from ``key_start``. ``keys`` is the longest row's
-    length; ``mask`` is ``[rows, 1, 1, keys]``, True where a key belongs to the row, or None when all rows are
-    that long.
+    length. ``mask`` is ``[rows, 1, 1 or width, keys]``, True where a query attends to a key, or None where
+    all queries attend to all keys; with ``causal``, instead, query n attends to keys 0 to n.
     """
 
     start: int
@@ -77,6 +81,7 @@ class Group:
     slots: Tensor | None = None
     first: int | None = None
     mask: Tensor | None = None
+    causal: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -184,12 +189,12 @@ def _inputs(packed: Sequence_[Span]) -> tuple[tuple[int, Tensor], ...]:
     )
 
 
-def _shape(span: Span) -> tuple[bool, int, int, int]:
+def _shape(span: Span) -> tuple[bool, bool, int, int, int]:
     """What spans of one group have in common. Lengths differ only where keys come from the cache."""
-    return (span.reads, span.width, span.head_width, 0 if span.reads else span.length)
+    return (span.reads, span.causal, span.width, span.head_width, 0 if span.reads else span.length)
 
 
-def _sort_key(span: Span) -> tuple[tuple[bool, int, int, int], int]:
+def _sort_key(span: Span) -> tuple[tuple[bool, bool, int, int, int], int]:
     return _shape(span), span.slot or 0
 
 
@@ -231,15 +236,21 @@ def _groups(
         if end == len(spans) or not merge or _shape(spans[end]) != _shape(spans[begin]):
             group = _group(spans[begin:end], starts[begin], device)
             groups.append(group)
-            head_groups.append(replace(group, start=head_starts[begin], width=spans[begin].head_width))
+            head_groups.append(_head_group(group, spans[begin:end], head_starts[begin], device))
             begin = end
     return tuple(groups), tuple(head_groups)
 
 
 def _group(spans: Sequence_[Span], start: int, device: torch.device) -> Group:
-    lengths = [span.length for span in spans]
-    keys = max(lengths)
-    own = Group(start=start, rows=len(spans), width=spans[0].width, keys=keys, key_start=start)
+    lengths, width = [span.length for span in spans], spans[0].width
+    own = Group(
+        start=start,
+        rows=len(spans),
+        width=width,
+        keys=max(lengths),
+        key_start=start,
+        causal=spans[0].causal and width == lengths[0],
+    )
     if not spans[0].reads:
         return own
     slots = [span.slot for span in spans if span.slot is not None]
@@ -248,8 +259,30 @@ def _group(spans: Sequence_[Span], start: int, device: torch.device) -> Group:
         own,
         slots=None if neighbours else torch.tensor(slots, device=device),
         first=slots[0] if neighbours else None,
-        mask=_padding(lengths, keys, device) if min(lengths) < keys else None,
+        mask=_mask(spans, [span.lo for span in spans], width, own.keys, device),
     )
+
+
+def _head_group(group: Group, spans: Sequence_[Span], start: int, device: torch.device) -> Group:
+    """``group`` in the last layer, where only the head columns ask."""
+    width = spans[0].head_width
+    if width == group.width:
+        return replace(group, start=start)
+    mask = _mask(spans, [span.head_lo for span in spans], width, group.keys, device)
+    return replace(group, start=start, width=width, mask=mask, causal=False)
+
+
+def _mask(
+    spans: Sequence_[Span], firsts: Sequence_[int], width: int, keys: int, device: torch.device
+) -> Tensor | None:
+    """Which keys the ``width`` columns from each of ``firsts`` attend to; None if that is all of them."""
+    if not spans[0].causal:
+        lengths = [span.length for span in spans]
+        return _padding(lengths, keys, device) if min(lengths) < keys else None
+    if width == 1 and min(firsts) + 1 == keys:
+        return None
+    columns = torch.tensor(firsts)[:, None] + torch.arange(width)
+    return (torch.arange(keys) <= columns[:, None, :, None]).to(device)
 
 
 def _padding(lengths: list[int], keys: int, device: torch.device) -> Tensor:

@@ -1,4 +1,4 @@
-"""A bias-free linear layer whose rows do not depend on how many are computed together.
+"""A linear layer whose rows do not depend on how many are computed together.
 
 On the CPU the weight is kept in oneDNN's blocked layout. There each output row is accumulated in one fixed
 order whatever the number of rows, so a request's logits are bit for bit the same alone and in a batch, and
@@ -15,18 +15,28 @@ __all__ = ["Linear"]
 
 
 class Linear(nn.Module):
-    """``y = x Wᵀ (+ residual)`` for inference; ``x`` is ``[N, in]``, ``y`` is ``[N, out]``."""
+    """``y = x Wᵀ (+ bias) (+ residual)`` for inference; ``x`` is ``[N, in]``, ``y`` is ``[N, out]``."""
 
     weight: Tensor | None
     packed: Tensor | None
 
     def __init__(
-        self, out_features: int, in_features: int, *, device: torch.device, dtype: torch.dtype
+        self,
+        out_features: int,
+        in_features: int,
+        *,
+        bias: bool = False,
+        device: torch.device,
+        dtype: torch.dtype,
     ) -> None:
         super().__init__()
         self.out_features, self.in_features = out_features, in_features
         weight = torch.empty(out_features, in_features, device=device, dtype=dtype)
         self.weight = nn.Parameter(weight, requires_grad=False)
+        self.bias: nn.Parameter | None = None
+        if bias:
+            shift = torch.empty(out_features, device=device, dtype=dtype)
+            self.bias = nn.Parameter(shift, requires_grad=False)
         self.packed = None
 
     @property
@@ -44,11 +54,11 @@ class Linear(nn.Module):
 
     def forward(self, x: Tensor, residual: Tensor | None = None) -> Tensor:
         if self.packed is None:
-            y = F.linear(x, self.plain)
+            y = F.linear(x, self.plain, self.bias)
             return y if residual is None else y.add_(residual)
         if residual is None:
-            return torch.ops.mkldnn._linear_pointwise(x, self.packed, None, "none", [], "")
-        return torch.ops.mkldnn._linear_pointwise.binary(x, residual, self.packed, None, "add")
+            return torch.ops.mkldnn._linear_pointwise(x, self.packed, self.bias, "none", [], "")
+        return torch.ops.mkldnn._linear_pointwise.binary(x, residual, self.packed, self.bias, "add")
 
 
 def _can_pack(dtype: torch.dtype) -> bool:

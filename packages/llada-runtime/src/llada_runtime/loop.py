@@ -24,7 +24,7 @@ from .sequence import Sequence, Step
 __all__ = ["Loop", "drain"]
 
 _Row = tuple[list[int], list[int], list[float]]
-"""Per sequence: offsets into its block, tokens and confidences of what is kept."""
+"""Per sequence: columns, tokens and confidences of what is kept."""
 
 
 class Loop:
@@ -78,17 +78,30 @@ class Loop:
         plans = [sequence.policy.plan(sequence) for sequence in self.active]
         with torch.inference_mode():
             calls = self._forward(plans)
-            proposals = propose(_blocks(self.active, plans, calls), self.active)
-            kept = select(self.active, proposals)
-            steps = [
-                self._commit(*row)
-                for row in zip(self.active, plans, calls, _rows(proposals, kept), strict=True)
-            ]
+            rows = self._decide(plans, calls)
+            steps = [self._commit(*row) for row in zip(self.active, plans, calls, rows, strict=True)]
         self._retire()
         return steps
 
+    def _decide(self, plans: Sequence_[Plan], calls: Sequence_[Tensor]) -> list[_Row]:
+        """What each sequence keeps of what the network proposes for its plan's targets."""
+        rows: list[_Row] = [([], [], []) for _ in plans]
+        targets = [_targets(*pair) for pair in zip(self.active, plans, strict=True)]
+        deciding = [row for row, (lo, hi) in enumerate(targets) if lo < hi]
+        if not deciding:
+            return rows
+        sequences, windows = [self.active[row] for row in deciding], [targets[row] for row in deciding]
+        logits = [_deciding(plans[row], targets[row], calls[row]) for row in deciding]
+        proposals = propose(torch.cat(logits), sequences, windows)
+        for row, (lo, _), kept in zip(
+            deciding, windows, _kept(proposals, select(sequences, proposals)), strict=True
+        ):
+            offsets, tokens, confidence = kept
+            rows[row] = ([lo + offset for offset in offsets], tokens, confidence)
+        return rows
+
     def _forward(self, plans: Sequence_[Plan]) -> list[Tensor]:
-        """Each sequence's logits: its block's, or of all columns of its call where the plan is ``whole``."""
+        """Each sequence's logits: its targets', or of all columns of its call where the plan is ``whole``."""
         spans = [self._span(*pair) for pair in zip(self.active, plans, strict=True)]
         self._layout = Layout.of(
             spans,
@@ -101,8 +114,8 @@ class Loop:
         return list(logits.split([span.head_width for span in spans]))
 
     def _commit(self, sequence: Sequence, plan: Plan, logits: Tensor, row: _Row) -> Step:
-        offsets, tokens, confidence = row
-        columns, block = [sequence.block_start + offset for offset in offsets], sequence.block
+        columns, tokens, confidence = row
+        block, shown = sequence.block, sum(column < sequence.answer_end for column in columns)
         sequence.commit(columns, tokens)
         if plan.writes and not plan.reads:
             sequence.cached_block = block
@@ -111,23 +124,25 @@ class Loop:
         return Step(
             sequence=sequence,
             block=block,
-            positions=[column - sequence.prompt_length for column in columns],
-            tokens=tokens,
-            confidence=confidence,
+            positions=[column - sequence.prompt_length for column in columns[:shown]],
+            tokens=tokens[:shown],
+            confidence=confidence[:shown],
             nfe=sequence.nfe,
             finished=sequence.finished,
         )
 
     def _span(self, sequence: Sequence, plan: Plan) -> Span:
+        head_lo, head_hi = _head(plan, _targets(sequence, plan))
         return Span(
             ids=sequence.canvas[plan.lo : plan.hi],
             lo=plan.lo,
             hi=plan.hi,
-            length=sequence.length,
-            head_lo=plan.lo if plan.whole else sequence.block_start,
-            head_hi=plan.hi if plan.whole else sequence.block_end,
+            length=sequence.length if plan.end is None else plan.end,
+            head_lo=head_lo,
+            head_hi=head_hi,
             slot=self._slots[sequence] if plan.writes else None,
             reads=plan.reads,
+            causal=plan.causal,
             inputs=sequence.policy.inputs(sequence, plan),
         )
 
@@ -151,19 +166,28 @@ def select(sequences: Sequence_[Sequence], proposals: Proposals) -> Tensor:
     return kept
 
 
-def _rows(proposals: Proposals, kept: Tensor) -> Iterator[_Row]:
+def _kept(proposals: Proposals, kept: Tensor) -> Iterator[_Row]:
+    """Per row the offsets, tokens and confidences of what is kept."""
     for tokens, confidence, mine in zip(proposals.tokens, proposals.confidence, kept, strict=True):
         yield mine.nonzero()[:, 0].tolist(), tokens[mine].tolist(), confidence[mine].tolist()
 
 
-def _blocks(sequences: Sequence_[Sequence], plans: Sequence_[Plan], calls: list[Tensor]) -> Tensor:
-    """The logits of the sequences' current blocks, ``[sum of block widths, V]``, free to be overwritten."""
-    return torch.cat(
-        [
-            call[sequence.block_start - plan.lo : sequence.block_end - plan.lo] if plan.whole else call
-            for sequence, plan, call in zip(sequences, plans, calls, strict=True)
-        ]
-    )
+def _targets(sequence: Sequence, plan: Plan) -> tuple[int, int]:
+    return plan.targets or (sequence.block_start, sequence.block_end)
+
+
+def _head(plan: Plan, targets: tuple[int, int]) -> tuple[int, int]:
+    """The columns whose logits are computed: one at least, so that a forward always has some."""
+    lo, hi = targets
+    if plan.whole:
+        return plan.lo, plan.hi
+    return (lo - plan.shift, hi - plan.shift) if lo < hi else (plan.hi - 1, plan.hi)
+
+
+def _deciding(plan: Plan, targets: tuple[int, int], call: Tensor) -> Tensor:
+    """The logits of a call that decide its targets, ``[hi - lo, V]``."""
+    lo, hi = targets
+    return call[lo - plan.shift - plan.lo : hi - plan.shift - plan.lo] if plan.whole else call
 
 
 def drain(model: Network, sequences: Iterable[Sequence], *, rows: int) -> Iterator[Step]:

@@ -27,7 +27,15 @@ class Plan:
     With ``reads``, all other columns' keys come from the cache; without, the forward covers the whole
     canvas. With ``writes``, the keys of ``[lo, hi)`` stay in the cache. A call that reads also writes: the
     columns it computes are recomputed by the next such call, so keeping them is free. With ``whole``, logits
-    of all its columns are computed, for `Policy.after`, and not those of the current block alone.
+    of all its columns are computed, for `Policy.after`, and not only those that decide.
+
+    Attributes:
+        end: the canvas ends here for this forward: what is behind is neither computed nor attended to.
+            None is the whole canvas.
+        causal: a column attends to itself and those before it, instead of to all.
+        targets: columns ``[lo, hi)`` in which masks may be filled; None is the current block. An empty range
+            is a forward that decides nothing.
+        shift: how many columns before a target its logits are: 1 where the network predicts the next token.
     """
 
     lo: int
@@ -35,6 +43,10 @@ class Plan:
     reads: bool = False
     writes: bool = False
     whole: bool = False
+    end: int | None = None
+    causal: bool = False
+    targets: tuple[int, int] | None = None
+    shift: int = 0
 
     def __post_init__(self) -> None:
         assert self.writes or not self.reads
@@ -67,7 +79,7 @@ class Policy(ABC):
     ) -> None:
         """Called when a forward's tokens stand on the canvas and before the sequence moves on.
 
-        ``logits`` are raw: ``[hi - lo, V]`` if the plan asked for the whole, else those of the block.
+        ``logits`` are raw: ``[hi - lo, V]`` if the plan asked for the whole, else those of its targets.
         """
 
     def stays(self, sequence: Sequence) -> bool:

@@ -24,14 +24,14 @@ _GUMBEL_ROWS = 64  # positions drawn at a time: bounds the float64 temporaries t
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Proposals:
-    """Proposals for the blocks of R sequences, on the CPU, padded to the widest block L.
+    """Proposals for the targets of R sequences (their blocks, mostly), on the CPU, padded to the widest L.
 
     Attributes:
         tokens: int64 ``[R, L]``.
         confidence: float64 ``[R, L]``, the probability of the token.
         scores: float64 ``[R, L]``, what the rules rank by: the confidence, or chance where a sequence asks
             for a random order; -1 where not open.
-        open: bool ``[R, L]``; False on tokens that stand and beyond a shorter block.
+        open: bool ``[R, L]``; False on tokens that stand and beyond a narrower row.
     """
 
     tokens: Tensor
@@ -40,16 +40,16 @@ class Proposals:
     open: Tensor
 
 
-def propose(logits: Tensor, sequences: Sequence_[Sequence]) -> Proposals:
-    """Proposals from the logits ``[sum of block widths, V]`` of the sequences' current blocks.
+def propose(logits: Tensor, sequences: Sequence_[Sequence], targets: Sequence_[tuple[int, int]]) -> Proposals:
+    """Proposals from the logits ``[sum of widths, V]`` that decide the sequences' columns ``targets``.
 
     The mask token is never proposed: its logit is set to -inf, in place, before anything else.
 
     Raises:
         NumericalError: a logit is NaN.
     """
-    widths = [sequence.block_end - sequence.block_start for sequence in sequences]
-    open_ = _open(sequences, widths)
+    widths = [hi - lo for lo, hi in targets]
+    open_ = _open(sequences, targets)
     logits[:, sequences[0].mask_id] = -torch.inf
     if any(sequence.rule.rescores for sequence in sequences):
         logits = logits.float()
@@ -77,17 +77,17 @@ def probability(logits: Tensor, tokens: Tensor) -> Tensor:
     return rest.sum(-1).double().add_(1.0).reciprocal_()
 
 
-def _open(sequences: Sequence_[Sequence], widths: list[int]) -> Tensor:
-    most = max(widths)
+def _open(sequences: Sequence_[Sequence], targets: Sequence_[tuple[int, int]]) -> Tensor:
+    most = max(hi - lo for lo, hi in targets)
     rows = []
-    for sequence, width in zip(sequences, widths, strict=True):
-        block = sequence.canvas[sequence.block_start : sequence.block_end]
-        rows.append([token == sequence.mask_id for token in block] + [False] * (most - width))
+    for sequence, (lo, hi) in zip(sequences, targets, strict=True):
+        masks = [token == sequence.mask_id for token in sequence.canvas[lo:hi]]
+        rows.append(masks + [False] * (most - len(masks)))
     return torch.tensor(rows)
 
 
 def _padded(found: Tensor, widths: list[int]) -> Tensor:
-    """``[2, sum of widths]`` as ``[2, R, L]``, zero beyond a shorter block."""
+    """``[2, sum of widths]`` as ``[2, R, L]``, zero beyond a narrower row."""
     if min(widths) == max(widths):
         return found.view(2, len(widths), -1)
     padded = found.new_zeros(2, len(widths), max(widths))

@@ -103,6 +103,8 @@ class RemoteNetwork:
     def logits(self, layout: Layout, cache: None) -> Tensor:
         """Logits ``[head columns, V]``: one call of the model for each group of rows of equal length."""
         assert cache is None
+        if any(group.causal for group in layout.groups):
+            self._refuse("attention cannot be made causal")
         parts = [self._call(layout.ids, group) for group in layout.groups]
         logits = torch.cat(parts) if layout.head is None else torch.cat(parts)[layout.head]
         return logits if layout.restore is None else logits[layout.restore]

@@ -60,6 +60,8 @@ class Sequence:
         early_stop: finish once an end-of-sequence token stands with no mask before it.
         align_blocks: begin blocks at multiples of their width, so that the first one overlaps the prompt,
             instead of where the prompt ends.
+        whole_blocks: give the last block its full width too; what is behind the answer is decoded with it as
+            far as needed, and then cut.
 
     Raises:
         SequenceError: the prompt or the lengths do not fit the model.
@@ -79,11 +81,16 @@ class Sequence:
         seed: int | None = None,
         early_stop: bool = True,
         align_blocks: bool = False,
+        whole_blocks: bool = False,
     ) -> None:
         ids = list(prompt)
         _check(ids, config, gen_length, block_length)
         self.prompt_length, self.gen_length, self.block_length = len(ids), gen_length, block_length
-        self.canvas = ids + [config.mask_token_id] * gen_length
+        self._origin = len(ids) // block_length * block_length if align_blocks else len(ids)
+        length = len(ids) + gen_length
+        if whole_blocks:
+            length += -(length - self._origin) % block_length
+        self.canvas = ids + [config.mask_token_id] * (length - len(ids))
         self.mask_id, self.eos_ids = config.mask_token_id, frozenset(config.eos_ids)
         self.policy, self.rule = policy, rule
         self.temperature, self.random_order, self.early_stop = temperature, random_order, early_stop
@@ -93,14 +100,18 @@ class Sequence:
         self.cached_block: int | None = None
         self.policy_state: Any = policy.begin()
         self.rule_state: Any = rule.begin()
-        self._origin = len(ids) // block_length * block_length if align_blocks else len(ids)
         self._enter(0)
         self._complete = False
         self._generator: torch.Generator | None = None
 
     @property
     def length(self) -> int:
-        """Columns of the canvas: prompt and answer."""
+        """Columns of the canvas: prompt, answer, and what whole blocks have behind it."""
+        return len(self.canvas)
+
+    @property
+    def answer_end(self) -> int:
+        """Column after the answer's last."""
         return self.prompt_length + self.gen_length
 
     @property
@@ -157,16 +168,25 @@ class Sequence:
         if self.policy.stays(self):
             return
         if self.early_stop and self._stop_at_eos():
-            self._complete = True
-        elif not self.open_columns:
-            self._complete = self.block + 1 == self.blocks
-            if not self._complete:
+            self._finish()
+        elif all(column >= self.answer_end for column in self.open_columns):
+            if self.block + 1 == self.blocks:
+                self._finish()
+            else:
                 self._enter(self.block + 1)
+
+    def begin_schedule(self) -> None:
+        """Spread what is open in the current block over its steps afresh, from the next forward on."""
+        self.block_nfe = 0
+        self.block_open = len(self.open_columns)
 
     def _enter(self, block: int) -> None:
         self.block = block
-        self.block_nfe = 0
-        self.block_open = len(self.open_columns)
+        self.begin_schedule()
+
+    def _finish(self) -> None:
+        del self.canvas[self.answer_end :]
+        self._complete = True
 
     def _stop_at_eos(self) -> bool:
         """Whether an EOS stands with no mask before it; if so the rest of the canvas becomes that EOS."""
