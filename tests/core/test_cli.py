@@ -212,11 +212,22 @@ def test_doctor_says_what_it_cannot_tell_without_torch(
 ) -> None:
     for name in ("llada_core.devices", "llada_runtime.memory"):
         monkeypatch.setitem(sys.modules, name, None)
-    report = json.loads(llada("doctor", "--model", str(folder), "--json")[1])
+    status, out, _ = llada("doctor", "--model", str(folder), "--json")
+    report = json.loads(out)
+    assert status == 1
     assert report["devices"] is None
     assert "pip install torch" in report["devices_reason"]
     assert report["model"]["memory"] is None
     assert "pip install llada-runtime" in report["model"]["reason"]
+
+
+def test_doctor_tells_all_the_rest_where_the_memory_cannot_be_told(llada: Any, folder: Path) -> None:
+    """The config of the fake engine lacks what an estimate needs."""
+    status, out, err = llada("doctor", "--model", str(folder))
+    assert (status, err) == (1, "")
+    assert "engine fake: available yes" in out
+    assert f"model {folder}" in out
+    assert llada("doctor")[0] == 0
 
 
 # -- errors

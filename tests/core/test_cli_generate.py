@@ -57,6 +57,7 @@ def test_programs_get_the_documented_json(generate: Any) -> None:
         "engine",
         "algorithm",
         "parameters",
+        "warnings",
     ]
     assert result["parameters"] == {"gen_length": 128, "threshold": 0.5, "seed": 3}
 

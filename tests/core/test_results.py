@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from llada_core import GenerationRequest, GenerationResult, Step
+from llada_core import Answer, GenerationRequest, GenerationResult, Step
 
 
 def make_result(**changes: Any) -> GenerationResult:
@@ -60,10 +60,14 @@ def test_the_json_shape_is_the_documented_one() -> None:
         "engine": "fake",
         "algorithm": "pairs",
         "parameters": {"gen_length": 8},
+        "warnings": [],
     }
 
 
-@pytest.mark.parametrize("fact", [GenerationRequest(prompt="a"), make_result(), make_step((1,))])
+@pytest.mark.parametrize(
+    "fact",
+    [GenerationRequest(prompt="a"), Answer(token_ids=(4,), nfe=1), make_result(), make_step((1,))],
+)
 def test_facts_are_frozen_and_slotted(fact: Any) -> None:
     assert not hasattr(fact, "__dict__")
     name = dataclasses.fields(fact)[0].name

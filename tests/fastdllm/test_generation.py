@@ -263,6 +263,22 @@ def test_cached_algorithms_say_why_a_foreign_model_cannot_be_cached(tmp_path: Pa
         algorithm.generate(network, torch.tensor([[4, 5]]))
 
 
+def test_a_foreign_model_lists_which_algorithms_it_is_fit_for(tmp_path: Path) -> None:
+    folder = remote_folder(tmp_path)
+    lm = llada_core.load_model(folder, engine="fast-dllm", device="cpu", trust_remote_code=True)
+    reason = lm.algorithms()["dual_cache"]
+    assert reason
+    assert reason.endswith("cannot be cached; use the algorithm 'basic'")
+    assert lm.algorithms() == {"basic": None, "dual_cache": reason, "prefix_cache": reason}
+    with pytest.raises(AlgorithmUnavailable, match=f"dual_cache cannot run on .*: {reason}"):
+        lm.generate([4, 5])
+
+
+def test_our_own_network_is_fit_for_all_algorithms(folder: Path) -> None:
+    lm = llada_core.load_model(folder, engine="fast-dllm", device="cpu")
+    assert lm.algorithms() == {"basic": None, "dual_cache": None, "prefix_cache": None}
+
+
 def test_a_foreign_model_whose_code_fails_says_so(tmp_path: Path) -> None:
     folder = remote_folder(tmp_path)
     (folder / "modeling_toy.py").write_text("raise RuntimeError('needs a newer library')")

@@ -4,6 +4,7 @@ else."""
 from __future__ import annotations
 
 import json
+import re
 import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -268,14 +269,32 @@ def test_half_of_the_marks_is_not_enough(site: Site, model: WriteModel, config: 
             {"model_type": "nemotron_h", "architectures": ["NemotronHTwoTowerForCausalLM"]},
             "a TwoTower diffusion model",
         ),
+        (
+            {"model_type": "jet_nemotron", "auto_map": {"AutoModel": "x.NemotronTwoTower"}},
+            "a TwoTower diffusion model",
+        ),
+        ({"model_type": "jet_nemotron"}, "an autoregressive model (Jet-Nemotron), which does not fill masks"),
+        ({"architectures": ["JetNemotronForCausalLM"]}, "an autoregressive model (Jet-Nemotron)"),
+        (
+            {"architectures": ["Fast_dLLM_QwenForCausalLM"], "dlm_paradigm": "x", "mask_token_id": 3},
+            "a Fast-dLLM v2 model, whose token shift and interface are its own",
+        ),
     ],
     ids=str,
 )
 def test_a_model_that_shares_a_word_with_ours_is_told_what_it_is(
     site: Site, model: WriteModel, config: dict[str, Any], kind: str
 ) -> None:
-    with pytest.raises(UnsupportedModel, match=f" is {kind}"):
+    with pytest.raises(UnsupportedModel, match=f" is {re.escape(kind)}"):
         detect_engine(model(**config))
+
+
+def test_an_engine_that_is_named_for_such_a_model_is_refused_with_what_it_is(
+    site: Site, model: WriteModel
+) -> None:
+    add_llada_engines(site)
+    with pytest.raises(IncompatibleEngine, match=r"dinfer does not take .*, which is a TwoTower .*; choose"):
+        detect_engine(model(architectures=["NemotronHTwoTowerForCausalLM"]), engine="dinfer")
 
 
 def hook(body: str) -> str:

@@ -150,6 +150,7 @@ EXPORTS = [
     "AlgorithmInfo",
     "AlgorithmSpec",
     "AlgorithmUnavailable",
+    "Answer",
     "Candidate",
     "CommandSpec",
     "Detection",

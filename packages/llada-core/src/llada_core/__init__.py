@@ -56,7 +56,7 @@ from llada_core.targets import load_target
 if TYPE_CHECKING:
     from llada_core.algorithm import GenerationAlgorithm
     from llada_core.loading import LoadedModel, load_model
-    from llada_core.results import GenerationRequest, GenerationResult, Step
+    from llada_core.results import Answer, GenerationRequest, GenerationResult, Step
     from llada_core.stepwise import SupportsSteps
 
 __all__ = [
@@ -64,6 +64,7 @@ __all__ = [
     "AlgorithmInfo",
     "AlgorithmSpec",
     "AlgorithmUnavailable",
+    "Answer",
     "Candidate",
     "CommandSpec",
     "Detection",
@@ -123,6 +124,7 @@ __all__ = [
 
 # What loads and runs models, imported when it is first asked for.
 _LAZY = {
+    "Answer": "llada_core.results",
     "GenerationAlgorithm": "llada_core.algorithm",
     "GenerationRequest": "llada_core.results",
     "GenerationResult": "llada_core.results",

@@ -7,18 +7,18 @@ from __future__ import annotations
 
 import os
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, NoReturn
 
 from llada_core import execution
 from llada_core.checkpoint import Checkpoint, load_tokenizer
-from llada_core.errors import AlgorithmUnavailable, ModelLoadError, UsageError
+from llada_core.errors import AlgorithmUnavailable, LladaError, ModelLoadError, ParameterError, UsageError
 from llada_core.hub import resolve_model
 from llada_core.lazy import LazyModule
 from llada_core.parameters import Parameter, parameters_of_row, resolve
 from llada_core.prompts import Prompt, Prompts, is_batch
-from llada_core.results import GenerationResult
+from llada_core.results import Answer, GenerationResult
 from llada_core.stepwise import SupportsSteps
 
 if TYPE_CHECKING:
@@ -49,6 +49,9 @@ class GenerationAlgorithm(ABC):
     ``model`` and ``tokenizer``.
     """
 
+    chat_options: ClassVar[tuple[str, ...]] = ()
+    """Names of parameters whose values are handed to the tokenizer's chat template as variables."""
+
     name: str = ""
     description: str = ""
     engine: str = ""
@@ -77,6 +80,13 @@ class GenerationAlgorithm(ABC):
     def is_available(self) -> bool:
         """Whether the algorithm can run here; ``unavailable_reason`` says why not."""
         return self.unavailable_reason is None
+
+    def unfit_reason(self, model: Any) -> str | None:
+        """Why the algorithm cannot run on this loaded network, ending with the remedy; None where it can.
+
+        To be overridden where not every network that the engine loads will do.
+        """
+        return None
 
     def get_required_args(self) -> dict[str, object]:
         """The parameters that ``generate`` takes, by canonical name, with their defaults."""
@@ -154,16 +164,34 @@ class GenerationAlgorithm(ABC):
         self.model_path = os.fspath(dcp_path)
         return model
 
-    def tokenize_prompts(self, prompts: Prompt | Prompts, *, raw: bool = False) -> TokenizedPrompts:
+    def tokenize_prompts(
+        self, prompts: Prompt | Prompts, *, raw: bool = False, **variables: Any
+    ) -> TokenizedPrompts:
         """One prompt or a list of them as ids and mask, int64 ``[B, P]``, left-padded, on the model's device.
 
         A prompt is text (one user message of the chat template), chat messages, or ids. ``raw`` takes text as
-        it stands. Special tokens are added once. Raises ``PromptError`` and ``TokenizerMissing``.
+        it stands; ``variables`` are ``chat_options``. Special tokens are added once. Raises ``PromptError``,
+        ``ParameterError`` and ``TokenizerMissing``.
         """
+        effective = self._check_variables(variables)
         checkpoint = self._checkpoint()
-        rows = [checkpoint.encode(prompt, raw=raw) for prompt in _as_batch(prompts)]
+        rows = [
+            execution.encode(checkpoint, self, prompt, effective, raw=raw) for prompt in _as_batch(prompts)
+        ]
         device = getattr(self.model, "device", None)
         return TokenizedPrompts(*tensors.pad_left(rows, checkpoint.pad_id, device))
+
+    def _check_variables(self, variables: Mapping[str, Any]) -> dict[str, object]:
+        effective = self.validate_args(**variables)
+        options = [parameter for parameter in self.parameters if parameter.name in self.chat_options]
+        for name, value in variables.items():
+            if not any(name in option.names for option in options):
+                known = ", ".join(option.name for option in options) or "no variables"
+                message = (
+                    f"{name} does not change the prompts of {self.name}, which take {known}; leave it out"
+                )
+                raise ParameterError(message, parameter=name, value=value)
+        return effective
 
     def decode_outputs(self, output_ids: torch.Tensor, prompt_lengths: int | Sequence[int]) -> list[str]:
         """The answers in ``output_ids`` ``[B, P+G]`` as text, each up to its first end token.
@@ -194,6 +222,26 @@ class GenerationAlgorithm(ABC):
         0. Raises ``ParameterError``.
         """
 
+    def answers(
+        self, model: Any, prompts: Sequence[Sequence[int]], params: Mapping[str, object]
+    ) -> list[Answer]:
+        """One ``Answer`` a prompt, in their order, on ``model``; ``params`` are effective and hold for all.
+
+        Prompts are ids without padding. This one pads them on the left and calls ``generate``, so all rows
+        get its ``nfe`` and no warnings. An engine that knows more of each row, or that cannot take padding,
+        overrides it. Algorithms that yield their steps are not asked.
+        """
+        checkpoint = Checkpoint.of(model, self.tokenizer, path=self.model_path)
+        ids, mask = tensors.pad_left(prompts, checkpoint.pad_id, getattr(model, "device", None))
+        output_ids, nfe = self.generate(model, ids, attention_mask=mask, **params)
+        rows = tensors.answer_rows(output_ids, ids.shape[1])
+        if len(rows) != len(prompts):
+            raise LladaError(
+                f"{self.name} returned {len(rows)} rows for {len(prompts)} prompts; "
+                "its generate must return ids of shape [B, P+G], prompt columns included"
+            )
+        return [Answer(token_ids=checkpoint.through_end(row), nfe=nfe) for row in rows]
+
     def generate_batch(
         self, prompts: Prompt | Prompts, *, raw: bool = False, **params: Any
     ) -> list[GenerationResult]:
@@ -201,12 +249,13 @@ class GenerationAlgorithm(ABC):
 
         With a ``seed``, prompt n draws from seed + n.
 
-        Raises ``UsageError`` before a model is loaded, ``ParameterError``, ``PromptError`` and
-        ``TokenizerMissing``.
+        Raises ``UsageError`` before a model is loaded, ``AlgorithmUnavailable`` where it cannot run on that
+        model, ``ParameterError``, ``PromptError`` and ``TokenizerMissing``.
         """
         if self.model is None:
             raise UsageError(f"{self.name} has no model yet; call load_model_from_hf first")
         checkpoint = self._checkpoint()
+        execution.check_fits(checkpoint, self)
         jobs = [
             execution.prepare(
                 checkpoint, self, prompt, parameters_of_row(params, index), index=index, raw=raw
@@ -241,6 +290,9 @@ class UnavailableAlgorithm(GenerationAlgorithm):
         self._refuse()
 
     def generate(self, *args: Any, **params: Any) -> NoReturn:
+        self._refuse()
+
+    def answers(self, *args: Any, **params: Any) -> NoReturn:
         self._refuse()
 
     def generate_batch(self, *args: Any, **params: Any) -> NoReturn:

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from llada_core.errors import ModelLoadError, TokenizerMissing, one_line
-from llada_core.prompts import Limits, Prompt, encode_prompt, holds_ids
+from llada_core.prompts import Limits, Prompt, check_variables, encode_prompt, holds_ids
 from llada_core.targets import load_target
 
 __all__ = ["Checkpoint", "load_tokenizer"]
 
+_NONE: Mapping[str, object] = MappingProxyType({})
 _TURN_END = "<|eot_id|>"
 _TOKENIZER_FILES = ("tokenizer.json", "tokenizer.model", "tokenizer_config.json", "vocab.json", "vocab.txt")
 # Names for a tokenizer that is all in tokenizer.json; the last is what transformers 5 writes.
@@ -56,11 +58,25 @@ class Checkpoint:
             ),
         )
 
-    def encode(self, prompt: Prompt, *, raw: bool = False) -> list[int]:
-        """The ids of text, messages or ids. Raises ``TokenizerMissing`` and ``PromptError``."""
+    def encode(
+        self, prompt: Prompt, *, raw: bool = False, variables: Mapping[str, object] = _NONE
+    ) -> list[int]:
+        """The ids of text, messages or ids; ``variables`` are those of the chat template.
+
+        Raises ``TokenizerMissing`` and ``PromptError``.
+        """
         if holds_ids(prompt):
             return list(prompt)
-        return encode_prompt(self._tokenizer("encoded"), prompt, raw=raw)
+        return encode_prompt(self._tokenizer("encoded"), prompt, raw=raw, variables=variables)
+
+    def check_variables(self, prompt: Prompt, variables: Mapping[str, object], *, raw: bool = False) -> None:
+        """Nothing, where each of ``variables`` can change what ``encode`` makes of the prompt.
+
+        Raises ``ParameterError``, and ``TokenizerMissing`` for a prompt that needs a tokenizer.
+        """
+        if not holds_ids(prompt):
+            self._tokenizer("encoded")
+        check_variables(self.tokenizer, prompt, variables, raw=raw)
 
     def decode(self, ids: Sequence[int]) -> str:
         """The text of an answer up to its first end id. Raises ``TokenizerMissing``."""
@@ -76,6 +92,11 @@ class Checkpoint:
             if token in self.end_ids:
                 return tuple(ids[:position]), True
         return tuple(ids), False
+
+    def through_end(self, ids: Sequence[int]) -> tuple[int, ...]:
+        """``ids`` up to and with the first end id; all of them where there is none."""
+        kept, stopped = self.cut(ids)
+        return tuple(ids[: len(kept) + stopped])
 
     def _tokenizer(self, verb: str) -> Any:
         if self.tokenizer is None:

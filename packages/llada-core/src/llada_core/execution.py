@@ -1,7 +1,7 @@
 """Running prepared rows: which of them share a call, and what their steps and results are.
 
 Rows of algorithms that share one ``steps`` function run together, whatever their parameters. Other algorithms
-are opaque: one ``generate`` call per set of equal parameters, seen as one final step per row.
+are opaque: one ``answers`` call per set of equal parameters, seen as one final step per row.
 """
 
 from __future__ import annotations
@@ -10,22 +10,18 @@ import time
 from collections.abc import Generator, Hashable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from llada_core.checkpoint import Checkpoint
-from llada_core.errors import LladaError
-from llada_core.lazy import LazyModule
+from llada_core.errors import AlgorithmUnavailable, LladaError
 from llada_core.prompts import Prompt, check_prompt
-from llada_core.results import Canvas, GenerationResult, Step
+from llada_core.results import Answer, GenerationResult, Step
 from llada_core.stepwise import RowStep, SupportsSteps
 
 if TYPE_CHECKING:
-    from llada_core import tensors
     from llada_core.algorithm import GenerationAlgorithm
-else:
-    tensors = LazyModule("llada_core.tensors")
 
-__all__ = ["Job", "prepare", "run", "run_to_end"]
+__all__ = ["Job", "check_fits", "encode", "prepare", "run", "run_to_end"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,6 +32,34 @@ class Job:
     algorithm: GenerationAlgorithm
     prompt_ids: tuple[int, ...]
     parameters: Mapping[str, object]
+
+
+def check_fits(checkpoint: Checkpoint, algorithm: GenerationAlgorithm) -> None:
+    """Nothing, where the algorithm can run on this network. Raises ``AlgorithmUnavailable``."""
+    reason = algorithm.unfit_reason(checkpoint.network)
+    if reason is not None:
+        message = f"{algorithm.name} cannot run on {checkpoint.path}: {reason}"
+        raise AlgorithmUnavailable(message, name=algorithm.name, reason=reason)
+
+
+def encode(
+    checkpoint: Checkpoint,
+    algorithm: GenerationAlgorithm,
+    prompt: Prompt,
+    effective: Mapping[str, object],
+    *,
+    raw: bool = False,
+) -> list[int]:
+    """The ids of ``prompt``, the algorithm's ``chat_options`` being variables of the chat template.
+
+    One that is not at its default and that no template reads is a ``ParameterError``. Raises ``PromptError``
+    and ``TokenizerMissing`` too.
+    """
+    options = [parameter for parameter in algorithm.parameters if parameter.name in algorithm.chat_options]
+    variables = {option.name: effective[option.name] for option in options}
+    chosen = {p.name: variables[p.name] for p in options if variables[p.name] != p.default}
+    checkpoint.check_variables(prompt, chosen, raw=raw)
+    return checkpoint.encode(prompt, raw=raw, variables=variables)
 
 
 def prepare(
@@ -52,7 +76,7 @@ def prepare(
     Raises ``ParameterError``, ``PromptError`` and ``TokenizerMissing``.
     """
     effective = algorithm.validate_args(**parameters)
-    ids = checkpoint.encode(prompt, raw=raw)
+    ids = encode(checkpoint, algorithm, prompt, effective, raw=raw)
     gen_length = effective.get("gen_length")
     check_prompt(ids, checkpoint.limits, gen_length=gen_length if isinstance(gen_length, int) else None)
     return Job(index=index, algorithm=algorithm, prompt_ids=tuple(ids), parameters=effective)
@@ -104,7 +128,9 @@ def _stepwise(job: Job) -> SupportsSteps:
 
 
 def _step(checkpoint: Checkpoint, job: Job, raw: RowStep, seconds: float) -> Step:
-    answer = raw.sequence.canvas[raw.sequence.prompt_length :]
+    begin = raw.sequence.prompt_length
+    # A sequence may keep columns of its own behind the answer.
+    answer = raw.sequence.canvas[begin : begin + raw.sequence.gen_length]
     mask = checkpoint.limits.mask_id
     return Step(
         index=job.index,
@@ -122,40 +148,51 @@ def _step(checkpoint: Checkpoint, job: Job, raw: RowStep, seconds: float) -> Ste
 
 def _run_opaque(checkpoint: Checkpoint, jobs: Sequence[Job]) -> Iterator[Step]:
     started = time.perf_counter()
-    answers, nfe = _generate(checkpoint, jobs)
+    answers = _answers(checkpoint, jobs)
     seconds = time.perf_counter() - started
     for job, answer in zip(jobs, answers, strict=True):
-        canvas: Canvas = tuple(answer)
+        result = _result(checkpoint, job, answer.token_ids, answer.nfe, seconds, warnings=answer.warnings)
         yield Step(
             index=job.index,
             block=0,
-            positions=tuple(range(len(answer))),
-            tokens=tuple(answer),
+            positions=tuple(range(len(answer.token_ids))),
+            tokens=answer.token_ids,
             confidence=(),
-            nfe=nfe,
+            nfe=answer.nfe,
             finished=True,
-            canvas=canvas,
+            canvas=answer.token_ids,
             decode=checkpoint.decode,
-            result=_result(checkpoint, job, answer, nfe, seconds),
+            result=result,
         )
 
 
-def _generate(checkpoint: Checkpoint, jobs: Sequence[Job]) -> tuple[list[list[int]], int]:
+def _answers(checkpoint: Checkpoint, jobs: Sequence[Job]) -> list[Answer]:
+    """What the algorithm answers, held to what ``Answer`` promises."""
     algorithm = jobs[0].algorithm
-    device: Any = getattr(checkpoint.network, "device", None)
-    ids, mask = tensors.pad_left([job.prompt_ids for job in jobs], checkpoint.pad_id, device)
-    output_ids, nfe = algorithm.generate(checkpoint.network, ids, attention_mask=mask, **jobs[0].parameters)
-    answers = tensors.answer_rows(output_ids, ids.shape[1])
+    prompts = [job.prompt_ids for job in jobs]
+    answers = algorithm.answers(checkpoint.network, prompts, jobs[0].parameters)
     if len(answers) != len(jobs):
         raise LladaError(
-            f"{algorithm.name} returned {len(answers)} rows for {len(jobs)} prompts; "
-            "its generate must return ids of shape [B, P+G], prompt columns included"
+            f"{algorithm.name} returned {len(answers)} answers for {len(jobs)} prompts; "
+            "its answers must return one Answer a prompt, in their order"
         )
-    return answers, nfe
+    mask = checkpoint.limits.mask_id
+    if any(mask in answer.token_ids for answer in answers):
+        raise LladaError(
+            f"{algorithm.name} left the mask token (id {mask}) in an answer; "
+            "its generate must fill every position before the end token"
+        )
+    return answers
 
 
 def _result(
-    checkpoint: Checkpoint, job: Job, answer: Sequence[int], nfe: int, seconds: float
+    checkpoint: Checkpoint,
+    job: Job,
+    answer: Sequence[int],
+    nfe: int,
+    seconds: float,
+    *,
+    warnings: tuple[str, ...] = (),
 ) -> GenerationResult:
     token_ids, stopped = checkpoint.cut(answer)
     return GenerationResult(
@@ -168,4 +205,5 @@ def _result(
         engine=job.algorithm.engine,
         algorithm=job.algorithm.name,
         parameters=job.parameters,
+        warnings=warnings,
     )

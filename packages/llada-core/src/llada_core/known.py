@@ -71,13 +71,14 @@ WHEELS = (
 )
 
 # Models that share a word with ours and are something else.
-_TWO_TOWER = "a TwoTower diffusion model, whose generate has an interface of its own"
-_AUTOREGRESSIVE = "an autoregressive Nemotron model, which does not fill masks"
+# What they are, by patterns of model_type, architectures and the classes in auto_map; the first one counts.
 _STRANGERS = {
-    "nemotron": _AUTOREGRESSIVE,
-    "nemotron_h": _AUTOREGRESSIVE,
-    "NemotronForCausalLM": _AUTOREGRESSIVE,
-    "NemotronHForCausalLM": _AUTOREGRESSIVE,
+    ("*TwoTower*",): "a TwoTower diffusion model, whose generate has an interface of its own",
+    ("*JetNemotron*", "*jet_nemotron*"): "an autoregressive model (Jet-Nemotron), which does not fill masks",
+    ("*Fast_dLLM_Qwen*",): "a Fast-dLLM v2 model, whose token shift and interface are its own",
+    ("nemotron", "nemotron_h", "NemotronForCausalLM", "NemotronHForCausalLM"): (
+        "an autoregressive Nemotron model, which does not fill masks"
+    ),
 }
 
 
@@ -91,10 +92,11 @@ def wheels_for(config: ModelConfig) -> tuple[KnownWheel, ...]:
 
 def kind_of_stranger(config: ModelConfig) -> str | None:
     """What the model is, where it is known to be no model of any known wheel; else None."""
-    if any("TwoTower" in name for name in (*config.architectures, *config.auto_classes)):
-        return _TWO_TOWER
-    names = (*config.architectures, config.model_type or "")
-    return next((_STRANGERS[name] for name in names if name in _STRANGERS), None)
+    names = (*config.architectures, *config.auto_classes, config.model_type or "")
+    for patterns, kind in _STRANGERS.items():
+        if any(fnmatchcase(name, pattern) for name in names for pattern in patterns):
+            return kind
+    return None
 
 
 def advice(engine: str) -> str:

@@ -129,18 +129,25 @@ class LoadedModel:
     def algorithm(self, name: str | None = None) -> GenerationAlgorithm:
         """The algorithm of this name or alias, None for the default, holding this model.
 
-        Raises ``UnknownAlgorithm``, ``AlgorithmUnavailable``, and ``UsageError`` for one of another engine
-        that cannot run on this network.
+        Raises ``UnknownAlgorithm``, ``AlgorithmUnavailable`` where it cannot run here or on this network, and
+        ``UsageError`` for one of an engine with networks of another class.
         """
         found = registry.get_algorithm(name or default_algorithm(self.engine))
         if found.name not in self._algorithms:
-            self._check_fits(found, named=name is not None)
+            self._check_runs(found, named=name is not None)
             found.model, found.tokenizer = self.checkpoint.network, self.checkpoint.tokenizer
             found.model_path = self.checkpoint.path
             self._algorithms[found.name] = found
+        execution.check_fits(self.checkpoint, self._algorithms[found.name])
         return self._algorithms[found.name]
 
-    def _check_fits(self, algorithm: GenerationAlgorithm, *, named: bool) -> None:
+    def algorithms(self) -> dict[str, str | None]:
+        """The engine's algorithms by name, each with the reason why it cannot run on this model, or None."""
+        network = self.checkpoint.network
+        found = map(registry.get_algorithm, registry.list_algorithms_by_engine(self.engine.name))
+        return {each.name: each.unavailable_reason or each.unfit_reason(network) for each in found}
+
+    def _check_runs(self, algorithm: GenerationAlgorithm, *, named: bool) -> None:
         reason = algorithm.unavailable_reason
         if reason is not None:
             message = f"{algorithm.name} cannot run here: {reason}"

@@ -5,8 +5,11 @@ Works on any tokenizer with the interface of ``transformers``; knows nothing of 
 
 from __future__ import annotations
 
+import re
+import reprlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
 from llada_core.errors import ParameterError, PromptError
@@ -15,12 +18,23 @@ from llada_core.targets import load_target
 if TYPE_CHECKING:
     from typing_extensions import TypeIs
 
-__all__ = ["Limits", "Message", "Prompt", "Prompts", "check_prompt", "encode_prompt", "holds_ids", "is_batch"]
+__all__ = [
+    "Limits",
+    "Message",
+    "Prompt",
+    "Prompts",
+    "check_prompt",
+    "check_variables",
+    "encode_prompt",
+    "holds_ids",
+    "is_batch",
+]
 
 Message: TypeAlias = Mapping[str, Any]
 Prompt: TypeAlias = str | Sequence[Message] | Sequence[int]
 Prompts: TypeAlias = list[str] | Sequence[Sequence[Message]] | Sequence[Sequence[int]]
 
+_NONE: Mapping[str, object] = MappingProxyType({})
 _EMPTY = "the prompt is empty; write what is to be answered"
 
 
@@ -43,12 +57,19 @@ def holds_ids(prompt: Prompt) -> TypeIs[Sequence[int]]:
     return not isinstance(prompt, str) and all(isinstance(part, int) for part in prompt)
 
 
-def encode_prompt(tokenizer: Any, prompt: str | Sequence[Message], *, raw: bool = False) -> list[int]:
+def encode_prompt(
+    tokenizer: Any,
+    prompt: str | Sequence[Message],
+    *,
+    raw: bool = False,
+    variables: Mapping[str, object] = _NONE,
+) -> list[int]:
     """The token ids of text or messages, with special tokens added exactly once.
 
     Text becomes one user message of the tokenizer's chat template; ``raw``, or a tokenizer without a
-    template, takes it as it stands. Raises ``PromptError`` for an empty prompt, malformed messages, and
-    messages that no template takes.
+    template, takes it as it stands. ``variables`` are handed to the template, but for those that are None;
+    ``check_variables`` tells whether they have an effect. Raises ``PromptError`` for an empty prompt,
+    malformed messages, and messages that no template takes.
     """
     if isinstance(prompt, str):
         if raw or not tokenizer.chat_template:
@@ -59,7 +80,39 @@ def encode_prompt(tokenizer: Any, prompt: str | Sequence[Message], *, raw: bool 
     _check_messages(prompt)
     if not tokenizer.chat_template:
         raise PromptError("this model's tokenizer has no chat template; give the prompt as text")
-    return _encode_messages(tokenizer, prompt)
+    return _encode_messages(tokenizer, prompt, variables)
+
+
+def check_variables(
+    tokenizer: Any, prompt: Prompt, variables: Mapping[str, object], *, raw: bool = False
+) -> None:
+    """Nothing, where the chat template that encodes ``prompt`` reads each of ``variables``.
+
+    ``tokenizer`` may be None where the prompt is ids. Raises ``ParameterError``.
+    """
+    for name, value in variables.items():
+        reason = _why_unread(tokenizer, prompt, name, raw=raw)
+        if reason is not None:
+            message = f"{name}={reprlib.repr(value)} has no effect: {reason}"
+            raise ParameterError(message, parameter=name, value=value)
+
+
+def _why_unread(tokenizer: Any, prompt: Prompt, name: str, *, raw: bool) -> str | None:
+    if holds_ids(prompt):
+        return f"the prompt is token ids; give text or messages, or leave {name} out"
+    if raw:
+        return f"raw leaves the chat template out; give only one of raw and {name}"
+    if not tokenizer.chat_template:
+        return f"this model's tokenizer has no chat template; leave {name} out"
+    if not re.search(rf"\b{name}\b", _template(tokenizer)):
+        return f"this model's chat template does not use it; leave {name} out"
+    return None
+
+
+def _template(tokenizer: Any) -> str:
+    """The text of the template in use; a tokenizer may hold several by name."""
+    template = tokenizer.chat_template
+    return template if isinstance(template, str) else str(tokenizer.get_chat_template())
 
 
 def _encode_text(tokenizer: Any, text: str) -> list[int]:
@@ -69,10 +122,15 @@ def _encode_text(tokenizer: Any, text: str) -> list[int]:
     return _ids(tokenizer, text, add_special_tokens=True) if text else []
 
 
-def _encode_messages(tokenizer: Any, messages: Sequence[Message]) -> list[int]:
+def _encode_messages(
+    tokenizer: Any, messages: Sequence[Message], variables: Mapping[str, object]
+) -> list[int]:
     conversation = [dict(message) for message in messages]
+    given = {name: value for name, value in variables.items() if value is not None}
     try:
-        text = tokenizer.apply_chat_template(conversation, add_generation_prompt=True, tokenize=False)
+        text = tokenizer.apply_chat_template(
+            conversation, add_generation_prompt=True, tokenize=False, **given
+        )
     except load_target("jinja2:TemplateError") as exc:
         raise PromptError(f"the chat template refuses these messages: {exc}; rearrange them") from exc
     return _ids(tokenizer, text, add_special_tokens=False)

@@ -18,7 +18,9 @@ def incompatible(
     fitting = [candidate.engine for candidate in candidates if candidate.installed]
     remedy = f"choose {' or '.join(fitting)}" if fitting else _install(candidates) or "choose another model"
     named = f"{engine}, which LLADA_ENGINE names," if by_variable else engine
-    message = f"the engine {named} does not take {config}; {remedy}"
+    kind = known.kind_of_stranger(config)
+    told = f"{config}, which is {kind}" if kind is not None else str(config)
+    message = f"the engine {named} does not take {told}; {remedy}"
     return IncompatibleEngine(message, path=config.path, engine=engine, candidates=fitting)
 
 

@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 from llada_core.prompts import Prompt
 
-__all__ = ["Canvas", "FinishReason", "GenerationRequest", "GenerationResult", "Step"]
+__all__ = ["Answer", "Canvas", "FinishReason", "GenerationRequest", "GenerationResult", "Step"]
 
 FinishReason = Literal["stop", "length"]
 Canvas = tuple["int | None", ...]
@@ -32,6 +32,20 @@ class GenerationRequest:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """What an opaque algorithm made of one prompt.
+
+    ``token_ids`` are what follows the prompt, with the end token where there is one, and never a mask's id.
+    ``nfe`` counts the forward passes of this row. ``warnings`` are sentences for the caller: what is not as
+    one would expect of this answer.
+    """
+
+    token_ids: tuple[int, ...]
+    nfe: int
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class GenerationResult:
     """One answer and what it cost.
 
@@ -39,7 +53,7 @@ class GenerationResult:
     ``finish_reason`` is ``"stop"`` if there was one, ``"length"`` otherwise. ``text`` is empty where the
     checkpoint has no tokenizer. ``nfe`` counts forward passes and ``seconds`` the wall-clock time until this
     row was finished; in a batch both may include work for its neighbours. ``parameters`` are the effective
-    values.
+    values. ``warnings`` are what the algorithm tells of this answer; step algorithms tell nothing.
     """
 
     text: str
@@ -51,6 +65,7 @@ class GenerationResult:
     engine: str
     algorithm: str
     parameters: Mapping[str, object]
+    warnings: tuple[str, ...] = ()
 
     @property
     def completion_tokens(self) -> int:
@@ -82,6 +97,7 @@ class GenerationResult:
             "engine": self.engine,
             "algorithm": self.algorithm,
             "parameters": dict(self.parameters),
+            "warnings": list(self.warnings),
         }
 
 

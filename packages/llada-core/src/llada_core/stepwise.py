@@ -9,7 +9,10 @@ __all__ = ["RowSequence", "RowStep", "SupportsSteps"]
 
 
 class RowSequence(Protocol):
-    """One row in work. ``canvas`` is prompt and answer, with the mask's id where a mask still stands."""
+    """One row in work. ``canvas`` is prompt and answer, with the mask's id where a mask still stands.
+
+    What follows the ``gen_length`` columns of the answer is the row's own business.
+    """
 
     @property
     def prompt_length(self) -> int: ...
@@ -26,7 +29,7 @@ class RowSequence(Protocol):
 
 
 class RowStep(Protocol):
-    """What one forward committed to one row; ``positions`` are offsets into the answer."""
+    """What one forward committed to one row; ``positions`` are offsets into the answer, below its length."""
 
     @property
     def sequence(self) -> Any: ...

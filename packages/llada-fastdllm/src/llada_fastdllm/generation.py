@@ -35,6 +35,10 @@ from .plugin import BASIC_PARAMETERS, PARAMETERS
 
 __all__ = ["BasicGeneration", "DualCacheGeneration", "FastDLLMGeneration", "PrefixCacheGeneration"]
 
+_UNCACHED = (
+    "the model runs by its own code, whose keys and values cannot be cached; use the algorithm 'basic'"
+)
+
 
 class FastDLLMGeneration(StepAlgorithm, GenerationAlgorithm):
     """What Fast-dLLM's decoders share: loading, parameters and commit rules. Subclasses give the policy.
@@ -75,6 +79,11 @@ class FastDLLMGeneration(StepAlgorithm, GenerationAlgorithm):
             values["steps"] = -(-(values["steps"] or values["gen_length"]) // blocks) * blocks
         return values
 
+    def unfit_reason(self, model: Network) -> str | None:
+        """Why a decoder whose policy caches cannot run on a network that does not."""
+        caches = self.policy(self.get_required_args()).caches
+        return _UNCACHED if caches and not model.caches else None
+
     def load_network(
         self, folder: Path, *, device: Any = None, dtype: Any = None, trust_remote_code: bool = False
     ) -> Network:
@@ -102,12 +111,8 @@ class FastDLLMGeneration(StepAlgorithm, GenerationAlgorithm):
         """
         sequence = super().sequence(model, prompt_ids, params)
         if sequence.policy.caches and not model.caches:
-            reason = (
-                "the model runs by its own code, whose keys and values cannot be cached; "
-                "use the algorithm 'basic'"
-            )
             raise AlgorithmUnavailable(
-                f"{self.name} cannot run here: {reason}", name=self.name, reason=reason
+                f"{self.name} cannot run here: {_UNCACHED}", name=self.name, reason=_UNCACHED
             )
         return sequence
 

@@ -122,7 +122,7 @@ class StepAlgorithm(ABC):
         ]
         for _ in self.steps(model, sequences):
             pass
-        answers = torch.tensor([sequence.canvas[sequence.prompt_length :] for sequence in sequences])
+        answers = torch.tensor([s.canvas[s.prompt_length : s.answer_end] for s in sequences])
         padded = prompt.view(len(rows), -1)
         return torch.cat((padded, answers.to(padded)), dim=1), max(sequence.nfe for sequence in sequences)
 

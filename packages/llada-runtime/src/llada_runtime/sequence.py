@@ -190,7 +190,7 @@ class Sequence:
 
     def _stop_at_eos(self) -> bool:
         """Whether an EOS stands with no mask before it; if so the rest of the canvas becomes that EOS."""
-        for column in range(self.prompt_length, self.length):
+        for column in range(self.prompt_length, self.answer_end):
             token = self.canvas[column]
             if token == self.mask_id:
                 return False

@@ -19,7 +19,7 @@ from llada_core.cli.options import (
     output_options,
     parameters_of,
 )
-from llada_core.cli.output import print_figures
+from llada_core.cli.output import print_figures, print_warnings
 from llada_core.errors import LladaError, UsageError
 from llada_core.loading import LoadedModel
 from llada_core.parameters import parse_assignments
@@ -140,7 +140,9 @@ def _take(conversation: Conversation, line: str, *, as_json: bool) -> None:
         assert last.result is not None
         click.echo(json.dumps(last.result.as_dict(), ensure_ascii=False))
     else:
-        print_figures(_print_as_it_settles(conversation.reply(line)))
+        result = _print_as_it_settles(conversation.reply(line))
+        print_figures(result)
+        print_warnings(result)
 
 
 def _command(conversation: Conversation, line: str) -> str:

@@ -37,7 +37,10 @@ _ESTIMATE = "llada_runtime.memory:estimate"
 @click.option("--dtype", type=click.Choice(("float32", "bfloat16", "float16")), help="Of weights and cache.")
 @output_options
 def doctor(model: str | None, revision: str | None, dtype: str | None, as_json: bool) -> None:
-    """Say what runs here, what does not and why."""
+    """Say what runs here, what does not and why.
+
+    The exit status is 1 where the memory of --model cannot be told.
+    """
     report = _machine()
     report["plugins"] = [status.as_dict() for status in registry.plugin_statuses()]
     report["engines"] = [_engine(name) for name in registry.list_engines()]
@@ -45,9 +48,11 @@ def doctor(model: str | None, revision: str | None, dtype: str | None, as_json: 
         report["model"] = _model(model, revision, dtype, report["devices"])
     if as_json:
         print_json(report)
-        return
-    for line in _lines(report):
-        click.echo(line)
+    else:
+        for line in _lines(report):
+            click.echo(line)
+    if model is not None and report["model"]["memory"] is None:
+        click.get_current_context().exit(1)
 
 
 def _machine() -> dict[str, Any]:

@@ -16,7 +16,7 @@ from llada_core.cli.options import (
     output_options,
     parameters_of,
 )
-from llada_core.cli.output import print_figures, print_json
+from llada_core.cli.output import print_figures, print_json, print_warnings
 from llada_core.errors import PromptError
 from llada_core.loading import LoadedModel
 from llada_core.results import GenerationResult
@@ -91,3 +91,4 @@ def _print_answer(result: GenerationResult, *, first: bool) -> None:
         click.echo()
     click.echo(result.text)
     print_figures(result)
+    print_warnings(result)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from typing import Any
@@ -19,21 +19,27 @@ __all__ = ["opened_model"]
 
 
 def opened_model(
-    choice: ModelChoice, algorithms: Iterable[str], parameters: Mapping[str, object]
+    choice: ModelChoice, algorithms: Sequence[str], parameters: Mapping[str, object]
 ) -> LoadedModel:
     """The loaded model, once its engine, the algorithms and their parameters are known to be good.
 
+    Whether the algorithms can run on this very model is known when it is loaded, and told before it is used.
     Shows a bar on stderr while it loads, if that is a terminal.
     """
     path = choice.model or embedded_model()
     for name in algorithms:
         _check_call(name, parameters)
     if not algorithms:
-        engine = detect_engine(path, engine=choice.engine, revision=choice.revision)
+        engine = detect_engine(
+            path, engine=choice.engine, revision=choice.revision, check=not choice.trust_remote_code
+        )
         _check_call(default_algorithm(registry.get_engine(engine)), parameters)
     options = {name: value for name, value in asdict(choice).items() if name != "model"}
     with _loading_bar(path):
-        return load_model(path, **options)
+        model = load_model(path, **options)
+    for chosen in algorithms or (None,):
+        model.algorithm(chosen)
+    return model
 
 
 def _check_call(name: str, parameters: Mapping[str, object]) -> None:

@@ -11,7 +11,7 @@ import click
 from llada_core.results import GenerationResult
 from llada_core.targets import load_target
 
-__all__ = ["availability", "figures", "print_figures", "print_json", "print_table"]
+__all__ = ["availability", "figures", "print_figures", "print_json", "print_table", "print_warnings"]
 
 _WIDE = 10_000  # columns of a table that no terminal wraps
 
@@ -61,3 +61,9 @@ def figures(result: GenerationResult) -> str:
 def print_figures(result: GenerationResult) -> None:
     """The figures on stdout, dim on a terminal."""
     click.secho(figures(result), dim=True)
+
+
+def print_warnings(result: GenerationResult) -> None:
+    """What the algorithm tells of the answer, on stderr, a line each."""
+    for warning in result.warnings:
+        click.echo(f"warning: {' '.join(warning.split())}", err=True)

@@ -1,0 +1,231 @@
+"""Algorithms that are one call: what they answer of each row, and which loaded models they do not fit."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from llada_core import (
+    AlgorithmUnavailable,
+    Answer,
+    GenerationRequest,
+    LladaError,
+    LoadedModel,
+    get_algorithm,
+    load_model,
+    register_algorithm,
+)
+from llada_core.cli.program import run
+
+pytestmark = pytest.mark.usefixtures("world")
+
+REASON = "it has no head of its own; use pairs"
+
+
+@pytest.fixture
+def lm(folder: Path) -> Iterator[LoadedModel]:
+    with load_model(folder) as model:
+        yield model
+
+
+def register(base: str = "opaque", *, name: str = "mine", **attributes: Any) -> None:
+    """Register an algorithm of the engine ``fake`` that is ``base`` but for ``attributes``."""
+    kind = type(get_algorithm(base))
+    parameters = get_algorithm(base).parameters
+    register_algorithm(
+        type("Mine", (kind,), {"name": name, "engine": "fake", "parameters": parameters, **attributes})
+    )
+
+
+def answers_by_length(self: Any, model: Any, prompts: Any, params: Any) -> list[Answer]:
+    """A row of its own facts: the length of its prompt, told in three ways."""
+    return [
+        Answer(token_ids=(len(ids),), nfe=len(ids), warnings=(f"{len(ids)} tokens\nwere read",))
+        for ids in prompts
+    ]
+
+
+def headless(self: Any, model: Any) -> str | None:
+    return None if hasattr(model, "head") else REASON
+
+
+# -- answers
+
+
+def test_an_answer_ends_with_its_end_token_and_costs_what_generate_says(lm: LoadedModel) -> None:
+    opaque = lm.algorithm("opaque")
+    params = opaque.validate_args(gen_length=20)
+    short, long = opaque.answers(lm.checkpoint.network, [(1,), (1, 2, 3)], params)
+    assert short == long
+    assert short.token_ids == tuple(lm.checkpoint.network.config.reply_ids)
+    assert (short.nfe, short.warnings) == (7, ())
+
+
+def test_prompts_are_padded_for_generate(lm: LoadedModel) -> None:
+    seen: list[Any] = []
+
+    def generate(self: Any, model: Any, prompt: Any, *, attention_mask: Any = None, **params: Any) -> Any:
+        seen.append((prompt.tolist(), attention_mask.tolist()))
+        return torch.cat((prompt, prompt[:, -1:]), dim=1), 1
+
+    register(generate=generate)
+    assert [result.token_ids for result in lm.generate([[5], [6, 7]], algorithm="mine")] == [(5,), (7,)]
+    assert seen == [([[lm.checkpoint.pad_id, 5], [6, 7]], [[0, 1], [1, 1]])]
+
+
+def test_rows_may_have_facts_of_their_own(lm: LoadedModel) -> None:
+    register(answers=answers_by_length)
+    requests = [GenerationRequest(prompt=[1] * n, algorithm="mine") for n in (3, 5)]
+    results = lm.generate_batch(requests)
+    assert [(r.token_ids, r.nfe, r.prompt_tokens) for r in results] == [((3,), 3, 3), ((5,), 5, 5)]
+    assert results[1].warnings == ("5 tokens\nwere read",)
+    assert results[1].as_dict()["warnings"] == ["5 tokens\nwere read"]
+
+
+def test_an_algorithm_that_loaded_its_own_model_is_asked_the_same_way(folder: Path) -> None:
+    register(answers=answers_by_length)
+    mine = get_algorithm("mine")
+    mine.load_model_from_hf(folder)
+    assert [result.nfe for result in mine.generate_batch([[1, 2], [3]])] == [2, 1]
+
+
+def test_a_stream_of_an_answer_is_one_step_of_it(lm: LoadedModel) -> None:
+    register(answers=answers_by_length)
+    (step,) = lm.stream([1, 2, 3], algorithm="mine")
+    assert (step.positions, step.tokens, step.canvas, step.nfe) == ((0,), (3,), (3,), 3)
+    assert step.result
+    assert step.result.warnings
+
+
+def test_steps_warn_of_nothing(lm: LoadedModel) -> None:
+    assert lm.generate("Hello").warnings == ()
+
+
+def test_a_wrong_number_of_rows_is_told(lm: LoadedModel) -> None:
+    register(generate=lambda self, model, prompt, **params: (prompt[:1], 1))
+    with pytest.raises(LladaError, match=r"mine returned 1 rows for 2 prompts; its generate must return ids"):
+        lm.generate([[1], [2]], algorithm="mine")
+
+
+def test_a_wrong_number_of_answers_is_told(lm: LoadedModel) -> None:
+    register(answers=lambda self, model, prompts, params: [])
+    with pytest.raises(LladaError, match=r"mine returned 0 answers for 1 prompts; .* one Answer a prompt"):
+        lm.generate([1], algorithm="mine")
+
+
+def test_a_mask_in_an_answer_is_told(lm: LoadedModel) -> None:
+    mask = lm.checkpoint.limits.mask_id
+    register(answers=lambda self, model, prompts, params: [Answer(token_ids=(4, mask), nfe=1)])
+    with pytest.raises(
+        LladaError, match=rf"mine left the mask token \(id {mask}\) in an answer; its generate"
+    ):
+        lm.generate([1], algorithm="mine")
+
+
+def test_columns_behind_the_answer_are_not_part_of_it(lm: LoadedModel) -> None:
+    def sequence(self: Any, model: Any, prompt_ids: Any, params: Any) -> Any:
+        row = super(type(self), self).sequence(model, prompt_ids, params)
+        row.canvas += [lm.checkpoint.limits.mask_id] * 4
+        return row
+
+    register("pairs", sequence=sequence)
+    *_, last = lm.stream("Hello", algorithm="mine", max_tokens=5)
+    assert len(last.canvas) == 5
+    assert last.result
+    assert last.result.text == "Hi th"
+
+
+# -- what does not fit a model
+
+
+def test_an_algorithm_that_does_not_fit_the_model_says_why(lm: LoadedModel) -> None:
+    register(unfit_reason=headless)
+    with pytest.raises(AlgorithmUnavailable) as caught:
+        lm.generate("Hello", algorithm="mine")
+    assert str(caught.value) == f"mine cannot run on {lm.checkpoint.path}: {REASON}"
+    assert (caught.value.name, caught.value.reason) == ("mine", REASON)
+
+
+def test_an_algorithm_that_fits_runs(lm: LoadedModel) -> None:
+    register(unfit_reason=headless)
+    lm.checkpoint.network.head = True
+    assert lm.generate("Hello", algorithm="mine").algorithm == "mine"
+
+
+def test_the_algorithm_that_loaded_the_model_may_not_fit_it(
+    lm: LoadedModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(type(lm.algorithm()), "unfit_reason", headless)
+    with pytest.raises(AlgorithmUnavailable, match="pairs cannot run on"):
+        lm.generate("Hello")
+
+
+def test_an_algorithm_with_a_model_of_its_own_says_it_too(folder: Path) -> None:
+    register(unfit_reason=headless)
+    mine = get_algorithm("mine")
+    mine.load_model_from_hf(folder)
+    with pytest.raises(AlgorithmUnavailable, match=r"mine cannot run on .*: it has no head"):
+        mine.generate_batch(["Hello"])
+
+
+def test_a_model_lists_its_engines_algorithms_with_what_is_against_them(lm: LoadedModel) -> None:
+    register(unfit_reason=headless)
+    found = lm.algorithms()
+    assert list(found) == ["broken", "mine", "opaque", "pairs", "singles"]
+    assert found["broken"] == get_algorithm("broken").unavailable_reason
+    assert found["mine"] == REASON
+    assert [found[name] for name in ("opaque", "pairs", "singles")] == [None] * 3
+
+
+# -- on the command line
+
+
+def test_generate_prints_warnings_on_stderr(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    register(answers=answers_by_length)
+    arguments = ["generate", "Hello", "--raw", "--model", str(folder), "--algorithm", "mine"]
+    assert run(arguments) == 0
+    assert capsys.readouterr().err == "warning: 5 tokens were read\n"
+    assert run([*arguments, "--json"]) == 0
+    captured = capsys.readouterr()
+    assert json.loads(captured.out)["warnings"] == ["5 tokens\nwere read"]
+    assert captured.err == ""
+
+
+def test_chat_prints_warnings_on_stderr(
+    folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    register(answers=answers_by_length)
+    monkeypatch.setattr("sys.stdin", io.StringIO("Hello\n"))
+    assert run(["chat", "--model", str(folder), "--algorithm", "mine"]) == 0
+    assert capsys.readouterr().err.startswith("warning: ")
+
+
+@pytest.mark.parametrize("command", [["generate", "Hello", "--algorithm", "pairs"], ["chat"]])
+def test_an_algorithm_that_does_not_fit_is_status_1_before_anything_is_answered(
+    command: list[str],
+    folder: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    register(unfit_reason=headless)
+    monkeypatch.setattr("sys.stdin", io.StringIO("Hello\n"))
+    assert run([*command, "--model", str(folder), "--algorithm", "mine"]) == 1
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert captured.err == f"error: mine cannot run on {folder}: {REASON}\n"
+
+
+def test_a_named_engine_runs_a_foreign_model_whose_code_is_trusted(
+    make_folder: Callable[..., Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = ["generate", "Hello", "--model", str(make_folder()), "--engine", "alien"]
+    assert run(arguments) == 1
+    assert "alien does not take" in capsys.readouterr().err
+    assert run([*arguments, "--trust-remote-code"]) == 0
+    assert "alien (alien)" in capsys.readouterr().out
