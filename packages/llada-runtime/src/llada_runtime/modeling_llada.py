@@ -41,7 +41,7 @@ class LLaDAModel(Transformer):
     """
 
     def __init__(self, config: LLaDAConfig, *, device: torch.device, dtype: torch.dtype) -> None:
-        rotary = Rotary.plain(config.rope_theta, config.head_dim, config.max_sequence_length)
+        rotary = Rotary.plain(config.rope_theta, config.head_dim)
         super().__init__(_shape(config), rotary, device=device, dtype=dtype)
         self.config = config
 

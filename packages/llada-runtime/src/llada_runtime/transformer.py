@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeVar
 
 import torch
@@ -20,7 +20,7 @@ from .cache import KVCache
 from .layout import Group, Layout
 from .linear import Linear
 
-__all__ = ["Rotary", "Shape", "Transformer"]
+__all__ = ["Rotary", "Shape", "Transformer", "Turn"]
 
 TransformerT = TypeVar("TransformerT", bound="Transformer")
 
@@ -49,30 +49,53 @@ class Rotary:
     """How far a column's position turns its queries and keys.
 
     Attributes:
-        frequencies: float32 ``[hd/2]``, radians a position.
-        positions: how many positions there are.
+        frequencies: float32 ``[hd/2]``, radians a position; on the device of the positions.
         scale: of cosines and sines.
-        query_growth: float32 ``[positions]``, what queries are multiplied by after rotation, or None.
+        query_growth, growth_from: after rotation, queries are multiplied by ``1 + query_growth · ln(1 +
+            ⌊position / growth_from⌋)``, as in Llama 4; a growth of 0 is none.
     """
 
     frequencies: Tensor
-    positions: int
     scale: float = 1.0
-    query_growth: Tensor | None = None
+    query_growth: float = 0.0
+    growth_from: int = 1
 
     @classmethod
-    def plain(cls, theta: float, head_dim: int, positions: int) -> Rotary:
+    def plain(cls, theta: float, head_dim: int) -> Rotary:
         """The frequencies ``theta ** (-2i / hd)`` of RoFormer (arXiv 2104.09864)."""
         half = torch.arange(0, head_dim, 2, dtype=torch.float32) / head_dim
-        return cls(frequencies=1.0 / theta**half, positions=positions)
+        return cls(frequencies=1.0 / theta**half)
+
+    def at(self, positions: Tensor) -> Turn:
+        """The turn of columns at ``positions``, int64 ``[N]``."""
+        angles = torch.outer(positions.float(), self.frequencies)
+        cos, sin = angles.cos() * self.scale, angles.sin() * self.scale
+        growth = None
+        if self.query_growth:
+            growth = 1 + self.query_growth * torch.log1p(positions // self.growth_from)[:, None, None]
+        return Turn(
+            cos=torch.cat((cos, cos), dim=-1)[:, None],
+            sin=torch.cat((-sin, sin), dim=-1)[:, None],
+            growth=growth,
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Turn:
-    """The rotation of N packed columns: ``cos_sin`` is ``[2, N, 1, hd/2]``, ``growth`` ``[N, 1, 1]``."""
+class Turn:
+    """The rotation of N packed columns, float32.
 
-    cos_sin: Tensor
+    ``cos`` and ``sin`` are ``[N, 1, hd]``, both halves of a head; the first half of ``sin`` is negative.
+    ``growth`` is ``[N, 1, 1]``, or None where queries stay as they are.
+    """
+
+    cos: Tensor
+    sin: Tensor
     growth: Tensor | None
+
+    def __call__(self, x: Tensor) -> Tensor:
+        """``x [N, heads, hd]``, each pair of channels ``(i, i + hd/2)`` rotated; computed in float32."""
+        swapped = x.roll(x.shape[-1] // 2, dims=-1)
+        return (x * self.cos).addcmul_(swapped, self.sin).to(x.dtype)
 
 
 class RMSNorm(nn.Module):
@@ -86,9 +109,7 @@ class RMSNorm(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         if x.dtype == torch.float32:  # the one rounding order there is, in fewer calls
             return F.rms_norm(x, self.weight.shape, self.weight, self.eps)
-        wide = x.float()
-        scale = wide.square().mean(-1, keepdim=True).add_(self.eps).rsqrt_()
-        return (wide * scale).to(x.dtype).mul_(self.weight)
+        return F.rms_norm(x, self.weight.shape, eps=self.eps).mul_(self.weight)
 
 
 class Attention(nn.Module):
@@ -124,7 +145,7 @@ class Attention(nn.Module):
         self,
         x: Tensor,
         residual: Tensor,
-        turn: _Turn,
+        turn: Turn,
         layout: Layout,
         cache: tuple[Tensor, Tensor] | None,
         *,
@@ -143,15 +164,15 @@ class Attention(nn.Module):
         parts = [self._attend(group, q, k, v, cache) for group in groups]
         return self.out(parts[0] if len(parts) == 1 else torch.cat(parts), residual)
 
-    def _project(self, x: Tensor, turn: _Turn) -> tuple[Tensor, Tensor, Tensor]:
+    def _project(self, x: Tensor, turn: Turn) -> tuple[Tensor, Tensor, Tensor]:
         """Queries ``[N, heads, hd]``, keys and values ``[N, kv_heads, hd]`` of ``x [N, d]``, in position."""
         qkv = self.qkv(x).view(x.shape[0], -1, self.head_dim)
         together = self.heads + self.kv_heads
         if self.q_norm is not None and self.k_norm is not None:
             normed = (self.q_norm(qkv[:, : self.heads]), self.k_norm(qkv[:, self.heads : together]))
-            rotated = _rotate(torch.cat(normed, dim=1), turn.cos_sin)
+            rotated = turn(torch.cat(normed, dim=1))
         else:
-            rotated = _rotate(qkv[:, :together], turn.cos_sin)
+            rotated = turn(qkv[:, :together])
         q = rotated[:, : self.heads]
         q = q if turn.growth is None else q * turn.growth.to(q.dtype)
         return q, rotated[:, self.heads :], qkv[:, together:]
@@ -198,13 +219,6 @@ def _keep(cache: tuple[Tensor, Tensor], k: Tensor, v: Tensor, kept: Tensor | Non
         store.flatten(0, 1).index_copy_(0, places, new if kept is None else new[kept])
 
 
-def _rotate(x: Tensor, cos_sin: Tensor) -> Tensor:
-    """NeoX-style rotation of ``x [N, heads, hd]`` by ``cos_sin [2, N, 1, hd/2]`` in float32."""
-    cos, sin = cos_sin
-    low, high = x.float().chunk(2, dim=-1)
-    return torch.cat((low * cos - high * sin, high * cos + low * sin), dim=-1).to(x.dtype)
-
-
 class Layer(nn.Module):
     """One transformer block: attention and a gated MLP, each on the normalised residual stream."""
 
@@ -232,7 +246,7 @@ class Layer(nn.Module):
     def forward(
         self,
         x: Tensor,
-        turn: _Turn,
+        turn: Turn,
         layout: Layout,
         cache: tuple[Tensor, Tensor] | None,
         *,
@@ -265,9 +279,8 @@ class Transformer(nn.Module):
         self.head = Linear(shape.vocabulary, shape.width, device=device, dtype=dtype)
         if shape.tied:
             self.head.weight = self.embedding
-        self._rotary = rotary
-        self._table: Tensor | None = None
-        self._growth: Tensor | None = None
+        self._rotary = replace(rotary, frequencies=rotary.frequencies.to(device))
+        self._turned: tuple[Tensor, Turn] | None = None
 
     @abstractmethod
     def tensors(self) -> dict[str, Tensor]:
@@ -317,14 +330,14 @@ class Transformer(nn.Module):
             x = x[layout.restore]
         return self.head(self.norm(x))
 
-    def _turn_at(self, positions: Tensor) -> _Turn:
-        """The rotation at absolute positions ``[N]``."""
-        if self._table is None:
-            self._table = _cos_sin(self._rotary, self.device)
-            growth = self._rotary.query_growth
-            self._growth = None if growth is None else growth.to(self.device)
-        growth = None if self._growth is None else self._growth[positions, None, None]
-        return _Turn(cos_sin=self._table[:, positions, None], growth=growth)
+    def _turn_at(self, positions: Tensor) -> Turn:
+        """The rotation at absolute positions ``[N]``: the last one again for the very same tensor."""
+        last = self._turned
+        if last is not None and last[0] is positions:
+            return last[1]
+        turn = self._rotary.at(positions)
+        self._turned = (positions, turn)
+        return turn
 
     def pack(self: TransformerT) -> TransformerT:
         """This model with its linear layers in the fastest layout of the device (see `Linear`)."""
@@ -332,11 +345,3 @@ class Transformer(nn.Module):
             if isinstance(module, Linear):
                 module.pack()
         return self
-
-
-def _cos_sin(rotary: Rotary, device: torch.device) -> Tensor:
-    """Cosines and sines of every position, float32 ``[2, positions, hd/2]``."""
-    steps = torch.arange(rotary.positions, device=device, dtype=torch.float32)
-    angles = torch.outer(steps, rotary.frequencies.to(device))
-    table = torch.stack((angles.cos(), angles.sin()))
-    return table if rotary.scale == 1.0 else table * rotary.scale

@@ -1,0 +1,150 @@
+"""``nemotron_block``: the family's block decoding on the runtime's loop, by our own network code.
+
+Per row: the context so far (the prompt, later each finished block) is run once and its keys are kept; then
+the current block is denoised against them. Where the context is causal, its last logit also seeds the block
+with the token that follows. A block's keys from denoising are not kept, as masks stood in it then. The last
+block needs no such run. So a row takes one forward a denoising step and one a block: the published count.
+
+Differences from the published ``generate``: any batch of ragged prompts, each row with its own end; the mask
+token is never proposed; the confidence is float32; no mask is left behind.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from collections.abc import Sequence as Sequence_
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar
+
+from torch import Tensor
+
+from llada_core import AlgorithmUnavailable, GenerationAlgorithm
+from llada_runtime import Network, Plan, Policy, Quota, Rule, Sequence, StepAlgorithm, Threshold
+
+from .model import NemotronModel
+from .plugin import BLOCK_PARAMETERS
+
+__all__ = ["BlockGeneration", "FinishedBlocks"]
+
+
+@dataclass(slots=True)
+class _Context:
+    """How many columns of a sequence have their final keys in the cache."""
+
+    cached: int = 0
+
+
+class FinishedBlocks(Policy):
+    """What stands before the block is cached for good, each part by one run of its own.
+
+    With ``causal``, those runs are, and each proposes the first token of the block that follows.
+    """
+
+    caches = True
+
+    def __init__(self, *, causal: bool) -> None:
+        self.causal = causal
+
+    def begin(self) -> _Context:
+        return _Context()
+
+    def plan(self, sequence: Sequence) -> Plan:
+        start, end = sequence.block_start, sequence.block_end
+        cached = sequence.policy_state.cached
+        if cached == start:
+            return Plan(lo=start, hi=end, end=end, reads=True, writes=True)
+        return Plan(
+            lo=cached,
+            hi=start,
+            end=start,
+            reads=cached > 0,
+            writes=True,
+            causal=self.causal,
+            targets=(start, start + self.causal),
+            shift=1,
+        )
+
+    def after(self, sequence: Sequence, plan: Plan, logits: Tensor, network: Network) -> None:
+        if plan.hi == sequence.block_start:
+            sequence.policy_state.cached = plan.hi
+            sequence.begin_schedule()  # the seed is no part of the block's schedule
+
+
+class BlockGeneration(StepAlgorithm, GenerationAlgorithm):
+    """Block decoding of Nemotron diffusion models without their own code: batched, streamed, cancellable."""
+
+    name = "nemotron_block"
+    description = "Block decoding by our own network code; streams, and batches ragged prompts."
+    engine = "nemotron"
+    parameters = BLOCK_PARAMETERS
+    chat_options: ClassVar[tuple[str, ...]] = ("enable_thinking",)
+    whole_blocks = True
+
+    def load_model_class(self) -> type[NemotronModel]:
+        return NemotronModel
+
+    def load_network(
+        self, folder: Path, *, device: Any = None, dtype: Any = None, trust_remote_code: bool = False
+    ) -> NemotronModel:
+        """The checkpoint in ``folder``, for every algorithm of the engine.
+
+        Raises:
+            CheckpointError: the files are damaged or do not belong together, or the model's own code fails.
+            UnsupportedArchitecture: our network does not implement the model, and its code is not trusted.
+        """
+        return NemotronModel.from_pretrained(
+            folder, device=device, dtype=dtype, trust_remote_code=trust_remote_code
+        )
+
+    def unfit_reason(self, model: Any) -> str | None:
+        """Why our network cannot run this model, ending with the remedy; None where it can."""
+        if not isinstance(model, NemotronModel):
+            return (
+                f"it runs on a NemotronModel, not on a {type(model).__name__}; "
+                "load the model with load_model or load_model_from_hf"
+            )
+        return model.network_reason
+
+    def policy(self, params: Mapping[str, Any]) -> Policy:
+        return FinishedBlocks(causal=params["causal_context"])
+
+    def rule(self, params: Mapping[str, Any]) -> Rule:
+        """A threshold, or a fixed schedule where ``steps`` is in force."""
+        if params["threshold"] is not None:
+            return Threshold(params["threshold"])
+        return Quota(params["steps"] // _blocks(params))
+
+    def validate_args(self, **params: Any) -> dict[str, Any]:
+        """The effective values of ``params``; ``steps`` is None where a threshold rules.
+
+        Raises:
+            ParameterError: a name is unknown, or a value of the wrong type or out of range.
+        """
+        values: dict[str, Any] = super().validate_args(**params)
+        if values["threshold"] is not None:
+            return {**values, "steps": None}
+        blocks = _blocks(values)
+        whole = blocks * values["block_length"]
+        return {**values, "steps": -(-(values["steps"] or whole) // blocks) * blocks}
+
+    def sequence(self, model: Network, prompt_ids: Sequence_[int], params: Mapping[str, Any]) -> Sequence:
+        """A request row, ready for ``steps``; ``causal_context`` None is what the model was trained with.
+
+        Raises:
+            AlgorithmUnavailable: ``model`` is another one than this engine loads, or its architecture is.
+            SequenceError: the prompt or its length does not fit the model.
+        """
+        reason = self.unfit_reason(model)
+        if reason is not None:
+            message = f"{self.name} cannot run on this model: {reason}"
+            raise AlgorithmUnavailable(message, name=self.name, reason=reason)
+        assert isinstance(model, NemotronModel), "unfit_reason says so"
+        causal = params["causal_context"]
+        trained = model.config.causal_context
+        chosen = {**params, "causal_context": trained if causal is None else causal}
+        return super().sequence(model, prompt_ids, chosen)
+
+
+def _blocks(params: Mapping[str, Any]) -> int:
+    return -(-int(params["gen_length"]) // int(params["block_length"]))

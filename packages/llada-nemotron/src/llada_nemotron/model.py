@@ -1,0 +1,228 @@
+"""``NemotronModel``: a checkpoint, and the two ways of running it.
+
+By the model's own code, if that is trusted, or on our own network, if that implements the architecture. The
+handle has the interface of the runtime's ``Network``, so that step algorithms run on it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+import transformers
+from torch import Tensor
+from transformers.utils import logging
+
+from llada_core import AlgorithmUnavailable
+from llada_core.errors import one_line
+from llada_runtime import CheckpointError, KVCache, UnsupportedArchitecture
+from llada_runtime.checkpoint import choose_device, choose_dtype
+from llada_runtime.config import read_config
+from llada_runtime.layout import Layout
+
+from .config import NemotronConfig
+from .native import NativeModel
+from .network import NemotronNetwork
+from .signature import DIFFUSION
+
+__all__ = ["NemotronModel"]
+
+_UNTRUSTED = (
+    "it runs the model's own code, which is not trusted; load the model with trust_remote_code=True "
+    "(--trust-remote-code) if you trust it, or use nemotron_block"
+)
+
+
+class NemotronModel:
+    """A loaded checkpoint: ``native`` decodes by its own code, ``network`` is ours on the same weights.
+
+    Made by ``from_pretrained``. Of the two, one is there from the start; the network of a natively loaded
+    model is made at its first use.
+    """
+
+    def __init__(
+        self,
+        config: NemotronConfig,
+        *,
+        native: NativeModel | None = None,
+        network: NemotronNetwork | None = None,
+    ) -> None:
+        assert native is not None or network is not None
+        self.config = config
+        self._native, self._network = native, network
+        self._making = threading.Lock()
+
+    @classmethod
+    def from_pretrained(
+        cls,
+        folder: str | Path,
+        *,
+        device: str | torch.device | None = None,
+        dtype: str | torch.dtype | None = None,
+        trust_remote_code: bool = False,
+    ) -> NemotronModel:
+        """The checkpoint in ``folder``, loaded by its own code where that is trusted, else by ours.
+
+        ``device`` None is CUDA where there is one; ``dtype`` None is bfloat16 on CUDA and float32 on the CPU.
+
+        Raises:
+            CheckpointError: the files are damaged or do not belong together, or the model's code fails.
+            UnsupportedArchitecture: only the model's own code can run it, and that is not trusted.
+        """
+        if trust_remote_code:
+            return cls._by_its_own_code(Path(folder), device, dtype)
+        config = NemotronConfig.from_pretrained(folder)
+        try:
+            return cls(config, network=NemotronNetwork.from_pretrained(folder, device=device, dtype=dtype))
+        except UnsupportedArchitecture as exc:
+            raise UnsupportedArchitecture(
+                f"{exc}; with trust_remote_code=True (--trust-remote-code) the model's own code can run it"
+            ) from exc
+
+    @classmethod
+    def _by_its_own_code(
+        cls, folder: Path, device: str | torch.device | None, dtype: str | torch.dtype | None
+    ) -> NemotronModel:
+        fields = read_config(folder)
+        model = _load(folder, fields, device, dtype)
+        config = _config(model, fields)
+        native = NativeModel(model)
+        reason = native.unfit_reason(DIFFUSION)
+        if reason is not None and config.architecture_problem is not None:
+            raise CheckpointError(f"{folder}: {reason}")
+        return cls(config, native=native)
+
+    @property
+    def native_reason(self) -> str | None:
+        """Why the model's own code cannot be run, ending with the remedy; None where it can."""
+        return _UNTRUSTED if self._native is None else None
+
+    @property
+    def native(self) -> NativeModel:
+        """The model that decodes by its own code. Raises ``AlgorithmUnavailable`` with ``native_reason``."""
+        if self._native is None:
+            raise AlgorithmUnavailable(_UNTRUSTED, name="nemotron", reason=_UNTRUSTED)
+        return self._native
+
+    @property
+    def network_reason(self) -> str | None:
+        """Why our network cannot run the model, ending with the remedy; None where it can."""
+        problem = self.config.architecture_problem
+        return None if problem is None else f"{problem}; use nemotron, which runs the model's own code"
+
+    @property
+    def network(self) -> NemotronNetwork:
+        """Our network on the model's weights. Raises ``AlgorithmUnavailable`` with ``network_reason``."""
+        reason = self.network_reason
+        if reason is not None:
+            raise AlgorithmUnavailable(reason, name="nemotron_block", reason=reason)
+        with self._making:
+            if self._network is None:
+                self._network = self._adopted()
+            return self._network
+
+    def _adopted(self) -> NemotronNetwork:
+        try:
+            return NemotronNetwork.adopting(self.native.model, self.config)
+        except UnsupportedArchitecture as exc:
+            raise AlgorithmUnavailable(str(exc), name="nemotron_block", reason=str(exc)) from exc
+
+    @property
+    def device(self) -> torch.device:
+        """Where the weights are."""
+        return self._loaded.device
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """What the weights are in."""
+        return self._loaded.dtype
+
+    @property
+    def _loaded(self) -> Any:
+        return self._network if self._native is None else self._native.model
+
+    @property
+    def caches(self) -> bool:
+        return self.network.caches
+
+    @property
+    def merges(self) -> bool:
+        return self.network.merges
+
+    def new_cache(self, *, rows: int, length: int) -> KVCache:
+        return self.network.new_cache(rows=rows, length=length)
+
+    def embed(self, ids: Tensor) -> Tensor:
+        return self.network.embed(ids)
+
+    def mix(self, probabilities: Tensor) -> Tensor:
+        return self.network.mix(probabilities)
+
+    def logits(self, layout: Layout, cache: KVCache | None) -> Tensor:
+        return self.network.logits(layout, cache)
+
+
+def _config(model: Any, fields: Mapping[str, Any]) -> NemotronConfig:
+    try:
+        return NemotronConfig.from_dict(fields)
+    except CheckpointError:  # the file of a foreign model may leave out what its config class knows
+        return NemotronConfig.from_dict({**model.config.to_dict(), **fields})
+
+
+def _load(
+    folder: Path,
+    fields: Mapping[str, Any],
+    device: str | torch.device | None,
+    dtype: str | torch.dtype | None,
+) -> Any:
+    """The model by its own code, ready to decode."""
+    place = choose_device(device)
+    precision = choose_dtype(dtype, place)
+    try:
+        with _no_bar():
+            model, told = _read(folder, precision)
+    except Exception as exc:  # the model's own code may raise anything
+        raise CheckpointError(
+            f"{folder}: the model's own code cannot load it ({one_line(exc)}); {_remedy(fields)}"
+        ) from exc
+    missing = sorted(told["missing_keys"])
+    if missing:
+        raise CheckpointError(
+            f"{folder}: the weights lack {', '.join(missing[:3])} ({len(missing)} that the model's own code "
+            "needs); download them again"
+        )
+    return model.to(place).eval()
+
+
+def _read(folder: Path, dtype: torch.dtype) -> tuple[Any, Mapping[str, Any]]:
+    """The model, and what transformers has to say about its weights."""
+    config = transformers.AutoConfig.from_pretrained(str(folder), trust_remote_code=True)
+    if hasattr(config, "dlm_paradigm"):
+        config.dlm_paradigm = "bidirectional"  # tuned models keep one whose attention is for training
+    read: tuple[Any, Mapping[str, Any]] = transformers.AutoModel.from_pretrained(
+        str(folder), config=config, dtype=dtype, trust_remote_code=True, output_loading_info=True
+    )
+    return read
+
+
+@contextlib.contextmanager
+def _no_bar() -> Iterator[None]:
+    """The caller has a bar of its own, or wants none."""
+    shown = logging.is_progress_bar_enabled()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        if shown:
+            logging.enable_progress_bar()
+
+
+def _remedy(fields: Mapping[str, Any]) -> str:
+    labs = any(str(name).startswith("NemotronLabs") for name in fields.get("architectures") or ())
+    if labs and int(transformers.__version__.partition(".")[0]) < 5:
+        return f"it needs transformers>=5, and {transformers.__version__} is installed; upgrade transformers"
+    return "see its model card for the versions that it needs"

@@ -1,0 +1,173 @@
+"""Our own network for Nemotron diffusion models: the runtime's transformer under the published names.
+
+Ministral-style (Nemotron-Labs-Diffusion): YaRN rotary embedding and queries that grow with the position.
+Qwen3-style (DiffEncoderModel): queries and keys normalised per head. Attention is causal or not as each plan
+says, so the published switch ``diffusion_lm`` has no counterpart here.
+"""
+
+from __future__ import annotations
+
+from math import floor, log, pi
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from llada_runtime import UnsupportedArchitecture
+from llada_runtime.checkpoint import choose_device, choose_dtype, fill
+from llada_runtime.transformer import Rotary, Shape, Transformer
+
+from .config import Architecture, NemotronConfig, Yarn
+
+__all__ = ["NemotronNetwork"]
+
+_NAMES = {
+    "attention_norm": "input_layernorm",
+    "q": "self_attn.q_proj",
+    "k": "self_attn.k_proj",
+    "v": "self_attn.v_proj",
+    "out": "self_attn.o_proj",
+    "q_norm": "self_attn.q_norm",
+    "k_norm": "self_attn.k_norm",
+    "mlp_norm": "post_attention_layernorm",
+    "gate": "mlp.gate_proj",
+    "up": "mlp.up_proj",
+    "down": "mlp.down_proj",
+}
+
+
+class NemotronNetwork(Transformer):
+    """A loaded Nemotron diffusion checkpoint, decoded by this project's code alone.
+
+    Attributes:
+        config: the `NemotronConfig`.
+        device, dtype: where the weights are and what they are.
+    """
+
+    def __init__(self, config: NemotronConfig, *, device: torch.device, dtype: torch.dtype) -> None:
+        if config.architecture is None:
+            raise UnsupportedArchitecture(str(config.architecture_problem))
+        numbers = config.architecture
+        shape = _shape(numbers, config.vocab_size)
+        super().__init__(shape, _rotary(numbers), device=device, dtype=dtype)
+        self.config = config
+
+    @classmethod
+    def from_pretrained(
+        cls,
+        folder: str | Path,
+        *,
+        device: str | torch.device | None = None,
+        dtype: str | torch.dtype | None = None,
+    ) -> NemotronNetwork:
+        """The checkpoint in ``folder`` (``config.json`` and one or several ``*.safetensors``).
+
+        Args:
+            device: where to put the weights; None is the GPU if there is one, else the CPU.
+            dtype: what to make of them; None is bfloat16 on a GPU and float32 on the CPU.
+
+        Raises:
+            UnsupportedArchitecture: another architecture than the two published ones, or a variant of them.
+            CheckpointError: a file, field or tensor is missing, unknown, damaged or of the wrong shape.
+        """
+        place = choose_device(device)
+        config = NemotronConfig.from_pretrained(folder)
+        network = cls(config, device=place, dtype=choose_dtype(dtype, place))
+        fill(network.tensors(), Path(folder))
+        return network.pack()
+
+    @classmethod
+    def adopting(cls, model: Any, config: NemotronConfig) -> NemotronNetwork:
+        """The network with the weights of ``model``, a loaded ``torch`` module of the published names.
+
+        On a GPU both then use one copy: the module's parameters become views of this network's. On the CPU,
+        where this network packs its weights, there are two.
+
+        Raises:
+            UnsupportedArchitecture: as ``from_pretrained``, or the module's weights are other than it says.
+        """
+        given = dict(model.named_parameters())
+        network = cls(config, device=model.device, dtype=model.dtype)
+        wanted = network.tensors()
+        _compare(wanted, given)
+        packs = network.device.type == "cpu"
+        with torch.no_grad():
+            for name, tensor in wanted.items():
+                tensor.copy_(given[name])
+                if not packs:
+                    given[name].data = tensor
+        return network.pack()
+
+    def tensors(self) -> dict[str, Tensor]:
+        return self._tensors(
+            _published,
+            embedding="encoder.embed_tokens.weight",
+            norm="encoder.norm.weight",
+            head="diffusion_head.weight",
+        )
+
+
+def _published(index: int, name: str) -> str:
+    part, _, kind = name.partition(".")
+    return f"encoder.layers.{index}.{_NAMES[part]}.{kind}"
+
+
+def _compare(wanted: dict[str, Tensor], given: dict[str, Tensor]) -> None:
+    differing = sorted(
+        name
+        for name in wanted.keys() | given.keys()
+        if name not in wanted or name not in given or wanted[name].shape != given[name].shape
+    )
+    if differing:
+        raise UnsupportedArchitecture(
+            f"the loaded model differs from what its config.json says in {', '.join(differing[:3])}"
+            f"{' and more' if len(differing) > 3 else ''}; use an algorithm that runs the model's own code"
+        )
+
+
+def _shape(numbers: Architecture, vocab_size: int) -> Shape:
+    return Shape(
+        width=numbers.hidden_size,
+        n_layers=numbers.num_hidden_layers,
+        n_heads=numbers.num_attention_heads,
+        n_kv_heads=numbers.num_key_value_heads,
+        head_dim=numbers.head_dim,
+        mlp_width=numbers.intermediate_size,
+        vocabulary=vocab_size,
+        eps=numbers.rms_norm_eps,
+        qk_norm=numbers.qk_norm,
+        qkv_bias=numbers.attention_bias,
+        out_bias=numbers.attention_bias,
+    )
+
+
+def _rotary(numbers: Architecture) -> Rotary:
+    rope, yarn = numbers.rope, numbers.rope.yarn
+    plain = Rotary.plain(rope.theta, numbers.head_dim).frequencies
+    return Rotary(
+        frequencies=plain if yarn is None else _stretched(plain, rope.theta, yarn),
+        scale=1.0 if yarn is None else yarn.attention_factor,
+        query_growth=rope.growth,
+        growth_from=rope.growth_from,
+    )
+
+
+def _stretched(frequencies: Tensor, theta: float, yarn: Yarn) -> Tensor:
+    """YaRN's frequencies (arXiv 2309.00071, section 3.2): fast turns kept, slow ones divided by the factor.
+
+    Between the pairs of channels that turn ``beta_fast`` and ``beta_slow`` times over the original length, a
+    linear ramp.
+    """
+    pairs = len(frequencies)
+
+    def pair_turning(times: float) -> float:
+        return pairs * log(yarn.original / (times * 2 * pi)) / log(theta)
+
+    first, last = pair_turning(yarn.beta_fast), pair_turning(yarn.beta_slow)
+    if yarn.truncate:
+        first, last = floor(first), -floor(-last)
+    first, last = max(first, 0), min(last, 2 * pairs - 1)
+    ramp = (torch.arange(pairs, dtype=torch.float32) - first) / (last - first or 0.001)
+    slow = ramp.clamp(0, 1)
+    return frequencies / yarn.factor * slow + frequencies * (1 - slow)

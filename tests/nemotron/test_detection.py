@@ -1,0 +1,110 @@
+"""Which models are the engine's, told from ``config.json`` alone."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from published import FAMILY, STRANGERS
+
+import llada_core
+from llada_core.errors import IncompatibleEngine, UnsupportedModel
+from llada_core.known import WHEELS, wheels_for
+from llada_core.model_config import ModelConfig
+from llada_nemotron.plugin import llada_detect_engine, llada_engines
+
+LLADA = {"model_type": "llada", "architectures": ["LLaDAModelLM"], "mask_token_id": 126336}
+
+each_of_the_family = pytest.mark.parametrize("name", FAMILY)
+each_stranger = pytest.mark.parametrize("name", STRANGERS)
+
+
+@pytest.fixture(autouse=True)
+def no_variables(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("LLADA_ENGINE", raising=False)
+
+
+def write(folder: Path, config: dict[str, Any]) -> Path:
+    folder.mkdir(exist_ok=True)
+    (folder / "config.json").write_text(json.dumps(config))
+    return folder
+
+
+def hook(config: dict[str, Any], *others: Any) -> str | None:
+    return llada_detect_engine(config, [SimpleNamespace(spec=spec) for spec in (*llada_engines(), *others)])
+
+
+@each_of_the_family
+def test_the_family_is_taken(name: str, tmp_path: Path) -> None:
+    assert llada_core.detect_engine(write(tmp_path, FAMILY[name])) == "nemotron"
+
+
+@each_stranger
+def test_a_stranger_is_refused_with_what_it_is(name: str, tmp_path: Path) -> None:
+    config, kind = STRANGERS[name]
+    with pytest.raises(UnsupportedModel, match=kind):
+        llada_core.detect_engine(write(tmp_path, config))
+
+
+@each_stranger
+def test_a_stranger_is_refused_where_the_engine_is_named(name: str, tmp_path: Path) -> None:
+    config, kind = STRANGERS[name]
+    with pytest.raises(IncompatibleEngine, match=kind):
+        llada_core.detect_engine(write(tmp_path, config), engine="nemotron")
+
+
+@each_stranger
+def test_the_hook_has_no_opinion_on_strangers(name: str) -> None:
+    config, _ = STRANGERS[name]
+    assert hook(config) is None
+    assert hook({**config, "dlm_paradigm": "bidirectional", "mask_token_id": 3}) is None
+
+
+def test_the_name_of_a_folder_says_nothing(tmp_path: Path) -> None:
+    detection = llada_core.detect(write(tmp_path / "nemotron", LLADA))
+    assert {candidate.engine for candidate in detection.candidates} == {"dinfer", "fast-dllm"}
+
+
+def test_the_hook_leaves_alone_what_an_engine_lists() -> None:
+    config = {**LLADA, "dlm_paradigm": "bidirectional"}
+    other = SimpleNamespace(model_types=("llada",), architectures=())
+    assert hook(config) == "nemotron"
+    assert hook(config, other) is None
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        {},
+        {"dlm_paradigm": "bidirectional"},
+        {"dlm_paradigm": "bidirectional", "mask_token_id": -1},
+        {"dlm_paradigm": "bidirectional", "mask_token_id": None},
+        {"dlm_paradigm": None, "mask_token_id": 100},
+        {"mask_token_id": 100},
+        {"auto_map": {"AutoModel": "modeling_ministral.MinistralModel"}},
+        {"auto_map": "modeling_nvrdiff"},
+        {"model_type": "qwen3", "architectures": ["Qwen3ForCausalLM"]},
+    ],
+)
+def test_a_config_that_says_too_little_is_left_to_others(config: dict[str, Any]) -> None:
+    assert hook(config) is None
+
+
+def test_the_table_of_known_wheels_lists_the_same() -> None:
+    (engine,) = llada_engines()
+    (wheel,) = [wheel for wheel in WHEELS if wheel.engine == engine.name]
+    assert (wheel.model_types, wheel.architectures) == (engine.model_types, engine.architectures)
+    assert (wheel.distribution, wheel.priority) == ("llada-nemotron", engine.priority)
+
+
+@pytest.mark.parametrize(
+    "config", [*FAMILY.values(), *(config for config, _ in STRANGERS.values()), LLADA, {}]
+)
+def test_the_table_of_known_wheels_takes_the_same(config: dict[str, Any]) -> None:
+    model = ModelConfig(path="x", fields=config)
+    (engine,) = llada_engines()
+    ours = model.matches(engine.model_types, engine.architectures) or hook(config) == "nemotron"
+    assert ("nemotron" in [wheel.engine for wheel in wheels_for(model)]) is ours
