@@ -34,7 +34,7 @@ def world(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         monkeypatch.delenv(name, raising=False)
     with registry.using(Registry(Installed([str(WORLD)]), Environment())):
         yield
-    for name in ("fake_plugin", "fake_engine"):
+    for name in ("fake_plugin", "fake_engine", "fake_memory"):
         sys.modules.pop(name, None)
 
 

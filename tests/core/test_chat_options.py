@@ -136,3 +136,24 @@ def test_the_command_line_refuses_it_as_a_wrong_call(
     call = ["generate", "Hello", "--model", str(folder), "--algorithm", "thinker", "-p", "think=true"]
     assert run(call) == 2
     assert "think=True has no effect: this model's chat template does not use it" in capsys.readouterr().err
+
+
+def test_options_are_for_a_prompt_that_is_still_to_be_written(lm: LoadedModel) -> None:
+    algorithm = lm.algorithm("thinker")
+    values = algorithm.validate_args(think=True)
+    algorithm.check_chat(values, templated=True)
+    algorithm.check_chat(algorithm.validate_args(), templated=False)
+    with pytest.raises(ParameterError, match="think=True has no effect on a prompt of ids; give it to tok"):
+        algorithm.check_chat(values, templated=False)
+
+
+@pytest.mark.parametrize(
+    ("prompt", "raw", "templated"), [("Hi", False, True), ("Hi", True, False), ([5], False, False)]
+)
+def test_an_algorithm_is_asked_about_each_prompt(
+    lm: LoadedModel, thinker: type, monkeypatch: pytest.MonkeyPatch, prompt: Any, raw: bool, templated: bool
+) -> None:
+    asked: list[bool] = []
+    monkeypatch.setattr(thinker, "check_chat", lambda self, params, *, templated: asked.append(templated))
+    lm.generate(prompt, algorithm="thinker", raw=raw)
+    assert asked == [templated]

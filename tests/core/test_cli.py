@@ -168,6 +168,12 @@ def test_detect_of_a_model_that_nothing_takes_is_an_error_with_the_json(
 # -- doctor
 
 
+def doctor_of(llada: Any, folder: Path) -> tuple[int, dict[str, Any], str]:
+    """The exit status, what the report says of the model, and stderr."""
+    status, out, err = llada("doctor", "--model", str(folder), "--json")
+    return status, json.loads(out)["model"], err
+
+
 def test_doctor_tells_what_is_here(llada: Any) -> None:
     report = json.loads(llada("doctor", "--json")[1])
     assert report["packages"]["llada-core"]
@@ -175,58 +181,86 @@ def test_doctor_tells_what_is_here(llada: Any) -> None:
     assert "model" not in report
 
 
-def test_doctor_states_the_memory_of_a_model(
-    llada: Any, folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    asked: dict[str, Any] = {}
-
-    class Estimate:
-        def as_dict(self) -> dict[str, Any]:
-            sizes = {"weights": 2048, "kv_per_token": 10, "kv_per_row": 2000, "logits_per_row": 3 * 2**20}
-            return {
-                **sizes,
-                "dtype": "bfloat16",
-                "max_sequence_length": 200,
-                "available": 9,
-                "rows_that_fit": 4,
-            }
-
-    def estimate(config: dict[str, Any], **options: Any) -> Estimate:
-        asked.update(config=config, **options)
-        return Estimate()
-
-    monkeypatch.setattr("llada_runtime.memory.estimate", estimate)
-    status, out, _ = llada("doctor", "--model", str(folder), "--dtype", "bfloat16")
-    assert (status, asked["dtype"], asked["config"]["max_sequence_length"]) == (0, "bfloat16", 200)
+def test_doctor_states_the_memory_that_the_engine_of_a_model_estimates(llada: Any, folder: Path) -> None:
+    status, out, err = llada("doctor", "--model", str(folder), "--dtype", "bfloat16")
+    assert (status, err) == (0, "")
     for said in (
-        "weights          2.0 KiB in bfloat16",
+        f"model {folder}, of the engine fake",
+        "262 B in bfloat16",
         "KV per token     10 B",
+        "KV per row       2.0 KiB at the limit of 200 tokens",
         "3.0 MiB",
         "rows that fit    4",
     ):
         assert said in out
 
 
+def test_doctor_tells_the_memory_in_the_documented_keys(llada: Any, folder: Path) -> None:
+    status, model, _ = doctor_of(llada, folder)
+    assert (status, model["path"], model["engine"], model["reason"]) == (0, str(folder), "fake", None)
+    assert set(model["memory"]) == {
+        "dtype", "weights", "kv_per_token", "kv_per_row", "logits_per_row", "max_sequence_length",
+        "available", "rows_that_fit",
+    }  # fmt: skip
+
+
+def test_an_engine_without_an_estimate_is_named(llada: Any, make_folder: Callable[..., Path]) -> None:
+    status, model, err = doctor_of(llada, make_folder(model_type="alien"))
+    assert (status, model["engine"], model["memory"], err) == (1, "alien", None, "")
+    assert model["reason"].startswith("the engine alien does not estimate the memory that a model takes; ")
+
+
+def test_the_memory_of_a_model_that_nothing_takes_cannot_be_told(
+    llada: Any, make_folder: Callable[..., Path]
+) -> None:
+    folder = make_folder(model_type="bert")
+    status, model, err = doctor_of(llada, folder)
+    assert (status, model["engine"], model["memory"], err) == (1, None, None, "")
+    assert model["reason"] == json.loads(llada("detect", str(folder), "--json")[1])["reason"]
+
+
+@pytest.mark.parametrize(
+    ("named", "said"), [("alien", "which LLADA_ENGINE names, does not take"), ("nobody", "LLADA_ENGINE: ")]
+)
+def test_an_engine_of_the_environment_that_does_not_fit_is_the_reason(
+    llada: Any, folder: Path, monkeypatch: pytest.MonkeyPatch, named: str, said: str
+) -> None:
+    monkeypatch.setenv("LLADA_ENGINE", named)
+    status, model, err = doctor_of(llada, folder)
+    assert (status, model["memory"], err) == (1, None, "")
+    assert said in model["reason"]
+
+
 def test_doctor_says_what_it_cannot_tell_without_torch(
     llada: Any, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for name in ("llada_core.devices", "llada_runtime.memory"):
-        monkeypatch.setitem(sys.modules, name, None)
+    monkeypatch.setitem(sys.modules, "llada_core.devices", None)
     status, out, _ = llada("doctor", "--model", str(folder), "--json")
     report = json.loads(out)
-    assert status == 1
+    assert status == 0
     assert report["devices"] is None
     assert "pip install torch" in report["devices_reason"]
-    assert report["model"]["memory"] is None
-    assert "pip install llada-runtime" in report["model"]["reason"]
+    assert report["model"]["memory"]["dtype"] == "float32"
 
 
-def test_doctor_tells_all_the_rest_where_the_memory_cannot_be_told(llada: Any, folder: Path) -> None:
-    """The config of the fake engine lacks what an estimate needs."""
+def test_an_estimate_that_cannot_be_imported_is_the_reason(
+    llada: Any, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "fake_memory", None)
+    status, model, err = doctor_of(llada, folder)
+    assert (status, model["engine"], model["memory"], err) == (1, "fake", None, "")
+    assert model["reason"].startswith("the memory it takes cannot be told (ModuleNotFoundError: ")
+    assert model["reason"].endswith("; pip install --upgrade fake-engine")
+
+
+def test_doctor_tells_all_the_rest_where_the_memory_cannot_be_told(
+    llada: Any, make_folder: Callable[..., Path]
+) -> None:
+    folder = make_folder(vocab_size=None)
     status, out, err = llada("doctor", "--model", str(folder))
     assert (status, err) == (1, "")
     assert "engine fake: available yes" in out
-    assert f"model {folder}" in out
+    assert f"model {folder}, of the engine fake\n  config.json: vocab_size is missing; add it\n" in out
     assert llada("doctor")[0] == 0
 
 

@@ -76,6 +76,10 @@ def test_the_engine_is_preferred_for_llada_over_fast_dllm() -> None:
     assert dinfer.priority > fast_dllm.priority
 
 
+def test_the_engine_estimates_memory_as_the_runtime_does() -> None:
+    assert llada_core.get_engine("dinfer").spec.memory == "llada_runtime.memory:estimate"
+
+
 def test_the_defaults_are_the_dual_cache_without_surplus_iterations(algorithm: Any) -> None:
     policy = algorithm.policy(algorithm.validate_args())
     assert policy == Iteration(cache="dual", update_freq=None, maximum_unroll=1, expected_tpf=8)

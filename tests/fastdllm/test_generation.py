@@ -52,6 +52,7 @@ def test_the_engine_declares_its_algorithms_default_and_aliases() -> None:
     engine = llada_core.get_engine("fast-dllm")
     assert engine.default_algorithm == "dual_cache"
     assert sorted(engine.algorithms) == sorted(ALGORITHMS)
+    assert engine.spec.memory == "llada_runtime.memory:estimate"
     aliases = {"no_cache": "basic", "simple": "basic", "prefix": "prefix_cache", "cache": "prefix_cache",
                "dual": "dual_cache", "double_cache": "dual_cache"}  # fmt: skip
     assert {alias: llada_core.get_algorithm(alias).name for alias in aliases} == aliases

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -64,3 +65,31 @@ def test_the_program_gives_the_reason_in_one_line(environment: Any, tmp_path: Pa
 def test_the_other_commands_work(environment: Any) -> None:
     assert [plugin["status"] for plugin in environment.llada_json("plugins")] == ["loaded"]
     assert environment.llada("doctor").returncode == 0
+
+
+LLADA_8B = {
+    "model_type": "llada",
+    "d_model": 4096,
+    "n_layers": 32,
+    "n_heads": 32,
+    "mlp_hidden_size": 12288,
+    "vocab_size": 126464,
+    "max_sequence_length": 4096,
+    "rope_theta": 500000.0,
+    "rms_norm_eps": 1e-5,
+    "mask_token_id": 126336,
+    "eos_token_id": 126081,
+}
+
+
+def test_the_memory_of_a_model_is_told_where_the_runtime_is(environment: Any, tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text(json.dumps(LLADA_8B))
+    done = environment.llada("doctor", "--model", str(tmp_path), "--dtype", "bfloat16", "--json")
+    report = json.loads(done.stdout)
+    told = report["model"]
+    assert told["engine"] == "fast-dllm"
+    if report["packages"]["llada-runtime"]:
+        assert (done.returncode, told["memory"]["weights"]) == (0, 2 * 8_015_581_184)
+    else:
+        assert (done.returncode, told["memory"]) == (1, None)
+        assert told["reason"].endswith("; pip install --upgrade llada-fastdllm")

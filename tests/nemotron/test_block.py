@@ -13,7 +13,7 @@ from tiny_models import EOS, MASK, VOCABULARY, Variant, write_model
 from transformers import AutoModel
 
 import llada_core
-from llada_core import AlgorithmUnavailable, GenerationRequest, ModelLoadError
+from llada_core import AlgorithmUnavailable, GenerationRequest, ModelLoadError, ParameterError
 from llada_nemotron import NemotronModel
 
 CASES = 60
@@ -236,6 +236,11 @@ def test_thinking_is_a_matter_of_the_prompt(ours: Mapping[Any, Any]) -> None:
         algorithm.tokenize_prompts("Hi", enable_thinking=value).input_ids for value in (False, True)
     )
     assert plain.tolist() != thinking.tolist()
+
+
+def test_thinking_has_no_effect_on_ids(ours: Mapping[Any, Any]) -> None:
+    with pytest.raises(ParameterError, match="enable_thinking=True has no effect on a prompt of ids; give"):
+        by_our_code(ours["labs", 0], [5, 6, 7], enable_thinking=True)
 
 
 def test_a_model_without_trust_runs_by_our_code_alone(ours: Mapping[Any, Any]) -> None:

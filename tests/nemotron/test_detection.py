@@ -50,10 +50,24 @@ def test_a_stranger_is_refused_with_what_it_is(name: str, tmp_path: Path) -> Non
 
 
 @each_stranger
-def test_a_stranger_is_refused_where_the_engine_is_named(name: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("trust", [False, True])
+def test_a_stranger_is_refused_where_the_engine_is_named(name: str, tmp_path: Path, trust: bool) -> None:
     config, kind = STRANGERS[name]
     with pytest.raises(IncompatibleEngine, match=kind):
-        llada_core.detect_engine(write(tmp_path, config), engine="nemotron")
+        llada_core.load_model(write(tmp_path, config), engine="nemotron", trust_remote_code=trust)
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        {"model_type": "nemotron_two_tower"},
+        {"model_type": "x", "auto_map": {"AutoModel": "modeling_nemotron_twotower.Model"}},
+    ],
+)
+def test_two_towers_are_strangers_in_any_spelling(config: dict[str, Any], tmp_path: Path) -> None:
+    fields = {**config, "dlm_paradigm": "bidirectional", "mask_token_id": 3}
+    with pytest.raises(UnsupportedModel, match="a TwoTower diffusion model"):
+        llada_core.detect_engine(write(tmp_path, fields))
 
 
 @each_stranger
@@ -66,6 +80,7 @@ def test_the_hook_has_no_opinion_on_strangers(name: str) -> None:
 def test_the_name_of_a_folder_says_nothing(tmp_path: Path) -> None:
     detection = llada_core.detect(write(tmp_path / "nemotron", LLADA))
     assert {candidate.engine for candidate in detection.candidates} == {"dinfer", "fast-dllm"}
+    assert detection.engine != "nemotron"
 
 
 def test_the_hook_leaves_alone_what_an_engine_lists() -> None:

@@ -293,7 +293,8 @@ def test_masks_that_stay_are_left_out_and_told(models: dict[str, LoadedModel]) -
     assert MASK not in result.token_ids
     unfilled = 20 - result.completion_tokens
     assert result.warnings == (
-        f"the model's own code left {unfilled} of 20 positions unfilled; they are left out: give more steps",
+        f"the model's own code left {unfilled} of 20 positions unfilled; they are left out: "
+        "give more steps, or leave steps out",
     )
 
 
@@ -317,6 +318,22 @@ def test_thinking_is_asked_for_in_the_prompt(labs: LoadedModel) -> None:
     assert plain.prompt_tokens - thinking.prompt_tokens == lengths[0] - lengths[1]
     assert thinking.parameters["enable_thinking"] is True
     assert thinking.token_ids != plain.token_ids
+
+
+@pytest.mark.parametrize("algorithm", ["nemotron", "nemotron_ar", "nemotron_linear_spec"])
+def test_a_budget_is_for_a_prompt_that_begins_to_think(labs: LoadedModel, algorithm: str) -> None:
+    budget = {"gen_length": 8, "max_thinking_tokens": 3}
+    with pytest.raises(ParameterError, match="ends what enable_thinking=False does not begin; give enable"):
+        labs.generate("Hi", algorithm=algorithm, **budget)
+    assert labs.generate("Hi", algorithm=algorithm, enable_thinking=True, **budget)
+    assert labs.generate("<think>", raw=True, algorithm=algorithm, **budget)
+
+
+@pytest.mark.parametrize("variant", ["gen1", "labs"])
+def test_a_row_counts_the_forwards_of_the_row_alone(models: dict[str, LoadedModel], variant: Variant) -> None:
+    lm, rows = models[variant], [[20 + row, 30, 40] for row in range(6)]
+    together = lm.generate(rows, **SHORT)
+    assert [result.nfe for result in together] == [lm.generate(ids, **SHORT).nfe for ids in rows]
 
 
 @pytest.mark.parametrize("algorithm", ["nemotron", "nemotron_ar", "nemotron_linear_spec"])

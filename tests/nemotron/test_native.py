@@ -23,6 +23,7 @@ from native_doubles import (
     Veiled,
     Words,
 )
+from torch import Tensor
 
 from llada_core import AlgorithmUnavailable, Answer, ParameterError, PromptError
 from llada_nemotron import (
@@ -255,11 +256,22 @@ def test_the_tokenizer_stands_in_for_a_config_without_an_end_token() -> None:
 
 
 def test_masks_that_are_left_are_taken_out_and_told() -> None:
-    (answer,) = answers(Gen1([1, MASK, 2, MASK]), [[5]], gen_length=8, block_length=8, steps=2)
+    few = {"gen_length": 8, "block_length": 8, "steps": 2, "threshold": 0.9}
+    (answer,) = answers(Gen1([1, MASK, 2, MASK]), [[5]], **few)
     assert answer.token_ids == (1, 2, 1, 2)
     assert answer.warnings == (
-        "the model's own code left 4 of 8 positions unfilled; they are left out: give more steps",
+        "the model's own code left 4 of 8 positions unfilled; they are left out: "
+        "give more steps, or leave steps out",
     )
+
+
+@pytest.mark.parametrize(("model", "given"), [(Gen1, {}), (Gen1, {"steps": 8}), (Labs, {})])
+def test_where_steps_were_enough_the_network_proposed_the_mask(
+    model: type[Double], given: dict[str, Any]
+) -> None:
+    (answer,) = answers(model([1, MASK]), [[5]], gen_length=8, block_length=8, **given)
+    (told,) = answer.warnings
+    assert told.endswith("it proposed the mask token there; use nemotron_block, which never does")
 
 
 def test_masks_behind_the_end_token_are_nobodys_concern() -> None:
@@ -292,16 +304,17 @@ def test_a_mask_that_was_sampled_is_told_as_such() -> None:
 
 def test_rows_of_one_length_share_a_call_without_an_end_token() -> None:
     model = Labs()
-    found = answers(model, [[5, 6], [7], [8, 9]], gen_length=4, block_length=4)
+    found = answers(model, [[5, 6], [7], [8, 9]], gen_length=4, block_length=4, early_stop=False)
     assert [call["prompt"] for call in model.calls] == [[[5, 6], [8, 9]], [[7]]]
-    assert [call["eos"] for call in model.calls] == [-1, EOS]
+    assert [call["eos"] for call in model.calls] == [-1, -1]
     assert [answer.token_ids for answer in found] == [(1, 2, 3, 4)] * 3
 
 
-def test_rows_run_singly_where_the_code_might_stop_by_itself() -> None:
-    model = Gen1()
-    answers(model, [[5, 6], [8, 9]])
-    assert [call["prompt"] for call in model.calls] == [[[5, 6]], [[8, 9]]]
+@pytest.mark.parametrize(("model", "early_stop"), [(Labs, True), (Gen1, True), (Gen1, False)])
+def test_rows_run_singly_where_one_may_end_before_the_others(model: type[Double], early_stop: bool) -> None:
+    loaded = model()
+    answers(loaded, [[5, 6], [8, 9]], early_stop=early_stop)
+    assert [call["prompt"] for call in loaded.calls] == [[[5, 6]], [[8, 9]]]
 
 
 def test_linear_speculation_runs_singly_and_its_overshoot_is_cut() -> None:
@@ -312,16 +325,23 @@ def test_linear_speculation_runs_singly_and_its_overshoot_is_cut() -> None:
     assert model.calls[0]["mask"] == MASK
 
 
+@pytest.mark.parametrize("gen_length", [1, 5, 33])
+def test_linear_speculation_is_asked_for_no_more_than_it_needs(gen_length: int) -> None:
+    model = Labs()
+    answers(model, [[5, 6]], LinearSpecGeneration, gen_length=gen_length, block_length=32)
+    assert model.calls[0]["length"] == gen_length + 16  # the double writes half a block more than asked for
+
+
 def test_autoregressive_rows_count_their_own_tokens() -> None:
     model = Labs([1, 2, EOS, 4])
     found = answers(model, [[5], [6]], AutoregressiveGeneration, gen_length=8)
     assert [(answer.token_ids, answer.nfe) for answer in found] == [((1, 2, EOS), 3)] * 2
-    assert model.calls[0]["eos"] == -1
+    assert [call["eos"] for call in model.calls] == [EOS, EOS]
 
 
 def test_a_large_group_is_split() -> None:
     model = Labs()
-    assert len(answers(model, [[5]] * 33)) == 33
+    assert len(answers(model, [[5]] * 33, early_stop=False)) == 33
     assert [len(call["prompt"]) for call in model.calls] == [32, 1]
 
 
@@ -364,6 +384,26 @@ def test_the_layers_attend_as_the_mode_needs_and_are_put_back(kind: Any) -> None
         kind().generate(model, PROMPT)
         assert model.attended == [(kind.mode.bidirectional, False)]
         assert (model.attention.diffusion_lm, model.training) == (before, True)
+
+
+@pytest.mark.parametrize("off", [True, False])
+def test_the_switch_of_adapters_is_put_back(off: bool) -> None:
+    class Drafting(Labs):
+        def write(self, *args: Any, **asked: Any) -> tuple[Tensor, int]:
+            self.attention._disable_adapters = True
+            return super().write(*args, **asked)
+
+    model = Drafting()
+    model.attention._disable_adapters = off
+    LinearSpecGeneration().generate(model, PROMPT)
+    assert model.attention._disable_adapters is off
+
+
+@pytest.mark.parametrize("kind", ALGORITHMS)
+@pytest.mark.parametrize("model", [None, "a name", {}, object()])
+def test_what_is_no_model_is_refused(kind: Any, model: Any) -> None:
+    with pytest.raises(AlgorithmUnavailable, match=r"its own code has no .*; needed is one that takes"):
+        kind().generate(model, PROMPT)
 
 
 def test_a_prefix_that_is_not_causal_does_not_depend_on_the_call_before() -> None:
@@ -428,7 +468,7 @@ def test_rows_of_one_seed_are_one_answer() -> None:
 
 def test_without_a_seed_sampled_rows_share_a_call() -> None:
     model = Labs()
-    answers(model, [[5], [5]], temperature=1.0)
+    answers(model, [[5], [5]], temperature=1.0, early_stop=False)
     assert len(model.calls) == 1
 
 

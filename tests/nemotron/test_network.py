@@ -12,6 +12,7 @@ from tiny_models import EOS, MASK, VOCABULARY, Variant, write_model
 from transformers import AutoModel
 from transformers.modeling_rope_utils import ROPE_INIT_FUNCTIONS
 
+import llada_core
 from llada_nemotron.config import NemotronConfig
 from llada_nemotron.network import NemotronNetwork
 from llada_runtime import CheckpointError, UnsupportedArchitecture
@@ -151,10 +152,14 @@ def test_the_config_gives_the_runtime_its_words(tmp_path: Path) -> None:
             r"architectures is .*VLMModel.* runs Nemotron",
         ),
         ({"rope_parameters": {"rope_type": "linear", "factor": 2.0}}, "rope_type = 'linear' is not impl"),
-        ({"use_sliding_window": True}, r"use_sliding_window = True .* \(only False is\)"),
+        ({"use_sliding_window": True}, "use_sliding_window = True .* our own network, only False"),
         ({"hidden_act": "gelu"}, "hidden_act = 'gelu' is not implemented"),
-        ({"num_key_value_heads": 3}, "num_key_value_heads = 3 is not a divisor of 4 heads"),
-        ({"hidden_size": None}, "hidden_size = None is not a positive integer; take the config.json"),
+        ({"architectures": 5}, "architectures is 5, and our own network runs"),
+        ({"architectures": [["a"]]}, "our own network runs"),
+        (
+            {"rope_parameters": {"rope_theta": 1e6, "partial_rotary_factor": 0.5}},
+            "partial_rotary_factor = 0.5",
+        ),
     ],
 )
 def test_a_variant_that_we_do_not_implement_is_a_problem_and_no_error(
@@ -173,3 +178,36 @@ def test_a_token_id_outside_the_vocabulary_is_refused(tmp_path: Path, changes: d
     write_model(tmp_path, "labs")
     with pytest.raises(CheckpointError, match=r"_token_id = .* is not an id from 0 to 127; take"):
         NemotronConfig.from_dict(fields(tmp_path, **changes))
+
+
+@pytest.mark.parametrize(
+    ("changes", "problem"),
+    [
+        ({"num_key_value_heads": 3}, "num_key_value_heads = 3 is not a divisor of 4 heads"),
+        ({"hidden_size": None}, "hidden_size = None is not a positive integer"),
+        ({"hidden_size": 2, "head_dim": None}, "head_dim = 0 is not a positive integer"),
+        ({"attention_bias": "no"}, "attention_bias = 'no' is not true or false"),
+        ({"rope_parameters": "x"}, "rope_parameters = 'x' is not an object"),
+        ({"rope_scaling": [1]}, r"rope_scaling = \[1\] is not an object"),
+        ({"rope_parameters": {"rope_theta": 1.0}}, "rope_theta = 1.0 is not a number above 1"),
+        ({"rope_parameters": {"rope_theta": 1e6, "rope_type": "yarn"}}, "factor = None is not a positive"),
+        (
+            {"rope_parameters": {"rope_theta": 1e6, "rope_type": "yarn", "factor": 2.0, "beta_fast": "q"}},
+            "beta_fast = 'q' is not a positive number",
+        ),
+    ],
+)
+def test_a_malformed_file_is_an_error_and_no_reason_to_trust_code(
+    tmp_path: Path, changes: dict[str, Any], problem: str
+) -> None:
+    write_model(tmp_path, "labs")
+    (tmp_path / "config.json").write_text(json.dumps(fields(tmp_path, **changes)))
+    with pytest.raises(llada_core.ModelLoadError, match=problem) as caught:
+        llada_core.load_model(tmp_path, device="cpu")
+    assert str(caught.value).endswith("take the config.json that was published with the weights")
+
+
+def test_fields_that_are_null_are_not_there(tmp_path: Path) -> None:
+    plain = fields(write_model(tmp_path, "gen1"))
+    nulls = {"rope_scaling": None, "head_dim": plain["head_dim"], "rope_parameters": {"rope_type": None}}
+    assert NemotronConfig.from_dict({**plain, **nulls}) == NemotronConfig.from_dict(plain)

@@ -80,8 +80,8 @@ def test_a_llada_model_is_not_taken_for_its_folder(tmp_path: Path, folder: str) 
     place = tmp_path / folder
     place.mkdir()
     (place / "config.json").write_text(json.dumps({"model_type": "llada", "architectures": ["LLaDAModelLM"]}))
-    candidates = llada_core.detect(place).candidates
-    assert "nemotron" not in [candidate.engine for candidate in candidates]
+    detection = llada_core.detect(place)
+    assert "nemotron" not in [detection.engine, *(candidate.engine for candidate in detection.candidates)]
 
 
 def test_a_prompt_has_one_bos_and_no_thinking_unless_asked(labs: LoadedModel) -> None:
@@ -127,6 +127,8 @@ def test_a_row_ends_at_its_own_end_token_and_holds_no_mask() -> None:
     output, _ = algorithm.generate(model, torch.tensor([[7], [8]]), **SHORT)
     assert output[0, 3:].tolist() == [EOS] * 14
     assert MASK not in output
+    whole, _ = algorithm.generate(model, torch.tensor([[7], [8]]), early_stop=False, **SHORT)
+    assert MASK not in whole
 
 
 def test_the_reason_why_an_answer_ended_is_the_rows_own(labs: LoadedModel) -> None:

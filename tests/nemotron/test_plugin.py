@@ -38,6 +38,7 @@ def test_the_public_names_are_these() -> None:
 def test_the_engine_declares_its_algorithms_default_and_aliases() -> None:
     engine = llada_core.get_engine("nemotron")
     assert (engine.default_algorithm, sorted(engine.algorithms)) == ("nemotron", ALGORITHMS)
+    assert engine.spec.memory == "llada_nemotron.memory:estimate"
     for alias in ("nemotron_native", "nemotron_diffusion"):
         assert llada_core.get_algorithm(alias).name == "nemotron"
     assert llada_core.load_engine_class("nemotron") is llada_nemotron.NemotronModel

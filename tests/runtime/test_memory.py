@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import pytest
 from tiny_checkpoint import CONFIG, random_weights
 
-from llada_runtime import LLaDAConfig, estimate
+from llada_runtime import CheckpointError, LLaDAConfig, estimate, estimate_of
 
 LLADA_8B = {
     **CONFIG,
@@ -36,3 +37,31 @@ def test_what_fits_is_what_the_weights_leave() -> None:
     assert estimate(LLADA_8B, available=None).rows_that_fit is None
     assert estimate(LLADA_8B, available=10 * 2**30).rows_that_fit == 0
     assert estimate(LLADA_8B, available=80 * 2**30).rows_that_fit == 32
+
+
+def test_the_numbers_of_any_network_give_an_estimate() -> None:
+    found = estimate_of(
+        parameter_count=1000,
+        n_layers=3,
+        n_kv_heads=2,
+        head_dim=8,
+        vocabulary=10,
+        max_sequence_length=50,
+        dtype="float32",
+        available=4000 + 3 * (50 * 384 + 2560),
+    )
+    assert found.as_dict() == {
+        "dtype": "float32",
+        "weights": 4000,
+        "kv_per_token": 384,
+        "logits_per_row": 2560,
+        "max_sequence_length": 50,
+        "kv_per_row": 50 * 384,
+        "available": 69280,
+        "rows_that_fit": 3,
+    }
+
+
+def test_another_dtype_is_refused_with_those_that_are_known() -> None:
+    with pytest.raises(CheckpointError, match="dtype 'int8' cannot be used; choose 'float32', 'bfloat16' or"):
+        estimate(LLADA_8B, dtype="int8")

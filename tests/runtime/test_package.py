@@ -13,8 +13,8 @@ PUBLIC = [
     "BestFirst", "CheckpointError", "DualCache", "Factor", "KVCache", "LLaDAConfig", "LLaDAModel", "Loop",
     "MemoryEstimate", "Network", "NoCache", "NumericalError", "Plan", "Policy", "PrefixCache", "Quota",
     "RemoteNetwork", "Rotary", "Rule", "RuntimeFault", "Sequence", "SequenceError", "Shape", "Step",
-    "StepAlgorithm", "Threshold", "Transformer", "UnsupportedArchitecture", "drain", "estimate", "quotas",
-    "rules_of",
+    "StepAlgorithm", "Threshold", "Transformer", "UnsupportedArchitecture", "drain", "estimate",
+    "estimate_of", "quotas", "rules_of",
 ]  # fmt: skip
 
 

@@ -29,6 +29,7 @@ def llada_engines():
             algorithm("opaque", "fake", "Opaque", streams=False),
             algorithm("broken", "fake", "Missing"),
         ),
+        memory="fake_memory:estimate",
         model_types=("llada",),
     )
     yield EngineSpec(

@@ -181,6 +181,23 @@ class GenerationAlgorithm(ABC):
         device = getattr(self.model, "device", None)
         return TokenizedPrompts(*tensors.pad_left(rows, checkpoint.pad_id, device))
 
+    def check_chat(self, params: Mapping[str, object], *, templated: bool) -> None:
+        """Nothing, where effective ``params`` suit a prompt that the chat template writes, or writes no more.
+
+        This one refuses ``chat_options`` that are not at their defaults for a prompt without the template: to
+        be called by a ``generate`` that takes ids, and extended where a parameter depends on the template.
+        Raises ``ParameterError``.
+        """
+        for option in self.parameters:
+            if option.name not in self.chat_options or params[option.name] == option.default or templated:
+                continue
+            raise ParameterError(
+                f"{self.name}: {option.name}={params[option.name]!r} has no effect on a prompt of ids; "
+                "give it to tokenize_prompts, which writes the prompt",
+                parameter=option.name,
+                value=params[option.name],
+            )
+
     def _check_variables(self, variables: Mapping[str, Any]) -> dict[str, object]:
         effective = self.validate_args(**variables)
         options = [parameter for parameter in self.parameters if parameter.name in self.chat_options]

@@ -69,6 +69,10 @@ class Checkpoint:
             return list(prompt)
         return encode_prompt(self._tokenizer("encoded"), prompt, raw=raw, variables=variables)
 
+    def templates(self, prompt: Prompt, *, raw: bool = False) -> bool:
+        """Whether ``encode`` writes the prompt by the chat template."""
+        return not (holds_ids(prompt) or raw) and bool(getattr(self.tokenizer, "chat_template", None))
+
     def check_variables(self, prompt: Prompt, variables: Mapping[str, object], *, raw: bool = False) -> None:
         """Nothing, where each of ``variables`` can change what ``encode`` makes of the prompt.
 

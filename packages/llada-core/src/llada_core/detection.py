@@ -17,6 +17,7 @@ from llada_core.environment import read_environment
 from llada_core.errors import LladaError, UnknownEngine
 from llada_core.hub import read_config
 from llada_core.info import EngineInfo
+from llada_core.known import kind_of_stranger
 from llada_core.model_config import ModelConfig
 from llada_core.registry import shared
 from llada_core.state import Registry
@@ -87,9 +88,10 @@ def detect(
 ) -> Detection:
     """What is known about the model in a folder or under a hub id, and the engine for it, if any.
 
-    An engine that is named (``engine`` or LLADA_ENGINE) must take the model, unless ``check`` is False, and
-    is not asked whether it can run here. Raises ``ModelNotFound``, ``UnknownEngine`` and
-    ``IncompatibleEngine``; warns with ``EngineSkipped``, once, where a better engine cannot run.
+    An engine that is named (``engine`` or LLADA_ENGINE) must take the model, unless ``check`` is False and
+    the model is not known to be something else, and is not asked whether it can run here. Raises
+    ``ModelNotFound``, ``UnknownEngine`` and ``IncompatibleEngine``; warns with ``EngineSkipped``, once, where
+    a better engine cannot run.
     """
     path, registry = os.fspath(model_path), shared()
     config = ModelConfig(path=path, fields=read_config(path, revision=revision))
@@ -97,7 +99,7 @@ def detect(
     candidates = installed + known_candidates(registry, config)
     named = _named_engine(registry, engine)
     if named is not None:
-        if check and not _may_take(named, installed):
+        if not _may_take(named, installed) and (check or kind_of_stranger(config) is not None):
             raise refusals.incompatible(config, named.name, candidates, by_variable=engine is None)
         return _detection(config, candidates, named.name)
     chosen = next((candidate.engine for candidate in installed if candidate.available), None)

@@ -70,13 +70,13 @@ WHEELS = (
     ),
 )
 
-# Models that share a word with ours and are something else.
-# What they are, by patterns of model_type, architectures and the classes in auto_map; the first one counts.
+# Models that share a word with ours and are something else: what they are, by patterns, in lower case, of
+# model_type, architectures and the classes in auto_map. The first one counts.
 _STRANGERS = {
-    ("*TwoTower*",): "a TwoTower diffusion model, whose generate has an interface of its own",
-    ("*JetNemotron*", "*jet_nemotron*"): "an autoregressive model (Jet-Nemotron), which does not fill masks",
-    ("*Fast_dLLM_Qwen*",): "a Fast-dLLM v2 model, whose token shift and interface are its own",
-    ("nemotron", "nemotron_h", "NemotronForCausalLM", "NemotronHForCausalLM"): (
+    ("*twotower*", "*two_tower*"): "a TwoTower diffusion model, whose generate has an interface of its own",
+    ("*jetnemotron*", "*jet_nemotron*"): "an autoregressive model (Jet-Nemotron), which does not fill masks",
+    ("*fast_dllm_qwen*",): "a Fast-dLLM v2 model, whose token shift and interface are its own",
+    ("nemotron", "nemotron_h", "nemotronforcausallm", "nemotronhforcausallm"): (
         "an autoregressive Nemotron model, which does not fill masks"
     ),
 }
@@ -92,7 +92,8 @@ def wheels_for(config: ModelConfig) -> tuple[KnownWheel, ...]:
 
 def kind_of_stranger(config: ModelConfig) -> str | None:
     """What the model is, where it is known to be no model of any known wheel; else None."""
-    names = (*config.architectures, *config.auto_classes, config.model_type or "")
+    named = (*config.architectures, *config.auto_classes, config.model_type or "")
+    names = [name.lower() for name in named]
     for patterns, kind in _STRANGERS.items():
         if any(fnmatchcase(name, pattern) for name in names for pattern in patterns):
             return kind

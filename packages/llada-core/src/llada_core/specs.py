@@ -55,7 +55,11 @@ class EngineSpec:
     beyond those of the distribution; ``probe`` is the ``"module:attr"`` of a function that returns None or
     the reason why the engine cannot run here, and is called only on use. ``model_types`` and
     ``architectures`` are matched exactly against ``config.json``; of the engines that match, the one of
-    highest ``priority`` is taken. Fields that contradict each other raise ``InvalidSpec``.
+    highest ``priority`` is taken. ``memory`` is the ``"module:attr"`` of a function ``(config, *, dtype,
+    available)``: of a parsed ``config.json``, the name of a dtype and the free bytes (None where they are not
+    known) it returns an object whose ``as_dict()`` has the keys of ``llada_runtime.MemoryEstimate``, or
+    raises ``ValueError`` with the reason why it cannot; it must be importable without torch. Fields that
+    contradict each other raise ``InvalidSpec``.
     """
 
     name: str
@@ -65,6 +69,7 @@ class EngineSpec:
     aliases: tuple[str, ...] = ()
     requires: tuple[str, ...] = ()
     probe: str | None = None
+    memory: str | None = None
     model_types: tuple[str, ...] = ()
     architectures: tuple[str, ...] = ()
     priority: int = 0
@@ -74,8 +79,9 @@ class EngineSpec:
         owner = f"engine {self.name!r}"
         _check_names(owner, self.name, self.aliases)
         _check_target(owner, "target", self.target)
-        if self.probe is not None:
-            _check_target(owner, "probe", self.probe)
+        for field in ("probe", "memory"):
+            if getattr(self, field) is not None:
+                _check_target(owner, field, getattr(self, field))
         for field in ("requires", "model_types", "architectures"):
             _check_tuple(owner, field, getattr(self, field), str)
         _check_requirements(owner, self.requires)

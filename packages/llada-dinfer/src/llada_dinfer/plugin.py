@@ -192,6 +192,7 @@ def llada_engines() -> Iterable[EngineSpec]:
                 parameters=CREDIT_PARAMETERS,
             ),
         ),
+        memory="llada_runtime.memory:estimate",
         model_types=("llada",),
         architectures=("LLaDAModelLM",),
         priority=20,

@@ -66,6 +66,7 @@ def llada_engines() -> Iterable[EngineSpec]:
                 parameters=PARAMETERS,
             ),
         ),
+        memory="llada_runtime.memory:estimate",
         model_types=("llada",),
         architectures=("LLaDAModelLM",),
         priority=10,

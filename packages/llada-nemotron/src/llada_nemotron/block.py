@@ -128,6 +128,18 @@ class BlockGeneration(StepAlgorithm, GenerationAlgorithm):
         whole = blocks * values["block_length"]
         return {**values, "steps": -(-(values["steps"] or whole) // blocks) * blocks}
 
+    def generate(
+        self, model: Any, prompt: Tensor, *, attention_mask: Tensor | None = None, **params: Any
+    ) -> tuple[Tensor, int]:
+        """``(output_ids, nfe)`` as `StepAlgorithm.generate`, for prompts that are ids already.
+
+        Raises:
+            ParameterError: ``enable_thinking``, which only changes how a prompt is written, among others.
+            AlgorithmUnavailable, SequenceError: as ``sequence``.
+        """
+        self.check_chat(self.validate_args(**params), templated=False)
+        return super().generate(model, prompt, attention_mask=attention_mask, **params)
+
     def sequence(self, model: Network, prompt_ids: Sequence_[int], params: Mapping[str, Any]) -> Sequence:
         """A request row, ready for ``steps``; ``causal_context`` None is what the model was trained with.
 

@@ -27,7 +27,8 @@ _NEVER = -1  # the id of no token: code that is given it as the EOS does not sto
 class Call:
     """What one request asks of ``entry``, whatever the prompt.
 
-    ``keywords`` are all arguments but the prompt and the EOS.
+    ``keywords`` are all arguments but the prompt and the EOS; ``bounded`` says that the steps may end before
+    the masks do.
     """
 
     entry: Entry
@@ -36,23 +37,30 @@ class Call:
     gen_length: int
     early_stop: bool
     draws: bool
+    bounded: bool
     eos_ids: tuple[int, ...]
     mask_id: int | None
 
     def arguments(self, *, rows: int) -> dict[str, object]:
-        """The keywords of a call for so many prompts.
-
-        The code ends a block for all rows once one of them has an EOS, so only a row on its own is given it.
-        """
+        """The keywords of a call for so many prompts, which are several only where it ``batches``."""
+        assert rows == 1 or self.batches
         if "eos_token_id" not in self.entry.takes:
             return dict(self.keywords)
-        stops = rows == 1 and self.early_stop and self.eos_ids
-        return {**self.keywords, "eos_token_id": self.eos_ids[0] if stops else _NEVER}
+        return {**self.keywords, "eos_token_id": self.eos_ids[0] if self._stops else _NEVER}
+
+    @property
+    def _stops(self) -> bool:
+        """Whether a row may end before all of its length is decoded."""
+        return self.early_stop and bool(self.eos_ids)
 
     @property
     def batches(self) -> bool:
-        """Whether prompts of one length may share a call: a row must not depend on its neighbours."""
-        return self.mode.batches and "eos_token_id" in self.entry.takes
+        """Whether prompts of one length may share a call: a row must not depend on its neighbours.
+
+        The code ends a block for all rows once one of them has an EOS, and goes on until all of them have
+        one. So rows share a call only where none of them may end early.
+        """
+        return self.mode.batches and "eos_token_id" in self.entry.takes and not self._stops
 
     def answer(self, written: Sequence[int], nfe: int | None) -> Answer:
         """The answer in what was ``written`` after a prompt, by ``nfe`` forwards; None counts its tokens.
@@ -77,8 +85,10 @@ class Call:
             return (
                 f"the model's own code wrote the mask token at {masks} of {of} positions; they are left out"
             )
-        remedy = "give more steps" if "steps" in self.entry.takes else "give a lower threshold"
-        return f"the model's own code left {masks} of {of} positions unfilled; they are left out: {remedy}"
+        told = f"the model's own code left {masks} of {of} positions unfilled; they are left out"
+        if self.bounded:
+            return f"{told}: give more steps, or leave steps out"
+        return f"{told}: it proposed the mask token there; use nemotron_block, which never does"
 
 
 def call_of(
@@ -92,7 +102,7 @@ def call_of(
     end_think_id: int | None,
 ) -> Call:
     """The call that effective ``params`` describe. Raises ``ParameterError`` for what ``entry`` cannot do."""
-    wanted = _wanted(entry, params, mask_id, end_think_id)
+    wanted = _wanted(entry, mode, params, mask_id, end_think_id)
     _refuse_what_is_not_taken(entry, mode, params, algorithm)
     if params.get("max_thinking_tokens") is not None and end_think_id is None:
         raise ParameterError(
@@ -108,16 +118,17 @@ def call_of(
         gen_length=params["gen_length"],
         early_stop=params["early_stop"],
         draws=params["temperature"] > 0,
+        bounded=params.get("steps") is not None and params.get("threshold") is not None,
         eos_ids=eos_ids,
         mask_id=mask_id,
     )
 
 
 def _wanted(
-    entry: Entry, params: Mapping[str, Any], mask_id: int | None, end_think_id: int | None
+    entry: Entry, mode: Mode, params: Mapping[str, Any], mask_id: int | None, end_think_id: int | None
 ) -> dict[str, object]:
     """Every argument that has a value, whether the method takes it or not."""
-    length = _rounded(params)
+    length = _length(mode, params)
     values: dict[str, object] = {
         entry.length: length,
         "steps": params.get("steps") or length,
@@ -132,16 +143,16 @@ def _wanted(
     return values | {name: value for name, value in known.items() if value is not None}
 
 
-def _rounded(params: Mapping[str, Any]) -> int:
-    """The length of whole blocks: the code works in no other."""
-    block: int = params.get("block_length", 1)
+def _length(mode: Mode, params: Mapping[str, Any]) -> int:
+    """What the call is asked for: whole blocks, where the code works in no other."""
+    block: int = params["block_length"] if mode.whole_blocks else 1
     length: int = -(-params["gen_length"] // block) * block
     return length
 
 
 def _refuse_what_is_not_taken(entry: Entry, mode: Mode, params: Mapping[str, Any], algorithm: str) -> None:
     without = {
-        "steps": (None, _rounded(params)),
+        "steps": (None, _length(mode, params)),
         "threshold": (None, mode.no_threshold),
         "shift_logits": (None, False),
         "causal_context": (None, False),
@@ -152,7 +163,7 @@ def _refuse_what_is_not_taken(entry: Entry, mode: Mode, params: Mapping[str, Any
         takes = name in entry.takes and (name != "max_thinking_tokens" or "end_think_token_id" in entry.takes)
         if takes or params.get(name, means_nothing[0]) in means_nothing:
             continue
-        says = f" (it runs {_rounded(params)}, block_length in each block)" if name == "steps" else ""
+        says = f" (it runs {_length(mode, params)}, block_length in each block)" if name == "steps" else ""
         remedy = (
             f"leave {name} out" if name != "threshold" or mode.no_threshold == 0 else "give threshold=none"
         )

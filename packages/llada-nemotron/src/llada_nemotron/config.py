@@ -1,9 +1,9 @@
 """What ``config.json`` says of a Nemotron diffusion model, checked.
 
 Token facts are always needed; the architecture only by our own network, so that a variant which that network
-does not implement is an ``architecture_problem`` and no error. Field names are the published ones, in the
-spelling of transformers 4 (``rope_theta``, ``rope_scaling``) or 5 (``rope_parameters``). This module does not
-know torch.
+does not implement is kept as an ``architecture_error`` and not raised. Field names are the published ones,
+in the spelling of transformers 4 (``rope_theta``, ``rope_scaling``) or 5 (``rope_parameters``). This module
+does not know torch.
 """
 
 from __future__ import annotations
@@ -84,7 +84,8 @@ class NemotronConfig:
         vocab_size: rows of the embedding.
         max_position_embeddings: the length limit, prompt and answer together.
         family: which of the two published shapes, or None for another.
-        architecture: the numbers, or None where ``architecture_problem`` says why our network cannot run it.
+        architecture: the numbers, or None where ``architecture_error`` says why our network cannot run it:
+            an UnsupportedArchitecture, or a CheckpointError where the file is malformed.
     """
 
     mask_token_id: int
@@ -93,7 +94,12 @@ class NemotronConfig:
     max_position_embeddings: int
     family: Family | None
     architecture: Architecture | None
-    architecture_problem: str | None
+    architecture_error: CheckpointError | None
+
+    @property
+    def architecture_problem(self) -> str | None:
+        """What ``architecture_error`` says; None where our network can run the model."""
+        return None if self.architecture_error is None else str(self.architecture_error)
 
     @property
     def eos_ids(self) -> tuple[int, ...]:
@@ -130,7 +136,7 @@ class NemotronConfig:
     def from_dict(cls, data: Mapping[str, Any]) -> NemotronConfig:
         """The configuration in a parsed ``config.json``. Raises CheckpointError as ``from_pretrained``."""
         family = _family(data)
-        architecture, problem = _architecture(data, family)
+        architecture, error = _architecture(data, family)
         vocab = _integer(data, "vocab_size")
         return cls(
             mask_token_id=_token(data.get("mask_token_id"), "mask_token_id", vocab),
@@ -139,25 +145,29 @@ class NemotronConfig:
             max_position_embeddings=_integer(data, "max_position_embeddings"),
             family=family,
             architecture=architecture,
-            architecture_problem=problem,
+            architecture_error=error,
         )
 
 
 def _family(data: Mapping[str, Any]) -> Family | None:
-    named = data.get("architectures") or ()
-    return next((_FAMILIES[name] for name in named if name in _FAMILIES), None)
+    named = data.get("architectures")
+    listed = named if isinstance(named, list) else []
+    return next((_FAMILIES[name] for name in listed if isinstance(name, str) and name in _FAMILIES), None)
 
 
-def _architecture(data: Mapping[str, Any], family: Family | None) -> tuple[Architecture | None, str | None]:
+def _architecture(
+    data: Mapping[str, Any], family: Family | None
+) -> tuple[Architecture | None, CheckpointError | None]:
     """The architecture, or why there is none."""
-    if family is None:
-        known = ", ".join(_FAMILIES)
-        named = data.get("architectures")
-        return None, f"config.json: architectures is {named!r}, and our own network runs {known}"
     try:
+        if family is None:
+            raise UnsupportedArchitecture(
+                f"config.json: architectures is {data.get('architectures')!r}, and our own network runs "
+                f"{', '.join(_FAMILIES)}"
+            )
         return _read_architecture(data, family), None
     except CheckpointError as exc:
-        return None, str(exc)
+        return None, exc
 
 
 def _read_architecture(data: Mapping[str, Any], family: Family) -> Architecture:
@@ -168,11 +178,11 @@ def _read_architecture(data: Mapping[str, Any], family: Family) -> Architecture:
         intermediate_size=_integer(data, "intermediate_size"),
         num_hidden_layers=_integer(data, "num_hidden_layers"),
         num_attention_heads=heads,
-        num_key_value_heads=_integer({"num_key_value_heads": heads} | _given(data), "num_key_value_heads"),
-        head_dim=_integer({"head_dim": hidden // heads} | _given(data), "head_dim"),
+        num_key_value_heads=_integer(data, "num_key_value_heads", default=heads),
+        head_dim=_integer(data, "head_dim", default=hidden // heads),
         rms_norm_eps=_number(data, "rms_norm_eps"),
-        qk_norm=family == "qwen3" and not data.get("disable_qk_norm", False),
-        attention_bias=bool(data.get("attention_bias", False)),
+        qk_norm=family == "qwen3" and not _boolean(data, "disable_qk_norm"),
+        attention_bias=_boolean(data, "attention_bias"),
         rope=_rope(data),
     )
     if heads % found.num_key_value_heads:
@@ -185,32 +195,26 @@ def _read_architecture(data: Mapping[str, Any], family: Family) -> Architecture:
 def _refuse_variants(data: Mapping[str, Any]) -> None:
     fixed = {"hidden_act": "silu", "use_sliding_window": False, "mlp_bias": False}
     for field, wanted in fixed.items():
-        if data.get(field, wanted) != wanted:
-            raise UnsupportedArchitecture(
-                f"config.json: {field} = {data[field]!r} is not implemented by our own network "
-                f"(only {wanted!r} is)"
-            )
+        if data.get(field, wanted) not in (wanted, None):
+            raise _not_ours(field, data[field], wanted)
 
 
 def _rope(data: Mapping[str, Any]) -> Rope:
-    settings = {**(data.get("rope_scaling") or {}), **(data.get("rope_parameters") or {})}
+    settings = {**_settings(data, "rope_scaling"), **_settings(data, "rope_parameters")}
     kind = settings.get("rope_type", settings.get("type", "default"))
     if kind not in ("default", "yarn"):
-        raise UnsupportedArchitecture(
-            f"config.json: rope_type = {kind!r} is not implemented by our own network "
-            "(only 'default' and 'yarn' are)"
-        )
-    if settings.get("partial_rotary_factor", 1.0) != 1.0:
-        raise UnsupportedArchitecture(
-            f"config.json: partial_rotary_factor = {settings['partial_rotary_factor']!r} is not implemented "
-            "by our own network (only 1.0 is)"
-        )
-    limit = data.get("max_position_embeddings")
-    original = _integer({"original_max_position_embeddings": limit} | settings, _ORIGINAL)
+        raise _not_ours("rope_type", kind, "default", "yarn")
+    partial = _number(settings, "partial_rotary_factor", default=1.0)
+    if partial != 1.0:
+        raise _not_ours("partial_rotary_factor", partial, 1.0)
+    theta = _number({"rope_theta": data.get("rope_theta")} | settings, "rope_theta")
+    if theta <= 1:
+        raise _wrong("rope_theta", theta, "a number above 1")
+    original = _integer(settings, _ORIGINAL, default=data.get("max_position_embeddings"))
     return Rope(
-        theta=_number({"rope_theta": data.get("rope_theta")} | _given(settings), "rope_theta"),
+        theta=theta,
         yarn=_yarn(settings, original) if kind == "yarn" else None,
-        growth=float(settings.get("llama_4_scaling_beta") or 0.0),
+        growth=_number(settings, "llama_4_scaling_beta", default=0.0),
         growth_from=original,
     )
 
@@ -220,14 +224,13 @@ _ORIGINAL = "original_max_position_embeddings"
 
 def _yarn(settings: Mapping[str, Any], original: int) -> Yarn:
     factor = _number(settings, "factor")
-    given = settings.get("attention_factor")
     return Yarn(
         factor=factor,
         original=original,
-        beta_fast=float(settings.get("beta_fast") or 32),
-        beta_slow=float(settings.get("beta_slow") or 1),
-        truncate=bool(settings.get("truncate", True)),
-        attention_factor=_attention_factor(settings, factor) if given is None else float(given),
+        beta_fast=_number(settings, "beta_fast", default=32.0),
+        beta_slow=_number(settings, "beta_slow", default=1.0),
+        truncate=_boolean(settings, "truncate", default=True),
+        attention_factor=_number(settings, "attention_factor", default=_attention_factor(settings, factor)),
     )
 
 
@@ -237,26 +240,38 @@ def _attention_factor(settings: Mapping[str, Any], factor: float) -> float:
     def growth(weight: float) -> float:
         return 1.0 if factor <= 1 else 0.1 * weight * log(factor) + 1.0
 
-    above, below = settings.get("mscale"), settings.get("mscale_all_dim")
+    above, below = (_number(settings, field, default=0.0) for field in ("mscale", "mscale_all_dim"))
     return growth(above) / growth(below) if above and below else growth(1.0)
 
 
-def _given(data: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in data.items() if value is not None}
-
-
-def _integer(data: Mapping[str, Any], field: str) -> int:
+def _settings(data: Mapping[str, Any], field: str) -> dict[str, Any]:
+    """A field that holds settings, those that are null left out; empty where the file has none."""
     value = data.get(field)
+    if value is not None and not isinstance(value, Mapping):
+        raise _wrong(field, value, "an object")
+    return {name: given for name, given in (value or {}).items() if given is not None}
+
+
+def _integer(data: Mapping[str, Any], field: str, *, default: int | None = None) -> int:
+    value = default if data.get(field) is None else data[field]
     if isinstance(value, bool) or not isinstance(value, int) or value < 1:
         raise _wrong(field, value, "a positive integer")
     return value
 
 
-def _number(data: Mapping[str, Any], field: str) -> float:
-    value = data.get(field)
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or value <= 0:
+def _number(data: Mapping[str, Any], field: str, *, default: float | None = None) -> float:
+    """A number above 0; 0 too where that is the default."""
+    value = default if data.get(field) is None else data[field]
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not (value > 0 or value == default):
         raise _wrong(field, value, "a positive number")
     return float(value)
+
+
+def _boolean(data: Mapping[str, Any], field: str, *, default: bool = False) -> bool:
+    value = default if data.get(field) is None else data[field]
+    if not isinstance(value, bool):
+        raise _wrong(field, value, "true or false")
+    return value
 
 
 def _token(value: object, field: str, vocab: int) -> int:
@@ -275,4 +290,11 @@ def _wrong(field: str, value: object, expected: str) -> CheckpointError:
     return CheckpointError(
         f"config.json: {field} = {value!r} is not {expected}; "
         "take the config.json that was published with the weights"
+    )
+
+
+def _not_ours(field: str, value: object, *implemented: object) -> UnsupportedArchitecture:
+    listed = " or ".join(map(repr, implemented))
+    return UnsupportedArchitecture(
+        f"config.json: {field} = {value!r} is not implemented by our own network, only {listed}"
     )

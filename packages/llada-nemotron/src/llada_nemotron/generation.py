@@ -106,7 +106,7 @@ class NativeGeneration(GenerationAlgorithm):
         native = self._fitting(model)
         rows = rows_of(prompt, attention_mask)
         of_rows = [self._resolve(parameters_of_row(params, row)) for row in range(len(rows))]
-        self._refuse_chat_options(of_rows[0])
+        self.check_chat(of_rows[0], templated=False)
         limits = Checkpoint.of(native.model).limits
         width: Any = of_rows[0]["gen_length"]
         for ids in rows:
@@ -118,15 +118,16 @@ class NativeGeneration(GenerationAlgorithm):
         padded = prompt.reshape(len(rows), -1)
         return torch.cat((padded, written.to(padded)), dim=1), max(answer.nfe for answer in answers)
 
-    def _refuse_chat_options(self, values: Mapping[str, object]) -> None:
-        for name in self.chat_options:
-            if values[name] != self._resolve({})[name]:
-                raise ParameterError(
-                    f"{self.name}: {name}={values[name]!r} has no effect on a prompt of ids; "
-                    f"give it to tokenize_prompts, which writes the prompt",
-                    parameter=name,
-                    value=values[name],
-                )
+    def check_chat(self, params: Mapping[str, object], *, templated: bool) -> None:
+        super().check_chat(params, templated=templated)
+        budget = params["max_thinking_tokens"]
+        if templated and budget is not None and not params["enable_thinking"]:
+            raise ParameterError(
+                f"{self.name}: max_thinking_tokens={budget!r} ends what enable_thinking=False does not "
+                "begin; give enable_thinking=True, or leave max_thinking_tokens out",
+                parameter="max_thinking_tokens",
+                value=budget,
+            )
 
     def _fitting(self, model: Any) -> NativeModel:
         reason = self.unfit_reason(model)

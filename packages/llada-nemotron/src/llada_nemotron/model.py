@@ -222,7 +222,12 @@ def _no_bar() -> Iterator[None]:
 
 
 def _remedy(fields: Mapping[str, Any]) -> str:
-    labs = any(str(name).startswith("NemotronLabs") for name in fields.get("architectures") or ())
+    listed = fields.get("architectures")
+    names = listed if isinstance(listed, list) else []
+    labs = any(str(name).startswith("NemotronLabs") for name in names)
     if labs and int(transformers.__version__.partition(".")[0]) < 5:
         return f"it needs transformers>=5, and {transformers.__version__} is installed; upgrade transformers"
-    return "see its model card for the versions that it needs"
+    return (
+        "see its model card for the versions that it needs, "
+        "and check that config.json and the weights belong together"
+    )

@@ -23,6 +23,7 @@ from .signature import Entry, Mode, entry_of, unfit_reason
 __all__ = ["NativeModel"]
 
 _FLAG = "diffusion_lm"
+_ADAPTERS_OFF = "_disable_adapters"  # PEFT's switch, which drafting by LoRA leaves as it needed it last
 _TRAINING = ("block_diff", "sbd_block_diff")
 
 
@@ -58,7 +59,6 @@ class NativeModel:
         self.mask_id = next((mask for mask in given if mask is not None), None)
         self.eos_ids = _ids(getattr(config, "eos_token_id", None))
         self._paradigm = getattr(config, "dlm_paradigm", None)
-        self._lock = _locks.of(self.model)
 
     @property
     def device(self) -> torch.device:
@@ -96,7 +96,12 @@ class NativeModel:
         """
         method: Callable[..., Any] = getattr(self.model, entry.method)
         before = (self.model,) if entry.wants_model else ()
-        with self._lock, self._ready(bidirectional), self._random(draws, seed), torch.inference_mode():
+        with (
+            _locks.of(self.model),
+            self._ready(bidirectional),
+            self._random(draws, seed),
+            torch.inference_mode(),
+        ):
             try:
                 return method(*before, ids.to(self.device), **keywords)
             except torch.OutOfMemoryError:
@@ -109,22 +114,22 @@ class NativeModel:
 
     @contextlib.contextmanager
     def _ready(self, bidirectional: bool) -> Iterator[None]:
-        """Evaluation mode, and each layer attending as asked; put back as it was."""
-        modules = list(self.model.modules()) if isinstance(self.model, torch.nn.Module) else []
-        training = [module for module in modules if module.training]
-        flagged = [(each, getattr(each, _FLAG, None)) for each in modules or [self.model]]
-        flagged = [(each, flag) for each, flag in flagged if isinstance(flag, bool)]
-        for module in training:
-            module.training = False
-        for module, _ in flagged:
-            setattr(module, _FLAG, bidirectional)
+        """Evaluation mode, and each layer attending as asked; put back as it was, adapters too."""
+        found = list(self.model.modules()) if isinstance(self.model, torch.nn.Module) else [self.model]
+        before = [
+            (module, name, getattr(module, name))
+            for module in found
+            for name in ("training", _FLAG, _ADAPTERS_OFF)
+            if isinstance(getattr(module, name, None), bool)
+        ]
+        for module, name, _ in before:
+            if name != _ADAPTERS_OFF:
+                setattr(module, name, bidirectional and name == _FLAG)
         try:
             yield
         finally:
-            for module, flag in flagged:
-                setattr(module, _FLAG, flag)
-            for module in training:
-                module.training = True
+            for module, name, value in before:
+                setattr(module, name, value)
 
     @contextlib.contextmanager
     def _random(self, draws: bool, seed: int | None) -> Iterator[None]:

@@ -46,9 +46,10 @@ class NemotronNetwork(Transformer):
     """
 
     def __init__(self, config: NemotronConfig, *, device: torch.device, dtype: torch.dtype) -> None:
-        if config.architecture is None:
-            raise UnsupportedArchitecture(str(config.architecture_problem))
-        numbers = config.architecture
+        error, numbers = config.architecture_error, config.architecture
+        if error is not None:
+            raise type(error)(str(error)) from error
+        assert numbers is not None, "there is an error where there are no numbers"
         shape = _shape(numbers, config.vocab_size)
         super().__init__(shape, _rotary(numbers), device=device, dtype=dtype)
         self.config = config

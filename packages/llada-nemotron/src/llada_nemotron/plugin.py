@@ -166,6 +166,7 @@ def llada_engines() -> Iterable[EngineSpec]:
                 parameters=BLOCK_PARAMETERS,
             ),
         ),
+        memory="llada_nemotron.memory:estimate",
         model_types=_MODEL_TYPES,
         architectures=_ARCHITECTURES,
         priority=10,

@@ -44,6 +44,7 @@ class Mode:
     Attributes:
         methods: what the method may be called, the preferred name first.
         blocks: whether it works in blocks, so that it must take ``block_length``.
+        whole_blocks: whether it must be asked for a multiple of that.
         bidirectional: how the layers attend when it starts.
         batches: whether it takes several rows.
         no_threshold: the threshold that a method without one stands for.
@@ -52,6 +53,7 @@ class Mode:
 
     methods: tuple[str, ...]
     blocks: bool
+    whole_blocks: bool
     bidirectional: bool
     batches: bool
     no_threshold: float | None
@@ -61,6 +63,7 @@ class Mode:
 DIFFUSION = Mode(
     methods=("generate", "generate_diffusion", "generate_dllm"),
     blocks=True,
+    whole_blocks=True,
     bidirectional=True,
     batches=True,
     no_threshold=None,
@@ -69,6 +72,7 @@ DIFFUSION = Mode(
 AUTOREGRESSIVE = Mode(
     methods=("ar_generate",),
     blocks=False,
+    whole_blocks=False,
     bidirectional=False,
     batches=True,
     no_threshold=None,
@@ -77,6 +81,7 @@ AUTOREGRESSIVE = Mode(
 LINEAR_SPEC = Mode(
     methods=("linear_spec_generate",),
     blocks=True,
+    whole_blocks=False,
     bidirectional=False,
     batches=False,
     no_threshold=0.0,

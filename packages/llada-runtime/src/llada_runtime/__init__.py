@@ -21,7 +21,7 @@ if TYPE_CHECKING:
         UnsupportedArchitecture,
     )
     from .loop import Loop, drain
-    from .memory import MemoryEstimate, estimate
+    from .memory import MemoryEstimate, estimate, estimate_of
     from .modeling_llada import LLaDAModel
     from .network import Network
     from .policies import DualCache, NoCache, Plan, Policy, PrefixCache
@@ -63,6 +63,7 @@ _HOMES = {
     "UnsupportedArchitecture": "errors",
     "drain": "loop",
     "estimate": "memory",
+    "estimate_of": "memory",
     "quotas": "rules",
     "rules_of": "rules",
 }
@@ -98,6 +99,7 @@ __all__ = [
     "UnsupportedArchitecture",
     "drain",
     "estimate",
+    "estimate_of",
     "quotas",
     "rules_of",
 ]

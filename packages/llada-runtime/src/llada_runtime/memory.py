@@ -7,8 +7,9 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from .config import LLaDAConfig
+from .errors import CheckpointError
 
-__all__ = ["MemoryEstimate", "estimate"]
+__all__ = ["MemoryEstimate", "estimate", "estimate_of"]
 
 _BYTES = {"float32": 4, "bfloat16": 2, "float16": 2}
 _BLOCK = 32  # positions whose logits exist at a time, per row: one block of the default length
@@ -46,27 +47,62 @@ class MemoryEstimate:
 def estimate(
     config: Mapping[str, Any], *, dtype: str = "bfloat16", available: int | None = None
 ) -> MemoryEstimate:
-    """The estimate for a parsed ``config.json``.
+    """The estimate for the parsed ``config.json`` of a LLaDA checkpoint.
 
     Args:
         dtype: "float32", "bfloat16" or "float16".
         available: free bytes on the device, if known.
 
     Raises:
-        CheckpointError: the configuration is not one that this runtime loads.
-        KeyError: another dtype.
+        CheckpointError: the configuration is not one that this runtime loads, or another dtype.
     """
-    model, size = LLaDAConfig.from_dict(config), _BYTES[dtype]
-    weights = model.parameter_count * size
-    kv_per_token = 2 * model.n_layers * model.n_kv_heads * model.head_dim * size
-    logits = _LOGIT_COPIES * _BLOCK * model.embedding_size * 4
-    row = kv_per_token * model.max_sequence_length
+    model = LLaDAConfig.from_dict(config)
+    return estimate_of(
+        parameter_count=model.parameter_count,
+        n_layers=model.n_layers,
+        n_kv_heads=model.n_kv_heads,
+        head_dim=model.head_dim,
+        vocabulary=model.embedding_size,
+        max_sequence_length=model.max_sequence_length,
+        dtype=dtype,
+        available=available,
+    )
+
+
+def estimate_of(
+    *,
+    parameter_count: int,
+    n_layers: int,
+    n_kv_heads: int,
+    head_dim: int,
+    vocabulary: int,
+    max_sequence_length: int,
+    dtype: str = "bfloat16",
+    available: int | None = None,
+) -> MemoryEstimate:
+    """The estimate for any network that caches keys and values and decodes blocks.
+
+    Args:
+        parameter_count: of all weights, an embedding and a head that are tied counted once.
+        vocabulary: columns of the logits.
+        max_sequence_length: columns of a row of full length.
+        dtype, available: as for ``estimate``.
+
+    Raises:
+        CheckpointError: another dtype.
+    """
+    if dtype not in _BYTES:
+        raise CheckpointError(f"dtype {dtype!r} cannot be used; choose 'float32', 'bfloat16' or 'float16'")
+    weights = parameter_count * _BYTES[dtype]
+    kv_per_token = 2 * n_layers * n_kv_heads * head_dim * _BYTES[dtype]
+    logits = _LOGIT_COPIES * _BLOCK * vocabulary * 4
+    row = kv_per_token * max_sequence_length
     return MemoryEstimate(
         dtype=dtype,
         weights=weights,
         kv_per_token=kv_per_token,
         logits_per_row=logits,
-        max_sequence_length=model.max_sequence_length,
+        max_sequence_length=max_sequence_length,
         kv_per_row=row,
         available=available,
         rows_that_fit=None if available is None else max(available - weights, 0) // (row + logits),

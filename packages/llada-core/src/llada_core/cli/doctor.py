@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import platform
+import warnings
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -16,7 +17,10 @@ import importlib_metadata
 from llada_core import registry
 from llada_core.cli.options import output_options
 from llada_core.cli.output import availability, print_json
+from llada_core.detection import EngineSkipped, detect
+from llada_core.errors import IncompatibleEngine, UnknownEngine, one_line
 from llada_core.hub import read_config
+from llada_core.info import EngineInfo
 from llada_core.targets import load_target
 
 __all__ = ["doctor"]
@@ -28,7 +32,10 @@ _VARIABLES = (
     "LLADA_ENGINE", "LLADA_ALGORITHM", "LLADA_LOAD_PLUGINS", "LLADA_BLOCK_PLUGINS", "LLADA_STRICT_PLUGINS",
     "LLADA_FASTDLLM_PATH", "LLADA_DINFER_PATH", "HF_HOME", "HF_HUB_OFFLINE", "CUDA_VISIBLE_DEVICES",
 )  # fmt: skip
-_ESTIMATE = "llada_runtime.memory:estimate"
+_MEMORY = (
+    "dtype", "weights", "kv_per_token", "kv_per_row", "logits_per_row", "max_sequence_length", "available",
+    "rows_that_fit",
+)  # fmt: skip
 
 
 @click.command()
@@ -91,20 +98,59 @@ def _engine(name: str) -> dict[str, Any]:
 def _model(
     model: str, revision: str | None, dtype: str | None, devices: list[dict[str, Any]] | None
 ) -> dict[str, Any]:
+    """What the engine that takes the model says of its memory, or why there is nothing to tell."""
     config = read_config(model, revision=revision)
+    engine, reason = _engine_of(model, revision)
+    memory = None
+    if engine is not None:
+        memory, reason = _memory(
+            engine,
+            config,
+            dtype=dtype or ("bfloat16" if devices else "float32"),
+            available=devices[0]["free"] if devices else _free_memory(),
+        )
+    return {
+        "path": model,
+        "engine": None if engine is None else engine.name,
+        "memory": memory,
+        "reason": reason,
+    }
+
+
+def _engine_of(model: str, revision: str | None) -> tuple[EngineInfo | None, str | None]:
+    """The engine that takes the model, be it unable to run here, or None and the reason why there is none."""
     try:
-        estimate = load_target(_ESTIMATE)
-    except ImportError as exc:
-        reason = f"the memory it takes cannot be told ({exc}); pip install llada-runtime"
-        return {"path": model, "memory": None, "reason": reason}
-    available = devices[0]["free"] if devices else _free_memory()
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", EngineSkipped)  # the report says of each engine whether it runs
+            detection = detect(model, revision=revision)
+    except (IncompatibleEngine, UnknownEngine) as exc:  # what LLADA_ENGINE names
+        return None, str(exc)
+    installed = [candidate.engine for candidate in detection.candidates if candidate.installed]
+    name = detection.engine or next(iter(installed), None)
+    return (None, detection.reason) if name is None else (registry.get_engine(name), None)
+
+
+def _memory(
+    engine: EngineInfo, config: Mapping[str, Any], *, dtype: str, available: int | None
+) -> tuple[dict[str, Any] | None, str | None]:
+    """The engine's estimate, or None and the reason why there is none."""
+    target = engine.spec.memory
+    if target is None:
+        remedy = "reckon with the size of its weight files at least"
+        return None, f"the engine {engine.name} does not estimate the memory that a model takes; {remedy}"
+    upgrade = f"pip install --upgrade {engine.distribution or engine.name}"
     try:
-        memory = estimate(
-            config, dtype=dtype or ("bfloat16" if devices else "float32"), available=available
-        ).as_dict()
+        estimate = load_target(target)
+    except (Exception, SystemExit) as exc:  # a plugin's module may raise anything
+        return None, f"the memory it takes cannot be told ({one_line(exc)}); {upgrade}"
+    try:
+        memory: dict[str, Any] = estimate(config, dtype=dtype, available=available).as_dict()
     except ValueError as exc:
-        return {"path": model, "memory": None, "reason": str(exc)}
-    return {"path": model, "memory": memory, "reason": None}
+        return None, str(exc)
+    except Exception as exc:  # and so may its function
+        return None, f"{target} failed: {one_line(exc)}; {upgrade}"
+    missing = ", ".join(key for key in _MEMORY if key not in memory)
+    return (None, f"{target} does not tell {missing}; {upgrade}") if missing else (memory, None)
 
 
 def _free_memory() -> int | None:
@@ -142,7 +188,7 @@ def _device_lines(report: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _model_lines(model: Mapping[str, Any]) -> Iterator[str]:
-    yield f"model {model['path']}"
+    yield f"model {model['path']}" + (f", of the engine {model['engine']}" if model["engine"] else "")
     if model["memory"] is None:
         yield f"  {model['reason']}"
         return

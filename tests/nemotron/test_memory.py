@@ -1,0 +1,112 @@
+"""Memory estimates against real tensors and the published sizes."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from published import FAMILY
+from safetensors.torch import load_file
+from tiny_models import Variant, write_model
+
+from llada_core.cli.program import run
+from llada_nemotron import NemotronConfig, NemotronNetwork
+from llada_nemotron.memory import estimate
+from llada_runtime import CheckpointError
+
+LABS_3B = FAMILY["Nemotron-Labs-Diffusion-3B"]
+VLM = FAMILY["Nemotron-Labs-Diffusion-VLM-8B"]
+
+
+def read(folder: Path) -> dict[str, Any]:
+    config: dict[str, Any] = json.loads((folder / "config.json").read_text())
+    return config
+
+
+@pytest.mark.parametrize(
+    ("variant", "changes"),
+    [
+        ("labs", {}),
+        ("gen1", {}),
+        ("gen1", {"disable_qk_norm": True}),
+        ("gen1", {"attention_bias": True}),
+        ("gen1", {"head_dim": 8, "num_key_value_heads": 1, "num_hidden_layers": 3}),
+    ],
+)
+def test_the_parameter_count_is_that_of_the_tensors(
+    tmp_path: Path, variant: Variant, changes: dict[str, Any]
+) -> None:
+    folder = write_model(tmp_path, variant, tokenizer=False, **changes)
+    config = NemotronConfig.from_pretrained(folder)
+    network = NemotronNetwork(config, device=torch.device("cpu"), dtype=torch.float32)
+    for tensors in (network.tensors(), load_file(folder / "model.safetensors")):
+        held = sum(tensor.numel() for tensor in tensors.values())
+        assert estimate(read(folder), dtype="float32").weights == 4 * held
+
+
+@pytest.mark.parametrize(
+    ("name", "billions"),
+    [
+        ("Nemotron-Labs-Diffusion-3B", 3.83),
+        ("Nemotron-Labs-Diffusion-8B", 8.49),
+        ("Nemotron-Labs-Diffusion-14B", 13.51),
+        ("Nemotron-Diffusion-Research-8B-v0", 8.19),
+    ],
+)
+def test_the_published_models_have_their_size(name: str, billions: float) -> None:
+    assert estimate(FAMILY[name]).weights / 2e9 == pytest.approx(billions, abs=0.005)
+
+
+def test_the_3b_takes_what_its_files_take() -> None:
+    found = estimate(LABS_3B)
+    assert found.weights == pytest.approx(7.66e9, abs=5e6)
+    assert found.kv_per_token == 2 * 26 * 8 * 128 * 2
+    assert found.kv_per_row == 262144 * found.kv_per_token
+
+
+def test_what_fits_is_what_the_weights_leave() -> None:
+    assert estimate(LABS_3B).rows_that_fit is None
+    assert estimate(LABS_3B, available=7 * 10**9).rows_that_fit == 0
+    assert estimate(LABS_3B, available=80 * 2**30).rows_that_fit == 2
+
+
+def test_without_a_known_architecture_the_problem_is_told() -> None:
+    problem = NemotronConfig.from_dict(VLM).architecture_problem
+    with pytest.raises(CheckpointError) as error:
+        estimate(VLM)
+    assert str(error.value) == f"the memory it takes cannot be told: {problem}"
+
+
+def test_another_dtype_is_refused() -> None:
+    with pytest.raises(CheckpointError, match="dtype 'int8' cannot be used"):
+        estimate(LABS_3B, dtype="int8")
+
+
+def test_an_estimate_needs_no_torch() -> None:
+    program = (
+        f"import sys; sys.path.insert(0, {str(Path(__file__).parent)!r});"
+        "from published import FAMILY; from llada_nemotron.memory import estimate;"
+        "estimate(FAMILY['Nemotron-Labs-Diffusion-3B']);"
+        "assert {'torch', 'transformers'}.isdisjoint(sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True)
+
+
+def test_doctor_states_the_memory_of_a_model(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "config.json").write_text(json.dumps(LABS_3B))
+    assert run(["doctor", "--model", str(tmp_path), "--dtype", "bfloat16", "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)["model"]
+    assert (told["engine"], told["memory"]["weights"]) == ("nemotron", estimate(LABS_3B).weights)
+
+
+def test_doctor_says_why_it_cannot_tell(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "config.json").write_text(json.dumps(VLM))
+    assert run(["doctor", "--model", str(tmp_path), "--json"]) == 1
+    told = json.loads(capsys.readouterr().out)["model"]
+    assert (told["engine"], told["memory"]) == ("nemotron", None)
+    assert "NemotronLabsDiffusionVLMModel" in told["reason"]
