@@ -141,19 +141,32 @@ def test_the_command_line_refuses_it_as_a_wrong_call(
 def test_options_are_for_a_prompt_that_is_still_to_be_written(lm: LoadedModel) -> None:
     algorithm = lm.algorithm("thinker")
     values = algorithm.validate_args(think=True)
-    algorithm.check_chat(values, templated=True)
-    algorithm.check_chat(algorithm.validate_args(), templated=False)
+    algorithm.check_chat(values, read={"think"})
+    algorithm.check_chat(algorithm.validate_args(), read=())
     with pytest.raises(ParameterError, match="think=True has no effect on a prompt of ids; give it to tok"):
-        algorithm.check_chat(values, templated=False)
+        algorithm.check_chat(values, read=())
 
 
 @pytest.mark.parametrize(
-    ("prompt", "raw", "templated"), [("Hi", False, True), ("Hi", True, False), ([5], False, False)]
+    ("prompt", "raw", "template", "read"),
+    [
+        ("Hi", False, TEMPLATE, {"think", "style"}),
+        ("Hi", False, "{{ messages[0]['content'] }} {{ style }}", {"style"}),
+        ("Hi", False, None, set()),
+        ("Hi", True, TEMPLATE, set()),
+        ([5], False, TEMPLATE, set()),
+    ],
 )
-def test_an_algorithm_is_asked_about_each_prompt(
-    lm: LoadedModel, thinker: type, monkeypatch: pytest.MonkeyPatch, prompt: Any, raw: bool, templated: bool
+def test_an_algorithm_is_told_what_the_template_reads(
+    lm: LoadedModel,
+    thinker: type,
+    monkeypatch: pytest.MonkeyPatch,
+    prompt: Any,
+    raw: bool,
+    template: str | None,
+    read: set[str],
 ) -> None:
-    asked: list[bool] = []
-    monkeypatch.setattr(thinker, "check_chat", lambda self, params, *, templated: asked.append(templated))
-    lm.generate(prompt, algorithm="thinker", raw=raw)
-    assert asked == [templated]
+    asked: list[Any] = []
+    monkeypatch.setattr(thinker, "check_chat", lambda self, params, *, read: asked.append(read))
+    with_template(lm, template).generate(prompt, algorithm="thinker", raw=raw)
+    assert asked == [read]

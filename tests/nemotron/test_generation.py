@@ -329,6 +329,12 @@ def test_a_budget_is_for_a_prompt_that_begins_to_think(labs: LoadedModel, algori
     assert labs.generate("<think>", raw=True, algorithm=algorithm, **budget)
 
 
+def test_a_template_that_always_thinks_takes_a_budget(folders: dict[str, Path]) -> None:
+    with llada_core.load_model(folders["labs"], device="cpu", trust_remote_code=True) as lm:
+        lm.checkpoint.tokenizer.chat_template = "{{ messages[0]['content'] }}<think>"
+        assert lm.generate("Hi", max_thinking_tokens=4, gen_length=8)
+
+
 @pytest.mark.parametrize("variant", ["gen1", "labs"])
 def test_a_row_counts_the_forwards_of_the_row_alone(models: dict[str, LoadedModel], variant: Variant) -> None:
     lm, rows = models[variant], [[20 + row, 30, 40] for row in range(6)]

@@ -265,7 +265,9 @@ def test_masks_that_are_left_are_taken_out_and_told() -> None:
     )
 
 
-@pytest.mark.parametrize(("model", "given"), [(Gen1, {}), (Gen1, {"steps": 8}), (Labs, {})])
+@pytest.mark.parametrize(
+    ("model", "given"), [(Gen1, {}), (Gen1, {"steps": 8}), (Gen1, {"steps": 8, "threshold": 0.9}), (Labs, {})]
+)
 def test_where_steps_were_enough_the_network_proposed_the_mask(
     model: type[Double], given: dict[str, Any]
 ) -> None:
@@ -336,7 +338,7 @@ def test_autoregressive_rows_count_their_own_tokens() -> None:
     model = Labs([1, 2, EOS, 4])
     found = answers(model, [[5], [6]], AutoregressiveGeneration, gen_length=8)
     assert [(answer.token_ids, answer.nfe) for answer in found] == [((1, 2, EOS), 3)] * 2
-    assert [call["eos"] for call in model.calls] == [EOS, EOS]
+    assert [call["eos"] for call in model.calls] == [EOS]
 
 
 def test_a_large_group_is_split() -> None:

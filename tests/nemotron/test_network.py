@@ -190,6 +190,12 @@ def test_a_token_id_outside_the_vocabulary_is_refused(tmp_path: Path, changes: d
         ({"rope_parameters": "x"}, "rope_parameters = 'x' is not an object"),
         ({"rope_scaling": [1]}, r"rope_scaling = \[1\] is not an object"),
         ({"rope_parameters": {"rope_theta": 1.0}}, "rope_theta = 1.0 is not a number above 1"),
+        ({"rms_norm_eps": 10**400}, "rms_norm_eps = 1000.*000 is not a finite number"),
+        ({"rms_norm_eps": float("inf")}, "rms_norm_eps = inf is not a finite number"),
+        (
+            {"rope_parameters": {"rope_theta": 1e6, "rope_type": "yarn", "factor": float("inf")}},
+            "factor = inf is not a finite number",
+        ),
         ({"rope_parameters": {"rope_theta": 1e6, "rope_type": "yarn"}}, "factor = None is not a positive"),
         (
             {"rope_parameters": {"rope_theta": 1e6, "rope_type": "yarn", "factor": 2.0, "beta_fast": "q"}},

@@ -20,7 +20,7 @@ ESTIMATE = """
             "available", "rows_that_fit")
 
     def estimate(config, *, dtype, available):
-        return SimpleNamespace(as_dict=lambda: dict.fromkeys(KEYS) | {"weights": NUMBER, "dtype": dtype})
+        return SimpleNamespace(as_dict=lambda: dict.fromkeys(KEYS, 0) | {"weights": NUMBER, "dtype": dtype})
 
     def partial(config, *, dtype, available):
         return SimpleNamespace(as_dict=lambda: {key: 0 for key in KEYS if key not in ("dtype", "kv_per_row")})
@@ -30,6 +30,16 @@ ESTIMATE = """
 
     def fail(config, *, dtype, available):
         raise KeyError("layers")
+
+    def leave(config, *, dtype, available):
+        raise SystemExit(3)
+
+    def nothing(config, *, dtype, available):
+        return SimpleNamespace(as_dict=lambda: None)
+
+    def vague(config, *, dtype, available):
+        known = dict.fromkeys(KEYS, 0) | {"dtype": dtype}
+        return SimpleNamespace(as_dict=lambda: known | {"weights": None, "available": None})
 """
 
 
@@ -98,6 +108,13 @@ def test_an_engine_of_the_environment_estimates(
         ),
         ("refuse", "seven layers are too many; take six"),
         ("fail", "plain_memory:fail failed: KeyError: 'layers'; pip install --upgrade llada-plain"),
+        ("leave", "plain_memory:leave failed: SystemExit: 3; pip install --upgrade llada-plain"),
+        (
+            "nothing",
+            "plain_memory:nothing failed: TypeError: 'NoneType' object is not iterable; "
+            "pip install --upgrade llada-plain",
+        ),
+        ("vague", "plain_memory:vague does not tell weights; pip install --upgrade llada-plain"),
         (
             "partial",
             "plain_memory:partial does not tell dtype, kv_per_row; pip install --upgrade llada-plain",

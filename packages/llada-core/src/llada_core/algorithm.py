@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, NoReturn
 
@@ -181,15 +181,17 @@ class GenerationAlgorithm(ABC):
         device = getattr(self.model, "device", None)
         return TokenizedPrompts(*tensors.pad_left(rows, checkpoint.pad_id, device))
 
-    def check_chat(self, params: Mapping[str, object], *, templated: bool) -> None:
-        """Nothing, where effective ``params`` suit a prompt that the chat template writes, or writes no more.
+    def check_chat(self, params: Mapping[str, object], *, read: Collection[str]) -> None:
+        """Nothing, where effective ``params`` suit a prompt of which a template reads the options ``read``.
 
-        This one refuses ``chat_options`` that are not at their defaults for a prompt without the template: to
-        be called by a ``generate`` that takes ids, and extended where a parameter depends on the template.
-        Raises ``ParameterError``.
+        This one refuses ``chat_options`` that are not read and not at their defaults: to be called with none
+        by a ``generate`` that takes ids, and extended where a parameter depends on what is read. Raises
+        ``ParameterError``.
         """
         for option in self.parameters:
-            if option.name not in self.chat_options or params[option.name] == option.default or templated:
+            if option.name not in self.chat_options or option.name in read:
+                continue
+            if params[option.name] == option.default:
                 continue
             raise ParameterError(
                 f"{self.name}: {option.name}={params[option.name]!r} has no effect on a prompt of ids; "

@@ -10,7 +10,7 @@ from types import MappingProxyType
 from typing import Any
 
 from llada_core.errors import ModelLoadError, TokenizerMissing, one_line
-from llada_core.prompts import Limits, Prompt, check_variables, encode_prompt, holds_ids
+from llada_core.prompts import Limits, Prompt, check_variables, encode_prompt, holds_ids, why_unread
 from llada_core.targets import load_target
 
 __all__ = ["Checkpoint", "load_tokenizer"]
@@ -69,9 +69,9 @@ class Checkpoint:
             return list(prompt)
         return encode_prompt(self._tokenizer("encoded"), prompt, raw=raw, variables=variables)
 
-    def templates(self, prompt: Prompt, *, raw: bool = False) -> bool:
-        """Whether ``encode`` writes the prompt by the chat template."""
-        return not (holds_ids(prompt) or raw) and bool(getattr(self.tokenizer, "chat_template", None))
+    def variables_read(self, prompt: Prompt, names: Iterable[str], *, raw: bool = False) -> frozenset[str]:
+        """Those of ``names`` that the chat template reads when it writes the prompt."""
+        return frozenset(n for n in names if why_unread(self.tokenizer, prompt, n, raw=raw) is None)
 
     def check_variables(self, prompt: Prompt, variables: Mapping[str, object], *, raw: bool = False) -> None:
         """Nothing, where each of ``variables`` can change what ``encode`` makes of the prompt.

@@ -59,7 +59,7 @@ def encode(
     variables = {option.name: effective[option.name] for option in options}
     chosen = {p.name: variables[p.name] for p in options if variables[p.name] != p.default}
     checkpoint.check_variables(prompt, chosen, raw=raw)
-    algorithm.check_chat(effective, templated=checkpoint.templates(prompt, raw=raw))
+    algorithm.check_chat(effective, read=checkpoint.variables_read(prompt, variables, raw=raw))
     return checkpoint.encode(prompt, raw=raw, variables=variables)
 
 

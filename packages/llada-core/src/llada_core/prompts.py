@@ -28,6 +28,7 @@ __all__ = [
     "encode_prompt",
     "holds_ids",
     "is_batch",
+    "why_unread",
 ]
 
 Message: TypeAlias = Mapping[str, Any]
@@ -91,13 +92,17 @@ def check_variables(
     ``tokenizer`` may be None where the prompt is ids. Raises ``ParameterError``.
     """
     for name, value in variables.items():
-        reason = _why_unread(tokenizer, prompt, name, raw=raw)
+        reason = why_unread(tokenizer, prompt, name, raw=raw)
         if reason is not None:
             message = f"{name}={reprlib.repr(value)} has no effect: {reason}"
             raise ParameterError(message, parameter=name, value=value)
 
 
-def _why_unread(tokenizer: Any, prompt: Prompt, name: str, *, raw: bool) -> str | None:
+def why_unread(tokenizer: Any, prompt: Prompt, name: str, *, raw: bool) -> str | None:
+    """Why no chat template reads the variable ``name`` for this prompt, with the remedy; None where one does.
+
+    ``tokenizer`` may be None where the prompt is ids.
+    """
     if holds_ids(prompt):
         return f"the prompt is token ids; give text or messages, or leave {name} out"
     if raw:

@@ -137,7 +137,7 @@ class BlockGeneration(StepAlgorithm, GenerationAlgorithm):
             ParameterError: ``enable_thinking``, which only changes how a prompt is written, among others.
             AlgorithmUnavailable, SequenceError: as ``sequence``.
         """
-        self.check_chat(self.validate_args(**params), templated=False)
+        self.check_chat(self.validate_args(**params), read=())
         return super().generate(model, prompt, attention_mask=attention_mask, **params)
 
     def sequence(self, model: Network, prompt_ids: Sequence_[int], params: Mapping[str, Any]) -> Sequence:

@@ -27,8 +27,8 @@ _NEVER = -1  # the id of no token: code that is given it as the EOS does not sto
 class Call:
     """What one request asks of ``entry``, whatever the prompt.
 
-    ``keywords`` are all arguments but the prompt and the EOS; ``bounded`` says that the steps may end before
-    the masks do.
+    ``keywords`` are all arguments but the prompt and the EOS; ``bounded`` says that there are fewer steps
+    than positions, and a threshold, so that the steps may end before the masks do.
     """
 
     entry: Entry
@@ -57,10 +57,11 @@ class Call:
     def batches(self) -> bool:
         """Whether prompts of one length may share a call: a row must not depend on its neighbours.
 
-        The code ends a block for all rows once one of them has an EOS, and goes on until all of them have
-        one. So rows share a call only where none of them may end early.
+        Diffusion ends a block for all rows once one of them has an EOS. Without the EOS it would run the
+        whole length, for a row's count too. So its rows share a call only where none of them may end early.
         """
-        return self.mode.batches and "eos_token_id" in self.entry.takes and not self._stops
+        dependent = self._stops and self.mode.ends_together
+        return self.mode.batches and "eos_token_id" in self.entry.takes and not dependent
 
     def answer(self, written: Sequence[int], nfe: int | None) -> Answer:
         """The answer in what was ``written`` after a prompt, by ``nfe`` forwards; None counts its tokens.
@@ -118,10 +119,15 @@ def call_of(
         gen_length=params["gen_length"],
         early_stop=params["early_stop"],
         draws=params["temperature"] > 0,
-        bounded=params.get("steps") is not None and params.get("threshold") is not None,
+        bounded=_bounded(mode, params),
         eos_ids=eos_ids,
         mask_id=mask_id,
     )
+
+
+def _bounded(mode: Mode, params: Mapping[str, Any]) -> bool:
+    steps = params.get("steps")
+    return steps is not None and params.get("threshold") is not None and steps < _length(mode, params)
 
 
 def _wanted(

@@ -8,9 +8,11 @@ does not know torch.
 
 from __future__ import annotations
 
+import dataclasses
+import reprlib
 from collections.abc import Mapping
 from dataclasses import dataclass
-from math import log
+from math import inf, isfinite, log
 from pathlib import Path
 from typing import Any, Literal
 
@@ -94,7 +96,7 @@ class NemotronConfig:
     max_position_embeddings: int
     family: Family | None
     architecture: Architecture | None
-    architecture_error: CheckpointError | None
+    architecture_error: CheckpointError | None = dataclasses.field(compare=False)
 
     @property
     def architecture_problem(self) -> str | None:
@@ -264,7 +266,13 @@ def _number(data: Mapping[str, Any], field: str, *, default: float | None = None
     value = default if data.get(field) is None else data[field]
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not (value > 0 or value == default):
         raise _wrong(field, value, "a positive number")
-    return float(value)
+    try:
+        number = float(value)
+    except OverflowError:
+        number = inf
+    if not isfinite(number):
+        raise _wrong(field, value, "a finite number")
+    return number
 
 
 def _boolean(data: Mapping[str, Any], field: str, *, default: bool = False) -> bool:
@@ -288,7 +296,7 @@ def _eos(value: object, vocab: int) -> int | tuple[int, ...] | None:
 
 def _wrong(field: str, value: object, expected: str) -> CheckpointError:
     return CheckpointError(
-        f"config.json: {field} = {value!r} is not {expected}; "
+        f"config.json: {field} = {reprlib.repr(value)} is not {expected}; "
         "take the config.json that was published with the weights"
     )
 

@@ -8,7 +8,7 @@ token and holds no mask; lengths and steps that do not divide are rounded up for
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -106,7 +106,7 @@ class NativeGeneration(GenerationAlgorithm):
         native = self._fitting(model)
         rows = rows_of(prompt, attention_mask)
         of_rows = [self._resolve(parameters_of_row(params, row)) for row in range(len(rows))]
-        self.check_chat(of_rows[0], templated=False)
+        self.check_chat(of_rows[0], read=())
         limits = Checkpoint.of(native.model).limits
         width: Any = of_rows[0]["gen_length"]
         for ids in rows:
@@ -118,10 +118,10 @@ class NativeGeneration(GenerationAlgorithm):
         padded = prompt.reshape(len(rows), -1)
         return torch.cat((padded, written.to(padded)), dim=1), max(answer.nfe for answer in answers)
 
-    def check_chat(self, params: Mapping[str, object], *, templated: bool) -> None:
-        super().check_chat(params, templated=templated)
-        budget = params["max_thinking_tokens"]
-        if templated and budget is not None and not params["enable_thinking"]:
+    def check_chat(self, params: Mapping[str, object], *, read: Collection[str]) -> None:
+        super().check_chat(params, read=read)
+        budget, thinks = params["max_thinking_tokens"], params["enable_thinking"]
+        if budget is not None and "enable_thinking" in read and not thinks:
             raise ParameterError(
                 f"{self.name}: max_thinking_tokens={budget!r} ends what enable_thinking=False does not "
                 "begin; give enable_thinking=True, or leave max_thinking_tokens out",
@@ -251,7 +251,8 @@ class AutoregressiveGeneration(NativeGeneration):
 class LinearSpecGeneration(NativeGeneration):
     """Linear self-speculation by the model's own ``linear_spec_generate``, one row at a time.
 
-    At temperature 0 the answer is that of ``nemotron_ar``.
+    At temperature 0 the answer is that of ``nemotron_ar``, unless an adapter takes part in one and not the
+    other: the code verifies without.
     """
 
     name = "nemotron_linear_spec"

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from llada_runtime import CheckpointError, MemoryEstimate
-from llada_runtime.memory import estimate_of
+from llada_runtime import CheckpointError, MemoryEstimate, estimate_of
 
 from .config import Architecture, NemotronConfig
 

@@ -115,21 +115,22 @@ class NativeModel:
     @contextlib.contextmanager
     def _ready(self, bidirectional: bool) -> Iterator[None]:
         """Evaluation mode, and each layer attending as asked; put back as it was, adapters too."""
-        found = list(self.model.modules()) if isinstance(self.model, torch.nn.Module) else [self.model]
+        module = isinstance(self.model, torch.nn.Module)
+        switches = ("training", _FLAG, _ADAPTERS_OFF) if module else (_FLAG,)
         before = [
-            (module, name, getattr(module, name))
-            for module in found
-            for name in ("training", _FLAG, _ADAPTERS_OFF)
-            if isinstance(getattr(module, name, None), bool)
+            (part, name, getattr(part, name))
+            for part in (self.model.modules() if module else [self.model])
+            for name in switches
+            if isinstance(getattr(part, name, None), bool)
         ]
-        for module, name, _ in before:
-            if name != _ADAPTERS_OFF:
-                setattr(module, name, bidirectional and name == _FLAG)
+        needed = {"training": False, _FLAG: bidirectional}
+        for part, name, value in before:
+            setattr(part, name, needed.get(name, value))
         try:
             yield
         finally:
-            for module, name, value in before:
-                setattr(module, name, value)
+            for part, name, value in before:
+                setattr(part, name, value)
 
     @contextlib.contextmanager
     def _random(self, draws: bool, seed: int | None) -> Iterator[None]:

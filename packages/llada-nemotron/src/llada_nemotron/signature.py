@@ -47,6 +47,7 @@ class Mode:
         whole_blocks: whether it must be asked for a multiple of that.
         bidirectional: how the layers attend when it starts.
         batches: whether it takes several rows.
+        ends_together: whether the end of a row changes what the others write.
         no_threshold: the threshold that a method without one stands for.
         remedy: what to do where a model has no such method.
     """
@@ -56,6 +57,7 @@ class Mode:
     whole_blocks: bool
     bidirectional: bool
     batches: bool
+    ends_together: bool
     no_threshold: float | None
     remedy: str
 
@@ -66,6 +68,7 @@ DIFFUSION = Mode(
     whole_blocks=True,
     bidirectional=True,
     batches=True,
+    ends_together=True,
     no_threshold=None,
     remedy="load a diffusion model of the Nemotron family, or use nemotron_block where its network is known",
 )
@@ -75,6 +78,7 @@ AUTOREGRESSIVE = Mode(
     whole_blocks=False,
     bidirectional=False,
     batches=True,
+    ends_together=False,
     no_threshold=None,
     remedy="use nemotron",
 )
@@ -84,6 +88,7 @@ LINEAR_SPEC = Mode(
     whole_blocks=False,
     bidirectional=False,
     batches=False,
+    ends_together=False,
     no_threshold=0.0,
     remedy="use nemotron",
 )

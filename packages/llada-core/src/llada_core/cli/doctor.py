@@ -144,13 +144,20 @@ def _memory(
     except (Exception, SystemExit) as exc:  # a plugin's module may raise anything
         return None, f"the memory it takes cannot be told ({one_line(exc)}); {upgrade}"
     try:
-        memory: dict[str, Any] = estimate(config, dtype=dtype, available=available).as_dict()
+        memory: dict[str, Any] = dict(estimate(config, dtype=dtype, available=available).as_dict())
+        missing = ", ".join(key for key in _MEMORY if not _is_told(key, memory.get(key)))
     except ValueError as exc:
         return None, str(exc)
-    except Exception as exc:  # and so may its function
+    except (Exception, SystemExit) as exc:  # and so may its function
         return None, f"{target} failed: {one_line(exc)}; {upgrade}"
-    missing = ", ".join(key for key in _MEMORY if key not in memory)
     return (None, f"{target} does not tell {missing}; {upgrade}") if missing else (memory, None)
+
+
+def _is_told(key: str, value: object) -> bool:
+    """Whether a figure of an estimate is there; what is free, and so what fits, may be unknown."""
+    if key == "dtype":
+        return isinstance(value, str)
+    return isinstance(value, int) or (value is None and key in ("available", "rows_that_fit"))
 
 
 def _free_memory() -> int | None:
