@@ -8,15 +8,12 @@ says, so the published switch ``diffusion_lm`` has no counterpart here.
 from __future__ import annotations
 
 from math import floor, log, pi
-from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from llada_runtime import UnsupportedArchitecture
-from llada_runtime.checkpoint import choose_device, choose_dtype, fill
-from llada_runtime.transformer import Rotary, Shape, Transformer
+from llada_runtime import Rotary, Shape, Transformer, UnsupportedArchitecture
 
 from .config import Architecture, NemotronConfig, Yarn
 
@@ -45,38 +42,16 @@ class NemotronNetwork(Transformer):
         device, dtype: where the weights are and what they are.
     """
 
-    def __init__(self, config: NemotronConfig, *, device: torch.device, dtype: torch.dtype) -> None:
+    config: NemotronConfig
+    config_class = NemotronConfig
+
+    @staticmethod
+    def dimensions(config: NemotronConfig) -> tuple[Shape, Rotary]:
         error, numbers = config.architecture_error, config.architecture
         if error is not None:
             raise type(error)(str(error)) from error
         assert numbers is not None, "there is an error where there are no numbers"
-        shape = _shape(numbers, config.vocab_size)
-        super().__init__(shape, _rotary(numbers), device=device, dtype=dtype)
-        self.config = config
-
-    @classmethod
-    def from_pretrained(
-        cls,
-        folder: str | Path,
-        *,
-        device: str | torch.device | None = None,
-        dtype: str | torch.dtype | None = None,
-    ) -> NemotronNetwork:
-        """The checkpoint in ``folder`` (``config.json`` and one or several ``*.safetensors``).
-
-        Args:
-            device: where to put the weights; None is the GPU if there is one, else the CPU.
-            dtype: what to make of them; None is bfloat16 on a GPU and float32 on the CPU.
-
-        Raises:
-            UnsupportedArchitecture: another architecture than the two published ones, or a variant of them.
-            CheckpointError: a file, field or tensor is missing, unknown, damaged or of the wrong shape.
-        """
-        place = choose_device(device)
-        config = NemotronConfig.from_pretrained(folder)
-        network = cls(config, device=place, dtype=choose_dtype(dtype, place))
-        fill(network.tensors(), Path(folder))
-        return network.pack()
+        return _shape(numbers, config.vocab_size), _rotary(numbers)
 
     @classmethod
     def adopting(cls, model: Any, config: NemotronConfig) -> NemotronNetwork:
@@ -102,16 +77,12 @@ class NemotronNetwork(Transformer):
 
     def tensors(self) -> dict[str, Tensor]:
         return self._tensors(
-            _published,
-            embedding="encoder.embed_tokens.weight",
-            norm="encoder.norm.weight",
-            head="diffusion_head.weight",
+            "encoder.layers",
+            _NAMES,
+            embedding="encoder.embed_tokens",
+            norm="encoder.norm",
+            head="diffusion_head",
         )
-
-
-def _published(index: int, name: str) -> str:
-    part, _, kind = name.partition(".")
-    return f"encoder.layers.{index}.{_NAMES[part]}.{kind}"
 
 
 def _compare(wanted: dict[str, Tensor], given: dict[str, Tensor]) -> None:

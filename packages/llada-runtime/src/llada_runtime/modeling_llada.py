@@ -6,12 +6,9 @@ at full precision, attention over every column without a causal mask.
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import torch
 from torch import Tensor
 
-from .checkpoint import choose_device, choose_dtype, fill
 from .config import LLaDAConfig
 from .layout import Layout, Span
 from .transformer import Rotary, Shape, Transformer
@@ -40,39 +37,28 @@ class LLaDAModel(Transformer):
         device, dtype: where the weights are and what they are.
     """
 
-    def __init__(self, config: LLaDAConfig, *, device: torch.device, dtype: torch.dtype) -> None:
-        rotary = Rotary.plain(config.rope_theta, config.head_dim)
-        super().__init__(_shape(config), rotary, device=device, dtype=dtype)
-        self.config = config
+    config: LLaDAConfig
+    config_class = LLaDAConfig
 
-    @classmethod
-    def from_pretrained(
-        cls,
-        folder: str | Path,
-        *,
-        device: str | torch.device | None = None,
-        dtype: str | torch.dtype | None = None,
-    ) -> LLaDAModel:
-        """The checkpoint in ``folder`` (``config.json`` and one or several ``*.safetensors``).
-
-        Args:
-            device: where to put the weights; None is the GPU if there is one, else the CPU.
-            dtype: what to make of them; None is bfloat16 on a GPU and float32 on the CPU.
-
-        Raises:
-            CheckpointError: a file, field or tensor is missing, unknown, damaged or of the wrong shape.
-        """
-        place = choose_device(device)
-        model = cls(LLaDAConfig.from_pretrained(folder), device=place, dtype=choose_dtype(dtype, place))
-        fill(model.tensors(), Path(folder))
-        return model.pack()
+    @staticmethod
+    def dimensions(config: LLaDAConfig) -> tuple[Shape, Rotary]:
+        shape = Shape(
+            width=config.d_model,
+            n_layers=config.n_layers,
+            n_heads=config.n_heads,
+            n_kv_heads=config.n_kv_heads,
+            head_dim=config.head_dim,
+            mlp_width=config.mlp_hidden_size,
+            vocabulary=config.embedding_size,
+            eps=config.rms_norm_eps,
+            tied=config.weight_tying,
+        )
+        return shape, Rotary.plain(config.rope_theta, config.head_dim)
 
     def tensors(self) -> dict[str, Tensor]:
+        root = "model.transformer"
         return self._tensors(
-            _published,
-            embedding="model.transformer.wte.weight",
-            norm="model.transformer.ln_f.weight",
-            head="model.transformer.ff_out.weight",
+            f"{root}.blocks", _NAMES, embedding=f"{root}.wte", norm=f"{root}.ln_f", head=f"{root}.ff_out"
         )
 
     @torch.inference_mode()
@@ -85,22 +71,3 @@ class LLaDAModel(Transformer):
         ]
         layout = Layout.of(spans, device=self.device, cache_length=0, merge=self.merges)
         return self.logits(layout, None).view(rows, length, -1)
-
-
-def _published(index: int, name: str) -> str:
-    part, _, kind = name.partition(".")
-    return f"model.transformer.blocks.{index}.{_NAMES[part]}.{kind}"
-
-
-def _shape(config: LLaDAConfig) -> Shape:
-    return Shape(
-        width=config.d_model,
-        n_layers=config.n_layers,
-        n_heads=config.n_heads,
-        n_kv_heads=config.n_kv_heads,
-        head_dim=config.head_dim,
-        mlp_width=config.mlp_hidden_size,
-        vocabulary=config.embedding_size,
-        eps=config.rms_norm_eps,
-        tied=config.weight_tying,
-    )

@@ -8,15 +8,17 @@ does not know names of checkpoints, algorithms, canvases or masks of tokens.
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import TypeVar
+from pathlib import Path
+from typing import Any, ClassVar, TypeVar
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from .cache import KVCache
+from .checkpoint import choose_device, choose_dtype, fill
 from .layout import Group, Layout
 from .linear import Linear
 
@@ -258,20 +260,26 @@ class Layer(nn.Module):
 
 
 class Transformer(nn.Module):
-    """A network of this `Shape`. Weights are frozen and partly fused: for inference only.
+    """A loaded checkpoint of some kind. Weights are frozen and partly fused: for inference only.
 
-    A subclass reads its checkpoints into ``tensors`` and then calls ``pack``.
+    A subclass says how a kind of checkpoint is configured, what follows from that, and what its tensors are
+    called.
 
     Attributes:
+        config: what ``config_class`` read.
         shape: the numbers.
         device, dtype: where the weights are and what they are.
     """
 
     caches = True
 
-    def __init__(self, shape: Shape, rotary: Rotary, *, device: torch.device, dtype: torch.dtype) -> None:
+    config_class: ClassVar[Any]
+    """Its ``from_pretrained(folder)`` reads ``config.json``, and raises CheckpointError."""
+
+    def __init__(self, config: Any, *, device: torch.device, dtype: torch.dtype) -> None:
         super().__init__()
-        self.shape, self.device, self.dtype = shape, device, dtype
+        shape, rotary = self.dimensions(config)
+        self.config, self.shape, self.device, self.dtype = config, shape, device, dtype
         vocabulary = torch.empty(shape.vocabulary, shape.width, device=device, dtype=dtype)
         self.embedding = nn.Parameter(vocabulary, requires_grad=False)
         self.layers = nn.ModuleList(Layer(shape, device=device, dtype=dtype) for _ in range(shape.n_layers))
@@ -282,20 +290,51 @@ class Transformer(nn.Module):
         self._rotary = replace(rotary, frequencies=rotary.frequencies.to(device))
         self._turned: tuple[Tensor, Turn] | None = None
 
+    @classmethod
+    def from_pretrained(
+        cls: type[TransformerT],
+        folder: str | Path,
+        *,
+        device: str | torch.device | None = None,
+        dtype: str | torch.dtype | None = None,
+    ) -> TransformerT:
+        """The checkpoint in ``folder`` (``config.json`` and one or several ``*.safetensors``).
+
+        Args:
+            device: where to put the weights; None is the GPU if there is one, else the CPU.
+            dtype: what to make of them; None is bfloat16 on a GPU and float32 on the CPU.
+
+        Raises:
+            CheckpointError: a file, field or tensor is missing, unknown, damaged or of the wrong shape.
+            UnsupportedArchitecture: the network does not implement what ``config.json`` asks for.
+        """
+        place = choose_device(device)
+        config = cls.config_class.from_pretrained(folder)
+        network = cls(config, device=place, dtype=choose_dtype(dtype, place))
+        fill(network.tensors(), Path(folder))
+        return network.pack()
+
+    @staticmethod
+    @abstractmethod
+    def dimensions(config: Any) -> tuple[Shape, Rotary]:
+        """The numbers of a network that is configured so. May raise UnsupportedArchitecture."""
+
     @abstractmethod
     def tensors(self) -> dict[str, Tensor]:
         """Every weight under its published name; views where the network has fused several into one."""
 
     def _tensors(
-        self, layer_name: Callable[[int, str], str], *, embedding: str, norm: str, head: str
+        self, layers: str, names: Mapping[str, str], *, embedding: str, norm: str, head: str
     ) -> dict[str, Tensor]:
-        """`tensors` under these names; ``layer_name`` is given a layer's index and our name of a weight."""
-        named = {embedding: self.embedding, norm: self.norm.weight}
+        """`tensors` under these names: ``layers`` is before the index of one, ``names`` are by ours."""
+        named = {f"{embedding}.weight": self.embedding, f"{norm}.weight": self.norm.weight}
         if not self.shape.tied:
-            named[head] = self.head.plain
+            named[f"{head}.weight"] = self.head.plain
         for index, layer in enumerate(self.layers):
             assert isinstance(layer, Layer)
-            named |= {layer_name(index, name): weight for name, weight in layer.tensors().items()}
+            for name, tensor in layer.tensors().items():
+                part, _, kind = name.partition(".")
+                named[f"{layers}.{index}.{names[part]}.{kind}"] = tensor
         return named
 
     def embed(self, ids: Tensor) -> Tensor:
