@@ -7,6 +7,7 @@ import itertools
 import pytest
 
 from llada_core import STANDARD, Parameter, ParameterError, UsageError, parse_assignments, resolve, standard
+from llada_core.parameters import block_count, whole_steps
 
 TAKEN = tuple(STANDARD.values())
 DEFAULTS = {
@@ -171,3 +172,14 @@ def test_a_word_that_is_no_assignment_is_refused(word: str) -> None:
 def test_a_name_assigned_twice_is_refused() -> None:
     with pytest.raises(UsageError, match="n is given twice; give it once"):
         parse_assignments(["n=1", "n=2"])
+
+
+@pytest.mark.parametrize(
+    ("gen_length", "block_length", "steps", "blocks", "whole"),
+    [(128, 32, 128, 4, 128), (100, 32, 10, 4, 12), (5, 8, 1, 1, 1), (20, 8, 20, 3, 21)],
+)
+def test_steps_are_spread_over_whole_blocks(
+    gen_length: int, block_length: int, steps: int, blocks: int, whole: int
+) -> None:
+    params = {"gen_length": gen_length, "block_length": block_length}
+    assert (block_count(params), whole_steps(params, steps)) == (blocks, whole)

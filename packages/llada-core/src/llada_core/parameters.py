@@ -16,7 +16,16 @@ from llada_core.errors import ParameterError, UsageError
 from llada_core.names import closest
 from llada_core.parameter import Parameter
 
-__all__ = ["STANDARD", "Parameter", "parameters_of_row", "parse_assignments", "resolve", "standard"]
+__all__ = [
+    "STANDARD",
+    "Parameter",
+    "block_count",
+    "parameters_of_row",
+    "parse_assignments",
+    "resolve",
+    "standard",
+    "whole_steps",
+]
 
 
 def resolve(
@@ -75,6 +84,17 @@ def parameters_of_row(given: Mapping[str, object], row: int) -> Mapping[str, obj
     """
     seed = given.get("seed")
     return {**given, "seed": seed + row} if type(seed) is int else given
+
+
+def block_count(params: Mapping[str, Any]) -> int:
+    """How many blocks of ``block_length`` the ``gen_length`` of effective ``params`` takes."""
+    return -(-int(params["gen_length"]) // int(params["block_length"]))
+
+
+def whole_steps(params: Mapping[str, Any], steps: int) -> int:
+    """``steps`` rounded up to a multiple of the blocks."""
+    blocks = block_count(params)
+    return -(-steps // blocks) * blocks
 
 
 def parse_assignments(assignments: Iterable[str]) -> dict[str, object]:

@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from llada_core import GenerationAlgorithm, ParameterError
+from llada_core.parameters import block_count, whole_steps
 from llada_runtime import Policy, Quota, Rule, StepAlgorithm
 
 from .iteration import Iteration, Smoothing, Vicinity
@@ -72,7 +73,7 @@ class BlockWiseGeneration(DInferGeneration):
 
     def rule(self, params: Mapping[str, Any]) -> Rule:
         if params["threshold"] is None:
-            return Quota(params["steps"] // _blocks(params))
+            return Quota(params["steps"] // block_count(params))
         return NearTieThreshold(params["threshold"])
 
 
@@ -101,12 +102,8 @@ class CreditGeneration(DInferGeneration):
             "beta": params["decay_beta"],
         }
         if params["threshold"] is None:
-            return CreditQuota(steps=params["steps"] // _blocks(params), **credit)
+            return CreditQuota(steps=params["steps"] // block_count(params), **credit)
         return CreditThreshold(threshold=params["threshold"], **credit)
-
-
-def _blocks(params: Mapping[str, Any]) -> int:
-    return -(-int(params["gen_length"]) // int(params["block_length"]))
 
 
 def _with_steps(values: dict[str, Any]) -> dict[str, Any]:
@@ -120,8 +117,7 @@ def _with_steps(values: dict[str, Any]) -> dict[str, Any]:
             parameter="steps",
             value=values["steps"],
         )
-    blocks = _blocks(values)
-    return {**values, "steps": -(-(values["steps"] or values["gen_length"]) // blocks) * blocks}
+    return {**values, "steps": whole_steps(values, values["steps"] or values["gen_length"])}
 
 
 def _vicinity(params: Mapping[str, Any]) -> Vicinity | None:

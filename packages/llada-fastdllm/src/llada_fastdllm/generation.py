@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from llada_core import AlgorithmUnavailable, GenerationAlgorithm
+from llada_core.parameters import block_count, whole_steps
 from llada_runtime import (
     DualCache,
     Factor,
@@ -59,7 +60,7 @@ class FastDLLMGeneration(StepAlgorithm, GenerationAlgorithm):
             return Factor(params["factor"])
         if params.get("threshold") is not None:
             return Threshold(params["threshold"])
-        return Quota(params["steps"] // _blocks(params))
+        return Quota(params["steps"] // block_count(params))
 
     def validate_args(self, **params: Any) -> dict[str, Any]:
         """The effective values of ``params``: the rule in force keeps its parameter, others are None.
@@ -75,8 +76,7 @@ class FastDLLMGeneration(StepAlgorithm, GenerationAlgorithm):
         in_force = next((name for name in declared if values[name] is not None), "steps")
         values |= {name: None for name in declared if name != in_force}
         if in_force in declared and in_force == "steps":
-            blocks = _blocks(values)
-            values["steps"] = -(-(values["steps"] or values["gen_length"]) // blocks) * blocks
+            values["steps"] = whole_steps(values, values["steps"] or values["gen_length"])
         return values
 
     def unfit_reason(self, model: Network) -> str | None:
@@ -146,7 +146,3 @@ class DualCacheGeneration(FastDLLMGeneration):
 
     def policy(self, params: Mapping[str, Any]) -> Policy:
         return DualCache()
-
-
-def _blocks(params: Mapping[str, Any]) -> int:
-    return -(-int(params["gen_length"]) // int(params["block_length"]))

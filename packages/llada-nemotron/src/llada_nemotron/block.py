@@ -20,6 +20,7 @@ from typing import Any, ClassVar
 from torch import Tensor
 
 from llada_core import AlgorithmUnavailable, GenerationAlgorithm
+from llada_core.parameters import block_count, whole_steps
 from llada_runtime import Network, Plan, Policy, Quota, Rule, Sequence, StepAlgorithm, Threshold
 
 from .model import NemotronModel
@@ -113,7 +114,7 @@ class BlockGeneration(StepAlgorithm, GenerationAlgorithm):
         """A threshold, or a fixed schedule where ``steps`` is in force."""
         if params["threshold"] is not None:
             return Threshold(params["threshold"])
-        return Quota(params["steps"] // _blocks(params))
+        return Quota(params["steps"] // block_count(params))
 
     def validate_args(self, **params: Any) -> dict[str, Any]:
         """The effective values of ``params``; ``steps`` is None where a threshold rules.
@@ -124,9 +125,8 @@ class BlockGeneration(StepAlgorithm, GenerationAlgorithm):
         values: dict[str, Any] = super().validate_args(**params)
         if values["threshold"] is not None:
             return {**values, "steps": None}
-        blocks = _blocks(values)
-        whole = blocks * values["block_length"]
-        return {**values, "steps": -(-(values["steps"] or whole) // blocks) * blocks}
+        one_each = block_count(values) * values["block_length"]
+        return {**values, "steps": whole_steps(values, values["steps"] or one_each)}
 
     def generate(
         self, model: Any, prompt: Tensor, *, attention_mask: Tensor | None = None, **params: Any
@@ -156,7 +156,3 @@ class BlockGeneration(StepAlgorithm, GenerationAlgorithm):
         trained = model.config.causal_context
         chosen = {**params, "causal_context": trained if causal is None else causal}
         return super().sequence(model, prompt_ids, chosen)
-
-
-def _blocks(params: Mapping[str, Any]) -> int:
-    return -(-int(params["gen_length"]) // int(params["block_length"]))

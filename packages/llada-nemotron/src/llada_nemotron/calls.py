@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from llada_core import Answer, ParameterError
+from llada_core.parameters import block_count
 
 from .errors import NativeCodeError
 from .signature import Entry, Mode
@@ -151,9 +152,8 @@ def _wanted(
 
 def _length(mode: Mode, params: Mapping[str, Any]) -> int:
     """What the call is asked for: whole blocks, where the code works in no other."""
-    block: int = params["block_length"] if mode.whole_blocks else 1
-    length: int = -(-params["gen_length"] // block) * block
-    return length
+    length: int = params["gen_length"]
+    return block_count(params) * int(params["block_length"]) if mode.whole_blocks else length
 
 
 def _refuse_what_is_not_taken(entry: Entry, mode: Mode, params: Mapping[str, Any], algorithm: str) -> None:

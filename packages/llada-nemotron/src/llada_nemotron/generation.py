@@ -17,7 +17,7 @@ from torch import Tensor
 
 from llada_core import AlgorithmUnavailable, Answer, GenerationAlgorithm, ParameterError
 from llada_core.checkpoint import Checkpoint
-from llada_core.parameters import parameters_of_row
+from llada_core.parameters import block_count, parameters_of_row, whole_steps
 from llada_core.prompts import check_prompt
 
 from .calls import Call, call_of, read_outcome
@@ -228,11 +228,10 @@ class NemotronGeneration(NativeGeneration):
     def _resolve(self, params: Mapping[str, object]) -> dict[str, object]:
         """``steps`` rounded up to a multiple of the blocks, and spelled out where no threshold decides."""
         values: dict[str, Any] = super()._resolve(params)
-        blocks = -(-values["gen_length"] // values["block_length"])
         if values["steps"] is not None:
-            values["steps"] = -(-values["steps"] // blocks) * blocks
+            values["steps"] = whole_steps(values, values["steps"])
         elif values["threshold"] is None:
-            values["steps"] = blocks * values["block_length"]
+            values["steps"] = block_count(values) * values["block_length"]
         return values
 
 
