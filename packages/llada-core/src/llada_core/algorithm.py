@@ -88,6 +88,13 @@ class GenerationAlgorithm(ABC):
         """
         return None
 
+    def check_fits(self, model: Any) -> None:
+        """Nothing, where the algorithm can run on this loaded network. Raises ``AlgorithmUnavailable``."""
+        reason = self.unfit_reason(model)
+        if reason is not None:
+            message = f"{self.name} cannot run on {self.model_path}: {reason}"
+            raise AlgorithmUnavailable(message, name=self.name, reason=reason)
+
     def get_required_args(self) -> dict[str, object]:
         """The parameters that ``generate`` takes, by canonical name, with their defaults."""
         return self.validate_args()
@@ -274,7 +281,7 @@ class GenerationAlgorithm(ABC):
         if self.model is None:
             raise UsageError(f"{self.name} has no model yet; call load_model_from_hf first")
         checkpoint = self._checkpoint()
-        execution.check_fits(checkpoint, self)
+        self.check_fits(self.model)
         jobs = [
             execution.prepare(
                 checkpoint, self, prompt, parameters_of_row(params, index), index=index, raw=raw

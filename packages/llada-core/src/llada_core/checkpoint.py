@@ -6,16 +6,14 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any
 
 from llada_core.errors import ModelLoadError, TokenizerMissing, one_line
-from llada_core.prompts import Limits, Prompt, check_variables, encode_prompt, holds_ids, why_unread
+from llada_core.prompts import NO_VARIABLES, Limits, Prompt, encode_prompt, holds_ids, why_unread
 from llada_core.targets import load_target
 
 __all__ = ["Checkpoint", "load_tokenizer"]
 
-_NONE: Mapping[str, object] = MappingProxyType({})
 _TURN_END = "<|eot_id|>"
 _TOKENIZER_FILES = ("tokenizer.json", "tokenizer.model", "tokenizer_config.json", "vocab.json", "vocab.txt")
 # Names for a tokenizer that is all in tokenizer.json; the last is what transformers 5 writes.
@@ -59,7 +57,7 @@ class Checkpoint:
         )
 
     def encode(
-        self, prompt: Prompt, *, raw: bool = False, variables: Mapping[str, object] = _NONE
+        self, prompt: Prompt, *, raw: bool = False, variables: Mapping[str, object] = NO_VARIABLES
     ) -> list[int]:
         """The ids of text, messages or ids; ``variables`` are those of the chat template.
 
@@ -69,18 +67,14 @@ class Checkpoint:
             return list(prompt)
         return encode_prompt(self._tokenizer("encoded"), prompt, raw=raw, variables=variables)
 
-    def variables_read(self, prompt: Prompt, names: Iterable[str], *, raw: bool = False) -> frozenset[str]:
-        """Those of ``names`` that the chat template reads when it writes the prompt."""
-        return frozenset(n for n in names if why_unread(self.tokenizer, prompt, n, raw=raw) is None)
+    def unread(self, prompt: Prompt, names: Iterable[str], *, raw: bool = False) -> dict[str, str]:
+        """Those of ``names`` that no chat template reads when ``encode`` writes the prompt, and why.
 
-    def check_variables(self, prompt: Prompt, variables: Mapping[str, object], *, raw: bool = False) -> None:
-        """Nothing, where each of ``variables`` can change what ``encode`` makes of the prompt.
-
-        Raises ``ParameterError``, and ``TokenizerMissing`` for a prompt that needs a tokenizer.
+        Raises ``TokenizerMissing`` for a prompt that needs a tokenizer.
         """
-        if not holds_ids(prompt):
-            self._tokenizer("encoded")
-        check_variables(self.tokenizer, prompt, variables, raw=raw)
+        tokenizer = None if holds_ids(prompt) else self._tokenizer("encoded")
+        reasons = {name: why_unread(tokenizer, prompt, name, raw=raw) for name in names}
+        return {name: reason for name, reason in reasons.items() if reason is not None}
 
     def decode(self, ids: Sequence[int]) -> str:
         """The text of an answer up to its first end id. Raises ``TokenizerMissing``."""

@@ -6,6 +6,7 @@ are opaque: one ``answers`` call per set of equal parameters, seen as one final 
 
 from __future__ import annotations
 
+import reprlib
 import time
 from collections.abc import Generator, Hashable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
@@ -13,7 +14,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from llada_core.checkpoint import Checkpoint
-from llada_core.errors import AlgorithmUnavailable, LladaError
+from llada_core.errors import LladaError, ParameterError
 from llada_core.prompts import Prompt, check_prompt
 from llada_core.results import Answer, GenerationResult, Step
 from llada_core.stepwise import RowStep, SupportsSteps
@@ -21,7 +22,7 @@ from llada_core.stepwise import RowStep, SupportsSteps
 if TYPE_CHECKING:
     from llada_core.algorithm import GenerationAlgorithm
 
-__all__ = ["Job", "check_fits", "encode", "prepare", "run", "run_to_end"]
+__all__ = ["Job", "encode", "prepare", "run", "run_to_end"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,14 +33,6 @@ class Job:
     algorithm: GenerationAlgorithm
     prompt_ids: tuple[int, ...]
     parameters: Mapping[str, object]
-
-
-def check_fits(checkpoint: Checkpoint, algorithm: GenerationAlgorithm) -> None:
-    """Nothing, where the algorithm can run on this network. Raises ``AlgorithmUnavailable``."""
-    reason = algorithm.unfit_reason(checkpoint.network)
-    if reason is not None:
-        message = f"{algorithm.name} cannot run on {checkpoint.path}: {reason}"
-        raise AlgorithmUnavailable(message, name=algorithm.name, reason=reason)
 
 
 def encode(
@@ -57,9 +50,13 @@ def encode(
     """
     options = [parameter for parameter in algorithm.parameters if parameter.name in algorithm.chat_options]
     variables = {option.name: effective[option.name] for option in options}
-    chosen = {p.name: variables[p.name] for p in options if variables[p.name] != p.default}
-    checkpoint.check_variables(prompt, chosen, raw=raw)
-    algorithm.check_chat(effective, read=checkpoint.variables_read(prompt, variables, raw=raw))
+    unread = checkpoint.unread(prompt, variables, raw=raw)
+    for option in options:
+        value = variables[option.name]
+        if option.name in unread and value != option.default:
+            message = f"{option.name}={reprlib.repr(value)} has no effect: {unread[option.name]}"
+            raise ParameterError(message, parameter=option.name, value=value)
+    algorithm.check_chat(effective, read=variables.keys() - unread)
     return checkpoint.encode(prompt, raw=raw, variables=variables)
 
 

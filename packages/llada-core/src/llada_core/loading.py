@@ -138,7 +138,7 @@ class LoadedModel:
             found.model, found.tokenizer = self.checkpoint.network, self.checkpoint.tokenizer
             found.model_path = self.checkpoint.path
             self._algorithms[found.name] = found
-        execution.check_fits(self.checkpoint, self._algorithms[found.name])
+        self._algorithms[found.name].check_fits(self.checkpoint.network)
         return self._algorithms[found.name]
 
     def algorithms(self) -> dict[str, str | None]:

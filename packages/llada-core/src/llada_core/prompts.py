@@ -6,7 +6,6 @@ Works on any tokenizer with the interface of ``transformers``; knows nothing of 
 from __future__ import annotations
 
 import re
-import reprlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -19,12 +18,12 @@ if TYPE_CHECKING:
     from typing_extensions import TypeIs
 
 __all__ = [
+    "NO_VARIABLES",
     "Limits",
     "Message",
     "Prompt",
     "Prompts",
     "check_prompt",
-    "check_variables",
     "encode_prompt",
     "holds_ids",
     "is_batch",
@@ -35,7 +34,7 @@ Message: TypeAlias = Mapping[str, Any]
 Prompt: TypeAlias = str | Sequence[Message] | Sequence[int]
 Prompts: TypeAlias = list[str] | Sequence[Sequence[Message]] | Sequence[Sequence[int]]
 
-_NONE: Mapping[str, object] = MappingProxyType({})
+NO_VARIABLES: Mapping[str, object] = MappingProxyType({})
 _EMPTY = "the prompt is empty; write what is to be answered"
 
 
@@ -63,13 +62,13 @@ def encode_prompt(
     prompt: str | Sequence[Message],
     *,
     raw: bool = False,
-    variables: Mapping[str, object] = _NONE,
+    variables: Mapping[str, object] = NO_VARIABLES,
 ) -> list[int]:
     """The token ids of text or messages, with special tokens added exactly once.
 
     Text becomes one user message of the tokenizer's chat template; ``raw``, or a tokenizer without a
     template, takes it as it stands. ``variables`` are handed to the template, but for those that are None;
-    ``check_variables`` tells whether they have an effect. Raises ``PromptError`` for an empty prompt,
+    ``why_unread`` tells whether one has an effect. Raises ``PromptError`` for an empty prompt,
     malformed messages, and messages that no template takes.
     """
     if isinstance(prompt, str):
@@ -82,20 +81,6 @@ def encode_prompt(
     if not tokenizer.chat_template:
         raise PromptError("this model's tokenizer has no chat template; give the prompt as text")
     return _encode_messages(tokenizer, prompt, variables)
-
-
-def check_variables(
-    tokenizer: Any, prompt: Prompt, variables: Mapping[str, object], *, raw: bool = False
-) -> None:
-    """Nothing, where the chat template that encodes ``prompt`` reads each of ``variables``.
-
-    ``tokenizer`` may be None where the prompt is ids. Raises ``ParameterError``.
-    """
-    for name, value in variables.items():
-        reason = why_unread(tokenizer, prompt, name, raw=raw)
-        if reason is not None:
-            message = f"{name}={reprlib.repr(value)} has no effect: {reason}"
-            raise ParameterError(message, parameter=name, value=value)
 
 
 def why_unread(tokenizer: Any, prompt: Prompt, name: str, *, raw: bool) -> str | None:

@@ -13,7 +13,7 @@ from collections.abc import Sequence as Sequence_
 from pathlib import Path
 from typing import Any
 
-from llada_core import AlgorithmUnavailable, GenerationAlgorithm
+from llada_core import GenerationAlgorithm
 from llada_core.parameters import block_count, whole_steps
 from llada_runtime import (
     DualCache,
@@ -109,12 +109,8 @@ class FastDLLMGeneration(StepAlgorithm, GenerationAlgorithm):
             AlgorithmUnavailable: the algorithm needs a cache and the model runs by its own code.
             SequenceError: the prompt or its length does not fit the model.
         """
-        sequence = super().sequence(model, prompt_ids, params)
-        if sequence.policy.caches and not model.caches:
-            raise AlgorithmUnavailable(
-                f"{self.name} cannot run here: {_UNCACHED}", name=self.name, reason=_UNCACHED
-            )
-        return sequence
+        self.check_fits(model)
+        return super().sequence(model, prompt_ids, params)
 
 
 class BasicGeneration(FastDLLMGeneration):

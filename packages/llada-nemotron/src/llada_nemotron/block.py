@@ -14,16 +14,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from collections.abc import Sequence as Sequence_
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 from torch import Tensor
 
-from llada_core import AlgorithmUnavailable, GenerationAlgorithm
+from llada_core import GenerationAlgorithm
 from llada_core.parameters import block_count, whole_steps
 from llada_runtime import Network, Plan, Policy, Quota, Rule, Sequence, StepAlgorithm, Threshold
 
-from .model import NemotronModel
+from .model import NemotronModel, OnNemotron
 from .plugin import BLOCK_PARAMETERS
 
 __all__ = ["BlockGeneration", "FinishedBlocks"]
@@ -72,31 +71,13 @@ class FinishedBlocks(Policy):
             sequence.begin_schedule()  # the seed is no part of the block's schedule
 
 
-class BlockGeneration(StepAlgorithm, GenerationAlgorithm):
+class BlockGeneration(OnNemotron, StepAlgorithm, GenerationAlgorithm):
     """Block decoding of Nemotron diffusion models without their own code: batched, streamed, cancellable."""
 
     name = "nemotron_block"
     description = "Block decoding by our own network code; streams, and batches ragged prompts."
-    engine = "nemotron"
     parameters = BLOCK_PARAMETERS
-    chat_options: ClassVar[tuple[str, ...]] = ("enable_thinking",)
     whole_blocks = True
-
-    def load_model_class(self) -> type[NemotronModel]:
-        return NemotronModel
-
-    def load_network(
-        self, folder: Path, *, device: Any = None, dtype: Any = None, trust_remote_code: bool = False
-    ) -> NemotronModel:
-        """The checkpoint in ``folder``, for every algorithm of the engine.
-
-        Raises:
-            CheckpointError: the files are damaged or do not belong together, or the model's own code fails.
-            UnsupportedArchitecture: our network does not implement the model, and its code is not trusted.
-        """
-        return NemotronModel.from_pretrained(
-            folder, device=device, dtype=dtype, trust_remote_code=trust_remote_code
-        )
 
     def unfit_reason(self, model: Any) -> str | None:
         """Why our network cannot run this model, ending with the remedy; None where it can."""
@@ -147,11 +128,8 @@ class BlockGeneration(StepAlgorithm, GenerationAlgorithm):
             AlgorithmUnavailable: ``model`` is another one than this engine loads, or its architecture is.
             SequenceError: the prompt or its length does not fit the model.
         """
-        reason = self.unfit_reason(model)
-        if reason is not None:
-            message = f"{self.name} cannot run on this model: {reason}"
-            raise AlgorithmUnavailable(message, name=self.name, reason=reason)
-        assert isinstance(model, NemotronModel), "unfit_reason says so"
+        self.check_fits(model)
+        assert isinstance(model, NemotronModel), "it fits"
         causal = params["causal_context"]
         trained = model.config.causal_context
         chosen = {**params, "causal_context": trained if causal is None else causal}

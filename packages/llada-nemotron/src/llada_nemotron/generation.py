@@ -9,20 +9,19 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from pathlib import Path
 from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
 
-from llada_core import AlgorithmUnavailable, Answer, GenerationAlgorithm, ParameterError
+from llada_core import Answer, GenerationAlgorithm, ParameterError
 from llada_core.checkpoint import Checkpoint
 from llada_core.parameters import block_count, parameters_of_row, whole_steps
 from llada_core.prompts import check_prompt
 
 from .calls import Call, call_of, read_outcome
 from .errors import NativeCodeError, UnfilledMasks
-from .model import NemotronModel
+from .model import NemotronModel, OnNemotron
 from .native import NativeModel
 from .plugin import AUTOREGRESSIVE_PARAMETERS, LINEAR_SPEC_PARAMETERS, NATIVE_PARAMETERS
 from .prompts import rows_of
@@ -33,26 +32,12 @@ __all__ = ["AutoregressiveGeneration", "LinearSpecGeneration", "NativeGeneration
 _END_OF_THINKING = "</think>"
 
 
-class NativeGeneration(GenerationAlgorithm):
+class NativeGeneration(OnNemotron, GenerationAlgorithm):
     """What the three share. Subclasses give the ``mode``; a model is a ``NemotronModel`` or a loaded one."""
 
-    engine = "nemotron"
-    chat_options: ClassVar[tuple[str, ...]] = ("enable_thinking",)
     mode: ClassVar[Mode]
     max_rows: ClassVar[int] = 32
     """How many prompts of one length share a call at most."""
-
-    def load_model_class(self) -> type[NemotronModel]:
-        """The handle that holds a model together with the ways of running it."""
-        return NemotronModel
-
-    def load_network(
-        self, folder: Path, *, device: Any = None, dtype: Any = None, trust_remote_code: bool = False
-    ) -> NemotronModel:
-        """The checkpoint in ``folder``. Raises ``CheckpointError`` as ``NemotronModel.from_pretrained``."""
-        return NemotronModel.from_pretrained(
-            folder, device=device, dtype=dtype, trust_remote_code=trust_remote_code
-        )
 
     def unfit_reason(self, model: Any) -> str | None:
         """Why ``model`` cannot decode so: its code is not trusted, or has no such method; else None."""
@@ -85,7 +70,8 @@ class NativeGeneration(GenerationAlgorithm):
 
         Raises ``AlgorithmUnavailable``, ``ParameterError``, and ``NativeCodeError`` where the code fails.
         """
-        return self._answers(self._fitting(model), prompts, [params] * len(prompts))
+        self.check_fits(model)
+        return self._answers(_native(model), prompts, [params] * len(prompts))
 
     def generate(
         self,
@@ -103,7 +89,8 @@ class NativeGeneration(GenerationAlgorithm):
 
         Raises ``AlgorithmUnavailable``, ``ParameterError``, ``PromptError`` and ``NativeCodeError``.
         """
-        native = self._fitting(model)
+        self.check_fits(model)
+        native = _native(model)
         rows = rows_of(prompt, attention_mask)
         of_rows = [self._resolve(parameters_of_row(params, row)) for row in range(len(rows))]
         self.check_chat(of_rows[0], read=())
@@ -128,13 +115,6 @@ class NativeGeneration(GenerationAlgorithm):
                 parameter="max_thinking_tokens",
                 value=budget,
             )
-
-    def _fitting(self, model: Any) -> NativeModel:
-        reason = self.unfit_reason(model)
-        if reason is not None:
-            message = f"{self.name} cannot run on {self.model_path}: {reason}"
-            raise AlgorithmUnavailable(message, name=self.name, reason=reason)
-        return _native(model)
 
     def _answers(
         self, native: NativeModel, prompts: Sequence[Sequence[int]], of_rows: Sequence[Mapping[str, Any]]

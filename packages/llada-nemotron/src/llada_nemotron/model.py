@@ -10,7 +10,7 @@ import contextlib
 import threading
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 import transformers
@@ -29,7 +29,7 @@ from .native import NativeModel
 from .network import NemotronNetwork
 from .signature import DIFFUSION
 
-__all__ = ["NemotronModel"]
+__all__ = ["NemotronModel", "OnNemotron"]
 
 _UNTRUSTED = (
     "it runs the model's own code, which is not trusted; load the model with trust_remote_code=True "
@@ -164,6 +164,28 @@ class NemotronModel:
 
     def logits(self, layout: Layout, cache: KVCache | None) -> Tensor:
         return self.network.logits(layout, cache)
+
+
+class OnNemotron:
+    """What the engine's algorithms share: they load the handle, and their prompts may begin to think."""
+
+    engine = "nemotron"
+    chat_options: ClassVar[tuple[str, ...]] = ("enable_thinking",)
+
+    def load_model_class(self) -> type[NemotronModel]:
+        """The handle that holds a model together with the ways of running it."""
+        return NemotronModel
+
+    def load_network(
+        self, folder: Path, *, device: Any = None, dtype: Any = None, trust_remote_code: bool = False
+    ) -> NemotronModel:
+        """The checkpoint in ``folder``, for every algorithm of the engine.
+
+        Raises ``CheckpointError`` and ``UnsupportedArchitecture`` as ``NemotronModel.from_pretrained``.
+        """
+        return NemotronModel.from_pretrained(
+            folder, device=device, dtype=dtype, trust_remote_code=trust_remote_code
+        )
 
 
 def _config(model: Any, fields: Mapping[str, Any]) -> NemotronConfig:
