@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import shutil
 import sys
 import tempfile
 import time
@@ -28,41 +27,12 @@ from transformers import AutoConfig, AutoModel
 import llada_core
 from llada_nemotron import NativeModel, NemotronConfig, NemotronModel
 
-REMOTE = Path(__file__).parents[1] / "tests" / "nemotron" / "remote"
-LABS_8B: dict[str, Any] = {
-    "model_type": "nemotron_labs_diffusion",
-    "architectures": ["NemotronLabsDiffusionModel"],
-    "auto_map": {
-        "AutoConfig": "configuration_nemotron_labs_diffusion.NemotronLabsDiffusionConfig",
-        "AutoModel": "modeling_nemotron_labs_diffusion.NemotronLabsDiffusionModel",
-    },
-    "hidden_size": 4096,
-    "intermediate_size": 14336,
-    "num_hidden_layers": 34,
-    "num_attention_heads": 32,
-    "num_key_value_heads": 8,
-    "head_dim": 128,
-    "hidden_act": "silu",
-    "rms_norm_eps": 1e-5,
-    "vocab_size": 131072,
-    "max_position_embeddings": 262144,
-    "rope_parameters": {
-        "rope_type": "yarn",
-        "rope_theta": 1e6,
-        "factor": 16.0,
-        "original_max_position_embeddings": 16384,
-        "beta_fast": 32.0,
-        "beta_slow": 1.0,
-        "mscale": 1.0,
-        "mscale_all_dim": 1.0,
-        "llama_4_scaling_beta": 0.1,
-    },
-    "dlm_paradigm": "bidirectional",
-    "block_size": 32,
-    "mask_token_id": 100,
-    "eos_token_id": 11,
-    "bos_token_id": 1,
-}
+sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "nemotron"))
+
+from published import FAMILY
+from tiny_models import write_code
+
+LABS_8B = {**FAMILY["Nemotron-Labs-Diffusion-8B"], "dlm_paradigm": "bidirectional"}
 SMALL = {
     "hidden_size": 256,
     "intermediate_size": 768,
@@ -132,10 +102,7 @@ def _loaded(options: argparse.Namespace) -> Iterator[NemotronModel]:
     fields = {**LABS_8B, **(SMALL if options.small else {})}
     with tempfile.TemporaryDirectory(prefix="llada-") as name:
         folder = Path(name)
-        (folder / "config.json").write_text(json.dumps(fields))
-        for source in (REMOTE / "labs", REMOTE / "shared"):
-            for file in source.glob("*.py"):
-                shutil.copy(file, folder)
+        write_code(folder, "labs", fields)
         model = _random_model(folder, torch.device(options.device))
         yield NemotronModel(NemotronConfig.from_pretrained(folder), native=NativeModel(model))
 

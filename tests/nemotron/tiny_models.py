@@ -27,6 +27,7 @@ __all__ = [
     "VOCABULARY",
     "Variant",
     "random_weights",
+    "write_code",
     "write_model",
 ]
 
@@ -108,19 +109,24 @@ def write_model(
     Fields of config.json are replaced or added by ``config_overrides``; one given as ``...`` is left out. The
     mask id is never the likeliest token, unless ``predict_mask`` lets the network like it now and then.
     """
-    folder.mkdir(parents=True, exist_ok=True)
     fields = {**_CONFIGS[variant], **config_overrides}
     config = {name: value for name, value in fields.items() if value is not ...}
-    (folder / "config.json").write_text(json.dumps(config, indent=2))
-    for source in (_REMOTE / variant, _REMOTE / "shared"):
-        for file in source.glob("*.py"):
-            shutil.copy(file, folder)
+    write_code(folder, variant, config)
     shapes = {**_CONFIGS[variant], **config}
     weights = random_weights(variant, shapes, seed=seed, predict_mask=predict_mask)
     save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
     if tokenizer:
         write_tokenizer(folder)
     return folder
+
+
+def write_code(folder: Path, variant: Variant, config: dict[str, Any]) -> None:
+    """``folder`` with this config and the code of the variant."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "config.json").write_text(json.dumps(config, indent=2))
+    for source in (_REMOTE / variant, _REMOTE / "shared"):
+        for file in source.glob("*.py"):
+            shutil.copy(file, folder)
 
 
 def random_weights(
