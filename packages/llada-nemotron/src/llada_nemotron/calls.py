@@ -143,7 +143,7 @@ def _wanted(
         "temperature": params["temperature"],
         "neg_entropy": False,  # a threshold is compared with a probability
         "max_thinking_tokens": params.get("max_thinking_tokens"),
-        "end_think_token_id": end_think_id if params.get("max_thinking_tokens") is not None else None,
+        "end_think_token_id": end_think_id,
     }
     values |= {name: params[name] for name in ("block_length", "threshold") if name in params}
     known = {"causal_context": params.get("causal_context"), "mask_id": mask_id, "mask_token_id": mask_id}

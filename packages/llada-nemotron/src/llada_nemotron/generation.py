@@ -14,17 +14,18 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
-from llada_core import Answer, GenerationAlgorithm, ParameterError
+from llada_core import Answer, GenerationAlgorithm, ParameterError, PromptError
 from llada_core.checkpoint import Checkpoint
 from llada_core.parameters import block_count, parameters_of_row, whole_steps
 from llada_core.prompts import check_prompt
+from llada_runtime import SequenceError
+from llada_runtime.algorithm import prompt_rows
 
 from .calls import Call, call_of, read_outcome
 from .errors import NativeCodeError, UnfilledMasks
 from .model import NemotronModel, OnNemotron
 from .native import NativeModel
 from .plugin import AUTOREGRESSIVE_PARAMETERS, LINEAR_SPEC_PARAMETERS, NATIVE_PARAMETERS
-from .prompts import rows_of
 from .signature import AUTOREGRESSIVE, DIFFUSION, LINEAR_SPEC, Mode
 
 __all__ = ["AutoregressiveGeneration", "LinearSpecGeneration", "NativeGeneration", "NemotronGeneration"]
@@ -91,7 +92,7 @@ class NativeGeneration(OnNemotron, GenerationAlgorithm):
         """
         self.check_fits(model)
         native = _native(model)
-        rows = rows_of(prompt, attention_mask)
+        rows = _rows(prompt, attention_mask)
         of_rows = [self._resolve(parameters_of_row(params, row)) for row in range(len(rows))]
         self.check_chat(of_rows[0], read=())
         limits = Checkpoint.of(native.model).limits
@@ -164,7 +165,7 @@ class NativeGeneration(OnNemotron, GenerationAlgorithm):
             algorithm=self.name,
             eos_ids=self._eos_ids(native),
             mask_id=native.mask_id,
-            end_think_id=self._end_think_id(),
+            end_think_id=None if params["max_thinking_tokens"] is None else self._end_think_id(),
         )
 
     def _eos_ids(self, native: NativeModel) -> tuple[int, ...]:
@@ -238,6 +239,19 @@ class LinearSpecGeneration(NativeGeneration):
     description = "The model's own code: diffusion drafts a block, one causal forward verifies it."
     parameters = LINEAR_SPEC_PARAMETERS
     mode = LINEAR_SPEC
+
+
+def _rows(prompt: Tensor, attention_mask: Tensor | None) -> list[list[int]]:
+    """The runtime's ``prompt_rows``, with core's error, for a mask that has the very shape of the prompt."""
+    if attention_mask is not None and attention_mask.dim() != prompt.dim():
+        raise PromptError(
+            f"attention_mask has {attention_mask.dim()} dimensions and the prompt {prompt.dim()}; "
+            "they must be equal"
+        )
+    try:
+        return prompt_rows(prompt, attention_mask)
+    except SequenceError as exc:
+        raise PromptError(str(exc)) from exc
 
 
 def _native(model: Any) -> NativeModel:

@@ -75,13 +75,13 @@ class NemotronModel:
         """
         if trust_remote_code:
             return cls._by_its_own_code(Path(folder), device, dtype)
-        config = NemotronConfig.from_pretrained(folder)
         try:
-            return cls(config, network=NemotronNetwork.from_pretrained(folder, device=device, dtype=dtype))
+            network = NemotronNetwork.from_pretrained(folder, device=device, dtype=dtype)
         except UnsupportedArchitecture as exc:
             raise UnsupportedArchitecture(
                 f"{exc}; with trust_remote_code=True (--trust-remote-code) the model's own code can run it"
             ) from exc
+        return cls(network.config, network=network)
 
     @classmethod
     def _by_its_own_code(

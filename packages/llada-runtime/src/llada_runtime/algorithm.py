@@ -23,7 +23,7 @@ from .policies import Policy
 from .rules import Rule
 from .sequence import Sequence, Step
 
-__all__ = ["StepAlgorithm"]
+__all__ = ["StepAlgorithm", "prompt_rows"]
 
 
 class StepAlgorithm(ABC):
@@ -115,7 +115,7 @@ class StepAlgorithm(ABC):
         Raises:
             SequenceError: a prompt is empty, holds the mask token, or is too long for the model.
         """
-        rows = _prompts(prompt, attention_mask)
+        rows = prompt_rows(prompt, attention_mask)
         sequences = [
             self.sequence(model, ids, self.validate_args(**_of_row(params, row)))
             for row, ids in enumerate(rows)
@@ -127,23 +127,28 @@ class StepAlgorithm(ABC):
         return torch.cat((padded, answers.to(padded)), dim=1), max(sequence.nfe for sequence in sequences)
 
 
-def _prompts(prompt: Tensor, attention_mask: Tensor | None) -> list[list[int]]:
-    """Each row's own token ids, without its padding."""
-    if prompt.numel() == 0:
-        raise SequenceError("the prompt is empty; give at least one token")
+def prompt_rows(prompt: Tensor, attention_mask: Tensor | None) -> list[list[int]]:
+    """Each row's own ids in ``prompt`` (int64 ``[B, P]`` or ``[P]``), left-padded where the mask is 0.
+
+    Raises:
+        SequenceError: the tensors do not fit.
+    """
     if prompt.dim() not in (1, 2) or prompt.is_floating_point():
         raise SequenceError(
             f"the prompt is a {prompt.dtype} tensor of shape {list(prompt.shape)}; give int64 ids [B, P]"
         )
-    rows = prompt.view(-1, prompt.shape[-1])
+    rows = prompt if prompt.dim() == 2 else prompt[None]
+    if not len(rows):
+        raise SequenceError("the prompt has no rows; give int64 ids [B, P]")
     if attention_mask is None:
         return [list(row) for row in rows.tolist()]
-    mask = attention_mask.view(-1, attention_mask.shape[-1]).bool()
+    mask = attention_mask if attention_mask.dim() == 2 else attention_mask[None]
     if mask.shape != rows.shape:
         raise SequenceError(
             f"attention_mask has shape {list(attention_mask.shape)} and the prompt {list(prompt.shape)}; "
             "they must be equal"
         )
+    mask = mask.bool().to(rows.device)
     if (mask[:, :-1] & ~mask[:, 1:]).any():
         raise SequenceError("attention_mask has a 0 after a 1; pad prompts on the left only")
     return [row[own].tolist() for row, own in zip(rows, mask, strict=True)]
