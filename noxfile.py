@@ -71,8 +71,10 @@ def types(session: nox.Session) -> None:
 
 @nox.session(venv_backend="none")
 def layers(session: nox.Session) -> None:
-    """Check who imports whom with import-linter."""
-    session.run(str(Path(sys.executable).with_name("lint-imports")), external=True)
+    """Check who imports whom with import-linter: between packages, then inside them (annotations count)."""
+    program = str(Path(sys.executable).with_name("lint-imports"))
+    session.run(program, external=True)
+    session.run(program, "--config", "layers.toml", external=True)
 
 
 @nox.session(venv_backend="none")

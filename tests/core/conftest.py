@@ -26,8 +26,8 @@ def world(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """The registry holds the fake engines and nothing else; no LLADA_* variable is set."""
     from llada_core import registry
     from llada_core.environment import Environment
-    from llada_core.installed import Installed
-    from llada_core.state import Registry
+    from llada_core.plugins.installed import Installed
+    from llada_core.registry.registry import Registry
 
     monkeypatch.syspath_prepend(str(WORLD))
     for name in ("LLADA_ENGINE", "LLADA_ALGORITHM"):

@@ -22,7 +22,7 @@ from llada_core import (
     UsageError,
     get_algorithm,
 )
-from llada_core.algorithm import GenerationAlgorithm, SupportsSteps
+from llada_core.generation.algorithm import GenerationAlgorithm, SupportsSteps
 
 pytestmark = pytest.mark.usefixtures("world")
 
@@ -39,9 +39,8 @@ def loaded(pairs: GenerationAlgorithm, folder: Path) -> GenerationAlgorithm:
 
 
 def test_importing_it_needs_no_torch() -> None:
-    code = (
-        "import sys, llada_core.algorithm, llada_core.loading, llada_core.cli; print('torch' in sys.modules)"
-    )
+    modules = "llada_core.generation.algorithm, llada_core.loading, llada_core.cli"
+    code = f"import sys, {modules}; print('torch' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "False\n"
 

@@ -13,7 +13,7 @@ from safetensors.torch import load_file, save_file
 from torch.distributed import checkpoint
 
 from llada_core import ModelLoadError, ModelNotFound, get_algorithm
-from llada_core.dcp import as_hf_folder
+from llada_core.checkpoints.dcp import as_hf_folder
 
 pytestmark = pytest.mark.usefixtures("world")
 WEIGHTS = {
@@ -65,7 +65,7 @@ def test_a_base_without_weights_is_enough(save: Callable[..., Path], folder: Pat
 def test_large_models_are_written_in_shards(
     save: Callable[..., Path], folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("llada_core.dcp._SHARD_BYTES", 24)
+    monkeypatch.setattr("llada_core.checkpoints.dcp._SHARD_BYTES", 24)
     with as_hf_folder(save(dict(WEIGHTS)), folder) as made:
         assert len(list(made.glob("*.safetensors"))) == 2
         assert set(read(made)) == set(WEIGHTS)

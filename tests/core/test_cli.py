@@ -14,8 +14,8 @@ import click
 import pytest
 
 from llada_core import AlgorithmInfo, EngineInfo, PluginStatus, list_commands
-from llada_core.catalogue import RESERVED_COMMANDS
 from llada_core.cli.program import COMMANDS, Program, run
+from llada_core.registry.catalogue import RESERVED_COMMANDS
 
 pytestmark = pytest.mark.usefixtures("world")
 WORLD = Path(__file__).parent / "world"
@@ -234,7 +234,7 @@ def test_an_engine_of_the_environment_that_does_not_fit_is_the_reason(
 def test_doctor_says_what_it_cannot_tell_without_torch(
     llada: Any, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(sys.modules, "llada_core.devices", None)
+    monkeypatch.setitem(sys.modules, "llada_core.cli.devices", None)
     status, out, _ = llada("doctor", "--model", str(folder), "--json")
     report = json.loads(out)
     assert status == 0

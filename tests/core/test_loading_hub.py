@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from llada_core import ModelNotFound
-from llada_core.hub import fetch_config, read_config, resolve_model
+from llada_core.checkpoints.hub import fetch_config, read_config, resolve_model
 
 
 class GatedRepoError(Exception):

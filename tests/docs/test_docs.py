@@ -22,7 +22,8 @@ from pathlib import Path
 import pytest
 
 import llada_core
-from llada_core import AlgorithmInfo, AlgorithmSpec, CommandSpec, EngineSpec, Parameter, hookspecs
+from llada_core import AlgorithmInfo, AlgorithmSpec, CommandSpec, EngineSpec, Parameter
+from llada_core.plugins import hookspecs
 from llada_core.parameters import STANDARD
 from llada_runtime import BestFirst, Plan, Policy, Rule
 

@@ -11,9 +11,9 @@ import pytest
 from published import FAMILY, STRANGERS
 
 import llada_core
+from llada_core.checkpoints.config import ModelConfig
 from llada_core.errors import IncompatibleEngine, UnsupportedModel
-from llada_core.known import WHEELS, wheels_for
-from llada_core.model_config import ModelConfig
+from llada_core.registry.wheels import WHEELS, wheels_for
 from llada_nemotron.plugin import llada_detect_engine, llada_engines
 
 LLADA = {"model_type": "llada", "architectures": ["LLaDAModelLM"], "mask_token_id": 126336}

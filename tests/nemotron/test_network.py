@@ -16,7 +16,7 @@ import llada_core
 from llada_nemotron.config import NemotronConfig
 from llada_nemotron.network import NemotronNetwork
 from llada_runtime import CheckpointError, UnsupportedArchitecture
-from llada_runtime.layout import Layout, Span
+from llada_runtime.network.layout import Layout, Span
 
 LENGTH = 70  # beyond the original length of the tiny YaRN model, more than twice
 

@@ -11,8 +11,8 @@ import pytest
 import llada_core
 import llada_nemotron
 from llada_core.environment import Environment
-from llada_core.installed import Installed
-from llada_core.state import Registry
+from llada_core.plugins.installed import Installed
+from llada_core.registry.registry import Registry
 
 ALGORITHMS = ["nemotron", "nemotron_ar", "nemotron_block", "nemotron_linear_spec"]
 

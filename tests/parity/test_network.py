@@ -7,7 +7,7 @@ import torch
 from parity_data import GOLDENS, MODELS, golden_model
 from safetensors.torch import load_file
 
-from llada_runtime.layout import Layout, Span
+from llada_runtime.network.layout import Layout, Span
 
 TOLERANCE = 2e-3  # of the goldens' manifest
 

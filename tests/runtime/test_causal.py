@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from llada_runtime import KVCache, LLaDAModel, RemoteNetwork, UnsupportedArchitecture
-from llada_runtime.layout import Layout, Span
+from llada_runtime.network.layout import Layout, Span
 
 LENGTH = 24
 IDS = random.Random(0).choices(range(29), k=LENGTH)

@@ -8,8 +8,8 @@ import pytest
 import torch
 
 from llada_runtime import KVCache, LLaDAModel
-from llada_runtime.layout import Layout, Span
-from llada_runtime.linear import Linear
+from llada_runtime.network.layout import Layout, Span
+from llada_runtime.network.linear import Linear
 
 LENGTH = 24
 

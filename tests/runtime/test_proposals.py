@@ -7,7 +7,7 @@ import torch
 from tiny_checkpoint import MASK
 
 from llada_runtime import LLaDAConfig, NoCache, NumericalError, Sequence, Threshold
-from llada_runtime.proposals import Proposals, probability, propose
+from llada_runtime.decoding.proposals import Proposals, probability, propose
 
 CONFIG = LLaDAConfig(
     d_model=8, n_layers=1, n_heads=1, n_kv_heads=1, mlp_hidden_size=8, embedding_size=32, vocab_size=32,

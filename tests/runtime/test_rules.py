@@ -8,8 +8,8 @@ import pytest
 import torch
 
 from llada_runtime import Factor, Quota, Rule, Threshold
-from llada_runtime.loop import select
-from llada_runtime.proposals import Proposals
+from llada_runtime.decoding.loop import select
+from llada_runtime.decoding.proposals import Proposals
 
 
 def kept(rule: Rule, scores: list[float | None], *, block_open: int = 0, block_nfe: int = 0) -> list[int]:

@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from llada_core.environment import Environment
-from llada_core.installed import Installed
-from llada_core.state import Registry
+from llada_core.plugins.installed import Installed
+from llada_core.registry.registry import Registry
 
 DECODERS = """
     from llada_core import GenerationAlgorithm

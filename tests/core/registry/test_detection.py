@@ -45,7 +45,7 @@ def model(tmp_path: Path) -> WriteModel:
 @pytest.fixture
 def site(site: Site, monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
     """The site, whose registry the functions share; it is made at the first detection."""
-    monkeypatch.setattr(registry, "Registry", site.registry)
+    monkeypatch.setattr("llada_core.registry.functions.Registry", site.registry)
     with registry.using(None):
         yield site
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from llada_core import PluginError, PluginStatus
-from llada_core.state import Registry
+from llada_core.registry.registry import Registry
 
 Site = Any
 

@@ -12,8 +12,7 @@ import pytest
 
 import llada_core
 from llada_core import AlgorithmUnavailable, GenerationAlgorithm, UnknownAlgorithm, UnknownEngine
-from llada_core import registry as functions
-from llada_core.registry import using
+from llada_core.registry import functions, using
 
 Site = Any
 

@@ -10,7 +10,7 @@ from types import SimpleNamespace
 import click
 import torch
 
-from llada_core.algorithm import GenerationAlgorithm
+from llada_core.generation.algorithm import GenerationAlgorithm
 
 
 class FakeNetwork:

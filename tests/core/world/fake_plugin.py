@@ -1,8 +1,8 @@
 """What the registry is told of the fake engines."""
 
-from llada_core.hookspecs import hookimpl
 from llada_core.parameters import standard
-from llada_core.specs import AlgorithmSpec, CommandSpec, EngineSpec
+from llada_core.plugins.hookspecs import hookimpl
+from llada_core.plugins.specs import AlgorithmSpec, CommandSpec, EngineSpec
 
 PARAMETERS = tuple(standard(name) for name in ("gen_length", "threshold", "seed"))
 

@@ -5,7 +5,7 @@ Importing this package imports neither torch nor transformers, and loads no plug
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from llada_core.detection import Candidate, Detection, EngineSkipped, detect, detect_engine
 from llada_core.errors import (
@@ -28,10 +28,12 @@ from llada_core.errors import (
     UnsupportedModel,
     UsageError,
 )
-from llada_core.hookspecs import hookimpl
-from llada_core.info import AlgorithmInfo, EngineInfo
+from llada_core.imports import lazy_exports, load_target
 from llada_core.parameters import STANDARD, Parameter, parse_assignments, resolve, standard
-from llada_core.plugins import PluginStatus
+from llada_core.plugins.hookspecs import hookimpl
+from llada_core.plugins.host import PluginStatus
+from llada_core.plugins.info import AlgorithmInfo, EngineInfo
+from llada_core.plugins.specs import AlgorithmSpec, CommandSpec, EngineSpec
 from llada_core.registry import (
     diagnose_algorithm,
     diagnose_engine,
@@ -50,14 +52,12 @@ from llada_core.registry import (
     register_algorithm,
     reload,
 )
-from llada_core.specs import AlgorithmSpec, CommandSpec, EngineSpec
-from llada_core.targets import load_target
 
 if TYPE_CHECKING:
-    from llada_core.algorithm import GenerationAlgorithm
+    from llada_core.generation.algorithm import GenerationAlgorithm
+    from llada_core.generation.results import Answer, GenerationRequest, GenerationResult, Step
+    from llada_core.generation.steps import SupportsSteps
     from llada_core.loading import LoadedModel, load_model
-    from llada_core.results import Answer, GenerationRequest, GenerationResult, Step
-    from llada_core.stepwise import SupportsSteps
 
 __all__ = [
     "STANDARD",
@@ -123,25 +123,16 @@ __all__ = [
 ]
 
 # What loads and runs models, imported when it is first asked for.
-_LAZY = {
-    "Answer": "llada_core.results",
-    "GenerationAlgorithm": "llada_core.algorithm",
-    "GenerationRequest": "llada_core.results",
-    "GenerationResult": "llada_core.results",
-    "LoadedModel": "llada_core.loading",
-    "Step": "llada_core.results",
-    "SupportsSteps": "llada_core.stepwise",
-    "load_model": "llada_core.loading",
-}
-
-
-def __getattr__(name: str) -> Any:
-    if name not in _LAZY:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = load_target(f"{_LAZY[name]}:{name}")
-    globals()[name] = value
-    return value
-
-
-def __dir__() -> list[str]:
-    return sorted({*globals(), *_LAZY})
+__getattr__, __dir__ = lazy_exports(
+    __name__,
+    {
+        "Answer": "llada_core.generation.results",
+        "GenerationAlgorithm": "llada_core.generation.algorithm",
+        "GenerationRequest": "llada_core.generation.results",
+        "GenerationResult": "llada_core.generation.results",
+        "LoadedModel": "llada_core.loading",
+        "Step": "llada_core.generation.results",
+        "SupportsSteps": "llada_core.generation.steps",
+        "load_model": "llada_core.loading",
+    },
+)

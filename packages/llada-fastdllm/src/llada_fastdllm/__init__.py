@@ -5,8 +5,9 @@ The classes are imported on first use: they need torch, and listing algorithms d
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from llada_core.imports import lazy_exports
 
 if TYPE_CHECKING:
     from .generation import (
@@ -20,8 +21,12 @@ __version__ = "0.1.0"
 
 __all__ = ["BasicGeneration", "DualCacheGeneration", "FastDLLMGeneration", "PrefixCacheGeneration"]
 
-
-def __getattr__(name: str) -> Any:
-    if name not in __all__:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(importlib.import_module(".generation", __name__), name)
+__getattr__, __dir__ = lazy_exports(
+    __name__,
+    {
+        "BasicGeneration": "llada_fastdllm.generation",
+        "DualCacheGeneration": "llada_fastdllm.generation",
+        "FastDLLMGeneration": "llada_fastdllm.generation",
+        "PrefixCacheGeneration": "llada_fastdllm.generation",
+    },
+)

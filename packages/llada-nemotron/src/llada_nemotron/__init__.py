@@ -5,8 +5,9 @@ The classes are imported on first use: they need torch, and listing algorithms d
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from llada_core.imports import lazy_exports
 
 if TYPE_CHECKING:
     from .block import BlockGeneration
@@ -18,19 +19,6 @@ if TYPE_CHECKING:
     from .network import NemotronNetwork
 
 __version__ = "0.1.0"
-
-_HOMES = {
-    "AutoregressiveGeneration": "generation",
-    "BlockGeneration": "block",
-    "NemotronNetwork": "network",
-    "LinearSpecGeneration": "generation",
-    "NativeCodeError": "errors",
-    "NativeModel": "native",
-    "NemotronConfig": "config",
-    "NemotronGeneration": "generation",
-    "NemotronModel": "model",
-    "UnfilledMasks": "errors",
-}
 
 __all__ = [
     "AutoregressiveGeneration",
@@ -45,8 +33,18 @@ __all__ = [
     "UnfilledMasks",
 ]
 
-
-def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(importlib.import_module(f".{_HOMES[name]}", __name__), name)
+__getattr__, __dir__ = lazy_exports(
+    __name__,
+    {
+        "AutoregressiveGeneration": "llada_nemotron.generation",
+        "BlockGeneration": "llada_nemotron.block",
+        "LinearSpecGeneration": "llada_nemotron.generation",
+        "NativeCodeError": "llada_nemotron.errors",
+        "NativeModel": "llada_nemotron.native",
+        "NemotronConfig": "llada_nemotron.config",
+        "NemotronGeneration": "llada_nemotron.generation",
+        "NemotronModel": "llada_nemotron.model",
+        "NemotronNetwork": "llada_nemotron.network",
+        "UnfilledMasks": "llada_nemotron.errors",
+    },
+)

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from llada_runtime import CheckpointError, UnsupportedArchitecture
-from llada_runtime.config import read_config
+from llada_runtime.models.llada_config import read_config
 
 __all__ = ["Architecture", "Family", "NemotronConfig", "Rope", "Yarn"]
 

@@ -15,9 +15,9 @@ import torch
 from torch import Tensor
 
 from llada_core import Answer, GenerationAlgorithm, ParameterError, PromptError
-from llada_core.checkpoint import Checkpoint
+from llada_core.generation.model import Model
+from llada_core.generation.prompts import check_prompt
 from llada_core.parameters import block_count, parameters_of_row, whole_steps
-from llada_core.prompts import check_prompt
 from llada_runtime import SequenceError
 from llada_runtime.algorithm import prompt_rows
 
@@ -95,7 +95,7 @@ class NativeGeneration(OnNemotron, GenerationAlgorithm):
         rows = _rows(prompt, attention_mask)
         of_rows = [self._resolve(parameters_of_row(params, row)) for row in range(len(rows))]
         self.check_chat(of_rows[0], read=())
-        limits = Checkpoint.of(native.model).limits
+        limits = Model.of(native.model).limits
         width: Any = of_rows[0]["gen_length"]
         for ids in rows:
             check_prompt(ids, limits, gen_length=width)

@@ -20,9 +20,9 @@ from transformers.utils import logging
 from llada_core import AlgorithmUnavailable
 from llada_core.errors import one_line
 from llada_runtime import CheckpointError, KVCache, UnsupportedArchitecture
-from llada_runtime.checkpoint import choose_device, choose_dtype
-from llada_runtime.config import read_config
-from llada_runtime.layout import Layout
+from llada_runtime.models.llada_config import read_config
+from llada_runtime.network.checkpoint import choose_device, choose_dtype
+from llada_runtime.network.layout import Layout
 
 from .config import NemotronConfig
 from .native import NativeModel

@@ -7,8 +7,8 @@ from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
 
 from llada_core import AlgorithmSpec, EngineSpec, Parameter, hookimpl, standard
-from llada_core.known import kind_of_stranger
-from llada_core.model_config import ModelConfig
+from llada_core.checkpoints.config import ModelConfig
+from llada_core.registry.wheels import kind_of_stranger
 
 if TYPE_CHECKING:
     from llada_core import EngineInfo

@@ -6,67 +6,32 @@ Names are imported on first use, so that importing the package costs nothing.
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from llada_core.imports import lazy_exports
 
 if TYPE_CHECKING:
-    from .algorithm import StepAlgorithm
-    from .cache import KVCache
-    from .config import LLaDAConfig
-    from .errors import (
+    from llada_runtime.algorithm import StepAlgorithm
+    from llada_runtime.decoding.loop import Loop, drain
+    from llada_runtime.decoding.policies import DualCache, NoCache, Plan, Policy, PrefixCache
+    from llada_runtime.decoding.rules import BestFirst, Factor, Quota, Rule, Threshold, quotas, rules_of
+    from llada_runtime.decoding.sequence import Sequence, Step
+    from llada_runtime.errors import (
         CheckpointError,
         NumericalError,
         RuntimeFault,
         SequenceError,
         UnsupportedArchitecture,
     )
-    from .loop import Loop, drain
-    from .memory import MemoryEstimate, estimate, estimate_of
-    from .modeling_llada import LLaDAModel
-    from .network import Network
-    from .policies import DualCache, NoCache, Plan, Policy, PrefixCache
-    from .remote import RemoteNetwork
-    from .rules import BestFirst, Factor, Quota, Rule, Threshold, quotas, rules_of
-    from .sequence import Sequence, Step
-    from .transformer import Rotary, Shape, Transformer
+    from llada_runtime.memory import MemoryEstimate, estimate, estimate_of
+    from llada_runtime.models.llada import LLaDAModel
+    from llada_runtime.models.llada_config import LLaDAConfig
+    from llada_runtime.models.remote import RemoteNetwork
+    from llada_runtime.network.cache import KVCache
+    from llada_runtime.network.protocol import Network
+    from llada_runtime.network.transformer import Rotary, Shape, Transformer
 
 __version__ = "0.1.0"
-
-_HOMES = {
-    "BestFirst": "rules",
-    "CheckpointError": "errors",
-    "DualCache": "policies",
-    "Factor": "rules",
-    "KVCache": "cache",
-    "LLaDAConfig": "config",
-    "LLaDAModel": "modeling_llada",
-    "Loop": "loop",
-    "MemoryEstimate": "memory",
-    "Network": "network",
-    "NoCache": "policies",
-    "NumericalError": "errors",
-    "Plan": "policies",
-    "Policy": "policies",
-    "PrefixCache": "policies",
-    "Quota": "rules",
-    "RemoteNetwork": "remote",
-    "Rotary": "transformer",
-    "Rule": "rules",
-    "RuntimeFault": "errors",
-    "Sequence": "sequence",
-    "SequenceError": "errors",
-    "Shape": "transformer",
-    "Step": "sequence",
-    "StepAlgorithm": "algorithm",
-    "Threshold": "rules",
-    "Transformer": "transformer",
-    "UnsupportedArchitecture": "errors",
-    "drain": "loop",
-    "estimate": "memory",
-    "estimate_of": "memory",
-    "quotas": "rules",
-    "rules_of": "rules",
-}
 
 __all__ = [
     "BestFirst",
@@ -104,8 +69,41 @@ __all__ = [
     "rules_of",
 ]
 
-
-def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(importlib.import_module(f".{_HOMES[name]}", __name__), name)
+__getattr__, __dir__ = lazy_exports(
+    __name__,
+    {
+        "BestFirst": "llada_runtime.decoding.rules",
+        "CheckpointError": "llada_runtime.errors",
+        "DualCache": "llada_runtime.decoding.policies",
+        "Factor": "llada_runtime.decoding.rules",
+        "KVCache": "llada_runtime.network.cache",
+        "LLaDAConfig": "llada_runtime.models.llada_config",
+        "LLaDAModel": "llada_runtime.models.llada",
+        "Loop": "llada_runtime.decoding.loop",
+        "MemoryEstimate": "llada_runtime.memory",
+        "Network": "llada_runtime.network.protocol",
+        "NoCache": "llada_runtime.decoding.policies",
+        "NumericalError": "llada_runtime.errors",
+        "Plan": "llada_runtime.decoding.policies",
+        "Policy": "llada_runtime.decoding.policies",
+        "PrefixCache": "llada_runtime.decoding.policies",
+        "Quota": "llada_runtime.decoding.rules",
+        "RemoteNetwork": "llada_runtime.models.remote",
+        "Rotary": "llada_runtime.network.transformer",
+        "Rule": "llada_runtime.decoding.rules",
+        "RuntimeFault": "llada_runtime.errors",
+        "Sequence": "llada_runtime.decoding.sequence",
+        "SequenceError": "llada_runtime.errors",
+        "Shape": "llada_runtime.network.transformer",
+        "Step": "llada_runtime.decoding.sequence",
+        "StepAlgorithm": "llada_runtime.algorithm",
+        "Threshold": "llada_runtime.decoding.rules",
+        "Transformer": "llada_runtime.network.transformer",
+        "UnsupportedArchitecture": "llada_runtime.errors",
+        "drain": "llada_runtime.decoding.loop",
+        "estimate": "llada_runtime.memory",
+        "estimate_of": "llada_runtime.memory",
+        "quotas": "llada_runtime.decoding.rules",
+        "rules_of": "llada_runtime.decoding.rules",
+    },
+)

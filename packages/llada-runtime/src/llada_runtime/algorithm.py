@@ -15,13 +15,13 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import torch
 from torch import Tensor
 
-from .errors import SequenceError
-from .loop import drain
-from .modeling_llada import LLaDAModel
-from .network import Network
-from .policies import Policy
-from .rules import Rule
-from .sequence import Sequence, Step
+from llada_runtime.decoding.loop import drain
+from llada_runtime.decoding.policies import Policy
+from llada_runtime.decoding.rules import Rule
+from llada_runtime.decoding.sequence import Sequence, Step
+from llada_runtime.errors import SequenceError
+from llada_runtime.models.llada import LLaDAModel
+from llada_runtime.network.protocol import Network
 
 __all__ = ["StepAlgorithm", "prompt_rows"]
 

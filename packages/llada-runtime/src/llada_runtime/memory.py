@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from .config import LLaDAConfig
-from .errors import CheckpointError
+from llada_runtime.errors import CheckpointError
+from llada_runtime.models.llada_config import LLaDAConfig
 
 __all__ = ["MemoryEstimate", "estimate", "estimate_of"]
 

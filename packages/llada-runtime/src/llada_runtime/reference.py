@@ -1,7 +1,7 @@
 """Fast-dLLM's ``basic`` decoder in its plainest form: the oracle that the fast path is tested against.
 
 One request, one full forward a step, no cache, no batching, every rule written out in Python. Rules and
-source as in `llada_runtime.rules`; nothing is shared with the fast path but the network's weights.
+source as in `llada_runtime.decoding.rules`; nothing is shared with the fast path but the network's weights.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from .modeling_llada import LLaDAModel
+from llada_runtime.models.llada import LLaDAModel
 
 __all__ = ["decode"]
 

@@ -21,10 +21,10 @@ from llada_core.cli.options import (
 )
 from llada_core.cli.output import print_figures, print_warnings
 from llada_core.errors import LladaError, UsageError
+from llada_core.generation.results import GenerationResult, Step
+from llada_core.imports import load_target
 from llada_core.loading import LoadedModel
 from llada_core.parameters import parse_assignments
-from llada_core.results import GenerationResult, Step
-from llada_core.targets import load_target
 
 __all__ = ["Conversation", "chat"]
 

@@ -15,13 +15,13 @@ import click
 import importlib_metadata
 
 from llada_core import registry
+from llada_core.checkpoints.hub import read_config
 from llada_core.cli.options import output_options
 from llada_core.cli.output import availability, print_json
 from llada_core.detection import EngineSkipped, detect
 from llada_core.errors import IncompatibleEngine, UnknownEngine, one_line
-from llada_core.hub import read_config
-from llada_core.info import EngineInfo
-from llada_core.targets import load_target
+from llada_core.imports import load_target
+from llada_core.plugins.info import EngineInfo
 
 __all__ = ["doctor"]
 
@@ -84,7 +84,7 @@ def _version(name: str) -> str | None:
 def _devices() -> tuple[list[dict[str, Any]] | None, str | None]:
     """The CUDA devices, or None and the reason why they are not known."""
     try:
-        return load_target("llada_core.devices:cuda_devices")(), None
+        return load_target("llada_core.cli.devices:cuda_devices")(), None
     except (ImportError, OSError, RuntimeError) as exc:  # OSError: torch is there and its libraries are not
         return None, f"torch cannot tell ({exc}); pip install torch"
 

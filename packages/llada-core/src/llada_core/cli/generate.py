@@ -18,8 +18,8 @@ from llada_core.cli.options import (
 )
 from llada_core.cli.output import print_figures, print_json, print_warnings
 from llada_core.errors import PromptError
+from llada_core.generation.results import GenerationResult
 from llada_core.loading import LoadedModel
-from llada_core.results import GenerationResult
 
 __all__ = ["generate"]
 

@@ -7,9 +7,9 @@ from contextlib import closing
 from itertools import groupby
 from typing import Any, Literal
 
-from llada_core.checkpoint import Checkpoint
-from llada_core.results import Canvas, GenerationResult, Step
-from llada_core.targets import load_target
+from llada_core.generation.model import Model
+from llada_core.generation.results import Canvas, GenerationResult, Step
+from llada_core.imports import load_target
 
 __all__ = ["MASK", "Look", "runs", "watch"]
 
@@ -18,7 +18,7 @@ Look = Literal["mask", "fresh", "settled"]
 _STYLES: dict[Look, str] = {"mask": "dim", "fresh": "bold green", "settled": ""}
 
 
-def watch(steps: Generator[Step, None, None], checkpoint: Checkpoint) -> GenerationResult:
+def watch(steps: Generator[Step, None, None], checkpoint: Model) -> GenerationResult:
     """The result of one prompt's ``steps``, shown while they happen and cleared when they are over."""
     result: GenerationResult | None = None
     # auto_refresh would draw from another thread, between steps, what has not changed.
@@ -30,7 +30,7 @@ def watch(steps: Generator[Step, None, None], checkpoint: Checkpoint) -> Generat
     return result
 
 
-def _picture(step: Step, checkpoint: Checkpoint) -> Any:
+def _picture(step: Step, checkpoint: Model) -> Any:
     text = load_target("rich.text:Text")()
     for look, ids in runs(step.canvas, fresh=step.positions, ends=checkpoint.end_ids):
         text.append(MASK * len(ids) if look == "mask" else checkpoint.decode(ids), style=_STYLES[look])

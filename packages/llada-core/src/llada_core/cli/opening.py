@@ -11,9 +11,9 @@ from llada_core import registry
 from llada_core.cli.options import ModelChoice
 from llada_core.detection import detect_engine
 from llada_core.errors import AlgorithmUnavailable
+from llada_core.imports import load_target
 from llada_core.loading import LoadedModel, default_algorithm, embedded_model, load_model
 from llada_core.parameters import resolve
-from llada_core.targets import load_target
 
 __all__ = ["opened_model"]
 

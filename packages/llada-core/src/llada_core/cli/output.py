@@ -8,8 +8,8 @@ from collections.abc import Iterable, Sequence
 
 import click
 
-from llada_core.results import GenerationResult
-from llada_core.targets import load_target
+from llada_core.generation.results import GenerationResult
+from llada_core.imports import load_target
 
 __all__ = ["availability", "figures", "print_figures", "print_json", "print_table", "print_warnings"]
 

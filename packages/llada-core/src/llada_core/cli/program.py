@@ -17,8 +17,8 @@ import click
 from click.shell_completion import shell_complete
 
 from llada_core import errors, registry
-from llada_core.specs import CommandSpec
-from llada_core.targets import load_target
+from llada_core.imports import load_target
+from llada_core.plugins.specs import CommandSpec
 
 __all__ = ["COMMANDS", "Program", "main", "run"]
 

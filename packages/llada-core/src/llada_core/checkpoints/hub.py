@@ -1,0 +1,127 @@
+"""Where a checkpoint's files are: a local folder, or the cache of the Hugging Face hub.
+
+The hub's own variables are honoured: ``HF_HOME``, ``HF_HUB_OFFLINE``, ``HF_TOKEN``. Knows nothing of what is
+in the files, apart from ``config.json`` being JSON.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from llada_core.errors import ModelNotFound
+from llada_core.imports import load_target
+
+__all__ = ["fetch_config", "read_config", "resolve_model"]
+
+_HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
+_SETTINGS = ("*.json", "*.jinja", "*.model", "*.txt", "*.tiktoken")
+_WEIGHTS = ("*.safetensors",)
+_CODE = ("*.py",)
+
+
+def resolve_model(
+    path_or_id: str | os.PathLike[str],
+    *,
+    revision: str | None = None,
+    weights: bool = True,
+    code: bool = False,
+) -> Path:
+    """The local folder of a checkpoint, downloaded first where ``path_or_id`` is a hub id that is not cached.
+
+    A folder of that name wins over a hub id. ``weights=False`` leaves the safetensors out; ``code=True``
+    brings the repository's Python files along. Raises ``ModelNotFound`` where there is nothing, or no
+    ``config.json`` in it.
+    """
+    name = os.fspath(path_or_id)
+    folder = _local_folder(name)
+    if folder is None:
+        patterns = (*_SETTINGS, *(_WEIGHTS if weights else ()), *(_CODE if code else ()))
+        folder = _download(name, patterns, revision)
+    if not (folder / "config.json").is_file():
+        raise ModelNotFound(
+            f"{name} holds no config.json; give the folder of a checkpoint in the Hugging Face layout",
+            path=name,
+        )
+    return folder
+
+
+def read_config(path_or_id: str | os.PathLike[str], *, revision: str | None = None) -> dict[str, Any]:
+    """The ``config.json`` of a folder or hub id; no other file is read. Raises ``ModelNotFound``."""
+    name = os.fspath(path_or_id)
+    folder = _local_folder(name)
+    if folder is None:
+        return fetch_config(name, revision=revision)
+    return _parse(name, folder / "config.json")
+
+
+def fetch_config(model_id: str, *, revision: str | None = None) -> dict[str, Any]:
+    """The ``config.json`` of a hub id, from the cache or the hub. Raises ``ModelNotFound``."""
+    return _parse(model_id, _download(model_id, ("config.json",), revision) / "config.json")
+
+
+def _parse(name: str, file: Path) -> dict[str, Any]:
+    try:
+        config = json.loads(file.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        remedy = "give the folder of a checkpoint in the Hugging Face layout"
+        raise ModelNotFound(f"{name} holds no config.json; {remedy}", path=name) from None
+    except (OSError, ValueError) as exc:
+        raise ModelNotFound(f"config.json of {name} is not JSON ({exc}); replace it", path=name) from exc
+    if not isinstance(config, dict):
+        raise ModelNotFound(f"config.json of {name} is not a JSON object; replace it", path=name)
+    return config
+
+
+def _local_folder(name: str) -> Path | None:
+    """The folder called ``name``, or None where only the hub can have it."""
+    folder = Path(name).expanduser()
+    if folder.is_dir():
+        return folder
+    if folder.exists():
+        raise ModelNotFound(f"{name} is a file; give the folder that holds config.json", path=name)
+    if not _HUB_ID.fullmatch(name):
+        remedy = "give an existing folder, or a hub id such as GSAI-ML/LLaDA-8B-Instruct"
+        raise ModelNotFound(f"there is no folder {name}; {remedy}", path=name)
+    return None
+
+
+def _download(model_id: str, patterns: Iterable[str], revision: str | None) -> Path:
+    try:
+        # For a single file too: without a network, hf_hub_download retries for half a minute.
+        snapshot_download = load_target("huggingface_hub:snapshot_download")
+    except ImportError as exc:
+        remedy = "pip install huggingface_hub, or give an existing folder"
+        message = f"there is no folder {model_id}, and hub ids need huggingface_hub: {remedy}"
+        raise ModelNotFound(message, path=model_id) from exc
+    try:
+        return Path(snapshot_download(model_id, revision=revision, allow_patterns=list(patterns)))
+    except Exception as exc:  # which HTTP client's errors come through depends on the hub's version
+        raise ModelNotFound(_explain(model_id, revision, exc), path=model_id) from exc
+
+
+def _explain(model_id: str, revision: str | None, exc: BaseException) -> str:
+    kinds = {kind.__name__ for kind in type(exc).__mro__}
+    where = f"{model_id} at revision {revision}" if revision else model_id
+    if "GatedRepoError" in kinds:
+        return f"{where} is gated; accept its terms on huggingface.co and set HF_TOKEN"
+    if "RevisionNotFoundError" in kinds:
+        return f"{model_id} has no revision {revision}; name one of its branches, tags or commits"
+    if "RepositoryNotFoundError" in kinds:
+        remedy = "check the spelling, or set HF_TOKEN if it is private"
+        return f"{where} is neither a folder nor on the hub; {remedy}"
+    if "LocalEntryNotFoundError" in kinds and load_target("huggingface_hub.constants:HF_HUB_OFFLINE"):
+        return (
+            f"{where} is neither a folder nor in the hub's cache, and HF_HUB_OFFLINE is set; "
+            "unset it, or give an existing folder"
+        )
+    if "LocalEntryNotFoundError" in kinds:
+        return (
+            f"{where} is neither a folder nor in the hub's cache, and the hub cannot be reached; "
+            "give an existing folder, or check the connection"
+        )
+    return f"{where} could not be fetched from the hub ({type(exc).__name__}: {exc}); give an existing folder"

@@ -1,0 +1,19 @@
+"""Which engine takes a model, told from its ``config.json`` alone."""
+
+from __future__ import annotations
+
+from llada_core.detection.detection import (
+    Candidate,
+    Detection,
+    EngineSkipped,
+    detect,
+    detect_engine,
+)
+
+__all__ = [
+    "Candidate",
+    "Detection",
+    "EngineSkipped",
+    "detect",
+    "detect_engine",
+]

@@ -1,0 +1,78 @@
+"""The engines that take a model, best first: those that are installed, and those that are only known to
+exist."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from llada_core.checkpoints.config import ModelConfig
+from llada_core.registry import wheels
+from llada_core.registry.registry import Registry
+
+__all__ = ["Candidate", "installed_candidates", "known_candidates"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Candidate:
+    """An engine that takes the model; ``reason`` says why it cannot run here.
+
+    ``installed`` is False for an engine of a known wheel that is not installed.
+    """
+
+    engine: str
+    available: bool
+    reason: str | None
+    priority: int
+    distribution: str | None
+    installed: bool
+
+    def as_dict(self) -> dict[str, object]:
+        """The facts in JSON types."""
+        return {
+            "engine": self.engine,
+            "available": self.available,
+            "reason": self.reason,
+            "priority": self.priority,
+            "distribution": self.distribution,
+            "installed": self.installed,
+        }
+
+
+def installed_candidates(registry: Registry, config: ModelConfig) -> tuple[Candidate, ...]:
+    """The installed engines that take the model: the one that a hook names, then exact matches by
+    priority."""
+    hooked = registry.detect_by_hook(config.fields)
+    engines = [registry.engine(name) for name in registry.engines()]
+    fitting = [
+        info
+        for info in engines
+        if info.name == hooked or config.matches(info.spec.model_types, info.spec.architectures)
+    ]
+    fitting.sort(key=lambda info: (info.name != hooked, -info.priority, info.name))
+    return tuple(
+        Candidate(
+            engine=info.name,
+            available=info.available,
+            reason=info.reason,
+            priority=info.priority,
+            distribution=info.distribution,
+            installed=True,
+        )
+        for info in fitting
+    )
+
+
+def known_candidates(registry: Registry, config: ModelConfig) -> tuple[Candidate, ...]:
+    """The engines of known wheels that would take the model and are not installed."""
+    return tuple(
+        Candidate(
+            engine=wheel.engine,
+            available=False,
+            reason=wheels.advice(wheel.engine),
+            priority=wheel.priority,
+            distribution=wheel.distribution,
+            installed=False,
+        )
+        for wheel in wheels.wheels_for(config)
+        if wheel.engine not in registry.engines()
+    )

@@ -1,0 +1,150 @@
+"""Which engine takes a model, told from its ``config.json`` alone: the model's own code is never run.
+
+In this order: the engine that the caller names, the one that LLADA_ENGINE names, the one that a plugin's
+``llada_detect_engine`` names, and of the engines whose ``model_types`` or ``architectures`` match exactly,
+the one of highest priority that can run here. Paths and hub ids say nothing: only the config does.
+"""
+
+from __future__ import annotations
+
+import os
+import warnings
+from dataclasses import dataclass, field
+
+from llada_core.checkpoints.config import ModelConfig
+from llada_core.checkpoints.hub import read_config
+from llada_core.detection import refusals
+from llada_core.detection.candidates import Candidate, installed_candidates, known_candidates
+from llada_core.environment import read_environment
+from llada_core.errors import LladaError, UnknownEngine
+from llada_core.plugins.info import EngineInfo
+from llada_core.registry import shared
+from llada_core.registry.registry import Registry
+from llada_core.registry.wheels import kind_of_stranger
+
+__all__ = ["Candidate", "Detection", "EngineSkipped", "detect", "detect_engine"]
+
+
+class EngineSkipped(UserWarning):
+    """A better engine than the one that was chosen is installed and cannot run here."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Detection:
+    """What the config says and which engine follows from it, with all ``candidates``, best first.
+
+    ``engine`` is None where none can run the model here; ``refusal`` is then the error that says why.
+    """
+
+    path: str
+    model_type: str | None
+    architectures: tuple[str, ...]
+    engine: str | None
+    candidates: tuple[Candidate, ...]
+    refusal: LladaError | None = field(default=None, compare=False)
+
+    @property
+    def reason(self) -> str | None:
+        """Why there is no engine, ending with the remedy; None where there is one."""
+        return None if self.refusal is None else str(self.refusal)
+
+    def as_dict(self) -> dict[str, object]:
+        """The facts in JSON types."""
+        return {
+            "path": self.path,
+            "model_type": self.model_type,
+            "architectures": list(self.architectures),
+            "engine": self.engine,
+            "candidates": [candidate.as_dict() for candidate in self.candidates],
+            "reason": self.reason,
+        }
+
+
+def detect_engine(
+    model_path: str | os.PathLike[str],
+    *,
+    engine: str | None = None,
+    revision: str | None = None,
+    check: bool = True,
+) -> str:
+    """The name of the engine for a model, chosen as ``detect`` does.
+
+    Raises ``UnsupportedModel`` where no engine takes it and ``EngineUnavailable`` where none of those that do
+    can run here, besides what ``detect`` raises.
+    """
+    detection = detect(model_path, engine=engine, revision=revision, check=check)
+    if detection.refusal is not None:
+        raise detection.refusal
+    assert detection.engine is not None
+    return detection.engine
+
+
+def detect(
+    model_path: str | os.PathLike[str],
+    *,
+    engine: str | None = None,
+    revision: str | None = None,
+    check: bool = True,
+) -> Detection:
+    """What is known about the model in a folder or under a hub id, and the engine for it, if any.
+
+    An engine that is named (``engine`` or LLADA_ENGINE) must take the model, unless ``check`` is False and
+    the model is not known to be something else, and is not asked whether it can run here. Raises
+    ``ModelNotFound``, ``UnknownEngine`` and ``IncompatibleEngine``; warns with ``EngineSkipped``, once, where
+    a better engine cannot run.
+    """
+    path, registry = os.fspath(model_path), shared()
+    config = ModelConfig(path=path, fields=read_config(path, revision=revision))
+    installed = installed_candidates(registry, config)
+    candidates = installed + known_candidates(registry, config)
+    named = _named_engine(registry, engine)
+    if named is not None:
+        if not _may_take(named, installed) and (check or kind_of_stranger(config) is not None):
+            raise refusals.incompatible(config, named.name, candidates, by_variable=engine is None)
+        return _detection(config, candidates, named.name)
+    chosen = next((candidate.engine for candidate in installed if candidate.available), None)
+    if chosen is None:
+        return _detection(config, candidates, None, refusals.no_engine(config, registry, candidates))
+    _warn_of_skipped(registry, path, installed, chosen)
+    return _detection(config, candidates, chosen)
+
+
+def _detection(
+    config: ModelConfig,
+    candidates: tuple[Candidate, ...],
+    engine: str | None,
+    refusal: LladaError | None = None,
+) -> Detection:
+    return Detection(
+        path=config.path,
+        model_type=config.model_type,
+        architectures=config.architectures,
+        engine=engine,
+        candidates=candidates,
+        refusal=refusal,
+    )
+
+
+def _named_engine(registry: Registry, engine: str | None) -> EngineInfo | None:
+    if engine is not None:
+        return registry.engine(engine)
+    preferred = read_environment().engine
+    try:
+        return None if preferred is None else registry.engine(preferred)
+    except UnknownEngine as exc:
+        raise UnknownEngine(f"LLADA_ENGINE: {exc}", name=exc.name, candidates=exc.candidates) from exc
+
+
+def _may_take(info: EngineInfo, installed: tuple[Candidate, ...]) -> bool:
+    """Whether the engine is a candidate; one that declares no models is taken at its user's word."""
+    declares = info.spec.model_types or info.spec.architectures
+    return not declares or info.name in [candidate.engine for candidate in installed]
+
+
+def _warn_of_skipped(registry: Registry, path: str, installed: tuple[Candidate, ...], chosen: str) -> None:
+    for candidate in installed:
+        if candidate.engine == chosen:
+            return
+        if registry.tell_once((EngineSkipped, candidate.engine, chosen)):
+            message = f"{path} is given to {chosen}: {candidate.engine} cannot run here: {candidate.reason}"
+            warnings.warn(message, EngineSkipped, stacklevel=3)

@@ -1,0 +1,56 @@
+"""The errors that say why a model gets no engine, or not the one that was named, and what to do about it."""
+
+from __future__ import annotations
+
+from llada_core.checkpoints.config import ModelConfig
+from llada_core.detection.candidates import Candidate
+from llada_core.errors import EngineUnavailable, IncompatibleEngine, LladaError, UnsupportedModel
+from llada_core.registry import wheels
+from llada_core.registry.registry import Registry
+
+__all__ = ["incompatible", "no_engine"]
+
+
+def incompatible(
+    config: ModelConfig, engine: str, candidates: tuple[Candidate, ...], *, by_variable: bool
+) -> IncompatibleEngine:
+    """The engine that was named, by the caller or LLADA_ENGINE, does not take the model."""
+    fitting = [candidate.engine for candidate in candidates if candidate.installed]
+    remedy = f"choose {' or '.join(fitting)}" if fitting else _install(candidates) or "choose another model"
+    named = f"{engine}, which LLADA_ENGINE names," if by_variable else engine
+    kind = wheels.kind_of_stranger(config)
+    told = f"{config}, which is {kind}" if kind is not None else str(config)
+    message = f"the engine {named} does not take {told}; {remedy}"
+    return IncompatibleEngine(message, path=config.path, engine=engine, candidates=fitting)
+
+
+def no_engine(config: ModelConfig, registry: Registry, candidates: tuple[Candidate, ...]) -> LladaError:
+    """None of the engines that take the model can run here, or there is none."""
+    if candidates and candidates[0].installed:
+        best = candidates[0]
+        reason = best.reason or ""
+        message = f"{best.engine} takes {config}, and cannot run here: {reason}"
+        return EngineUnavailable(message, name=best.engine, reason=reason)
+    kind = wheels.kind_of_stranger(config)
+    if candidates:
+        message = f"no installed engine takes {config}; {_install(candidates)}"
+    elif kind is not None:
+        message = f"{config} is {kind}; {_taken(registry)}"
+    else:
+        message = f"no known engine takes {config}; {_taken(registry)}"
+    names = [candidate.distribution or candidate.engine for candidate in candidates]
+    return UnsupportedModel(message, path=config.path, model_type=config.model_type, candidates=names)
+
+
+def _install(candidates: tuple[Candidate, ...]) -> str:
+    """How to get the candidates that are not installed, or an empty string."""
+    missing = [candidate.distribution for candidate in candidates if candidate.distribution]
+    return f"pip install {' or '.join(missing)}" if missing else ""
+
+
+def _taken(registry: Registry) -> str:
+    """What the installed engines take, as advice."""
+    specs = [registry.engine(name).spec for name in registry.engines()]
+    takes = {spec.name: ", ".join((*spec.model_types, *spec.architectures)) for spec in specs}
+    told = "; ".join(f"{name} takes {listed or 'what it is given'}" for name, listed in takes.items())
+    return registry.why_empty() or f"choose a model of an installed engine: {told}"

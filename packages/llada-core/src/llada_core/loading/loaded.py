@@ -1,0 +1,241 @@
+"""``load_model`` and ``LoadedModel``: a checkpoint in memory, with every algorithm that can run on it.
+
+The main path is ``detect → load → prepare → run``. This module does not know any engine by name.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Generator, Iterable
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, overload
+
+from llada_core import registry
+from llada_core.detection import detect_engine
+from llada_core.environment import read_environment
+from llada_core.errors import (
+    AlgorithmUnavailable,
+    EngineUnavailable,
+    ModelNotFound,
+    UnknownAlgorithm,
+    UsageError,
+)
+from llada_core.generation import execution
+from llada_core.generation.algorithm import GenerationAlgorithm
+from llada_core.generation.model import Model
+from llada_core.generation.prompts import Prompt, Prompts, is_batch
+from llada_core.generation.results import GenerationRequest, GenerationResult, Step
+from llada_core.imports import LazyModule, load_target
+from llada_core.parameters import parameters_of_row
+from llada_core.plugins.info import EngineInfo
+
+if TYPE_CHECKING:
+    import torch
+
+    from llada_core.generation import tensors
+else:
+    tensors = LazyModule("llada_core.generation.tensors")
+
+__all__ = ["LoadedModel", "default_algorithm", "embedded_model", "load_model"]
+
+
+def embedded_model() -> str:
+    """The folder of the checkpoint that the distribution ``llada-tiny`` holds. Raises ``ModelNotFound``."""
+    try:
+        folder: str = os.fspath(load_target("llada_tiny:model_path")())
+    except ImportError as exc:
+        raise ModelNotFound(
+            "no model is named and the embedded one is not installed; pip install llada-tiny, "
+            "or name a folder or a hub id",
+            path="llada-tiny",
+        ) from exc
+    return folder
+
+
+def default_algorithm(engine: EngineInfo) -> str:
+    """The algorithm of a call that names none: ``LLADA_ALGORITHM``, or the default of ``engine``.
+
+    Raises ``UnknownAlgorithm`` where the variable names none.
+    """
+    preferred = read_environment().algorithm
+    if preferred is None:
+        return engine.default_algorithm
+    try:
+        return registry.get_algorithm_info(preferred).name
+    except UnknownAlgorithm as exc:
+        message = f"LLADA_ALGORITHM: {exc}"
+        raise UnknownAlgorithm(message, name=exc.name, candidates=exc.candidates) from exc
+
+
+def load_model(
+    path_or_id: str | os.PathLike[str] | None = None,
+    *,
+    engine: str | None = None,
+    device: torch.device | str | None = None,
+    dtype: torch.dtype | str | None = None,
+    trust_remote_code: bool = False,
+    revision: str | None = None,
+) -> LoadedModel:
+    """The checkpoint in a folder or under a hub id (None: the embedded one), loaded by the engine that fits.
+
+    ``engine`` overrules detection; ``device`` None is CUDA where there is one; ``dtype`` None is bfloat16 on
+    CUDA and float32 elsewhere. The checkpoint's own code is run only under ``trust_remote_code``. Raises
+    ``ModelNotFound``, ``ModelLoadError``, ``UnsupportedModel``, ``IncompatibleEngine``, ``UnknownEngine`` and
+    ``EngineUnavailable``.
+    """
+    path = embedded_model() if path_or_id is None else os.fspath(path_or_id)
+    # An engine that is named may run a foreign model by the model's own code.
+    name = detect_engine(path, engine=engine, revision=revision, check=not trust_remote_code)
+    info = registry.get_engine(name)
+    loader = _loader(info)
+    loader.load_model_from_hf(
+        path, device=device, dtype=dtype, trust_remote_code=trust_remote_code, revision=revision
+    )
+    return LoadedModel(loader, info)
+
+
+def _loader(engine: EngineInfo) -> GenerationAlgorithm:
+    """An algorithm of ``engine`` that can run here, the default if possible: each can load its models."""
+    algorithms = [registry.get_algorithm(name) for name in (engine.default_algorithm, *engine.algorithms)]
+    for algorithm in algorithms:
+        if algorithm.is_available():
+            return algorithm
+    reason = algorithms[0].unavailable_reason or ""
+    message = f"the engine {engine.name} cannot run here: {reason}"
+    raise EngineUnavailable(message, name=engine.name, reason=reason)
+
+
+class LoadedModel:
+    """A checkpoint in memory; each call may name its algorithm and parameters, and affects no other.
+
+    Made by ``load_model``. A context manager: leaving it, or ``close``, lets go of the network.
+    """
+
+    def __init__(self, loader: GenerationAlgorithm, engine: EngineInfo) -> None:
+        self._checkpoint: Model | None = Model.of(loader.model, loader.tokenizer, path=loader.model_path)
+        self._model_class = loader.load_model_class()
+        self._algorithms: dict[str, GenerationAlgorithm] = {loader.name: loader}
+        self.engine = engine
+
+    @property
+    def checkpoint(self) -> Model:
+        """The network and its tokenizer. Raises ``UsageError`` once closed."""
+        if self._checkpoint is None:
+            raise UsageError("this model is closed; load it again")
+        return self._checkpoint
+
+    def algorithm(self, name: str | None = None) -> GenerationAlgorithm:
+        """The algorithm of this name or alias, None for the default, holding this model.
+
+        Raises ``UnknownAlgorithm``, ``AlgorithmUnavailable`` where it cannot run here or on this network, and
+        ``UsageError`` for one of an engine with networks of another class.
+        """
+        found = registry.get_algorithm(name or default_algorithm(self.engine))
+        if found.name not in self._algorithms:
+            self._check_runs(found, named=name is not None)
+            found.model, found.tokenizer = self.checkpoint.network, self.checkpoint.tokenizer
+            found.model_path = self.checkpoint.path
+            self._algorithms[found.name] = found
+        self._algorithms[found.name].check_fits(self.checkpoint.network)
+        return self._algorithms[found.name]
+
+    def algorithms(self) -> dict[str, str | None]:
+        """The engine's algorithms by name, each with the reason why it cannot run on this model, or None."""
+        network = self.checkpoint.network
+        found = map(registry.get_algorithm, registry.list_algorithms_by_engine(self.engine.name))
+        return {each.name: each.unavailable_reason or each.unfit_reason(network) for each in found}
+
+    def _check_runs(self, algorithm: GenerationAlgorithm, *, named: bool) -> None:
+        reason = algorithm.unavailable_reason
+        if reason is not None:
+            message = f"{algorithm.name} cannot run here: {reason}"
+            raise AlgorithmUnavailable(message, name=algorithm.name, reason=reason)
+        if algorithm.engine != self.engine.name and algorithm.load_model_class() is not self._model_class:
+            source = "" if named else " (named by LLADA_ALGORITHM)"
+            raise UsageError(
+                f"{algorithm.name}{source} runs on the engine {algorithm.engine}, and this model is loaded "
+                f"for {self.engine.name}; give one of {', '.join(self.engine.algorithms)}"
+            )
+
+    @overload
+    def generate(
+        self, prompt: Prompt, *, algorithm: str | None = None, raw: bool = False, **params: Any
+    ) -> GenerationResult: ...
+    @overload
+    def generate(
+        self, prompt: Prompts, *, algorithm: str | None = None, raw: bool = False, **params: Any
+    ) -> list[GenerationResult]: ...
+    def generate(
+        self, prompt: Prompt | Prompts, *, algorithm: str | None = None, raw: bool = False, **params: Any
+    ) -> GenerationResult | list[GenerationResult]:
+        """The answer to one prompt, or the answers to a list of prompts, in its order.
+
+        A prompt is text (one user message of the chat template; ``raw`` takes it as it stands), chat
+        messages, or token ids. ``params`` are the algorithm's, by name or alias; with a ``seed``, prompt n of
+        a list draws from seed + n. Raises ``UnknownAlgorithm``,
+        ``AlgorithmUnavailable``, ``ParameterError``, ``PromptError`` and ``TokenizerMissing``, before
+        anything is run.
+        """
+        results = self.generate_batch(_requests(prompt, algorithm, raw, params))
+        return results if is_batch(prompt) else results[0]
+
+    def generate_batch(self, requests: Iterable[GenerationRequest]) -> list[GenerationResult]:
+        """One result per request, in their order; requests may differ in algorithm and parameters.
+
+        Those whose algorithms share one step loop run together. Raises as ``generate`` does.
+        """
+        return execution.run_to_end(self.checkpoint, self._prepare(requests))
+
+    def stream(
+        self, prompt: Prompt | Prompts, *, algorithm: str | None = None, raw: bool = False, **params: Any
+    ) -> Generator[Step, None, None]:
+        """The steps of the answer as they happen; the last one of each prompt carries its result.
+
+        An algorithm that cannot be watched gives one final step. Closing the iterator stops the work. Raises
+        as ``generate`` does, at the call.
+        """
+        return execution.run(self.checkpoint, self._prepare(_requests(prompt, algorithm, raw, params)))
+
+    def _prepare(self, requests: Iterable[GenerationRequest]) -> list[execution.Job]:
+        return [
+            execution.prepare(
+                self.checkpoint,
+                self.algorithm(request.algorithm),
+                request.prompt,
+                request.parameters,
+                index=index,
+                raw=request.raw,
+            )
+            for index, request in enumerate(requests)
+        ]
+
+    def close(self) -> None:
+        """Let go of the network; later calls raise ``UsageError``."""
+        if self._checkpoint is not None:
+            self._checkpoint = None
+            self._algorithms.clear()
+            tensors.release_memory()
+
+    def __enter__(self) -> LoadedModel:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, exc: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        path = "closed" if self._checkpoint is None else self._checkpoint.path
+        return f"<LoadedModel {path} on engine {self.engine.name!r}>"
+
+
+def _requests(
+    prompt: Prompt | Prompts, algorithm: str | None, raw: bool, params: dict[str, Any]
+) -> list[GenerationRequest]:
+    prompts: Any = prompt if is_batch(prompt) else [prompt]
+    return [
+        GenerationRequest(
+            prompt=each, algorithm=algorithm, raw=raw, parameters=parameters_of_row(params, row)
+        )
+        for row, each in enumerate(prompts)
+    ]

@@ -1,0 +1,113 @@
+"""The standard parameters: names, ranges and defaults that algorithms share, so that a call can change its
+algorithm and keep its parameters."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from types import MappingProxyType
+from typing import Any
+
+from llada_core.parameters.parameter import Parameter
+
+__all__ = ["STANDARD", "standard"]
+
+
+def standard(name: str, **changes: Any) -> Parameter:
+    """The standard parameter of this name, with some fields changed if any are given.
+
+    ``standard("threshold", default=None)`` is the threshold of an algorithm that commits by quota unless
+    told. Raises ``KeyError`` for a name that is not in ``STANDARD``.
+    """
+    return replace(STANDARD[name], **changes)
+
+
+STANDARD: Mapping[str, Parameter] = MappingProxyType(
+    {
+        parameter.name: parameter
+        for parameter in (
+            Parameter(
+                name="gen_length",
+                kind=int,
+                minimum=1,
+                default=128,
+                aliases=("max_tokens", "max_completion_tokens", "max_new_tokens"),
+                summary="Tokens to generate; the last block may be short.",
+            ),
+            Parameter(
+                name="block_length",
+                kind=int,
+                minimum=1,
+                maximum=1024,
+                default=32,
+                aliases=("block_size",),
+                summary="Positions of a block; blocks are decoded from left to right.",
+            ),
+            Parameter(
+                name="steps",
+                kind=int,
+                minimum=1,
+                nullable=True,
+                default=None,
+                aliases=("denoising_steps",),
+                summary=(
+                    "Forward passes of the quota rule, rounded up to a multiple of the block count; none "
+                    "means gen_length. Giving it selects the quota rule, unless threshold or factor is given."
+                ),
+            ),
+            Parameter(
+                name="temperature",
+                kind=float,
+                minimum=0,
+                default=0.0,
+                summary="Gumbel noise on the choice of tokens; 0 takes the most likely token.",
+            ),
+            Parameter(
+                name="remasking",
+                kind=str,
+                default="low_confidence",
+                choices=("low_confidence", "random"),
+                coerce={True: "low_confidence", False: "random"},
+                summary="What ranks the positions: the token's probability, or chance.",
+            ),
+            Parameter(
+                name="threshold",
+                kind=float,
+                minimum=0,
+                maximum=1,
+                nullable=True,
+                default=0.9,
+                aliases=("confidence_threshold",),
+                default_unless=("steps", "factor"),
+                summary=(
+                    "Commit every position at least this confident. An explicit steps means the quota rule "
+                    "and an explicit factor the factor rule: the default then gives way to none."
+                ),
+            ),
+            Parameter(
+                name="factor",
+                kind=float,
+                minimum=0,
+                exclusive_minimum=True,
+                nullable=True,
+                default=None,
+                summary="Parallelism of the factor rule; wins over threshold, as threshold wins over steps.",
+            ),
+            Parameter(
+                name="seed",
+                kind=int,
+                minimum=-(2**63),  # the range of torch.Generator.manual_seed
+                maximum=2**64 - 1,
+                nullable=True,
+                default=None,
+                summary="Seed of the row's random generator; none draws a fresh one.",
+            ),
+            Parameter(
+                name="early_stop",
+                kind=bool,
+                default=True,
+                summary="Stop a row once an EOS stands with no mask before it; false decodes every position.",
+            ),
+        )
+    }
+)

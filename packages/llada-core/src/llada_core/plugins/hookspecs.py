@@ -1,0 +1,121 @@
+"""The hooks that a plugin may implement. Each docstring holds a plugin that works as it stands.
+
+A hook that contributes is a plural noun and returns specs; a hook that decides is a verb and returns an
+answer. A plugin is a module named by an entry point of the group ``llada.engines``::
+
+    [project.entry-points."llada.engines"]
+    my-engine = "my_package.plugin"
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import pluggy
+
+if TYPE_CHECKING:
+    from llada_core.plugins.info import EngineInfo
+    from llada_core.plugins.specs import AlgorithmSpec, CommandSpec, EngineSpec
+
+__all__ = [
+    "PROJECT",
+    "hookimpl",
+    "llada_algorithms",
+    "llada_commands",
+    "llada_detect_engine",
+    "llada_engines",
+]
+
+PROJECT = "llada"
+
+hookimpl = pluggy.HookimplMarker(PROJECT)
+_hookspec = pluggy.HookspecMarker(PROJECT)
+
+
+@_hookspec
+def llada_engines() -> Iterable[EngineSpec]:
+    """The engines that the plugin brings, each with its algorithms.
+
+    ::
+
+        from llada_core import AlgorithmSpec, EngineSpec, hookimpl, standard
+
+        @hookimpl
+        def llada_engines():
+            yield EngineSpec(
+                name="my-engine",
+                target="my_package.engine:MyEngine",
+                default_algorithm="my_decoder",
+                algorithms=(
+                    AlgorithmSpec(
+                        name="my_decoder",
+                        engine="my-engine",
+                        target="my_package.engine:MyDecoder",
+                        summary="Fills the masks from left to right.",
+                        parameters=(standard("gen_length"), standard("temperature")),
+                    ),
+                ),
+                model_types=("my_model",),
+                priority=10,
+            )
+    """
+    raise NotImplementedError
+
+
+@_hookspec
+def llada_algorithms() -> Iterable[AlgorithmSpec]:
+    """Algorithms that run on an engine of another distribution.
+
+    ::
+
+        from llada_core import AlgorithmSpec, hookimpl, standard
+
+        @hookimpl
+        def llada_algorithms():
+            yield AlgorithmSpec(
+                name="my_decoder",
+                engine="fast-dllm",
+                target="my_package.decoder:MyDecoder",
+                summary="Fills the masks from right to left.",
+                aliases=("backwards",),
+                parameters=(standard("gen_length"), standard("steps")),
+            )
+    """
+    raise NotImplementedError
+
+
+@_hookspec(firstresult=True)
+def llada_detect_engine(config: Mapping[str, Any], engines: Sequence[EngineInfo]) -> str | None:
+    """The name of the engine for the model whose ``config.json`` is ``config``, or None to leave it to
+    others.
+
+    Needed only where ``model_types`` and ``architectures`` cannot tell. ``engines`` are all that are
+    installed, available or not.
+
+    ::
+
+        from llada_core import hookimpl
+
+        @hookimpl
+        def llada_detect_engine(config, engines):
+            return "my-engine" if config.get("my_noise_schedule") else None
+    """
+    raise NotImplementedError
+
+
+@_hookspec
+def llada_commands() -> Iterable[CommandSpec]:
+    """Subcommands of the ``llada`` program; the targets are click commands, imported when they are run.
+
+    ::
+
+        from llada_core import CommandSpec, hookimpl
+
+        @hookimpl
+        def llada_commands():
+            yield CommandSpec(
+                name="my-report", target="my_package.cli:my_report", summary="Print a report of my engine."
+            )
+    """
+    raise NotImplementedError

@@ -1,0 +1,74 @@
+"""What the registry tells about an engine or an algorithm: facts as of the moment of asking."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from llada_core.parameters.parameter import Parameter
+from llada_core.plugins.specs import AlgorithmSpec, EngineSpec
+
+__all__ = ["AlgorithmInfo", "EngineInfo"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AlgorithmInfo:
+    """An algorithm: ``reason`` says why it cannot run here, None if it can; ``default`` tells whether it is
+    its engine's default; ``distribution`` is None where it was registered at run time."""
+
+    name: str
+    description: str
+    engine: str
+    available: bool
+    reason: str | None
+    aliases: tuple[str, ...]
+    default: bool
+    parameters: tuple[Parameter, ...]
+    streams: bool
+    distribution: str | None
+    spec: AlgorithmSpec
+
+    def as_dict(self) -> dict[str, object]:
+        """The facts in JSON types."""
+        return {
+            "name": self.name,
+            "engine": self.engine,
+            "aliases": list(self.aliases),
+            "available": self.available,
+            "reason": self.reason,
+            "default": self.default,
+            "description": self.description,
+            "parameters": [parameter.as_dict() for parameter in self.parameters],
+            "streams": self.streams,
+            "distribution": self.distribution,
+        }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EngineInfo:
+    """An engine: ``reason`` says why it cannot run here, None if it can; ``algorithms`` are the names of
+    all that run on it, of whatever distribution; ``default_algorithm`` is one of them."""
+
+    name: str
+    available: bool
+    reason: str | None
+    default_algorithm: str
+    algorithms: tuple[str, ...]
+    distribution: str | None
+    aliases: tuple[str, ...]
+    priority: int
+    summary: str
+    spec: EngineSpec
+
+    def as_dict(self) -> dict[str, object]:
+        """The facts in JSON types."""
+        return {
+            "name": self.name,
+            "available": self.available,
+            "reason": self.reason,
+            "default_algorithm": self.default_algorithm,
+            "algorithms": list(self.algorithms),
+            "distribution": self.distribution,
+            "aliases": list(self.aliases),
+            "priority": self.priority,
+            "summary": self.summary,
+        }

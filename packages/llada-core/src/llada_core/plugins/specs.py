@@ -1,0 +1,168 @@
+"""What a plugin says about itself: engines, algorithms and commands, as facts that check themselves.
+
+A spec names code by ``"module:attr"`` and never holds it, so that listing imports nothing.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from packaging.requirements import InvalidRequirement, Requirement
+
+from llada_core.errors import InvalidSpec
+from llada_core.parameters.parameter import Parameter
+
+__all__ = ["AlgorithmSpec", "CommandSpec", "EngineSpec"]
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+_TARGET = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*(\.[A-Za-z_]\w*)*")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AlgorithmSpec:
+    """One way of filling masks: ``target`` is the ``"module:attr"`` of its ``GenerationAlgorithm`` class.
+
+    ``parameters`` is all that it takes; ``streams`` says whether it can yield its steps as it goes. Fields
+    that contradict each other raise ``InvalidSpec``.
+    """
+
+    name: str
+    engine: str
+    target: str
+    summary: str
+    aliases: tuple[str, ...] = ()
+    parameters: tuple[Parameter, ...] = ()
+    streams: bool = True
+
+    def __post_init__(self) -> None:
+        owner = f"algorithm {self.name!r}"
+        _check_names(owner, self.name, self.aliases)
+        _check_name(owner, "engine", self.engine)
+        _check_target(owner, "target", self.target)
+        _check_text(owner, "summary", self.summary)
+        _check_tuple(owner, "parameters", self.parameters, Parameter)
+        names = [name for parameter in self.parameters for name in parameter.names]
+        _check_distinct(owner, "parameter names and aliases", names)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EngineSpec:
+    """A network and cache layout with the algorithms that run on it.
+
+    ``target`` is the ``"module:attr"`` of the class that loads models; ``requires`` lists requirements
+    beyond those of the distribution; ``probe`` is the ``"module:attr"`` of a function that returns None or
+    the reason why the engine cannot run here, and is called only on use. ``model_types`` and
+    ``architectures`` are matched exactly against ``config.json``; of the engines that match, the one of
+    highest ``priority`` is taken. ``memory`` is the ``"module:attr"`` of a function ``(config, *, dtype,
+    available)``: of a parsed ``config.json``, the name of a dtype and the free bytes (None where they are not
+    known) it returns an object whose ``as_dict()`` has the keys of ``llada_runtime.MemoryEstimate``, or
+    raises ``ValueError`` with the reason why it cannot; it must be importable without torch. Fields that
+    contradict each other raise ``InvalidSpec``.
+    """
+
+    name: str
+    target: str
+    default_algorithm: str
+    algorithms: tuple[AlgorithmSpec, ...]
+    aliases: tuple[str, ...] = ()
+    requires: tuple[str, ...] = ()
+    probe: str | None = None
+    memory: str | None = None
+    model_types: tuple[str, ...] = ()
+    architectures: tuple[str, ...] = ()
+    priority: int = 0
+    summary: str = ""
+
+    def __post_init__(self) -> None:
+        owner = f"engine {self.name!r}"
+        _check_names(owner, self.name, self.aliases)
+        _check_target(owner, "target", self.target)
+        for field in ("probe", "memory"):
+            if getattr(self, field) is not None:
+                _check_target(owner, field, getattr(self, field))
+        for field in ("requires", "model_types", "architectures"):
+            _check_tuple(owner, field, getattr(self, field), str)
+        _check_requirements(owner, self.requires)
+        if not isinstance(self.priority, int) or isinstance(self.priority, bool):
+            raise InvalidSpec(f"{owner}: priority must be an int, not {self.priority!r}")
+        _check_text(owner, "summary", self.summary)
+        self._check_algorithms(owner)
+
+    def _check_algorithms(self, owner: str) -> None:
+        _check_tuple(owner, "algorithms", self.algorithms, AlgorithmSpec)
+        for algorithm in self.algorithms:
+            if algorithm.engine != self.name:
+                raise InvalidSpec(
+                    f"{owner}: algorithm {algorithm.name!r} names engine {algorithm.engine!r}; "
+                    "give it this engine, or contribute it through llada_algorithms"
+                )
+        if self.default_algorithm not in [algorithm.name for algorithm in self.algorithms]:
+            raise InvalidSpec(
+                f"{owner}: default_algorithm {self.default_algorithm!r} is not among its algorithms"
+            )
+        names = [name for algorithm in self.algorithms for name in (algorithm.name, *algorithm.aliases)]
+        _check_distinct(owner, "algorithm names and aliases", names)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CommandSpec:
+    """A subcommand of the ``llada`` program; ``target`` is the ``"module:attr"`` of its click command.
+
+    The target is imported when the command is run. Raises ``InvalidSpec`` where a field is malformed.
+    """
+
+    name: str
+    target: str
+    summary: str
+
+    def __post_init__(self) -> None:
+        owner = f"command {self.name!r}"
+        _check_name(owner, "name", self.name)
+        _check_target(owner, "target", self.target)
+        _check_text(owner, "summary", self.summary)
+
+
+def _check_name(owner: str, field: str, name: object) -> None:
+    if not isinstance(name, str) or not _NAME.fullmatch(name):
+        raise InvalidSpec(f"{owner}: {field} {name!r} must consist of letters, digits, '.', '_' and '-'")
+
+
+def _check_names(owner: str, name: object, aliases: object) -> None:
+    _check_name(owner, "name", name)
+    _check_tuple(owner, "aliases", aliases, str)
+    assert isinstance(aliases, tuple)
+    for alias in aliases:
+        _check_name(owner, "alias", alias)
+    _check_distinct(owner, "name and aliases", [name, *aliases])
+
+
+def _check_target(owner: str, field: str, target: object) -> None:
+    if not isinstance(target, str) or not _TARGET.fullmatch(target):
+        raise InvalidSpec(f"{owner}: {field} {target!r} must read 'module:attr'")
+
+
+def _check_text(owner: str, field: str, text: object) -> None:
+    if not isinstance(text, str):
+        raise InvalidSpec(f"{owner}: {field} must be a string, not {text!r}")
+
+
+def _check_tuple(owner: str, field: str, values: object, kind: type) -> None:
+    if not isinstance(values, tuple) or not all(isinstance(value, kind) for value in values):
+        raise InvalidSpec(f"{owner}: {field} must be a tuple of {kind.__name__}, not {values!r}")
+
+
+def _check_distinct(owner: str, what: str, names: Iterable[object]) -> None:
+    listed = list(names)
+    repeated = sorted({str(name) for name in listed if listed.count(name) > 1})
+    if repeated:
+        raise InvalidSpec(f"{owner}: {what} must be distinct; repeated: {', '.join(repeated)}")
+
+
+def _check_requirements(owner: str, requires: tuple[str, ...]) -> None:
+    for text in requires:
+        try:
+            Requirement(text)
+        except InvalidRequirement as exc:
+            raise InvalidSpec(f"{owner}: {text!r} in requires is not a requirement: {exc}") from exc

@@ -1,0 +1,1 @@
+"""The decoding loop: sequences, what they plan, what they keep."""

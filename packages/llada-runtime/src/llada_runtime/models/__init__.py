@@ -1,0 +1,1 @@
+"""The networks that can be decoded on, each under the names of its checkpoints."""

@@ -1,0 +1,73 @@
+"""The LLaDA network: the runtime's transformer under the names of LLaDA's checkpoints.
+
+Arithmetic follows the published model (GSAI-ML/LLaDA-8B, ``modeling_llada.py``): no biases, rotary embedding
+at full precision, attention over every column without a causal mask.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from llada_runtime.models.llada_config import LLaDAConfig
+from llada_runtime.network.layout import Layout, Span
+from llada_runtime.network.transformer import Rotary, Shape, Transformer
+
+__all__ = ["LLaDAModel"]
+
+# Within a block; ``ff_proj`` is the gate.
+_NAMES = {
+    "attention_norm": "attn_norm",
+    "q": "q_proj",
+    "k": "k_proj",
+    "v": "v_proj",
+    "out": "attn_out",
+    "mlp_norm": "ff_norm",
+    "gate": "ff_proj",
+    "up": "up_proj",
+    "down": "ff_out",
+}
+
+
+class LLaDAModel(Transformer):
+    """A loaded LLaDA checkpoint. Weights are frozen and partly fused: for inference only.
+
+    Attributes:
+        config: the `LLaDAConfig`.
+        device, dtype: where the weights are and what they are.
+    """
+
+    config: LLaDAConfig
+    config_class = LLaDAConfig
+
+    @staticmethod
+    def dimensions(config: LLaDAConfig) -> tuple[Shape, Rotary]:
+        shape = Shape(
+            width=config.d_model,
+            n_layers=config.n_layers,
+            n_heads=config.n_heads,
+            n_kv_heads=config.n_kv_heads,
+            head_dim=config.head_dim,
+            mlp_width=config.mlp_hidden_size,
+            vocabulary=config.embedding_size,
+            eps=config.rms_norm_eps,
+            tied=config.weight_tying,
+        )
+        return shape, Rotary.plain(config.rope_theta, config.head_dim)
+
+    def tensors(self) -> dict[str, Tensor]:
+        root = "model.transformer"
+        return self._tensors(
+            f"{root}.blocks", _NAMES, embedding=f"{root}.wte", norm=f"{root}.ln_f", head=f"{root}.ff_out"
+        )
+
+    @torch.inference_mode()
+    def forward(self, input_ids: Tensor) -> Tensor:
+        """Logits of a full pass without a cache: ``[B, T]`` int64 ids to ``[B, T, V]``, the model's dtype."""
+        rows, length = input_ids.shape
+        spans = [
+            Span(ids=ids, lo=0, hi=length, length=length, head_lo=0, head_hi=length)
+            for ids in input_ids.tolist()
+        ]
+        layout = Layout.of(spans, device=self.device, cache_length=0, merge=self.merges)
+        return self.logits(layout, None).view(rows, length, -1)

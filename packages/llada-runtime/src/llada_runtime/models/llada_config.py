@@ -1,0 +1,196 @@
+"""The LLaDA architecture's numbers, read from ``config.json`` and checked.
+
+This module does not know where checkpoints come from, nor torch.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from llada_runtime.errors import CheckpointError, UnsupportedArchitecture
+
+__all__ = ["LLaDAConfig"]
+
+# Options of the published configuration class that this network implements in one way only.
+# A checkpoint that asks for another way would decode to noise, so it is refused.
+_FIXED: Mapping[str, Any] = {
+    "activation_type": "silu",
+    "alibi": False,
+    "attention_layer_norm": False,
+    "bias_for_layer_norm": False,
+    "block_group_size": 1,
+    "block_type": "llama",
+    "include_bias": False,
+    "include_qkv_bias": False,
+    "input_emb_norm": False,
+    "layer_norm_type": "rms",
+    "layer_norm_with_affine": True,
+    "rope": True,
+    "rope_full_precision": True,
+    "scale_logits": False,
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LLaDAConfig:
+    """Dimensions and special tokens of one LLaDA checkpoint (field names as in its ``config.json``)."""
+
+    d_model: int
+    n_layers: int
+    n_heads: int
+    n_kv_heads: int
+    mlp_hidden_size: int
+    embedding_size: int
+    vocab_size: int
+    max_sequence_length: int
+    rope_theta: float
+    rms_norm_eps: float
+    weight_tying: bool
+    mask_token_id: int
+    eos_token_id: int | tuple[int, ...]
+
+    def __post_init__(self) -> None:
+        self._require(self.d_model % self.n_heads == 0, "d_model", "a multiple of n_heads")
+        self._require(self.head_dim % 2 == 0, "d_model", "an even number of channels per head")
+        self._require(self.n_heads % self.n_kv_heads == 0, "n_kv_heads", "a divisor of n_heads")
+        self._require(
+            0 <= self.mask_token_id < self.embedding_size, "mask_token_id", "an id inside the vocabulary"
+        )
+        for eos in self.eos_ids:
+            self._require(0 <= eos < self.embedding_size, "eos_token_id", "ids inside the vocabulary")
+
+    def _require(self, holds: bool, field: str, expected: str) -> None:
+        if not holds:
+            raise CheckpointError(
+                f"config.json: {field} = {getattr(self, field)!r} is not {expected}; "
+                "take the config.json that was published with the weights"
+            )
+
+    @property
+    def head_dim(self) -> int:
+        return self.d_model // self.n_heads
+
+    @property
+    def eos_ids(self) -> tuple[int, ...]:
+        """The end-of-sequence ids, one or several."""
+        return self.eos_token_id if isinstance(self.eos_token_id, tuple) else (self.eos_token_id,)
+
+    @property
+    def parameter_count(self) -> int:
+        """Number of weights, from the dimensions alone."""
+        d, head = self.d_model, self.head_dim
+        attention = 2 * d * d + 2 * d * self.n_kv_heads * head
+        layer = attention + 3 * d * self.mlp_hidden_size + 2 * d
+        vocabulary = self.embedding_size * d * (1 if self.weight_tying else 2)
+        return self.n_layers * layer + vocabulary + d
+
+    @classmethod
+    def from_pretrained(cls, folder: str | Path) -> LLaDAConfig:
+        """The configuration in ``folder/config.json``.
+
+        Raises:
+            CheckpointError: the file is missing, is not a JSON object, or describes another architecture.
+        """
+        return cls.from_dict(read_config(Path(folder)))
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> LLaDAConfig:
+        """The configuration in a parsed ``config.json``; fields about training are not looked at.
+
+        Raises:
+            CheckpointError: a field is missing or has the wrong type; the message names it.
+            UnsupportedArchitecture: a field asks for what this network does not implement.
+        """
+        _refuse_other_architectures(data)
+        heads = _integer(data, "n_heads")
+        kv_heads = 1 if data.get("multi_query_attention") else data.get("n_kv_heads") or heads
+        d_model, vocab = _integer(data, "d_model"), _integer(data, "vocab_size")
+        ratio = data.get("mlp_ratio", 4)
+        return cls(
+            d_model=d_model,
+            n_layers=_integer(data, "n_layers"),
+            n_heads=heads,
+            n_kv_heads=_integer({"n_kv_heads": kv_heads}, "n_kv_heads"),
+            mlp_hidden_size=_integer({"mlp_hidden_size": ratio * d_model, **_given(data)}, "mlp_hidden_size"),
+            embedding_size=_integer({"embedding_size": vocab, **_given(data)}, "embedding_size"),
+            vocab_size=vocab,
+            max_sequence_length=_integer(data, "max_sequence_length"),
+            rope_theta=_positive(data, "rope_theta"),
+            rms_norm_eps=_positive(data, "rms_norm_eps"),
+            weight_tying=bool(data.get("weight_tying", False)),
+            mask_token_id=_token(data, "mask_token_id"),
+            eos_token_id=_eos(data),
+        )
+
+
+def read_config(folder: Path) -> dict[str, Any]:
+    """The JSON object in ``folder/config.json``; CheckpointError if there is none."""
+    path = folder / "config.json"
+    try:
+        data = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as exc:
+        raise CheckpointError(f"{path} does not exist; point at a folder that holds a checkpoint") from exc
+    except (OSError, ValueError) as exc:
+        raise CheckpointError(f"{path} cannot be read as JSON ({exc}); download it again") from exc
+    if not isinstance(data, dict):
+        raise CheckpointError(f"{path} does not hold a JSON object; download it again")
+    return data
+
+
+def _given(data: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in data.items() if value is not None}
+
+
+def _refuse_other_architectures(data: Mapping[str, Any]) -> None:
+    model_type = data.get("model_type", "llada")
+    if model_type != "llada":
+        raise UnsupportedArchitecture(
+            f"config.json: model_type is {model_type!r}, and this network runs 'llada'; "
+            "load the model with the engine made for it"
+        )
+    for field, wanted in _FIXED.items():
+        if data.get(field, wanted) != wanted:
+            raise UnsupportedArchitecture(
+                f"config.json: {field} = {data[field]!r} is not implemented (only {wanted!r} is); "
+                "this checkpoint needs its own model code"
+            )
+
+
+def _field(data: Mapping[str, Any], name: str) -> Any:
+    if data.get(name) is None:
+        raise CheckpointError(
+            f"config.json: {name} is missing; take the config.json that was published with the weights"
+        )
+    return data[name]
+
+
+def _integer(data: Mapping[str, Any], name: str) -> int:
+    value = _field(data, name)
+    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+        raise CheckpointError(f"config.json: {name} = {value!r} is not a positive integer; correct the file")
+    return value
+
+
+def _positive(data: Mapping[str, Any], name: str) -> float:
+    value = _field(data, name)
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or value <= 0:
+        raise CheckpointError(f"config.json: {name} = {value!r} is not a positive number; correct the file")
+    return float(value)
+
+
+def _token(data: Mapping[str, Any], name: str) -> int:
+    value = _field(data, name)
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise CheckpointError(f"config.json: {name} = {value!r} is not a token id; correct the file")
+    return value
+
+
+def _eos(data: Mapping[str, Any]) -> int | tuple[int, ...]:
+    value = _field(data, "eos_token_id")
+    if isinstance(value, list):
+        return tuple(_token({"eos_token_id": item}, "eos_token_id") for item in value)
+    return _token(data, "eos_token_id")
