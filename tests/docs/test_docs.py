@@ -23,8 +23,8 @@ import pytest
 
 import llada_core
 from llada_core import AlgorithmInfo, AlgorithmSpec, CommandSpec, EngineSpec, Parameter
-from llada_core.plugins import hookspecs
 from llada_core.parameters import STANDARD
+from llada_core.plugins import hookspecs
 from llada_runtime import BestFirst, Plan, Policy, Rule
 
 ROOT = Path(__file__).parents[2]

@@ -6,6 +6,7 @@ import pytest
 import torch
 from tiny_checkpoint import EOS, MASK
 
+from llada_core.errors import PromptError
 from llada_runtime import (
     DualCache,
     LLaDAModel,
@@ -15,7 +16,6 @@ from llada_runtime import (
     PrefixCache,
     Quota,
     Sequence,
-    SequenceError,
     Threshold,
     drain,
 )
@@ -159,10 +159,10 @@ def test_nothing_to_do_yields_nothing(model: LLaDAModel) -> None:
 
 def test_a_full_loop_and_a_sequence_too_long_are_refused(model: LLaDAModel) -> None:
     loop = Loop(model, rows=1, length=13)
-    with pytest.raises(SequenceError, match="16 columns and this loop was built for 13"):
+    with pytest.raises(PromptError, match="16 columns and this loop was built for 13"):
         loop.admit(sequence(model, [1] * 6))
     loop.admit(sequence(model))
-    with pytest.raises(SequenceError, match="all 1 rows are taken"):
+    with pytest.raises(PromptError, match="all 1 rows are taken"):
         loop.admit(sequence(model))
 
 
@@ -179,5 +179,5 @@ def test_a_full_loop_and_a_sequence_too_long_are_refused(model: LLaDAModel) -> N
     ],
 )
 def test_a_row_that_cannot_be_decoded_says_why(model: LLaDAModel, prompt, options, message) -> None:
-    with pytest.raises(SequenceError, match=message):
+    with pytest.raises(PromptError, match=message):
         sequence(model, prompt, **options)

@@ -15,13 +15,17 @@
     │   ├── UnsupportedModel                      .model_type .candidates; no engine takes it
     │   ├── IncompatibleEngine                    .engine .candidates; that engine does not take it
     │   └── TokenizerMissing                      ids can be decoded, text cannot
+    ├── CheckpointError (also ValueError)       config.json or weights that no network can be made of
+    │   └── UnsupportedArchitecture               they describe a model that it does not implement
+    ├── GenerationError                         .algorithm .distribution .row .results; a row failed in work
+    │   ├── NoProgress                            it keeps nothing, forward after forward
+    │   └── NumericalError (also ArithmeticError)  its logits are NaN
     ├── PluginError                             .plugin .reason .dist; raised only under LLADA_STRICT_PLUGINS
     │   └── PluginConflict                        .name .dist .other: two claim one name
     └── InvalidSpec (also ValueError)           a spec that contradicts itself
 
-Each message ends with what to do next. The runtime, which does not know this package, has a small tree of its
-own, ``llada_runtime.RuntimeFault``: callers of ``algorithm.generate`` see it if they pass tensors that do not
-fit. ``load_model`` and ``LoadedModel`` check before, and raise errors of this tree.
+Each message ends with what to do next. ``load_model`` raises a ``CheckpointError`` of the network as
+``ModelLoadError``, with the path that was asked for.
 """
 
 from __future__ import annotations
@@ -31,13 +35,17 @@ from typing import Any
 
 __all__ = [
     "AlgorithmUnavailable",
+    "CheckpointError",
     "EngineUnavailable",
+    "GenerationError",
     "IncompatibleEngine",
     "InvalidSpec",
     "LladaError",
     "ModelError",
     "ModelLoadError",
     "ModelNotFound",
+    "NoProgress",
+    "NumericalError",
     "ParameterError",
     "PluginConflict",
     "PluginError",
@@ -46,6 +54,7 @@ __all__ = [
     "Unavailable",
     "UnknownAlgorithm",
     "UnknownEngine",
+    "UnsupportedArchitecture",
     "UnsupportedModel",
     "UsageError",
 ]
@@ -148,6 +157,45 @@ class IncompatibleEngine(ModelError):
 
 class TokenizerMissing(ModelError):
     """The checkpoint has no tokenizer: generate from token ids, or add the tokenizer's files."""
+
+
+class CheckpointError(LladaError, ValueError):
+    """No network can be made of these files; the message names the file, field or tensor and the remedy."""
+
+
+class UnsupportedArchitecture(CheckpointError):
+    """``config.json`` asks for an architecture, or a variant of one, that this network does not implement."""
+
+
+class GenerationError(LladaError):
+    """A row failed while it was decoded; its cause is chained, and its neighbours were not disturbed.
+
+    ``algorithm`` and ``distribution`` say whose code it ran, ``row`` which prompt of the call it was, from 0;
+    each is None where that is not known. ``results`` are those of all rows of a call that had several, None
+    where a row failed.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        algorithm: str | None = None,
+        distribution: str | None = None,
+        row: int | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.algorithm = algorithm
+        self.distribution = distribution
+        self.row = row
+        self.results: tuple[Any, ...] = ()
+
+
+class NoProgress(GenerationError):
+    """The row's rule or policy went on for many forwards and no position was filled."""
+
+
+class NumericalError(GenerationError, ArithmeticError):
+    """The network's logits are NaN, so no token can be chosen."""
 
 
 class PluginError(LladaError):

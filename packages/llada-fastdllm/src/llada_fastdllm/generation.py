@@ -107,7 +107,7 @@ class FastDLLMGeneration(StepAlgorithm, GenerationAlgorithm):
 
         Raises:
             AlgorithmUnavailable: the algorithm needs a cache and the model runs by its own code.
-            SequenceError: the prompt or its length does not fit the model.
+            PromptError: the prompt or its length does not fit the model.
         """
         self.check_fits(model)
         return super().sequence(model, prompt_ids, params)

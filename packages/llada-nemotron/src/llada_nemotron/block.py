@@ -116,7 +116,7 @@ class BlockGeneration(OnNemotron, StepAlgorithm, GenerationAlgorithm):
 
         Raises:
             ParameterError: ``enable_thinking``, which only changes how a prompt is written, among others.
-            AlgorithmUnavailable, SequenceError: as ``sequence``.
+            AlgorithmUnavailable, PromptError: as ``sequence``.
         """
         self.check_chat(self.validate_args(**params), read=())
         return super().generate(model, prompt, attention_mask=attention_mask, **params)
@@ -126,7 +126,7 @@ class BlockGeneration(OnNemotron, StepAlgorithm, GenerationAlgorithm):
 
         Raises:
             AlgorithmUnavailable: ``model`` is another one than this engine loads, or its architecture is.
-            SequenceError: the prompt or its length does not fit the model.
+            PromptError: the prompt or its length does not fit the model.
         """
         self.check_fits(model)
         assert isinstance(model, NemotronModel), "it fits"

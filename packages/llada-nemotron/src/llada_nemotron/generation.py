@@ -18,7 +18,6 @@ from llada_core import Answer, GenerationAlgorithm, ParameterError, PromptError
 from llada_core.generation.model import Model
 from llada_core.generation.prompts import check_prompt
 from llada_core.parameters import block_count, parameters_of_row, whole_steps
-from llada_runtime import SequenceError
 from llada_runtime.algorithm import prompt_rows
 
 from .calls import Call, call_of, read_outcome
@@ -242,16 +241,13 @@ class LinearSpecGeneration(NativeGeneration):
 
 
 def _rows(prompt: Tensor, attention_mask: Tensor | None) -> list[list[int]]:
-    """The runtime's ``prompt_rows``, with core's error, for a mask that has the very shape of the prompt."""
+    """The runtime's ``prompt_rows``, for a mask that has the very shape of the prompt."""
     if attention_mask is not None and attention_mask.dim() != prompt.dim():
         raise PromptError(
             f"attention_mask has {attention_mask.dim()} dimensions and the prompt {prompt.dim()}; "
             "they must be equal"
         )
-    try:
-        return prompt_rows(prompt, attention_mask)
-    except SequenceError as exc:
-        raise PromptError(str(exc)) from exc
+    return prompt_rows(prompt, attention_mask)
 
 
 def _native(model: Any) -> NativeModel:

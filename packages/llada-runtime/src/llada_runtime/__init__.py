@@ -11,18 +11,12 @@ from typing import TYPE_CHECKING
 from llada_core.imports import lazy_exports
 
 if TYPE_CHECKING:
+    from llada_core.errors import CheckpointError, NumericalError, UnsupportedArchitecture
     from llada_runtime.algorithm import StepAlgorithm
     from llada_runtime.decoding.loop import Loop, drain
     from llada_runtime.decoding.policies import DualCache, NoCache, Plan, Policy, PrefixCache
     from llada_runtime.decoding.rules import BestFirst, Factor, Quota, Rule, Threshold, quotas, rules_of
     from llada_runtime.decoding.sequence import Sequence, Step
-    from llada_runtime.errors import (
-        CheckpointError,
-        NumericalError,
-        RuntimeFault,
-        SequenceError,
-        UnsupportedArchitecture,
-    )
     from llada_runtime.memory import MemoryEstimate, estimate, estimate_of
     from llada_runtime.models.llada import LLaDAModel
     from llada_runtime.models.llada_config import LLaDAConfig
@@ -53,9 +47,7 @@ __all__ = [
     "RemoteNetwork",
     "Rotary",
     "Rule",
-    "RuntimeFault",
     "Sequence",
-    "SequenceError",
     "Shape",
     "Step",
     "StepAlgorithm",
@@ -73,7 +65,7 @@ __getattr__, __dir__ = lazy_exports(
     __name__,
     {
         "BestFirst": "llada_runtime.decoding.rules",
-        "CheckpointError": "llada_runtime.errors",
+        "CheckpointError": "llada_core.errors",
         "DualCache": "llada_runtime.decoding.policies",
         "Factor": "llada_runtime.decoding.rules",
         "KVCache": "llada_runtime.network.cache",
@@ -83,7 +75,7 @@ __getattr__, __dir__ = lazy_exports(
         "MemoryEstimate": "llada_runtime.memory",
         "Network": "llada_runtime.network.protocol",
         "NoCache": "llada_runtime.decoding.policies",
-        "NumericalError": "llada_runtime.errors",
+        "NumericalError": "llada_core.errors",
         "Plan": "llada_runtime.decoding.policies",
         "Policy": "llada_runtime.decoding.policies",
         "PrefixCache": "llada_runtime.decoding.policies",
@@ -91,19 +83,18 @@ __getattr__, __dir__ = lazy_exports(
         "RemoteNetwork": "llada_runtime.models.remote",
         "Rotary": "llada_runtime.network.transformer",
         "Rule": "llada_runtime.decoding.rules",
-        "RuntimeFault": "llada_runtime.errors",
         "Sequence": "llada_runtime.decoding.sequence",
-        "SequenceError": "llada_runtime.errors",
         "Shape": "llada_runtime.network.transformer",
         "Step": "llada_runtime.decoding.sequence",
         "StepAlgorithm": "llada_runtime.algorithm",
         "Threshold": "llada_runtime.decoding.rules",
         "Transformer": "llada_runtime.network.transformer",
-        "UnsupportedArchitecture": "llada_runtime.errors",
+        "UnsupportedArchitecture": "llada_core.errors",
         "drain": "llada_runtime.decoding.loop",
         "estimate": "llada_runtime.memory",
         "estimate_of": "llada_runtime.memory",
         "quotas": "llada_runtime.decoding.rules",
         "rules_of": "llada_runtime.decoding.rules",
     },
+    renamed={"RuntimeFault": "llada_core.LladaError", "SequenceError": "llada_core.PromptError"},
 )

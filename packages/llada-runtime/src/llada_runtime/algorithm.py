@@ -15,11 +15,11 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import torch
 from torch import Tensor
 
+from llada_core.errors import PromptError
 from llada_runtime.decoding.loop import drain
 from llada_runtime.decoding.policies import Policy
 from llada_runtime.decoding.rules import Rule
 from llada_runtime.decoding.sequence import Sequence, Step
-from llada_runtime.errors import SequenceError
 from llada_runtime.models.llada import LLaDAModel
 from llada_runtime.network.protocol import Network
 
@@ -73,7 +73,7 @@ class StepAlgorithm(ABC):
             params: effective values by canonical name, as ``validate_args`` returns them.
 
         Raises:
-            SequenceError: the prompt or its length does not fit the model.
+            PromptError: the prompt or its length does not fit the model.
         """
         return Sequence(
             prompt_ids,
@@ -113,7 +113,7 @@ class StepAlgorithm(ABC):
             the rows' forward counts.
 
         Raises:
-            SequenceError: a prompt is empty, holds the mask token, or is too long for the model.
+            PromptError: a prompt is empty, holds the mask token, or is too long for the model.
         """
         rows = prompt_rows(prompt, attention_mask)
         sequences = [
@@ -131,26 +131,26 @@ def prompt_rows(prompt: Tensor, attention_mask: Tensor | None) -> list[list[int]
     """Each row's own ids in ``prompt`` (int64 ``[B, P]`` or ``[P]``), left-padded where the mask is 0.
 
     Raises:
-        SequenceError: the tensors do not fit.
+        PromptError: the tensors do not fit.
     """
     if prompt.dim() not in (1, 2) or prompt.is_floating_point():
-        raise SequenceError(
+        raise PromptError(
             f"the prompt is a {prompt.dtype} tensor of shape {list(prompt.shape)}; give int64 ids [B, P]"
         )
     rows = prompt if prompt.dim() == 2 else prompt[None]
     if not len(rows):
-        raise SequenceError("the prompt has no rows; give int64 ids [B, P]")
+        raise PromptError("the prompt has no rows; give int64 ids [B, P]")
     if attention_mask is None:
         return [list(row) for row in rows.tolist()]
     mask = attention_mask if attention_mask.dim() == 2 else attention_mask[None]
     if mask.shape != rows.shape:
-        raise SequenceError(
+        raise PromptError(
             f"attention_mask has shape {list(attention_mask.shape)} and the prompt {list(prompt.shape)}; "
             "they must be equal"
         )
     mask = mask.bool().to(rows.device)
     if (mask[:, :-1] & ~mask[:, 1:]).any():
-        raise SequenceError("attention_mask has a 0 after a 1; pad prompts on the left only")
+        raise PromptError("attention_mask has a 0 after a 1; pad prompts on the left only")
     return [row[own].tolist() for row, own in zip(rows, mask, strict=True)]
 
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from llada_runtime.errors import CheckpointError
+from llada_core.errors import CheckpointError
 from llada_runtime.models.llada_config import LLaDAConfig
 
 __all__ = ["MemoryEstimate", "estimate", "estimate_of"]

@@ -2,16 +2,7 @@
 
 from __future__ import annotations
 
-from llada_core.loading.loaded import (
-    LoadedModel,
-    default_algorithm,
-    embedded_model,
-    load_model,
-)
+from llada_core.loading.load import embedded_model, load_model
+from llada_core.loading.loaded import LoadedModel, default_algorithm
 
-__all__ = [
-    "LoadedModel",
-    "default_algorithm",
-    "embedded_model",
-    "load_model",
-]
+__all__ = ["LoadedModel", "default_algorithm", "embedded_model", "load_model"]

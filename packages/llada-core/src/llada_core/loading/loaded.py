@@ -1,22 +1,15 @@
-"""``load_model`` and ``LoadedModel``: a checkpoint in memory, with every algorithm that can run on it.
-
-The main path is ``detect → load → prepare → run``. This module does not know any engine by name.
-"""
+"""``LoadedModel``: a checkpoint in memory, with every algorithm that can run on it."""
 
 from __future__ import annotations
 
-import os
 from collections.abc import Generator, Iterable
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, overload
 
 from llada_core import registry
-from llada_core.detection import detect_engine
 from llada_core.environment import read_environment
 from llada_core.errors import (
     AlgorithmUnavailable,
-    EngineUnavailable,
-    ModelNotFound,
     UnknownAlgorithm,
     UsageError,
 )
@@ -25,31 +18,16 @@ from llada_core.generation.algorithm import GenerationAlgorithm
 from llada_core.generation.model import Model
 from llada_core.generation.prompts import Prompt, Prompts, is_batch
 from llada_core.generation.results import GenerationRequest, GenerationResult, Step
-from llada_core.imports import LazyModule, load_target
+from llada_core.imports import LazyModule
 from llada_core.parameters import parameters_of_row
 from llada_core.plugins.info import EngineInfo
 
 if TYPE_CHECKING:
-    import torch
-
     from llada_core.generation import tensors
 else:
     tensors = LazyModule("llada_core.generation.tensors")
 
-__all__ = ["LoadedModel", "default_algorithm", "embedded_model", "load_model"]
-
-
-def embedded_model() -> str:
-    """The folder of the checkpoint that the distribution ``llada-tiny`` holds. Raises ``ModelNotFound``."""
-    try:
-        folder: str = os.fspath(load_target("llada_tiny:model_path")())
-    except ImportError as exc:
-        raise ModelNotFound(
-            "no model is named and the embedded one is not installed; pip install llada-tiny, "
-            "or name a folder or a hub id",
-            path="llada-tiny",
-        ) from exc
-    return folder
+__all__ = ["LoadedModel", "default_algorithm"]
 
 
 def default_algorithm(engine: EngineInfo) -> str:
@@ -65,44 +43,6 @@ def default_algorithm(engine: EngineInfo) -> str:
     except UnknownAlgorithm as exc:
         message = f"LLADA_ALGORITHM: {exc}"
         raise UnknownAlgorithm(message, name=exc.name, candidates=exc.candidates) from exc
-
-
-def load_model(
-    path_or_id: str | os.PathLike[str] | None = None,
-    *,
-    engine: str | None = None,
-    device: torch.device | str | None = None,
-    dtype: torch.dtype | str | None = None,
-    trust_remote_code: bool = False,
-    revision: str | None = None,
-) -> LoadedModel:
-    """The checkpoint in a folder or under a hub id (None: the embedded one), loaded by the engine that fits.
-
-    ``engine`` overrules detection; ``device`` None is CUDA where there is one; ``dtype`` None is bfloat16 on
-    CUDA and float32 elsewhere. The checkpoint's own code is run only under ``trust_remote_code``. Raises
-    ``ModelNotFound``, ``ModelLoadError``, ``UnsupportedModel``, ``IncompatibleEngine``, ``UnknownEngine`` and
-    ``EngineUnavailable``.
-    """
-    path = embedded_model() if path_or_id is None else os.fspath(path_or_id)
-    # An engine that is named may run a foreign model by the model's own code.
-    name = detect_engine(path, engine=engine, revision=revision, check=not trust_remote_code)
-    info = registry.get_engine(name)
-    loader = _loader(info)
-    loader.load_model_from_hf(
-        path, device=device, dtype=dtype, trust_remote_code=trust_remote_code, revision=revision
-    )
-    return LoadedModel(loader, info)
-
-
-def _loader(engine: EngineInfo) -> GenerationAlgorithm:
-    """An algorithm of ``engine`` that can run here, the default if possible: each can load its models."""
-    algorithms = [registry.get_algorithm(name) for name in (engine.default_algorithm, *engine.algorithms)]
-    for algorithm in algorithms:
-        if algorithm.is_available():
-            return algorithm
-    reason = algorithms[0].unavailable_reason or ""
-    message = f"the engine {engine.name} cannot run here: {reason}"
-    raise EngineUnavailable(message, name=engine.name, reason=reason)
 
 
 class LoadedModel:

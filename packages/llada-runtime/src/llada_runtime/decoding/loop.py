@@ -13,10 +13,10 @@ from collections.abc import Sequence as Sequence_
 import torch
 from torch import Tensor
 
+from llada_core.errors import PromptError
 from llada_runtime.decoding.policies import Plan
 from llada_runtime.decoding.proposals import Proposals, propose
 from llada_runtime.decoding.sequence import Sequence, Step
-from llada_runtime.errors import SequenceError
 from llada_runtime.network.cache import KVCache
 from llada_runtime.network.layout import Layout, Span
 from llada_runtime.network.protocol import Network
@@ -52,12 +52,12 @@ class Loop:
         """Take ``sequence`` into the next step.
 
         Raises:
-            SequenceError: there is no room, or it is longer than the loop was built for.
+            PromptError: there is no room, or it is longer than the loop was built for.
         """
         if not self.room:
-            raise SequenceError(f"all {self.rows} rows are taken; admit it after a sequence has finished")
+            raise PromptError(f"all {self.rows} rows are taken; admit it after a sequence has finished")
         if sequence.length > self.length:
-            raise SequenceError(
+            raise PromptError(
                 f"the sequence has {sequence.length} columns and this loop was built for {self.length}; "
                 "build the loop with a larger length"
             )

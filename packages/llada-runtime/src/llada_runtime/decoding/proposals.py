@@ -14,8 +14,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from llada_core.errors import NumericalError
 from llada_runtime.decoding.sequence import Sequence
-from llada_runtime.errors import NumericalError
 
 __all__ = ["Proposals", "propose"]
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from llada_runtime.errors import SequenceError
+from llada_core.errors import PromptError
 from llada_runtime.network.protocol import TokenIds
 
 if TYPE_CHECKING:
@@ -64,7 +64,7 @@ class Sequence:
             far as needed, and then cut.
 
     Raises:
-        SequenceError: the prompt or the lengths do not fit the model.
+        PromptError: the prompt or the lengths do not fit the model.
     """
 
     def __init__(
@@ -202,23 +202,23 @@ class Sequence:
 
 def _check(prompt: list[int], config: TokenIds, gen_length: int, block_length: int) -> None:
     if not prompt:
-        raise SequenceError("the prompt is empty; give at least one token")
+        raise PromptError("the prompt is empty; give at least one token")
     if config.mask_token_id in prompt:
-        raise SequenceError(
+        raise PromptError(
             f"the prompt contains the mask token ({config.mask_token_id}) at position "
             f"{prompt.index(config.mask_token_id)}; remove it: masks mark what is to be generated"
         )
     outside = next((token for token in prompt if not 0 <= token < config.embedding_size), None)
     if outside is not None:
-        raise SequenceError(
+        raise PromptError(
             f"the prompt contains id {outside}; this model's ids are 0 to {config.embedding_size - 1}"
         )
     if gen_length < 1 or block_length < 1:
-        raise SequenceError(
+        raise PromptError(
             f"gen_length = {gen_length} and block_length = {block_length}; both must be at least 1"
         )
     if len(prompt) + gen_length > config.max_sequence_length:
-        raise SequenceError(
+        raise PromptError(
             f"{len(prompt)} prompt tokens and gen_length = {gen_length} exceed the model's limit of "
             f"{config.max_sequence_length}; shorten the prompt or ask for at most "
             f"{max(config.max_sequence_length - len(prompt), 0)} tokens"

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from llada_runtime.errors import CheckpointError, UnsupportedArchitecture
+from llada_core.errors import CheckpointError, UnsupportedArchitecture
 
 __all__ = ["LLaDAConfig"]
 

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 from transformers import AutoModel
 
-from llada_runtime.errors import CheckpointError, UnsupportedArchitecture
+from llada_core.errors import CheckpointError, UnsupportedArchitecture
 from llada_runtime.models.llada_config import read_config
 from llada_runtime.network.checkpoint import choose_device, choose_dtype
 from llada_runtime.network.layout import Group, Layout

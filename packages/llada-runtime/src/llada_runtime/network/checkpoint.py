@@ -15,7 +15,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
-from llada_runtime.errors import CheckpointError
+from llada_core.errors import CheckpointError
 
 __all__ = ["choose_device", "choose_dtype", "fill"]
 
