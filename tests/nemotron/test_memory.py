@@ -10,14 +10,14 @@ from typing import Any
 
 import pytest
 import torch
-from published import FAMILY
 from safetensors.torch import load_file
-from tiny_models import Variant, write_model
 
-from llada_core.cli.program import run
 from llada_nemotron import NemotronConfig, NemotronNetwork
 from llada_nemotron.memory import estimate
 from llada_runtime import CheckpointError
+from tests.nemotron.published import FAMILY
+from tests.nemotron.tiny_models import Variant, write_model
+from tests.support.program import Llada
 
 LABS_3B = FAMILY["Nemotron-Labs-Diffusion-3B"]
 VLM = FAMILY["Nemotron-Labs-Diffusion-VLM-8B"]
@@ -89,24 +89,23 @@ def test_another_dtype_is_refused() -> None:
 
 def test_an_estimate_needs_no_torch() -> None:
     program = (
-        f"import sys; sys.path.insert(0, {str(Path(__file__).parent)!r});"
-        "from published import FAMILY; from llada_nemotron.memory import estimate;"
-        "estimate(FAMILY['Nemotron-Labs-Diffusion-3B']);"
-        "assert {'torch', 'transformers'}.isdisjoint(sys.modules)"
+        "import json, sys; from llada_nemotron.memory import estimate;"
+        "estimate(json.loads(sys.argv[1])); assert {'torch', 'transformers'}.isdisjoint(sys.modules)"
     )
-    subprocess.run([sys.executable, "-c", program], check=True)
+    subprocess.run([sys.executable, "-c", program, json.dumps(LABS_3B)], check=True)
 
 
-def test_doctor_states_the_memory_of_a_model(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_doctor_states_the_memory_of_a_model(tmp_path: Path, llada: Llada) -> None:
     (tmp_path / "config.json").write_text(json.dumps(LABS_3B))
-    assert run(["doctor", "--model", str(tmp_path), "--dtype", "bfloat16", "--json"]) == 0
-    told = json.loads(capsys.readouterr().out)["model"]
-    assert (told["engine"], told["memory"]["weights"]) == ("nemotron", estimate(LABS_3B).weights)
+    status, out, _ = llada("doctor", "--model", str(tmp_path), "--dtype", "bfloat16", "--json")
+    told = json.loads(out)["model"]
+    assert (status, told["engine"]) == (0, "nemotron")
+    assert told["memory"]["weights"] == estimate(LABS_3B).weights
 
 
-def test_doctor_says_why_it_cannot_tell(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_doctor_says_why_it_cannot_tell(tmp_path: Path, llada: Llada) -> None:
     (tmp_path / "config.json").write_text(json.dumps(VLM))
-    assert run(["doctor", "--model", str(tmp_path), "--json"]) == 1
-    told = json.loads(capsys.readouterr().out)["model"]
-    assert (told["engine"], told["memory"]) == ("nemotron", None)
+    status, out, _ = llada("doctor", "--model", str(tmp_path), "--json")
+    told = json.loads(out)["model"]
+    assert (status, told["engine"], told["memory"]) == (1, "nemotron", None)
     assert "NemotronLabsDiffusionVLMModel" in told["reason"]

@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 import torch
-from tiny_models import EOS, MASK, VOCABULARY, Variant, write_model
 from transformers import AutoModel
 from transformers.modeling_rope_utils import ROPE_INIT_FUNCTIONS
 
@@ -17,6 +16,7 @@ from llada_nemotron.config import NemotronConfig
 from llada_nemotron.network import NemotronNetwork
 from llada_runtime import CheckpointError, UnsupportedArchitecture
 from llada_runtime.network.layout import Layout, Span
+from tests.nemotron.tiny_models import EOS, MASK, VOCABULARY, Variant, write_model
 
 LENGTH = 70  # beyond the original length of the tiny YaRN model, more than twice
 
@@ -30,8 +30,9 @@ def own_code(folder: Path, **options: Any) -> Any:
 
 
 def our_logits(network: NemotronNetwork, ids: list[int], *, causal: bool) -> torch.Tensor:
-    whole = Span(ids=ids, lo=0, hi=len(ids), length=len(ids), head_lo=0, head_hi=len(ids), causal=causal)
-    layout = Layout.of([whole], device=network.device, cache_length=0, merge=network.merges)
+    end, stride = len(ids), 1 if causal else None
+    whole = Span(ids=ids, lo=0, hi=end, length=end, head_lo=0, head_hi=end, stride=stride)
+    layout = Layout.of([whole], device=network.device, merge=network.merges)
     return network.logits(layout, None)
 
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import pytest
-from tiny_checkpoint import CONFIG, random_weights
 
 from llada_runtime import CheckpointError, LLaDAConfig, estimate, estimate_of
+from llada_runtime.testing import LLADA_CONFIG, llada_weights
 
 LLADA_8B = {
-    **CONFIG,
+    **LLADA_CONFIG,
     "d_model": 4096,
     "n_layers": 32,
     "n_heads": 32,
@@ -28,8 +28,8 @@ def test_llada_8b_has_its_published_size() -> None:
 
 def test_the_parameter_count_is_that_of_the_tensors() -> None:
     for tied in (False, True):
-        config = {**CONFIG, "weight_tying": tied}
-        held = sum(tensor.numel() for tensor in random_weights(config).values())
+        config = {**LLADA_CONFIG, "weight_tying": tied}
+        held = sum(tensor.numel() for tensor in llada_weights(config).values())
         assert LLaDAConfig.from_dict(config).parameter_count == held
 
 
@@ -37,6 +37,9 @@ def test_what_fits_is_what_the_weights_leave() -> None:
     assert estimate(LLADA_8B, available=None).rows_that_fit is None
     assert estimate(LLADA_8B, available=10 * 2**30).rows_that_fit == 0
     assert estimate(LLADA_8B, available=80 * 2**30).rows_that_fit == 32
+    assert estimate(LLADA_8B, available=None).columns_that_fit is None
+    assert estimate(LLADA_8B, available=10 * 2**30).columns_that_fit == 0
+    assert estimate(LLADA_8B, available=80 * 2**30).columns_that_fit == 133_201
 
 
 def test_the_numbers_of_any_network_give_an_estimate() -> None:
@@ -58,6 +61,7 @@ def test_the_numbers_of_any_network_give_an_estimate() -> None:
         "max_sequence_length": 50,
         "kv_per_row": 50 * 384,
         "available": 69280,
+        "columns_that_fit": (3 * 50 * 384 + 2 * 2560) // 384,
         "rows_that_fit": 3,
     }
 

@@ -1,20 +1,25 @@
-"""Packed forwards: independence of rows, merged groups, and the head on the last layer only."""
+"""Packed forwards: independence of rows, merged calls, no copied keys, the head on the last layer only."""
 
 from __future__ import annotations
 
 import random
+from collections.abc import Callable
+from typing import Any
 
 import pytest
 import torch
 
-from llada_runtime import KVCache, LLaDAModel
+from llada_runtime import LLaDAModel
+from llada_runtime.network import attention, flash
+from llada_runtime.network.cache import Extent
+from llada_runtime.network.calls import Call, Merge, Ragged
 from llada_runtime.network.layout import Layout, Span
-from llada_runtime.network.linear import Linear
+from tests.runtime.packing import LENGTH, MergingModel, filled_cache, loop_of_rows, run, storage
 
-LENGTH = 24
+CPU = torch.device("cpu")
 
 
-def span(seed: int, slot: int | None, *, reads: bool, width: int = 4) -> Span:
+def span(seed: int, extent: Extent | None, *, reads: bool, width: int = 4) -> Span:
     source = random.Random(seed)
     length = source.randint(width + 3, LENGTH)
     lo = source.randint(1, length - width) if reads else 0
@@ -22,57 +27,137 @@ def span(seed: int, slot: int | None, *, reads: bool, width: int = 4) -> Span:
     ids = source.choices(range(29), k=hi - lo)
     head = (lo, hi) if reads else (length - width, length)
     return Span(
-        ids=ids, lo=lo, hi=hi, length=length, head_lo=head[0], head_hi=head[1], slot=slot, reads=reads
+        ids=ids, lo=lo, hi=hi, length=length, head_lo=head[0], head_hi=head[1], extent=extent, reads=reads
     )
 
 
-def run(model: LLaDAModel, spans: list[Span], cache: KVCache, *, merge: bool) -> torch.Tensor:
-    return model.logits(Layout.of(spans, device=model.device, cache_length=LENGTH, merge=merge), cache)
-
-
-def filled_cache(model: LLaDAModel, spans: list[Span]) -> KVCache:
-    """A cache in which every span's slot holds the keys of a full forward of random tokens."""
-    cache = model.new_cache(rows=len(spans), length=LENGTH)
-    for _ in spans:
-        cache.take()
-    for s in spans:
-        ids = random.Random(s.length).choices(range(29), k=s.length)
-        full = Span(ids=ids, lo=0, hi=s.length, length=s.length, head_lo=0, head_hi=1, slot=s.slot)
-        run(model, [full], cache, merge=False)
-    return cache
+def spans_of(*seeds: int, every: int = 2) -> Callable[[list[Extent]], list[Span]]:
+    """Rows that read the cache, but for every one whose seed divides by ``every``."""
+    return lambda extents: [
+        span(seed, extent, reads=seed % every > 0) for seed, extent in zip(seeds, extents, strict=True)
+    ]
 
 
 @pytest.mark.parametrize("rows", [1, 2, 7])
 def test_rows_packed_together_are_bitwise_the_rows_alone(model: LLaDAModel, rows: int) -> None:
-    spans = [span(seed, seed, reads=seed % 3 > 0) for seed in range(rows)]
-    together = run(model, spans, filled_cache(model, spans), merge=False)
-    alone = [run(model, [s], filled_cache(model, spans), merge=False) for s in spans]
+    make = spans_of(*range(rows), every=3)
+    cache, extents = filled_cache(model, [LENGTH] * rows)
+    together = run(model, make(extents), cache)
+    alone = []
+    for row in range(rows):
+        cache, extents = filled_cache(model, [LENGTH] * rows)
+        alone.append(run(model, [make(extents)[row]], cache))
     assert torch.equal(together, torch.cat(alone))
 
 
-@pytest.mark.parametrize("order", [(0, 1, 2, 3, 4, 5), (5, 2, 0, 4, 3, 1)])
-def test_merged_groups_agree_with_rows_one_by_one(model: LLaDAModel, order: tuple[int, ...]) -> None:
-    spans = [span(seed, slot, reads=seed % 2 > 0) for slot, seed in enumerate(order)]
-    one_by_one = run(model, spans, filled_cache(model, spans), merge=False)
-    merged = run(model, spans, filled_cache(model, spans), merge=True)
+@pytest.mark.parametrize("merge", [Merge.EQUAL, Merge.RAGGED])
+@pytest.mark.parametrize("order", [(0, 1, 2, 3, 4, 5), (5, 2, 0, 4, 3, 1), (1, 1, 3, 3, 1, 3)])
+def test_merged_calls_agree_with_rows_one_by_one(
+    model: LLaDAModel, order: tuple[int, ...], merge: Merge, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(flash, "attend", loop_of_rows)
+    make = spans_of(*order)
+    cache, extents = filled_cache(model, [LENGTH] * len(order))
+    one_by_one = run(model, make(extents), cache)
+    cache, extents = filled_cache(model, [LENGTH] * len(order))
+    merged = run(model, make(extents), cache, merge=merge)
     torch.testing.assert_close(merged, one_by_one, atol=1e-4, rtol=1e-4)
 
 
-def test_merging_masks_what_lies_beyond_a_shorter_row(model: LLaDAModel) -> None:
-    spans = [span(seed, slot, reads=True) for slot, seed in enumerate((1, 2, 3))]
-    layout = Layout.of(spans, device=model.device, cache_length=LENGTH, merge=True)
-    (group,) = layout.groups
-    assert group.mask is not None
-    assert group.mask.sum(-1).flatten().tolist() == sorted(
-        (s.length for s in spans), key=[s.length for s in spans].index
+def block(extent: Extent, lo: int, length: int, *, width: int = 3, **given: Any) -> Span:
+    head = {"head_lo": lo, "head_hi": lo + width, **given}
+    return Span(
+        ids=range(1, width + 1), lo=lo, hi=lo + width, length=length, extent=extent, reads=True, **head
     )
+
+
+def test_rows_of_one_shape_at_equal_distances_are_one_call(model: LLaDAModel) -> None:
+    spans = [block(Extent(start, 10), 4, 9) for start in (40, 0, 20)]
+    (call,) = Layout.of(spans, device=CPU, merge=True).calls
+    assert isinstance(call, Call)
+    assert (call.rows, call.first, call.spacing, call.keys, call.mask) == (3, 0, 20, 9, None)
+
+
+def test_rows_of_one_shape_anywhere_are_as_few_views_as_distances_allow(model: LLaDAModel) -> None:
+    spans = [block(Extent(start, 10), 4, 9) for start in (0, 10, 25, 40, 55, 80)]
+    calls = Layout.of(spans, device=CPU, merge=True).calls
+    assert [(call.rows, call.first) for call in calls if isinstance(call, Call)] == [(2, 0), (3, 25), (1, 80)]
+
+
+def test_rows_of_other_lengths_do_not_merge_into_one_view(model: LLaDAModel) -> None:
+    """What lies behind a shorter row may be anything, NaN too, and a mask would multiply it by 0."""
+    calls = Layout.of(
+        [block(Extent(0, 10), 4, 9), block(Extent(10, 10), 4, 10)], device=CPU, merge=True
+    ).calls
+    assert [call.rows for call in calls] == [1, 1]
+
+
+def test_where_a_kernel_takes_them_all_reading_rows_are_one_call(model: LLaDAModel) -> None:
+    spans = [
+        block(Extent(70, 30), 4, 24),
+        block(Extent(0, 20), 0, 20, width=12),
+        block(Extent(30, 9), 8, 9, width=1),
+    ]
+    layout = Layout.of(spans, device=CPU, merge=Merge.RAGGED)
+    (call,) = layout.calls
+    assert isinstance(call, Ragged)
+    starts = [call.query_starts.tolist(), call.key_starts.tolist()[:-1], call.lengths.tolist()]
+    order = [layout.form.order.index(row) for row in range(3)]
+    assert [starts[1][row] for row in order] == [70, 0, 30]
+    assert [starts[2][row] for row in order] == [24, 20, 9]
+    assert [starts[0][row + 1] - starts[0][row] for row in order] == [3, 12, 1]
+    assert (call.widest, call.columns, call.causal) == (12, 16, False)
+    assert call.longest >= 24
+
+
+@pytest.mark.parametrize("merge", list(Merge))
+def test_no_keys_are_copied_whatever_the_order_of_the_rows(
+    model: LLaDAModel, merge: Merge, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cache, extents = filled_cache(model, [LENGTH] * 8)
+    pools = {storage(pool) for index in range(2) for pool in cache.layer(index)}
+    seen: list[bool] = []
+
+    def watched(attend: Callable[..., torch.Tensor]) -> Callable[..., torch.Tensor]:
+        def call(
+            query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, *args: Any, **given: Any
+        ) -> Any:
+            seen.extend(storage(part) in pools for part in (key, value))
+            return attend(query, key, value, *args, **given)
+
+        return call
+
+    plain = watched(attention.F.scaled_dot_product_attention)
+    monkeypatch.setattr(attention.F, "scaled_dot_product_attention", plain)
+    monkeypatch.setattr(flash, "attend", watched(loop_of_rows))
+    random.Random(3).shuffle(extents)
+    run(model, [span(seed, extent, reads=True) for seed, extent in enumerate(extents)], cache, merge=merge)
+    assert seen
+    assert all(seen)
+
+
+@pytest.mark.parametrize("merge", list(Merge))
+def test_what_lies_outside_the_rows_does_not_reach_them(
+    model: LLaDAModel, merge: Merge, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(flash, "attend", loop_of_rows)
+    lengths = [20, 7, 20, 11, 20]
+    cache, extents = filled_cache(model, lengths)
+    spans = [block(extents[n], 2, length) for n, length in enumerate(lengths) if n % 2 == 0]
+    wanted = run(model, spans, cache, merge=merge)
+    for index in range(2):
+        for pool in cache.layer(index):
+            for extent in (extents[1], extents[3]):
+                pool[extent.start : extent.end] = torch.nan
+            pool[extents[-1].end :] = torch.nan
+    assert torch.equal(run(model, spans, cache, merge=merge), wanted)
 
 
 def test_rows_without_a_cache_merge_when_equally_long(model: LLaDAModel) -> None:
     ids = torch.randint(0, 29, (3, 11), generator=torch.Generator().manual_seed(1))
     spans = [Span(ids=row, lo=0, hi=11, length=11, head_lo=5, head_hi=9) for row in ids.tolist()]
-    layout = Layout.of(spans, device=model.device, cache_length=0, merge=True)
-    assert len(layout.groups) == 1
+    layout = Layout.of(spans, device=model.device, merge=True)
+    assert len(layout.calls) == 1
     torch.testing.assert_close(
         model.logits(layout, None), model(ids)[:, 5:9].flatten(0, 1), atol=1e-4, rtol=1e-4
     )
@@ -82,65 +167,47 @@ def test_only_the_head_columns_are_computed_and_they_are_exact(model: LLaDAModel
     ids = list(range(1, 13))
     whole = model(torch.tensor([ids]))[0]
     part = Span(ids=ids, lo=0, hi=12, length=12, head_lo=3, head_hi=7)
-    logits = model.logits(Layout.of([part], device=model.device, cache_length=0, merge=False), None)
-    assert torch.equal(logits, whole[3:7])
+    assert torch.equal(run(model, [part]), whole[3:7])
 
 
-@pytest.mark.parametrize("shape", [(48, 16), (16, 24), (1536, 256)])
-def test_a_packed_linear_gives_each_row_the_same_bits_in_any_company(shape: tuple[int, int]) -> None:
-    layer = Linear(*shape, device=torch.device("cpu"), dtype=torch.float32)
-    with torch.no_grad():
-        layer.plain.normal_(generator=torch.Generator().manual_seed(0))
-    x = torch.randn(70, shape[1], generator=torch.Generator().manual_seed(1))
-    layer.pack()
-    whole = layer(x)
-    for start, count in [(0, 1), (3, 2), (5, 3), (9, 16), (30, 33), (1, 69)]:
-        assert torch.equal(layer(x[start : start + count].contiguous()), whole[start : start + count])
+def test_a_part_of_another_kind_can_stand_for_a_layers_mlp(write_checkpoint) -> None:
+    class Nothing(torch.nn.Module):
+        def __init__(self, inner: torch.nn.Module) -> None:
+            super().__init__()
+            self.inner = inner
 
+        def tensors(self) -> dict[str, torch.Tensor]:
+            return self.inner.tensors()
 
-def test_packing_frees_the_plain_weight_and_keeps_the_product() -> None:
-    layer = Linear(8, 6, device=torch.device("cpu"), dtype=torch.float32)
-    with torch.no_grad():
-        layer.plain.normal_(generator=torch.Generator().manual_seed(0))
-    x, residual = torch.randn(5, 6), torch.randn(5, 8)
-    plain, added = layer(x), layer(x, residual.clone())
-    layer.pack()
-    assert layer.weight is None
-    torch.testing.assert_close(layer(x), plain)
-    torch.testing.assert_close(layer(x, residual), added)
+        def forward(self, x: torch.Tensor, residual: torch.Tensor) -> torch.Tensor:
+            return residual
 
+    class SkippingModel(LLaDAModel):
+        @staticmethod
+        def mlp(shape: Any, index: int, **place: Any) -> torch.nn.Module:
+            plain = LLaDAModel.mlp(shape, index, **place)
+            return Nothing(plain) if index == 1 else plain
 
-def test_a_bias_is_added_once_packed_or_not() -> None:
-    layer = Linear(8, 6, bias=True, device=torch.device("cpu"), dtype=torch.float32)
-    assert layer.bias is not None
-    with torch.no_grad():
-        layer.plain.normal_(generator=torch.Generator().manual_seed(0))
-        layer.bias.normal_(generator=torch.Generator().manual_seed(1))
-    x, residual = torch.randn(5, 6), torch.randn(5, 8)
-    wanted = x @ layer.plain.T + layer.bias
-    for _ in ("plain", "packed"):
-        torch.testing.assert_close(layer(x), wanted)
-        torch.testing.assert_close(layer(x, residual.clone()), wanted + residual)
-        layer.pack()
+    ids = torch.tensor([[1, 2, 3]])
+    skipping = SkippingModel.from_pretrained(write_checkpoint(), device="cpu")(ids)
+    zeros = {"model.transformer.blocks.1.ff_out.weight": torch.zeros(16, 24)}
+    wanted = LLaDAModel.from_pretrained(write_checkpoint(weights=zeros), device="cpu")(ids)
+    torch.testing.assert_close(skipping, wanted)
 
 
 @pytest.mark.gpu
-def test_a_gpu_agrees_with_the_cpu(write_checkpoint) -> None:
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+def test_a_gpu_agrees_with_the_cpu(write_checkpoint, dtype: str) -> None:
     folder = write_checkpoint()
     ids = torch.tensor([list(range(1, 20)), list(range(2, 21))])
-    on_gpu = LLaDAModel.from_pretrained(folder, device="cuda", dtype="float32")
-    torch.testing.assert_close(
-        on_gpu(ids).cpu(), LLaDAModel.from_pretrained(folder, device="cpu")(ids), atol=1e-3, rtol=1e-3
-    )
+    on_gpu = LLaDAModel.from_pretrained(folder, device="cuda", dtype=dtype)
+    wanted = LLaDAModel.from_pretrained(folder, device="cpu")(ids)
+    error = 1e-3 if dtype == "float32" else 0.1 * float(wanted.abs().max())
+    torch.testing.assert_close(on_gpu(ids).float().cpu(), wanted, atol=error, rtol=1e-3)
 
 
-def test_a_layout_of_the_same_places_is_reused_with_new_tokens() -> None:
-    def layout(ids: list[int], lo: int, previous: Layout | None) -> Layout:
-        part = Span(ids=ids, lo=lo, hi=lo + 3, length=9, head_lo=lo, head_hi=lo + 3, slot=0, reads=True)
-        return Layout.of([part], device=torch.device("cpu"), cache_length=9, merge=False, previous=previous)
-
-    first = layout([1, 2, 3], 4, None)
-    again, moved = layout([4, 5, 6], 4, first), layout([4, 5, 6], 5, first)
-    assert again.ids.tolist() == [4, 5, 6]
-    assert again.positions is first.positions
-    assert moved.positions.tolist() == [5, 6, 7]
+def test_a_network_that_merges_on_a_cpu_is_laid_out_so(write_checkpoint) -> None:
+    merging = MergingModel.from_pretrained(write_checkpoint(), device="cpu")
+    assert merging.merges
+    ids = torch.tensor([[1, 2, 3, 4]] * 3)
+    torch.testing.assert_close(merging(ids)[2], merging(ids[:1])[0], atol=1e-5, rtol=1e-5)

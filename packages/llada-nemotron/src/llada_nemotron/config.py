@@ -16,8 +16,8 @@ from math import inf, isfinite, log
 from pathlib import Path
 from typing import Any, Literal
 
-from llada_runtime import CheckpointError, UnsupportedArchitecture
-from llada_runtime.models.llada_config import read_config
+from llada_core.checkpoints import read_fields
+from llada_runtime import CheckpointError, Shape, UnsupportedArchitecture
 
 __all__ = ["Architecture", "Family", "NemotronConfig", "Rope", "Yarn"]
 
@@ -76,6 +76,22 @@ class Architecture:
     attention_bias: bool
     rope: Rope
 
+    def shape(self, vocab_size: int) -> Shape:
+        """The runtime's words for the numbers; embedding and head are never tied."""
+        return Shape(
+            width=self.hidden_size,
+            n_layers=self.num_hidden_layers,
+            n_heads=self.num_attention_heads,
+            n_kv_heads=self.num_key_value_heads,
+            head_dim=self.head_dim,
+            mlp_width=self.intermediate_size,
+            vocabulary=vocab_size,
+            eps=self.rms_norm_eps,
+            qk_norm=self.qk_norm,
+            qkv_bias=self.attention_bias,
+            out_bias=self.attention_bias,
+        )
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NemotronConfig:
@@ -132,7 +148,7 @@ class NemotronConfig:
         Raises:
             CheckpointError: the file is missing or lacks a token id, the vocabulary or the length limit.
         """
-        return cls.from_dict(read_config(Path(folder)))
+        return cls.from_dict(read_fields(folder))
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> NemotronConfig:

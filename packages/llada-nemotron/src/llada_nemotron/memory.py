@@ -7,9 +7,9 @@ from typing import Any
 
 from llada_runtime import CheckpointError, MemoryEstimate, estimate_of
 
-from .config import Architecture, NemotronConfig
+from .config import NemotronConfig
 
-__all__ = ["estimate", "parameter_count"]
+__all__ = ["estimate"]
 
 
 def estimate(
@@ -27,33 +27,16 @@ def estimate(
         CheckpointError: the configuration is damaged, its architecture is not known, or another dtype.
     """
     model = NemotronConfig.from_dict(config)
-    numbers = model.architecture
-    if numbers is None:
+    if model.architecture is None:
         raise CheckpointError(f"the memory it takes cannot be told: {model.architecture_problem}")
+    shape = model.architecture.shape(model.vocab_size)
     return estimate_of(
-        parameter_count=parameter_count(numbers, model.vocab_size),
-        n_layers=numbers.num_hidden_layers,
-        n_kv_heads=numbers.num_key_value_heads,
-        head_dim=numbers.head_dim,
-        vocabulary=model.vocab_size,
+        parameter_count=shape.parameter_count,
+        n_layers=shape.n_layers,
+        n_kv_heads=shape.n_kv_heads,
+        head_dim=shape.head_dim,
+        vocabulary=shape.vocabulary,
         max_sequence_length=model.max_sequence_length,
         dtype=dtype,
         available=available,
     )
-
-
-def parameter_count(numbers: Architecture, vocab_size: int) -> int:
-    """Number of weights, from the dimensions alone; embedding and head are never tied."""
-    width = numbers.hidden_size
-    norms = 2 * width + (2 * numbers.head_dim if numbers.qk_norm else 0)
-    layer = _attention(numbers) + 3 * width * numbers.intermediate_size + norms
-    return numbers.num_hidden_layers * layer + 2 * vocab_size * width + width
-
-
-def _attention(numbers: Architecture) -> int:
-    """Weights of the four projections of a layer: q and o are as wide as all heads, k and v as the shared."""
-    width = numbers.hidden_size
-    wide = numbers.num_attention_heads * numbers.head_dim
-    shared = numbers.num_key_value_heads * numbers.head_dim
-    biases = wide + 2 * shared + width if numbers.attention_bias else 0
-    return 2 * width * (wide + shared) + biases

@@ -51,7 +51,7 @@ class NemotronNetwork(Transformer):
         if error is not None:
             raise type(error)(str(error)) from error
         assert numbers is not None, "there is an error where there are no numbers"
-        return _shape(numbers, config.vocab_size), _rotary(numbers)
+        return numbers.shape(config.vocab_size), _rotary(numbers)
 
     @classmethod
     def adopting(cls, model: Any, config: NemotronConfig) -> NemotronNetwork:
@@ -96,22 +96,6 @@ def _compare(wanted: dict[str, Tensor], given: dict[str, Tensor]) -> None:
             f"the loaded model differs from what its config.json says in {', '.join(differing[:3])}"
             f"{' and more' if len(differing) > 3 else ''}; use an algorithm that runs the model's own code"
         )
-
-
-def _shape(numbers: Architecture, vocab_size: int) -> Shape:
-    return Shape(
-        width=numbers.hidden_size,
-        n_layers=numbers.num_hidden_layers,
-        n_heads=numbers.num_attention_heads,
-        n_kv_heads=numbers.num_key_value_heads,
-        head_dim=numbers.head_dim,
-        mlp_width=numbers.intermediate_size,
-        vocabulary=vocab_size,
-        eps=numbers.rms_norm_eps,
-        qk_norm=numbers.qk_norm,
-        qkv_bias=numbers.attention_bias,
-        out_bias=numbers.attention_bias,
-    )
 
 
 def _rotary(numbers: Architecture) -> Rotary:

@@ -18,7 +18,9 @@ _LOGIT_COPIES = 2  # the network's logits and the float32 copy that confidences 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MemoryEstimate:
-    """What one model needs, in bytes, and how many rows fit.
+    """What one model needs, in bytes, and how much fits.
+
+    Keys and values are kept by columns: a row holds as many as its prompt and answer have.
 
     Attributes:
         dtype: of the weights and of the cache.
@@ -28,7 +30,9 @@ class MemoryEstimate:
         max_sequence_length: the model's limit, in columns.
         kv_per_row: a row of that length.
         available: bytes that were said to be free, or None.
-        rows_that_fit: rows of full length that fit in ``available`` beside the weights, or None.
+        columns_that_fit: columns of all rows together whose keys and values fit in ``available`` beside the
+            weights and the logits of one row, or None.
+        rows_that_fit: rows of full length that fit there, each with its logits, or None.
     """
 
     dtype: str
@@ -38,6 +42,7 @@ class MemoryEstimate:
     max_sequence_length: int
     kv_per_row: int
     available: int | None
+    columns_that_fit: int | None
     rows_that_fit: int | None
 
     def as_dict(self) -> dict[str, Any]:
@@ -57,12 +62,13 @@ def estimate(
         CheckpointError: the configuration is not one that this runtime loads, or another dtype.
     """
     model = LLaDAConfig.from_dict(config)
+    shape = model.shape
     return estimate_of(
-        parameter_count=model.parameter_count,
-        n_layers=model.n_layers,
-        n_kv_heads=model.n_kv_heads,
-        head_dim=model.head_dim,
-        vocabulary=model.embedding_size,
+        parameter_count=shape.parameter_count,
+        n_layers=shape.n_layers,
+        n_kv_heads=shape.n_kv_heads,
+        head_dim=shape.head_dim,
+        vocabulary=shape.vocabulary,
         max_sequence_length=model.max_sequence_length,
         dtype=dtype,
         available=available,
@@ -97,6 +103,7 @@ def estimate_of(
     kv_per_token = 2 * n_layers * n_kv_heads * head_dim * _BYTES[dtype]
     logits = _LOGIT_COPIES * _BLOCK * vocabulary * 4
     row = kv_per_token * max_sequence_length
+    left = None if available is None else max(available - weights, 0)
     return MemoryEstimate(
         dtype=dtype,
         weights=weights,
@@ -105,5 +112,6 @@ def estimate_of(
         max_sequence_length=max_sequence_length,
         kv_per_row=row,
         available=available,
-        rows_that_fit=None if available is None else max(available - weights, 0) // (row + logits),
+        columns_that_fit=None if left is None else max(left - logits, 0) // kv_per_token,
+        rows_that_fit=None if left is None else left // (row + logits),
     )

@@ -11,7 +11,9 @@ from torch import Tensor
 
 from llada_runtime.models.llada_config import LLaDAConfig
 from llada_runtime.network.layout import Layout, Span
-from llada_runtime.network.transformer import Rotary, Shape, Transformer
+from llada_runtime.network.rotary import Rotary
+from llada_runtime.network.shape import Shape
+from llada_runtime.network.transformer import Transformer
 
 __all__ = ["LLaDAModel"]
 
@@ -42,18 +44,7 @@ class LLaDAModel(Transformer):
 
     @staticmethod
     def dimensions(config: LLaDAConfig) -> tuple[Shape, Rotary]:
-        shape = Shape(
-            width=config.d_model,
-            n_layers=config.n_layers,
-            n_heads=config.n_heads,
-            n_kv_heads=config.n_kv_heads,
-            head_dim=config.head_dim,
-            mlp_width=config.mlp_hidden_size,
-            vocabulary=config.embedding_size,
-            eps=config.rms_norm_eps,
-            tied=config.weight_tying,
-        )
-        return shape, Rotary.plain(config.rope_theta, config.head_dim)
+        return config.shape, Rotary.plain(config.rope_theta, config.head_dim)
 
     def tensors(self) -> dict[str, Tensor]:
         root = "model.transformer"
@@ -69,5 +60,5 @@ class LLaDAModel(Transformer):
             Span(ids=ids, lo=0, hi=length, length=length, head_lo=0, head_hi=length)
             for ids in input_ids.tolist()
         ]
-        layout = Layout.of(spans, device=self.device, cache_length=0, merge=self.merges)
+        layout = Layout.of(spans, device=self.device, merge=self.merges)
         return self.logits(layout, None).view(rows, length, -1)

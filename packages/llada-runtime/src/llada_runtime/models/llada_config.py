@@ -5,13 +5,14 @@ This module does not know where checkpoints come from, nor torch.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from llada_core.checkpoints import read_fields
 from llada_core.errors import CheckpointError, UnsupportedArchitecture
+from llada_runtime.network.shape import Shape
 
 __all__ = ["LLaDAConfig"]
 
@@ -80,13 +81,24 @@ class LLaDAConfig:
         return self.eos_token_id if isinstance(self.eos_token_id, tuple) else (self.eos_token_id,)
 
     @property
+    def shape(self) -> Shape:
+        """The numbers of the network."""
+        return Shape(
+            width=self.d_model,
+            n_layers=self.n_layers,
+            n_heads=self.n_heads,
+            n_kv_heads=self.n_kv_heads,
+            head_dim=self.head_dim,
+            mlp_width=self.mlp_hidden_size,
+            vocabulary=self.embedding_size,
+            eps=self.rms_norm_eps,
+            tied=self.weight_tying,
+        )
+
+    @property
     def parameter_count(self) -> int:
         """Number of weights, from the dimensions alone."""
-        d, head = self.d_model, self.head_dim
-        attention = 2 * d * d + 2 * d * self.n_kv_heads * head
-        layer = attention + 3 * d * self.mlp_hidden_size + 2 * d
-        vocabulary = self.embedding_size * d * (1 if self.weight_tying else 2)
-        return self.n_layers * layer + vocabulary + d
+        return self.shape.parameter_count
 
     @classmethod
     def from_pretrained(cls, folder: str | Path) -> LLaDAConfig:
@@ -95,7 +107,7 @@ class LLaDAConfig:
         Raises:
             CheckpointError: the file is missing, is not a JSON object, or describes another architecture.
         """
-        return cls.from_dict(read_config(Path(folder)))
+        return cls.from_dict(read_fields(Path(folder)))
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> LLaDAConfig:
@@ -125,20 +137,6 @@ class LLaDAConfig:
             mask_token_id=_token(data, "mask_token_id"),
             eos_token_id=_eos(data),
         )
-
-
-def read_config(folder: Path) -> dict[str, Any]:
-    """The JSON object in ``folder/config.json``; CheckpointError if there is none."""
-    path = folder / "config.json"
-    try:
-        data = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError as exc:
-        raise CheckpointError(f"{path} does not exist; point at a folder that holds a checkpoint") from exc
-    except (OSError, ValueError) as exc:
-        raise CheckpointError(f"{path} cannot be read as JSON ({exc}); download it again") from exc
-    if not isinstance(data, dict):
-        raise CheckpointError(f"{path} does not hold a JSON object; download it again")
-    return data
 
 
 def _given(data: Mapping[str, Any]) -> dict[str, Any]:

@@ -15,10 +15,11 @@ import torch
 from torch import Tensor
 from transformers import AutoModel
 
+from llada_core.checkpoints import read_fields
 from llada_core.errors import CheckpointError, UnsupportedArchitecture
-from llada_runtime.models.llada_config import read_config
+from llada_runtime.network.calls import Call, Ragged
 from llada_runtime.network.checkpoint import choose_device, choose_dtype
-from llada_runtime.network.layout import Group, Layout
+from llada_runtime.network.layout import Layout
 
 __all__ = ["RemoteConfig", "RemoteNetwork"]
 
@@ -72,7 +73,7 @@ class RemoteNetwork:
         Raises:
             CheckpointError: ``config.json`` lacks what decoding needs, or the model's code fails.
         """
-        config = RemoteConfig.from_dict(read_config(Path(folder)))
+        config = RemoteConfig.from_dict(read_fields(Path(folder)))
         place = choose_device(device)
         try:
             model = AutoModel.from_pretrained(
@@ -85,8 +86,13 @@ class RemoteNetwork:
             ) from exc
         return cls(model.to(place).eval(), config)
 
-    def new_cache(self, *, rows: int, length: int) -> NoReturn:
+    def new_cache(self, *, columns: int) -> NoReturn:
+        """Raises UnsupportedArchitecture: nothing is known of its keys and values."""
         self._refuse("keys and values cannot be cached")
+
+    def affordable_columns(self) -> int:
+        """0: it caches nothing, however much memory is free."""
+        return 0
 
     def embed(self, ids: Tensor) -> NoReturn:
         self._refuse("embeddings cannot be replaced")
@@ -103,15 +109,16 @@ class RemoteNetwork:
     def logits(self, layout: Layout, cache: None) -> Tensor:
         """Logits ``[head columns, V]``: one call of the model for each group of rows of equal length."""
         assert cache is None
-        if any(group.causal for group in layout.groups):
+        if any(place.stride is not None for place in layout.form.places):
             self._refuse("attention cannot be made causal")
-        parts = [self._call(layout.ids, group) for group in layout.groups]
-        logits = torch.cat(parts) if layout.head is None else torch.cat(parts)[layout.head]
-        return logits if layout.restore is None else logits[layout.restore]
+        logits = torch.cat([self._call(layout.ids, call) for call in layout.calls])  # [N, V]
+        logits = logits if layout.form.asks_all else logits[layout.head]
+        return logits if layout.form.in_order else logits[layout.restore]
 
-    def _call(self, ids: Tensor, group: Group) -> Tensor:
-        rows = ids[group.start : group.start + group.rows * group.width].view(group.rows, group.width)
-        logits: Tensor = self._model(input_ids=rows).logits
+    def _call(self, ids: Tensor, call: Call | Ragged) -> Tensor:
+        assert isinstance(call, Call), "rows that bring all their columns"
+        rows = ids[call.start : call.start + call.rows * call.width].view(call.rows, call.width)
+        logits: Tensor = self._model(input_ids=rows).logits  # [rows, width, V]
         return logits.flatten(0, 1)
 
 

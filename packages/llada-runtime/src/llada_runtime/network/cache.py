@@ -1,58 +1,177 @@
-"""Storage for keys and values: one slot a request, every column at its own position.
+"""Storage for keys and values by columns: each request holds as many as its canvas has, next to each other.
 
 Keys are stored after rotation: a column's position never changes, so rotating once is exact. This module
-does not know when a slot is refreshed or read; plans say that.
+does not know when columns are written or read; plans say that.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from array import array
+from bisect import insort
+from contextlib import suppress
+from dataclasses import dataclass
+from itertools import chain, pairwise
 
 import torch
 from torch import Tensor
 
-if TYPE_CHECKING:
-    from llada_runtime.network.transformer import Shape
+from llada_runtime.network.shape import Shape
+from llada_runtime.network.shortage import is_out_of_memory
 
-__all__ = ["KVCache"]
+__all__ = ["Extent", "KVCache"]
+
+_STAGED = 256  # columns that are moved at a time; bounds the memory that moving takes
+
+
+@dataclass(slots=True, eq=False)
+class Extent:
+    """Columns ``[start, start + length)`` of a cache's pool, held by one request.
+
+    ``start`` is the cache's to change: it moves extents together when free columns lie scattered. Ask for it
+    when a forward is laid out, and keep it no longer.
+    """
+
+    start: int
+    length: int
+
+    @property
+    def end(self) -> int:
+        return self.start + self.length
 
 
 class KVCache:
-    """Keys and values of up to ``slots`` requests of up to ``length`` columns.
+    """One flat pool a layer of keys and of values, each ``[columns, kv_heads, head_dim]``.
 
-    ``keys[l]`` and ``values[l]`` are ``[slots, length, kv_heads, head_dim]``. Memory is taken when the
-    first slot is.
+    Memory is taken as columns are: the pool grows when an extent needs it, at least doubling, layer by layer,
+    so that growing never takes more than one layer's keys beside what the pool then has.
+
+    Args:
+        shape: of the network; ``Shape.cached_numbers`` are kept a column.
+        columns: the budget, how many columns all requests may hold together.
     """
 
-    def __init__(
-        self, shape: Shape, *, slots: int, length: int, device: torch.device, dtype: torch.dtype
-    ) -> None:
-        self.slots, self.length = slots, length
-        self._shape = (shape.n_layers, slots, length, shape.n_kv_heads, shape.head_dim)
-        self._device, self._dtype = device, dtype
-        self._free = list(range(slots))
-        self._keys: Tensor | None = None
-        self._values: Tensor | None = None
+    def __init__(self, shape: Shape, *, columns: int, device: torch.device, dtype: torch.dtype) -> None:
+        self._columns, self._capacity, self._generation = columns, 0, 0
+        self._held: list[Extent] = []  # ascending by start
+        self._addresses: tuple[int, bytes] | None = None  # as of a generation
+        empty = (0, shape.n_kv_heads, shape.head_dim)
+        self._pools = [
+            [torch.empty(empty, device=device, dtype=dtype) for _ in ("keys", "values")]
+            for _ in range(shape.n_layers)
+        ]
 
     @property
-    def room(self) -> int:
-        """Number of slots nobody holds."""
-        return len(self._free)
+    def columns(self) -> int:
+        """The budget in columns. It falls to ``capacity`` once the device has no memory for more."""
+        return self._columns
 
-    def take(self) -> int:
-        """A free slot, lowest number first, so that the slots in use stay next to each other."""
-        if self._keys is None:
-            self._keys = torch.zeros(self._shape, device=self._device, dtype=self._dtype)
-            self._values = torch.zeros_like(self._keys)
-        self._free.sort()
-        return self._free.pop(0)
+    @property
+    def capacity(self) -> int:
+        """Columns that memory has been taken for so far."""
+        return self._capacity
 
-    def release(self, slot: int) -> None:
-        assert slot not in self._free
-        self._free.append(slot)
+    @property
+    def generation(self) -> int:
+        """Goes up when pools get other addresses: a CUDA graph captured before then reads freed memory."""
+        return self._generation
+
+    @property
+    def graph_key(self) -> bytes:
+        """What a CUDA graph has baked in of it: where each pool is, and how long.
+
+        It stays the same until ``generation`` goes up; another cache has it only once this one is gone.
+        """
+        if self._addresses is None or self._addresses[0] != self._generation:
+            pools = chain.from_iterable(self._pools)
+            numbers = ((pool.data_ptr(), len(pool)) for pool in pools)
+            # As bytes, which know their hash once it has been asked for.
+            self._addresses = (self._generation, array("Q", chain.from_iterable(numbers)).tobytes())
+        return self._addresses[1]
+
+    @property
+    def free(self) -> int:
+        """Columns of the budget that nobody holds; so many can be taken at once."""
+        return self._columns - sum(extent.length for extent in self._held)
+
+    @torch.inference_mode(False)  # pools are plain tensors, wherever they are written from
+    def take(self, columns: int) -> Extent:
+        """An extent of ``columns``, at most ``free``; what is in it is undefined until it is written.
+
+        The lowest gap that is wide enough is used, so that rows that come and go stay close together. Where
+        free columns suffice and no gap does, the others' extents are moved together, with what is in them.
+
+        Raises:
+            torch.OutOfMemoryError: the device has no memory left. Nothing was taken or lost, and the budget
+                is now what the pool has.
+        """
+        assert 0 < columns <= self.free, f"{columns} columns of {self.free} free ones"
+        start = self._gap(columns)
+        if start is None:
+            self._compact()
+            start = self._held[-1].end if self._held else 0
+        if start + columns > self._capacity:
+            self._grow(start + columns)
+        extent = Extent(start=start, length=columns)
+        insort(self._held, extent, key=lambda held: held.start)
+        return extent
+
+    def release(self, extent: Extent) -> None:
+        """Give the columns of ``extent`` back; it may not be used any more."""
+        self._held.remove(extent)
 
     def layer(self, index: int) -> tuple[Tensor, Tensor]:
-        """Keys and values of one layer, each ``[slots, length, kv_heads, head_dim]``."""
-        assert self._keys is not None
-        assert self._values is not None
-        return self._keys[index], self._values[index]
+        """Keys and values of one layer, each ``[capacity, kv_heads, head_dim]``; anew for every forward."""
+        keys, values = self._pools[index]
+        return keys, values
+
+    def _gap(self, columns: int) -> int | None:
+        """Where the lowest gap of at least ``columns`` within the budget starts."""
+        ends = chain((0,), (extent.end for extent in self._held))
+        starts = chain((extent.start for extent in self._held), (self._columns,))
+        return next((lo for lo, hi in zip(ends, starts, strict=True) if hi - lo >= columns), None)
+
+    def _grow(self, needed: int) -> None:
+        """Make room for ``needed`` columns, for twice what there is where memory allows it."""
+        for capacity in (min(max(needed, 2 * self._capacity), self._columns), needed):
+            try:
+                self._resize(capacity)
+            except Exception as exc:
+                if not is_out_of_memory(exc):
+                    raise
+                failure = exc.with_traceback(None)  # which would keep tensors
+            else:
+                self._capacity = capacity
+                return
+        self._columns = self._capacity
+        with suppress(RuntimeError):  # a pool that cannot be cut back to its size is larger than needed
+            self._resize(self._capacity)
+        raise torch.OutOfMemoryError(str(failure)) from failure
+
+    def _resize(self, capacity: int) -> None:
+        """Give each pool ``capacity`` columns, one after the other; those that have them stay."""
+        self._generation += 1
+        used = self._held[-1].end if self._held else 0
+        for pools in self._pools:
+            for kind, pool in enumerate(pools):
+                if len(pool) != capacity:
+                    pools[kind] = pool.new_empty((capacity, *pool.shape[1:]))
+                    pools[kind][:used] = pool[:used]
+
+    def _compact(self) -> None:
+        """Move all extents to the front, in their order."""
+        some = self._pools[0][0]
+        staged = some.new_empty((_STAGED, *some.shape[1:]))  # before anything moves: this may fail
+        end = 0
+        for extent in self._held:
+            if extent.start != end:
+                self._move(extent, end, staged)
+            end = extent.end
+
+    def _move(self, extent: Extent, start: int, staged: Tensor) -> None:
+        """``extent`` to ``start``, below where it is, by way of ``staged``: both places may overlap."""
+        steps = [*range(0, extent.length, len(staged)), extent.length]
+        for pool in chain.from_iterable(self._pools):
+            for lo, hi in pairwise(steps):
+                part = staged[: hi - lo].copy_(pool[extent.start + lo : extent.start + hi])
+                pool[start + lo : start + hi] = part
+        extent.start = start

@@ -2,290 +2,250 @@
 
 Requests are concatenated without padding: row ``r`` of the call brings columns ``[lo, hi)`` of its canvas,
 and all linear layers see one ``[N, d]`` matrix, N being the sum of the widths. Only attention knows about
-requests. It runs per *group* of requests of equal width; where their lengths differ, keys beyond a row's
-own length are masked, and where attention is causal, keys beyond each column.
+requests: `calls` says which of them attend together, and where their keys lie.
+
+A layout is a `Form`, from which everything but tokens follows, and tensors of indices. What a CUDA graph of a
+forward has baked in is its ``graph_key``; forwards of one key differ in the content of ``indices`` alone.
 """
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Sequence as Sequence_
-from dataclasses import dataclass, replace
+from array import array
+from collections.abc import Hashable, Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import accumulate
 
 import torch
 from torch import Tensor
 
-__all__ = ["Group", "Layout", "Span"]
+from llada_runtime.network.calls import Asking, Call, Merge, Ragged, calls_of
+from llada_runtime.network.spans import Place, Span
+
+__all__ = ["Form", "Layout", "Place", "Span"]
+
+_FEW = 12  # runs, up to which one call each is the faster way: those of two rows
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Span:
-    """One request's part of a forward.
+class Form:
+    """What the shapes and indices of a packed forward follow from, as a hashable value of ints.
 
-    Columns ``[lo, hi)`` of the first ``length`` columns of a canvas are computed; logits are wanted for
-    ``[head_lo, head_hi)`` within them. ``slot`` is its place in the cache, None where nothing is kept; with
-    ``reads`` the keys and values of all other columns come from that slot. With ``causal`` a column attends
-    to itself and those before it, otherwise to all. ``inputs``, ``[hi - lo, d]``, is fed instead of the
-    embeddings of ``ids``.
+    Attributes:
+        places: of the requests, in their order.
+        merge: which of them may attend in one call.
+        order: which request each packed row is.
+        ranges: columns ``[lo, hi)`` of each packed row; positions, and so the rotation, follow from these.
+        columns, head_columns, kept_columns: how many are computed, asked for logits, and kept.
     """
 
-    ids: Sequence_[int]
-    lo: int
-    hi: int
-    length: int
-    head_lo: int
-    head_hi: int
-    slot: int | None = None
-    reads: bool = False
-    causal: bool = False
-    inputs: Tensor | None = None
+    places: tuple[Place, ...]
+    merge: Merge
+    order: tuple[int, ...] = field(compare=False)
+    ranges: tuple[tuple[int, int], ...] = field(compare=False)
+    columns: int = field(compare=False)
+    head_columns: int = field(compare=False)
+    kept_columns: int = field(compare=False)
 
-    def __post_init__(self) -> None:
-        assert len(self.ids) == self.hi - self.lo
-        assert 0 <= self.lo <= self.head_lo < self.head_hi <= self.hi <= self.length
-        assert self.reads or (self.lo, self.hi) == (0, self.length), "columns outside the call have no keys"
-        assert not self.reads or self.slot is not None
-
-    @property
-    def width(self) -> int:
-        return self.hi - self.lo
-
-    @property
-    def head_width(self) -> int:
-        return self.head_hi - self.head_lo
+    @classmethod
+    def of(cls, places: tuple[Place, ...], merge: Merge) -> Form:
+        order = tuple(range(len(places)))
+        if merge is not Merge.NONE:
+            order = tuple(sorted(order, key=lambda row: _sort_key(places[row], merge)))
+        return cls(
+            places=places,
+            merge=merge,
+            order=order,
+            ranges=tuple(places[row][:2] for row in order),
+            columns=sum(place.width for place in places),
+            head_columns=sum(place.head_width for place in places),
+            kept_columns=sum(place.width for place in places if place.start is not None),
+        )
 
     @property
-    def place(self) -> tuple[int, int, int, int, int, int | None, bool, bool]:
-        """Everything but what is fed."""
-        return (
-            self.lo, self.hi, self.length, self.head_lo, self.head_hi, self.slot, self.reads, self.causal
-        )  # fmt: skip
+    def keeps_all(self) -> bool:
+        """Whether the indices of what is kept are the identity: the keys of every packed column."""
+        return self.kept_columns == self.columns
 
+    @property
+    def asks_all(self) -> bool:
+        """Whether the indices of the head are the identity: logits of every packed column."""
+        return self.head_columns == self.columns
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Group:
-    """Requests that attend in one call.
-
-    Their queries are ``rows`` times ``width`` packed columns from ``start``. Their keys lie in the cache
-    slots ``slots`` (``first`` to ``first + rows`` when they are neighbours), or, where both are None, are the
-    call's own: ``rows`` times ``keys`` packed columns from ``key_start``. ``keys`` is the longest row's
-    length. ``mask`` is ``[rows, 1, 1 or width, keys]``, True where a query attends to a key, or None where
-    all queries attend to all keys; with ``causal``, instead, query n attends to keys 0 to n.
-    """
-
-    start: int
-    rows: int
-    width: int
-    keys: int
-    key_start: int
-    slots: Tensor | None = None
-    first: int | None = None
-    mask: Tensor | None = None
-    causal: bool = False
+    @property
+    def in_order(self) -> bool:
+        """Whether the packed rows stand in the order of the requests: nothing has to be restored."""
+        return self.order == tuple(range(len(self.order)))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Layout:
-    """The index tensors of one packed forward, all int64 on the network's device.
+    """One packed forward. All tensors are on the network's device, indices int64.
 
     Attributes:
+        form: what all but ``ids`` and ``inputs`` follows from; it says where an index is the identity.
         ids, positions: ``[N]``, token and absolute position of every packed column.
-        kept: packed columns whose keys go into the cache; None if that is all of them.
-        places: where they go, as flat slot · length + column; None if nothing is kept.
-        head: packed columns whose logits are wanted; None if that is all of them.
-        groups: how the requests attend.
-        head_groups: the same for the last layer, whose only queries are the ``head`` columns.
-        restore: puts rows of ``head`` columns into the order of the requests; None if they are.
-        inputs: pairs of a packed column and the embeddings that are fed from there on.
-        order: which request each packed one is.
-        shapes: the requests' places, from which all but ``ids`` and ``inputs`` follows.
+        kept: ``[K]``, packed columns whose keys and values go into the cache.
+        places: ``[K]``, the columns of the cache's pool that they go to.
+        head: ``[H]``, packed columns whose logits are wanted.
+        restore: ``[H]``, for each of the requests' head columns in their order, its place in ``head``.
+        calls: how the requests attend.
+        head_calls: the same for the last layer, whose only queries are the ``head`` columns.
+        inputs: pairs of a packed column and the embeddings ``[width, d]`` that are fed from there on.
     """
 
+    form: Form
     ids: Tensor
     positions: Tensor
-    kept: Tensor | None
-    places: Tensor | None
-    head: Tensor | None
-    groups: tuple[Group, ...]
-    head_groups: tuple[Group, ...]
-    restore: Tensor | None
+    kept: Tensor
+    places: Tensor
+    head: Tensor
+    restore: Tensor
+    calls: tuple[Call | Ragged, ...]
+    head_calls: tuple[Call | Ragged, ...]
     inputs: tuple[tuple[int, Tensor], ...]
-    order: tuple[int, ...]
-    shapes: tuple[object, ...]
 
     @classmethod
     def of(
         cls,
-        spans: Sequence_[Span],
+        spans: Sequence[Span],
         *,
         device: torch.device,
-        cache_length: int,
-        merge: bool,
+        merge: Merge | bool,
         previous: Layout | None = None,
     ) -> Layout:
-        """The layout of ``spans``; with ``merge`` requests of one shape attend together, else one by one.
+        """The layout of ``spans``, of which those may attend together that ``merge`` says; True is EQUAL.
 
-        One by one, a request's arithmetic is exactly that of the request alone. Where ``previous`` had spans
-        of the same places, only tokens and inputs are new.
+        One by one, a request's arithmetic is exactly that of the request alone. Where ``previous`` has the
+        same form, only tokens and inputs are new.
         """
-        shapes = tuple(span.place for span in spans)
-        if previous is None or previous.shapes != shapes:
-            return cls._anew(spans, shapes, device=device, cache_length=cache_length, merge=merge)
-        packed = [spans[r] for r in previous.order]
-        return replace(previous, ids=_index(_ids(packed), device), inputs=_inputs(packed))
-
-    @classmethod
-    def _anew(
-        cls,
-        spans: Sequence_[Span],
-        shapes: tuple[object, ...],
-        *,
-        device: torch.device,
-        cache_length: int,
-        merge: bool,
-    ) -> Layout:
-        order = list(range(len(spans)))
-        if merge:
-            order.sort(key=lambda r: _sort_key(spans[r]))
-        packed = [spans[r] for r in order]
-        starts = _starts([span.width for span in packed])
-        head_starts = _starts([span.head_width for span in packed])
-        groups, head_groups = _groups(packed, starts, head_starts, device=device, merge=merge)
-        total = sum(span.width for span in packed)
-        kept, places = _kept(packed, starts, cache_length)
-        head = _head(packed, starts)
-        restore = [
-            head_starts[place] + offset
-            for _, place in sorted(zip(order, range(len(packed)), strict=True))
-            for offset in range(packed[place].head_width)
-        ]
+        places, how = tuple(span.place for span in spans), Merge(merge)
+        if previous is not None and previous.form.places == places and previous.form.merge is how:
+            packed = [spans[row] for row in previous.form.order]
+            return replace(previous, ids=_ids(packed, device), inputs=_inputs(packed))
+        form = Form.of(places, how)
+        packed = [spans[row] for row in form.order]
+        positions, kept, stored, head, restore = _indices(form, device)
+        calls, head_calls = _attention(form, device)
         return cls(
-            ids=_index(_ids(packed), device),
-            positions=_index([column for span in packed for column in range(span.lo, span.hi)], device),
-            kept=_index(kept, device) if 0 < len(kept) < total else None,
-            places=_index(places, device) if places else None,
-            head=_index(head, device) if len(head) < total else None,
-            groups=groups,
-            head_groups=head_groups,
-            restore=None if restore == sorted(restore) else _index(restore, device),
+            form=form,
+            ids=_ids(packed, device),
+            positions=positions,
+            kept=kept,
+            places=stored,
+            head=head,
+            restore=restore,
+            calls=calls,
+            head_calls=head_calls,
             inputs=_inputs(packed),
-            order=tuple(order),
-            shapes=shapes,
         )
 
+    @property
+    def indices(self) -> tuple[Tensor, ...]:
+        """Every tensor whose content differs between layouts of one ``graph_key``, in a fixed order."""
+        own = (self.ids, self.positions, self.kept, self.places, self.head, self.restore)
+        calls = self.calls if self.head_calls is self.calls else self.calls + self.head_calls
+        ragged = [call.indices for call in calls if isinstance(call, Ragged)]
+        return (*own, *ragged, *(inputs for _, inputs in self.inputs))
 
-def _index(values: list[int], device: torch.device) -> Tensor:
-    return torch.tensor(values, dtype=torch.int64).to(device, non_blocking=True)
+    def copied(self) -> Layout:
+        """The same forward, its ``indices`` in tensors of their own; ``inputs`` excepted."""
+        calls = _copied(self.calls)
+        return replace(
+            self,
+            ids=self.ids.clone(),
+            positions=self.positions.clone(),
+            kept=self.kept.clone(),
+            places=self.places.clone(),
+            head=self.head.clone(),
+            restore=self.restore.clone(),
+            calls=calls,
+            head_calls=calls if self.head_calls is self.calls else _copied(self.head_calls),
+        )
+
+    @property
+    def graph_key(self) -> Hashable:
+        """The ints and shapes that a captured forward has baked in."""
+        form = self.form
+        fed = tuple((start, len(inputs)) for start, inputs in self.inputs)
+        numbers = (form.columns, form.head_columns, form.kept_columns, form.in_order)
+        return numbers, self.calls, self.head_calls, fed
 
 
-def _ids(packed: Sequence_[Span]) -> list[int]:
-    return [token for span in packed for token in span.ids]
+def _sort_key(place: Place, merge: Merge) -> tuple[tuple[int, ...], tuple[int, ...], int]:
+    """Rows that attend together stand together, in the last layer too.
+
+    They are in the order of their keys where distances matter, else in that of the requests.
+    """
+    kinds = [found.kind(place.reads, merge) for found in (place.sight, place.head_sight)]
+    start = 0 if place.sight.ragged(place.reads, merge) else place.start or 0
+    return kinds[0], kinds[1], start
 
 
-def _inputs(packed: Sequence_[Span]) -> tuple[tuple[int, Tensor], ...]:
-    starts = _starts([span.width for span in packed])
+def _copied(calls: tuple[Call | Ragged, ...]) -> tuple[Call | Ragged, ...]:
+    return tuple(call.copied() if isinstance(call, Ragged) else call for call in calls)
+
+
+def _starts(widths: Iterable[int]) -> list[int]:
+    return list(accumulate(widths, initial=0))[:-1]
+
+
+def _ids(packed: Sequence[Span], device: torch.device) -> Tensor:
+    ids = array("q")  # a list of ints becomes a tensor several times as fast by way of one
+    for span in packed:
+        ids.extend(span.ids)
+    return torch.frombuffer(ids, dtype=torch.int64).to(device, non_blocking=True)
+
+
+def _inputs(packed: Sequence[Span]) -> tuple[tuple[int, Tensor], ...]:
+    if all(span.inputs is None for span in packed):
+        return ()
+    starts = _starts(span.width for span in packed)
     return tuple(
         (start, span.inputs) for span, start in zip(packed, starts, strict=True) if span.inputs is not None
     )
 
 
-def _shape(span: Span) -> tuple[bool, bool, int, int, int]:
-    """What spans of one group have in common. Lengths differ only where keys come from the cache."""
-    return (span.reads, span.causal, span.width, span.head_width, 0 if span.reads else span.length)
-
-
-def _sort_key(span: Span) -> tuple[tuple[bool, bool, int, int, int], int]:
-    return _shape(span), span.slot or 0
-
-
-def _starts(widths: list[int]) -> list[int]:
-    return list(itertools.accumulate(widths[:-1], initial=0))
-
-
-def _head(spans: Sequence_[Span], starts: Sequence_[int]) -> list[int]:
-    return [
-        start + column - span.lo
-        for span, start in zip(spans, starts, strict=True)
-        for column in range(span.head_lo, span.head_hi)
+def _indices(form: Form, device: torch.device) -> Sequence[Tensor]:
+    """Positions, what is kept and where, the head, its order: parts of one tensor, sent at once."""
+    packed = [form.places[row] for row in form.order]
+    starts = _starts(place.width for place in packed)
+    head_starts = _starts(place.head_width for place in packed)
+    rows = list(zip(packed, starts, strict=True))
+    back = sorted(range(len(packed)), key=form.order.__getitem__)  # the packed row of each request
+    runs = [
+        *((place.lo, place.width) for place in packed),
+        *((start, place.width) for place, start in rows if place.start is not None),
+        *((place.start + place.lo, place.width) for place in packed if place.start is not None),
+        *((start + place.head_lo - place.lo, place.head_width) for place, start in rows),
+        *((head_starts[row], packed[row].head_width) for row in back),
     ]
+    lengths = [form.columns, form.kept_columns, form.kept_columns, form.head_columns, form.head_columns]
+    together = _concatenated(runs, sum(lengths)).to(device, non_blocking=True)
+    return together.split_with_sizes(lengths)
 
 
-def _kept(spans: Sequence_[Span], starts: Sequence_[int], length: int) -> tuple[list[int], list[int]]:
-    kept: list[int] = []
-    places: list[int] = []
-    for span, start in zip(spans, starts, strict=True):
-        if span.slot is not None:
-            kept.extend(range(start, start + span.width))
-            places.extend(range(span.slot * length + span.lo, span.slot * length + span.hi))
-    return kept, places
+def _concatenated(runs: Sequence[tuple[int, int]], total: int) -> Tensor:
+    """``first, first + 1, …`` of each run ``(first, width)``, one after the other; int64 ``[total]``."""
+    if len(runs) <= _FEW:
+        return torch.cat([torch.arange(first, first + width) for first, width in runs])
+    firsts, widths = torch.tensor(runs).unbind(1)
+    shifts = firsts - (widths.cumsum(0) - widths)
+    return torch.arange(total) + shifts.repeat_interleave(widths, output_size=total)
 
 
-def _groups(
-    spans: Sequence_[Span],
-    starts: Sequence_[int],
-    head_starts: Sequence_[int],
-    *,
-    device: torch.device,
-    merge: bool,
-) -> tuple[tuple[Group, ...], tuple[Group, ...]]:
-    """The groups of every layer and those of the last."""
-    groups: list[Group] = []
-    head_groups: list[Group] = []
-    begin = 0
-    for end in range(1, len(spans) + 1):
-        if end == len(spans) or not merge or _shape(spans[end]) != _shape(spans[begin]):
-            group = _group(spans[begin:end], starts[begin], device)
-            groups.append(group)
-            head_groups.append(_head_group(group, spans[begin:end], head_starts[begin], device))
-            begin = end
-    return tuple(groups), tuple(head_groups)
-
-
-def _group(spans: Sequence_[Span], start: int, device: torch.device) -> Group:
-    lengths, width = [span.length for span in spans], spans[0].width
-    own = Group(
-        start=start,
-        rows=len(spans),
-        width=width,
-        keys=max(lengths),
-        key_start=start,
-        causal=spans[0].causal and width == lengths[0],
-    )
-    if not spans[0].reads:
-        return own
-    slots = [span.slot for span in spans if span.slot is not None]
-    neighbours = slots == list(range(slots[0], slots[0] + len(slots)))
-    return replace(
-        own,
-        slots=None if neighbours else torch.tensor(slots, device=device),
-        first=slots[0] if neighbours else None,
-        mask=_mask(spans, [span.lo for span in spans], width, own.keys, device),
-    )
-
-
-def _head_group(group: Group, spans: Sequence_[Span], start: int, device: torch.device) -> Group:
-    """``group`` in the last layer, where only the head columns ask."""
-    width = spans[0].head_width
-    if width == group.width:
-        return replace(group, start=start)
-    mask = _mask(spans, [span.head_lo for span in spans], width, group.keys, device)
-    return replace(group, start=start, width=width, mask=mask, causal=False)
-
-
-def _mask(
-    spans: Sequence_[Span], firsts: Sequence_[int], width: int, keys: int, device: torch.device
-) -> Tensor | None:
-    """Which keys the ``width`` columns from each of ``firsts`` attend to; None if that is all of them."""
-    if not spans[0].causal:
-        lengths = [span.length for span in spans]
-        return _padding(lengths, keys, device) if min(lengths) < keys else None
-    if width == 1 and min(firsts) + 1 == keys:
-        return None
-    columns = torch.tensor(firsts)[:, None] + torch.arange(width)
-    return (torch.arange(keys) <= columns[:, None, :, None]).to(device)
-
-
-def _padding(lengths: list[int], keys: int, device: torch.device) -> Tensor:
-    """True where a key belongs to its row, ``[rows, 1, 1, keys]``."""
-    own = torch.arange(keys)[None, :] < torch.tensor(lengths)[:, None]
-    return own[:, None, None, :].to(device)
+def _attention(
+    form: Form, device: torch.device
+) -> tuple[tuple[Call | Ragged, ...], tuple[Call | Ragged, ...]]:
+    """The calls of every layer and those of the last."""
+    packed = [form.places[row] for row in form.order]
+    whole, head = [], []
+    start = head_start = 0
+    for place in packed:
+        # Where its keys begin: in the pool, or among the packed columns of this forward.
+        first = place.start if place.reads and place.start is not None else start
+        whole.append(Asking(start, first, place.reads, place.sight))
+        head.append(Asking(head_start, first, place.reads, place.head_sight))
+        start += place.width
+        head_start += place.head_width
+    calls = calls_of(whole, form.merge, device)
+    return calls, calls if form.asks_all else calls_of(head, form.merge, device)

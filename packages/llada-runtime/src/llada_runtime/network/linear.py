@@ -15,7 +15,7 @@ __all__ = ["Linear"]
 
 
 class Linear(nn.Module):
-    """``y = x Wᵀ (+ bias) (+ residual)`` for inference; ``x`` is ``[N, in]``, ``y`` is ``[N, out]``."""
+    """``y = x Wᵀ (+ bias)`` for inference; ``x`` is ``[N, in]``, ``y`` is ``[N, out]``."""
 
     weight: Tensor | None
     packed: Tensor | None
@@ -52,12 +52,16 @@ class Linear(nn.Module):
         self.packed = torch.ops.mkldnn._reorder_linear_weight(self.weight.detach(), None)
         self.weight = None
 
-    def forward(self, x: Tensor, residual: Tensor | None = None) -> Tensor:
+    def forward(self, x: Tensor) -> Tensor:
+        """The product alone: what a split or quantised layer has another of."""
         if self.packed is None:
-            y = F.linear(x, self.plain, self.bias)
-            return y if residual is None else y.add_(residual)
-        if residual is None:
-            return torch.ops.mkldnn._linear_pointwise(x, self.packed, self.bias, "none", [], "")
+            return F.linear(x, self.plain, self.bias)
+        return torch.ops.mkldnn._linear_pointwise(x, self.packed, self.bias, "none", [], "")
+
+    def onto(self, x: Tensor, residual: Tensor) -> Tensor:
+        """``residual + product``, ``[N, out]``; where the weight is packed, in one pass over the output."""
+        if self.packed is None:
+            return self(x).add_(residual)
         return torch.ops.mkldnn._linear_pointwise.binary(x, residual, self.packed, self.bias, "add")
 
 

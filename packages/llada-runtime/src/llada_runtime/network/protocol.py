@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from llada_runtime.network.cache import KVCache
+from llada_runtime.network.calls import Merge
 from llada_runtime.network.layout import Layout
 
 __all__ = ["Network", "TokenIds"]
@@ -27,7 +28,10 @@ class TokenIds(Protocol):
 
 
 class Network(Protocol):
-    """A loaded model that maps a `Layout` to logits."""
+    """A loaded model that maps a `Layout` to logits.
+
+    One that cannot do what is asked raises UnsupportedArchitecture; ``caches`` says so before.
+    """
 
     @property
     def config(self) -> TokenIds: ...
@@ -36,8 +40,8 @@ class Network(Protocol):
     def device(self) -> torch.device: ...
 
     @property
-    def merges(self) -> bool:
-        """Whether rows of one shape should be laid out as one group."""
+    def merges(self) -> Merge | bool:
+        """Which rows of a forward may be laid out to attend in one call; True is those of one shape."""
         ...
 
     @property
@@ -45,12 +49,19 @@ class Network(Protocol):
         """Whether `new_cache` works: plans may read and write keys and values."""
         ...
 
-    def new_cache(self, *, rows: int, length: int) -> KVCache:
-        """Room for the keys and values of ``rows`` sequences of up to ``length`` columns."""
+    def new_cache(self, *, columns: int) -> KVCache:
+        """Room for the keys and values of ``columns`` columns of all requests; memory comes later."""
+        ...
+
+    def affordable_columns(self) -> int:
+        """Columns whose keys and values the device's free memory holds now, a tenth of it kept aside.
+
+        0 where nothing can be cached.
+        """
         ...
 
     def embed(self, ids: Tensor) -> Tensor:
-        """The input embeddings of ``ids``, ``[..., d]``."""
+        """The input embeddings ``[..., d]`` of ``ids``, int64 ``[...]``, in the model's dtype."""
         ...
 
     def mix(self, probabilities: Tensor) -> Tensor:
@@ -58,5 +69,12 @@ class Network(Protocol):
         ...
 
     def logits(self, layout: Layout, cache: KVCache | None) -> Tensor:
-        """Logits ``[head columns, V]`` of one packed forward."""
+        """Logits ``[H, V]`` of one packed forward, in the model's dtype.
+
+        They are those of the requests' head columns, in the order of the spans. The keys and values of spans
+        that have an extent go to ``cache``.
+
+        Raises:
+            torch.OutOfMemoryError: the device's memory does not hold the forward.
+        """
         ...

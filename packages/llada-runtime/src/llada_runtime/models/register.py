@@ -1,0 +1,96 @@
+"""Which network class runs a checkpoint, by what its ``config.json`` calls itself.
+
+Networks are named as ``"module:attr"`` and imported when a checkpoint asks for them. A package that brings
+a network of its own calls `register` where it is asked for its algorithms, not when it is imported.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from llada_core.checkpoints import read_fields
+from llada_core.errors import UnsupportedArchitecture, UsageError
+from llada_core.imports import load_target
+
+if TYPE_CHECKING:
+    from llada_runtime.network.protocol import Network
+
+__all__ = ["load_network", "network_class", "register"]
+
+_ARCHITECTURES: dict[str, str] = {
+    "LLaDAModelLM": "llada_runtime.models.llada:LLaDAModel",
+}
+_MODEL_TYPES: dict[str, str] = {
+    "llada": "llada_runtime.models.llada:LLaDAModel",
+}
+
+_GRAPHED = "llada_runtime.network.graphs:graphed"
+
+
+def register(
+    target: str, *, architectures: Iterable[str] = (), model_types: Iterable[str] = ()
+) -> Callable[[], None]:
+    """Let ``target``, ``"module:attr"`` of a class with ``from_pretrained``, run these checkpoints.
+
+    Returns:
+        What takes the registration back.
+
+    Raises:
+        UsageError: another class runs one of them already; nothing has been registered then.
+    """
+    wanted = [(_ARCHITECTURES, name) for name in architectures]
+    wanted += [(_MODEL_TYPES, name) for name in model_types]
+    for table, name in wanted:
+        if table.get(name, target) != target:
+            raise UsageError(f"{name} is run by {table[name]} already; take that back before {target} can")
+    added = [(table, name) for table, name in wanted if name not in table]
+    for table, name in added:
+        table[name] = target
+
+    def undo() -> None:
+        for table, name in added:
+            table.pop(name, None)
+
+    return undo
+
+
+def network_class(config: Mapping[str, Any]) -> type[Any]:
+    """The class that runs the checkpoint with this parsed ``config.json``.
+
+    Its ``architectures`` are asked first, in their order, then its ``model_type``.
+
+    Raises:
+        UnsupportedArchitecture: none of them is registered; the message names those that are.
+    """
+    named = config.get("architectures")
+    listed = [name for name in named if isinstance(name, str)] if isinstance(named, list) else []
+    model_type = config.get("model_type")
+    target = next((_ARCHITECTURES[name] for name in listed if name in _ARCHITECTURES), None)
+    if target is None and isinstance(model_type, str):
+        target = _MODEL_TYPES.get(model_type)
+    if target is None:
+        raise UnsupportedArchitecture(
+            f"config.json: model_type is {model_type!r} and architectures is {named!r}, and this runtime "
+            f"runs {', '.join(sorted({*_MODEL_TYPES, *_ARCHITECTURES}))}; "
+            "load the model with the engine made for it"
+        )
+    found: type[Any] = load_target(target)
+    return found
+
+
+def load_network(folder: str | Path, *, device: Any = None, dtype: Any = None) -> Network:
+    """The network in ``folder``, by the class that is registered for it; on a GPU with its steps as graphs.
+
+    Args:
+        device, dtype: None is the GPU in bfloat16 if there is one, else the CPU in float32.
+
+    Raises:
+        CheckpointError: the files are damaged or do not belong together.
+        UnsupportedArchitecture: no network is registered for it, or it is a variant that is not implemented.
+    """
+    kind = network_class(read_fields(Path(folder)))
+    network: Network = kind.from_pretrained(folder, device=device, dtype=dtype)
+    graphed: Network = load_target(_GRAPHED)(network)
+    return graphed

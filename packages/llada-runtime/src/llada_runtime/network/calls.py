@@ -1,0 +1,214 @@
+"""Which rows of a packed forward attend in one call, and on which keys.
+
+No call copies keys. Rows that bring all their own keys attend on views of these; rows that read the cache,
+on views of its pool: several in one call where they are alike and lie at equal distances, or, where there is
+a kernel for it, all that see everything and all that see what is before them (`Ragged`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from enum import IntEnum
+from itertools import accumulate, groupby
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+__all__ = ["Asking", "Call", "Merge", "Ragged", "Sight", "calls_of", "sight"]
+
+
+class Merge(IntEnum):
+    """Which rows of a forward may attend in one call. As a bool, False is NONE and True is EQUAL.
+
+    Attributes:
+        NONE: each by itself, so that its arithmetic is exactly that of the row alone.
+        EQUAL: rows of one shape whose keys lie at equal distances.
+        RAGGED: besides, rows of any width and length that read the cache.
+    """
+
+    NONE = 0
+    EQUAL = 1
+    RAGGED = 2
+
+
+class Sight(NamedTuple):
+    """What a row's queries attend to: its first ``keys`` columns, and in strides where ``stride`` is given.
+
+    The queries are ``width`` columns from ``lo`` on. ``lo`` is 0 where all see all: it does not matter then.
+    """
+
+    width: int
+    keys: int
+    lo: int
+    stride: int | None
+
+    def ragged(self, reads: bool, merge: Merge) -> bool:
+        """Whether a row that sees this attends in a `Ragged` call."""
+        return reads and merge is Merge.RAGGED and self.stride in (None, 1)
+
+    def kind(self, reads: bool, merge: Merge) -> tuple[int, ...]:
+        """What rows that attend in one call have in common."""
+        if self.ragged(reads, merge):
+            return (self.stride or 0,)
+        return (self.stride or 0, self.width, self.keys, self.lo, reads)
+
+
+def sight(lo: int, hi: int, *, length: int, stride: int | None) -> Sight:
+    """What the columns ``[lo, hi)`` of ``length`` attend to. Keys that none of them sees are left out."""
+    if stride is None:
+        return Sight(hi - lo, length, 0, None)
+    keys = min(length, -(-hi // stride) * stride)
+    if (lo // stride + 1) * stride >= keys:
+        return Sight(hi - lo, keys, 0, None)
+    return Sight(hi - lo, keys, lo, stride)
+
+
+class Asking(NamedTuple):
+    """A packed row: its first query, its first key, in the pool where it ``reads``, and what it sees."""
+
+    start: int
+    first: int
+    reads: bool
+    sight: Sight
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Call:
+    """Rows of one shape that attend in one call.
+
+    Attributes:
+        start: the queries are ``rows`` times ``width`` packed columns from here on.
+        first, spacing, keys: row r's keys are ``keys`` columns from ``first + r · spacing`` on.
+        pooled: they lie in the cache's pool; else they are the forward's own.
+        lo, stride: where a stride is given, queries are at columns ``lo`` and following of their row, and
+            column c sees the keys below ``(c // stride + 1) * stride``.
+        mask: bool ``[width, keys]``, which follows from the ints, where neither "all" nor "causal" says it.
+    """
+
+    start: int
+    rows: int
+    width: int
+    first: int
+    spacing: int
+    keys: int
+    pooled: bool
+    lo: int
+    stride: int | None
+    mask: Tensor | None = field(compare=False)
+
+    @property
+    def causal(self) -> bool:
+        """Query n sees keys 0 to n."""
+        return self.stride is not None and self.mask is None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ragged:
+    """Rows of any widths and lengths that attend in one call, on extents anywhere in the pool.
+
+    Attributes:
+        start, columns: the queries are so many packed columns from ``start`` on.
+        rows: R.
+        widest: queries of the widest row. longest: keys of the longest, or more.
+        causal: the last query of a row sees all its keys, each one before it one less; else all see all.
+        query_starts: int32 ``[R + 1]``, row r asks with the queries from entry r to entry r + 1, counted from
+            ``start``.
+        key_starts: int32 ``[R + 1]``, the first column of each row's keys in the pool; the last is not used.
+        lengths: int32 ``[R]``, how many keys each row has.
+        indices: the three in one, of which they are views.
+    """
+
+    start: int
+    columns: int
+    rows: int
+    widest: int
+    longest: int
+    causal: bool
+    indices: Tensor = field(compare=False)
+    query_starts: Tensor = field(compare=False)
+    key_starts: Tensor = field(compare=False)
+    lengths: Tensor = field(compare=False)
+
+    def copied(self) -> Ragged:
+        """The same call, reading tensors of its own."""
+        indices = self.indices.clone()
+        starts, firsts, lengths = _parts(indices, self.rows)
+        return replace(self, indices=indices, query_starts=starts, key_starts=firsts, lengths=lengths)
+
+
+def calls_of(rows: Sequence[Asking], merge: Merge, device: torch.device) -> tuple[Call | Ragged, ...]:
+    """How ``rows``, packed in this order, attend: those of one kind that stand together in one call."""
+    if merge is Merge.NONE:
+        return tuple(_call([row], device) for row in rows)
+    calls: list[Call | Ragged] = []
+    for _, alike in groupby(rows, key=lambda row: row.sight.kind(row.reads, merge)):
+        together = list(alike)
+        if together[0].sight.ragged(together[0].reads, merge):
+            calls.append(_ragged(together, device))
+        else:
+            calls.extend(_call(run, device) for run in _evenly_spaced(together))
+    return tuple(calls)
+
+
+def _evenly_spaced(rows: Sequence[Asking]) -> Iterator[list[Asking]]:
+    """``rows`` cut into runs whose keys lie at equal distances: each can be one view."""
+    run = [rows[0]]
+    for row in rows[1:]:
+        distance = row.first - run[-1].first
+        if distance < 0 or (len(run) > 1 and distance != run[1].first - run[0].first):
+            yield run
+            run = []
+        run.append(row)
+    yield run
+
+
+def _call(rows: Sequence[Asking], device: torch.device) -> Call:
+    one = rows[0]
+    width, keys, lo, stride = one.sight
+    square = stride == 1 and width == keys  # what the kernels know as causal
+    return Call(
+        start=one.start,
+        rows=len(rows),
+        width=width,
+        first=one.first,
+        spacing=rows[1].first - one.first if len(rows) > 1 else keys,
+        keys=keys,
+        pooled=one.reads,
+        lo=lo,
+        stride=stride,
+        mask=None if stride is None or square else _mask(width, keys, lo, stride).to(device),
+    )
+
+
+def _mask(width: int, keys: int, lo: int, stride: int) -> Tensor:
+    """True where a query sees a key, ``[width, keys]``."""
+    ends = (torch.arange(lo, lo + width) // stride + 1) * stride  # [width]
+    return torch.arange(keys) < ends[:, None]
+
+
+def _ragged(rows: Sequence[Asking], device: torch.device) -> Ragged:
+    widths, lengths = [row.sight.width for row in rows], [row.sight.keys for row in rows]
+    query_starts = list(accumulate(widths, initial=0))
+    key_starts = [*(row.first for row in rows), 0]
+    indices = torch.tensor(query_starts + key_starts + lengths, dtype=torch.int32)
+    indices = indices.to(device, non_blocking=True)
+    parts = _parts(indices, len(rows))
+    return Ragged(
+        start=rows[0].start,
+        columns=sum(widths),
+        rows=len(rows),
+        widest=max(widths),
+        longest=1 << (max(lengths) - 1).bit_length(),  # the next power of two: too large is correct and free
+        causal=rows[0].sight.stride is not None,
+        indices=indices,
+        query_starts=parts[0],
+        key_starts=parts[1],
+        lengths=parts[2],
+    )
+
+
+def _parts(indices: Tensor, rows: int) -> Sequence[Tensor]:
+    """Starts of queries and of keys ``[rows + 1]``, and lengths ``[rows]``: views of ``indices``."""
+    return indices.split([rows + 1, rows + 1, rows])

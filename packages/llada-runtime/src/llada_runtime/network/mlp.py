@@ -1,0 +1,31 @@
+"""The part of a layer that works on each column alone."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from llada_runtime.network.linear import Linear
+from llada_runtime.network.shape import Shape
+
+__all__ = ["GatedMLP"]
+
+
+class GatedMLP(nn.Module):
+    """``down(silu(gate(x)) * up(x))``: SwiGLU (arXiv 2002.05202), gate and up as one product."""
+
+    def __init__(self, shape: Shape, *, device: torch.device, dtype: torch.dtype) -> None:
+        super().__init__()
+        self.gate_up = Linear(2 * shape.mlp_width, shape.width, device=device, dtype=dtype)
+        self.down = Linear(shape.width, shape.mlp_width, device=device, dtype=dtype)
+
+    def tensors(self) -> dict[str, Tensor]:
+        """Its weights, those of gate and up as views of the fused one."""
+        gate, up = self.gate_up.plain.chunk(2)
+        return {"gate.weight": gate, "up.weight": up, "down.weight": self.down.plain}
+
+    def forward(self, x: Tensor, residual: Tensor) -> Tensor:
+        """``residual + mlp(x)``, both ``[N, d]``."""
+        gate, up = self.gate_up(x).chunk(2, dim=-1)  # [N, mlp_width] each
+        return self.down.onto(F.silu(gate) * up, residual)

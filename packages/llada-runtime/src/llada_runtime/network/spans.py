@@ -1,0 +1,96 @@
+"""What one request brings to a packed forward."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from torch import Tensor
+
+from llada_runtime.network.cache import Extent
+from llada_runtime.network.calls import Sight, sight
+
+__all__ = ["Place", "Span"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Span:
+    """One request's part of a forward.
+
+    Attributes:
+        ids: the tokens at columns ``[lo, hi)`` of its canvas, which are computed.
+        length: its first ``length`` columns are attended to.
+        head_lo, head_hi: columns, within ``[lo, hi)``, whose logits are wanted.
+        extent: where its keys and values are kept, None where they are not.
+        reads: the keys and values of all columns outside ``[lo, hi)`` are read from ``extent``.
+        stride: attention goes in strides of so many columns: column c attends to every column below
+            ``(c // stride + 1) * stride``. 1 is causal, a block's width block-causal, None attends to all.
+        inputs: ``[hi - lo, d]``, fed instead of the embeddings of ``ids``.
+    """
+
+    ids: Sequence[int]
+    lo: int
+    hi: int
+    length: int
+    head_lo: int
+    head_hi: int
+    extent: Extent | None = None
+    reads: bool = False
+    stride: int | None = None
+    inputs: Tensor | None = None
+
+    def __post_init__(self) -> None:
+        assert len(self.ids) == self.hi - self.lo
+        assert 0 <= self.lo <= self.head_lo < self.head_hi <= self.hi <= self.length
+        assert self.reads or (self.lo, self.hi) == (0, self.length), "columns outside the call have no keys"
+        assert not self.reads or self.extent is not None
+        assert self.extent is None or self.length <= self.extent.length
+        assert self.stride is None or self.stride > 0
+
+    @property
+    def width(self) -> int:
+        return self.hi - self.lo
+
+    @property
+    def head_width(self) -> int:
+        return self.head_hi - self.head_lo
+
+    @property
+    def place(self) -> Place:
+        """Everything but what is fed, as it is now: an extent may have moved by the next forward."""
+        start = None if self.extent is None else self.extent.start
+        return Place(
+            self.lo, self.hi, self.length, self.head_lo, self.head_hi, start, self.reads, self.stride
+        )  # fmt: skip
+
+
+class Place(NamedTuple):
+    """A `Span` without what is fed; ``start`` is the first column of its extent in the cache's pool."""
+
+    lo: int
+    hi: int
+    length: int
+    head_lo: int
+    head_hi: int
+    start: int | None
+    reads: bool
+    stride: int | None
+
+    @property
+    def width(self) -> int:
+        return self.hi - self.lo
+
+    @property
+    def head_width(self) -> int:
+        return self.head_hi - self.head_lo
+
+    @property
+    def sight(self) -> Sight:
+        """What its columns attend to."""
+        return sight(self.lo, self.hi, length=self.length, stride=self.stride)
+
+    @property
+    def head_sight(self) -> Sight:
+        """What its head columns attend to."""
+        return sight(self.head_lo, self.head_hi, length=self.length, stride=self.stride)

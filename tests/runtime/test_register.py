@@ -1,0 +1,84 @@
+"""Which class runs which checkpoint."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from llada_core.errors import UsageError
+from llada_runtime import LLaDAModel, Shape, UnsupportedArchitecture
+from llada_runtime.models.register import load_network, network_class, register
+from llada_runtime.network.graphs import Graphed
+from llada_runtime.testing import LLADA_CONFIG as CONFIG
+
+# Any class will do as the target: it is imported when a checkpoint asks for it.
+OTHER = "llada_runtime.network.shape:Shape"
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        {"model_type": "llada"},
+        {"architectures": ["LLaDAModelLM"]},
+        {"architectures": ["Unheard", "LLaDAModelLM"], "model_type": "unheard"},
+        {"architectures": None, "model_type": "llada"},
+    ],
+)
+def test_llada_is_run_by_its_network(config: dict[str, Any]) -> None:
+    assert network_class(config) is LLaDAModel
+
+
+@pytest.mark.parametrize(
+    "config", [{}, {"model_type": "qwen3"}, {"architectures": "LLaDA"}, {"model_type": []}]
+)
+def test_what_no_network_runs_is_said_with_what_is_known(config: dict[str, Any]) -> None:
+    with pytest.raises(
+        UnsupportedArchitecture, match=r"runs LLaDAModelLM, llada; load the model with the eng"
+    ):
+        network_class(config)
+
+
+def test_an_architecture_wins_over_the_model_type_until_it_is_taken_back() -> None:
+    undo = register(OTHER, architectures=["OtherLM"], model_types=["other"])
+    assert network_class({"architectures": ["OtherLM"], "model_type": "llada"}) is Shape
+    assert network_class({"model_type": "other"}) is Shape
+    undo()
+    assert network_class({"architectures": ["OtherLM"], "model_type": "llada"}) is LLaDAModel
+    with pytest.raises(UnsupportedArchitecture):
+        network_class({"model_type": "other"})
+
+
+def test_a_name_that_is_taken_is_refused_and_nothing_registered() -> None:
+    with pytest.raises(UsageError, match=r"llada is run by llada_runtime\.models\.llada:LLaDAModel already"):
+        register(OTHER, architectures=["OtherLM"], model_types=["llada"])
+    with pytest.raises(UnsupportedArchitecture):
+        network_class({"architectures": ["OtherLM"]})
+
+
+def test_the_same_registration_twice_is_one_that_its_first_owner_takes_back() -> None:
+    first = register(OTHER, model_types=["other"])
+    register(OTHER, model_types=["other"])()
+    assert network_class({"model_type": "other"}) is Shape
+    first()
+    with pytest.raises(UnsupportedArchitecture):
+        network_class({"model_type": "other"})
+
+
+def test_a_folder_is_loaded_by_the_class_of_its_config(write_checkpoint) -> None:
+    assert isinstance(load_network(write_checkpoint(), device="cpu"), LLaDAModel)
+
+
+@pytest.mark.gpu
+def test_on_a_gpu_its_steps_are_graphs(write_checkpoint, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert isinstance(load_network(write_checkpoint()), Graphed)
+    monkeypatch.setenv("LLADA_GRAPHS", "0")
+    assert isinstance(load_network(write_checkpoint()), LLaDAModel)
+
+
+def test_a_folder_of_another_model_is_refused_before_weights_are_looked_for(tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text(json.dumps({**CONFIG, "model_type": "qwen3"}))
+    with pytest.raises(UnsupportedArchitecture, match="model_type is 'qwen3'"):
+        load_network(tmp_path)
