@@ -85,7 +85,7 @@ def main() -> None:
     device = torch.device(options.device)
     fields = {**LLADA_8B, **(SMALL if options.small else {})}
     timings: list[Timing] = []
-    model = _random_model(fields, device)
+    model = random_model(fields, device)
     for rows in options.rows:
         for name in ALGORITHMS:
             timings.append(_timed("ours", name, _ours(name, model), rows, device, options.repeat))
@@ -97,7 +97,7 @@ def main() -> None:
             for name, decode in decoders.items():
                 timings.append(_timed("upstream", name, decode, rows, device, options.repeat))
                 _print(timings[-1], timings)
-    floor = weights / _bandwidth(device) * 1000
+    floor = weights / bandwidth(device) * 1000
     print(f"floor of a block step: {floor:.2f} ms ({weights / 1e9:.1f} GB of weights, read once)")
     _save(timings, floor, options.json)
 
@@ -119,7 +119,8 @@ def _options() -> argparse.Namespace:
 
 
 @torch.no_grad()
-def _random_model(fields: dict[str, Any], device: torch.device) -> LLaDAModel:
+def random_model(fields: dict[str, Any], device: torch.device) -> LLaDAModel:
+    """A bfloat16 model with this ``config.json`` and random weights."""
     model = LLaDAModel(LLaDAConfig.from_dict(fields), device=device, dtype=torch.bfloat16)
     source = torch.Generator(device).manual_seed(0)
     for name, tensor in model.tensors().items():
@@ -162,7 +163,7 @@ def _synchronize(device: torch.device) -> None:
         torch.cuda.synchronize()
 
 
-def _bandwidth(device: torch.device) -> float:
+def bandwidth(device: torch.device) -> float:
     """Bytes a second that a large copy on the device reads and writes."""
     size = 2**31 if device.type == "cuda" else 2**26
     source = torch.empty(size, dtype=torch.uint8, device=device).random_()

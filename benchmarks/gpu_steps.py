@@ -1,0 +1,231 @@
+"""Time what a step takes on a GPU, with CUDA graphs and without, on random weights in the shape of LLaDA-8B.
+
+    python benchmarks/gpu_steps.py [--rows 1 8 32] [--loop-rows 1 8] [--json FILE]
+
+A block step computes 32 columns a row that attend to 768; a refresh computes all 768, and logits of 32. They
+are timed alone, many in a row, and as a share of the limit: the time to read weights and keys once, at the
+rate at which a large copy reads and writes. Then whole answers of `dual_cache` at one and four tokens a step:
+256 tokens after a prompt of 512, in blocks of 32. "first" is the first answer, with the captures in it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from gpu_8b import LLADA_8B, SMALL, bandwidth, random_model
+
+import llada_core
+from llada_runtime import KVCache, LLaDAModel, Network
+from llada_runtime.network.capture import CudaGraphs
+from llada_runtime.network.graphs import Graphed
+from llada_runtime.network.layout import Layout, Span
+
+KEYS, WIDTH, PROMPT, GENERATED = 768, 32, 512, 256
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Forward:
+    """One kind of forward at one number of rows, in milliseconds; ``limit`` is what its bytes take."""
+
+    kind: str
+    rows: int
+    limit: float
+    eager: float
+    graphed: float | None
+    capture: float | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """`dual_cache` at so many rows and tokens a step; seconds of the first answer and the best later one."""
+
+    graphs: bool
+    rows: int
+    tokens_a_step: int
+    nfe: int
+    captures: int
+    first: float
+    seconds: float
+
+    @property
+    def milliseconds_a_forward(self) -> float:
+        return self.seconds / self.nfe * 1000
+
+    @property
+    def tokens_a_second(self) -> float:
+        return self.rows * GENERATED / self.seconds
+
+
+class Counted(CudaGraphs):
+    """Graphs, and how many there have been."""
+
+    captures = 0
+
+    def __call__(self, work: Callable[[], object]) -> Callable[[], object]:
+        self.captures += 1
+        return super().__call__(work)
+
+
+def main() -> None:
+    options = _options()
+    model = random_model({**LLADA_8B, **(SMALL if options.small else {})}, torch.device("cuda"))
+    rate = bandwidth(model.device)
+    card = torch.cuda.get_device_name()
+    print(f"{card}, torch {torch.__version__}, a copy reads and writes {rate / 1e12:.2f} TB/s")
+    forwards = list(_forwards(model, options.rows, rate))
+    answers = list(_answers(model, options.loop_rows, options.repeat))
+    found = {"card": card, "torch": torch.__version__, "bytes_a_second": rate}
+    found |= {"forwards": [asdict(each) for each in forwards], "answers": [asdict(each) for each in answers]}
+    print(json.dumps(found))
+    if options.json:
+        options.json.write_text(json.dumps(found) + "\n")
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--rows", type=int, nargs="+", default=[1, 8, 32])
+    parser.add_argument("--loop-rows", type=int, nargs="+", default=[1, 8])
+    parser.add_argument("--repeat", type=int, default=2)
+    parser.add_argument("--small", action="store_true", help="a few small layers, to try the program out")
+    parser.add_argument("--json", type=Path)
+    if not torch.cuda.is_available():
+        sys.exit("torch sees no GPU, and nothing else is measured here")
+    return parser.parse_args()
+
+
+# -- single forwards
+
+
+def _forwards(model: LLaDAModel, counts: list[int], rate: float) -> Iterator[Forward]:
+    print("forward   rows  limit ms  eager ms  graphed ms  share  capture ms")
+    weights = sum(tensor.numel() * tensor.element_size() for tensor in model.parameters())
+    weights -= model.embedding.numel() * model.embedding.element_size()  # of which a few rows are read
+    keys = KEYS * model.shape.cached_numbers * model.dtype.itemsize
+    for rows in counts:
+        limit = (weights + rows * keys) / rate * 1000
+        for kind, reads in (("step", True), ("refresh", False)):
+            forward = _forward(model, kind, rows, limit, reads=reads)
+            _print_forward(forward)
+            yield forward
+
+
+def _forward(model: LLaDAModel, kind: str, rows: int, limit: float, *, reads: bool) -> Forward:
+    cache, layout = _laid_out(model, rows, reads=reads)
+    eager = _timed(lambda: model.logits(layout, cache))
+    if not reads:
+        return Forward(kind=kind, rows=rows, limit=limit, eager=eager, graphed=None, capture=None)
+    network = Graphed(model, record=CudaGraphs(model.device), after=1)
+    network.logits(layout, cache)
+    capture = _once(lambda: network.logits(layout, cache))
+    graphed = _timed(lambda: network.logits(layout, cache))
+    return Forward(kind=kind, rows=rows, limit=limit, eager=eager, graphed=graphed, capture=capture - graphed)
+
+
+def _laid_out(model: LLaDAModel, rows: int, *, reads: bool) -> tuple[KVCache, Layout]:
+    """Rows whose last columns are a block, on a cache of random keys and values."""
+    cache = model.new_cache(columns=rows * KEYS)
+    extents = [cache.take(KEYS) for _ in range(rows)]
+    for index in range(model.shape.n_layers):
+        for pool in cache.layer(index):
+            pool.normal_()
+    lo, ids = KEYS - WIDTH, torch.randint(0, 1000, (rows, KEYS)).tolist()
+    first = lo if reads else 0
+    spans = [
+        Span(
+            ids=ids[row][first:], lo=first, hi=KEYS, length=KEYS, head_lo=lo, head_hi=KEYS, extent=extent,
+            reads=reads,
+        )
+        for row, extent in enumerate(extents)
+    ]  # fmt: skip
+    return cache, Layout.of(spans, device=model.device, merge=model.merges)
+
+
+def _once(call: Callable[[], object]) -> float:
+    """Milliseconds of one call, until the GPU has done it."""
+    torch.cuda.synchronize()
+    begin = time.perf_counter()
+    call()
+    torch.cuda.synchronize()
+    return (time.perf_counter() - begin) * 1000
+
+
+def _timed(call: Callable[[], object]) -> float:
+    """Milliseconds a call, of many in a row: the median of five times."""
+    one = min(_once(call) for _ in range(3))
+    count = max(1, min(20, int(200 / one)))
+
+    def several() -> None:
+        for _ in range(count):
+            call()
+
+    return statistics.median(_once(several) / count for _ in range(5))
+
+
+def _print_forward(found: Forward) -> None:
+    if found.graphed is None or found.capture is None:
+        print(f"{found.kind:<10}{found.rows:>4}{'':>10}{found.eager:>10.2f}", flush=True)
+        return
+    print(
+        f"{found.kind:<10}{found.rows:>4}{found.limit:>10.2f}{found.eager:>10.2f}{found.graphed:>12.2f}"
+        f"{found.limit / found.graphed:>7.0%}{found.capture:>12.1f}",
+        flush=True,
+    )
+
+
+# -- whole answers
+
+
+def _answers(model: LLaDAModel, counts: list[int], repeat: int) -> Iterator[Answer]:
+    print("answers  rows  tokens a step  NFE  captures  first s  seconds  ms a forward  tokens/s")
+    for rows in counts:
+        for tokens in (1, 4) if rows == 1 else (4,):
+            for graphs in (False, True):
+                answer = _answer(model, rows, tokens, repeat, graphs=graphs)
+                _print_answer(answer)
+                yield answer
+
+
+def _answer(model: LLaDAModel, rows: int, tokens: int, repeat: int, *, graphs: bool) -> Answer:
+    record = Counted(model.device)
+    network: Network = Graphed(model, record=record) if graphs else model
+    algorithm: Any = llada_core.get_algorithm("dual_cache")
+    prompt = torch.randint(0, 1000, (rows, PROMPT), generator=torch.Generator().manual_seed(1))
+    nfe = 0
+
+    def decode() -> None:
+        nonlocal nfe
+        _, nfe = algorithm.generate(
+            network, prompt, gen_length=GENERATED, block_length=WIDTH, steps=GENERATED // tokens,
+            threshold=None, early_stop=False,
+        )  # fmt: skip
+
+    first = _once(decode) / 1000
+    seconds = min(_once(decode) / 1000 for _ in range(repeat))
+    return Answer(
+        graphs=graphs, rows=rows, tokens_a_step=tokens, nfe=nfe, captures=record.captures, first=first,
+        seconds=seconds,
+    )  # fmt: skip
+
+
+def _print_answer(found: Answer) -> None:
+    print(
+        f"{'graphs' if found.graphs else 'eager':<8}{found.rows:>5}{found.tokens_a_step:>15}{found.nfe:>5}"
+        f"{found.captures:>10}{found.first:>9.2f}{found.seconds:>9.2f}{found.milliseconds_a_forward:>14.2f}"
+        f"{found.tokens_a_second:>10.1f}",
+        flush=True,
+    )
+
+
+if __name__ == "__main__":
+    main()

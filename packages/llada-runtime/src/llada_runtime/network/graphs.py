@@ -1,0 +1,220 @@
+"""Block steps as CUDA graphs: what has been run before is launched as a whole.
+
+The kernels of a block step take half as long as launching them one by one. `Graphed` is a network around
+another: forwards whose rows all read the cache are captured once their like has been run a few times, and
+replayed from then on. All others are the wrapped network's. This module does not know what a network
+computes, and nothing but what loads networks knows that there are graphs.
+
+A graph has numbers and addresses baked in, ``Layout.graph_key`` and ``KVCache.graph_key``. The rest (tokens,
+positions, places, where keys lie) it reads from tensors of its own, which a layout is copied into.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections import OrderedDict
+from collections.abc import Callable, Hashable
+from dataclasses import dataclass
+from threading import Lock
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from llada_core.environment import read_environment
+from llada_core.errors import one_line
+from llada_runtime.network.cache import KVCache
+from llada_runtime.network.calls import Merge
+from llada_runtime.network.capture import CudaGraphs, Work
+from llada_runtime.network.layout import Layout
+from llada_runtime.network.protocol import Network, TokenIds
+
+__all__ = ["Graphed", "graphed"]
+
+_GRAPHS = 32  # kept at a time, those that were used last
+_AFTER = 4  # runs of a like forward; capturing costs what about five replays save
+_MET = 256  # kinds of forwards whose runs are counted
+_COLUMNS = 2048  # of a forward, beyond which its products take longer than its launches
+
+Record = Callable[[Work], Work]
+"""Captures work without running it, and returns what runs it. Raises RuntimeError where that fails."""
+
+
+def graphed(network: Network) -> Network:
+    """``network``, on a GPU with its block steps as CUDA graphs.
+
+    It comes back as it is where it caches nothing, and where LLADA_GRAPHS is off.
+    """
+    if network.device.type != "cuda" or not network.caches or not read_environment().graphs:
+        return network
+    return Graphed(network, record=CudaGraphs(network.device))
+
+
+@dataclass(slots=True, eq=False, kw_only=True)
+class _Graph:
+    """A captured forward.
+
+    Attributes:
+        layout: the one that it reads; its tensors are the graph's own.
+        reads: those of them that other layouts of its key differ in.
+        held: what was copied into each of ``reads`` last. It is held, so that "the same tensor" means so.
+        replay: runs it.
+        logits: ``[H, V]``, where it leaves them; other graphs write there too.
+    """
+
+    layout: Layout
+    reads: tuple[Tensor, ...]
+    held: tuple[Tensor, ...]
+    replay: Work
+    logits: Tensor
+
+    def __call__(self, layout: Layout) -> Tensor:
+        """The logits of ``layout``, which the caller may keep."""
+        given = layout.indices
+        for mine, before, new in zip(self.reads, self.held, given, strict=True):
+            if new is not before:  # within a block only the tokens are new
+                mine.copy_(new)
+        self.held = given
+        self.replay()
+        return self.logits.clone()
+
+
+class Graphed:
+    """``network`` with its block steps captured by ``record``; every other attribute is the network's own.
+
+    Where a capture fails, steps take the plain path from then on, with a warning. Where memory runs out
+    beside graphs, they are let go and half as many are kept from then on.
+
+    All threads that use it must launch on one stream, as they do unless they choose another.
+
+    Args:
+        most: how many graphs are kept, those that were used last.
+        after: a forward is captured when its like has been run so often.
+    """
+
+    def __init__(self, network: Network, *, record: Record, most: int = _GRAPHS, after: int = _AFTER) -> None:
+        self.network = network
+        self._record, self._most, self._after = record, most, after
+        self._graphs: OrderedDict[Hashable, _Graph] = OrderedDict()
+        self._met: OrderedDict[Hashable, int] = OrderedDict()  # how often it has been run, on any cache
+        self._room: Tensor | None = None  # [columns, V], where graphs leave logits
+        self._lock = Lock()  # graphs share what they compute in
+
+    def __getattr__(self, name: str) -> Any:
+        if name == "network":  # not made yet
+            raise AttributeError(name)
+        return getattr(self.network, name)
+
+    @property
+    def config(self) -> TokenIds:
+        return self.network.config
+
+    @property
+    def device(self) -> torch.device:
+        return self.network.device
+
+    @property
+    def merges(self) -> Merge | bool:
+        return self.network.merges
+
+    @property
+    def caches(self) -> bool:
+        return self.network.caches
+
+    def new_cache(self, *, columns: int) -> KVCache:
+        return self.network.new_cache(columns=columns)
+
+    def affordable_columns(self) -> int:
+        return self.network.affordable_columns()
+
+    def embed(self, ids: Tensor) -> Tensor:
+        return self.network.embed(ids)
+
+    def mix(self, probabilities: Tensor) -> Tensor:
+        return self.network.mix(probabilities)
+
+    @torch.inference_mode()
+    def logits(self, layout: Layout, cache: KVCache | None) -> Tensor:
+        """Logits ``[H, V]``, as the network's own. Raises torch.OutOfMemoryError where it does."""
+        try:
+            if cache is not None and self._most and _is_step(layout):
+                with self._lock:
+                    return self._stepped(layout, cache)
+            return self.network.logits(layout, cache)
+        except torch.OutOfMemoryError:
+            if not self._give_way():
+                raise
+        return self.network.logits(layout, cache)
+
+    def _stepped(self, layout: Layout, cache: KVCache) -> Tensor:
+        key = (cache.graph_key, layout.graph_key)
+        graph = self._graphs.get(key)
+        if graph is None and self._met.get(layout.graph_key, 0) >= self._after:
+            graph = self._captured(layout, cache)
+        if graph is None:  # this also loads the kernels, which a capture could not
+            logits = self.network.logits(layout, cache)
+            self._meet(layout.graph_key, logits)
+            return logits
+        self._graphs[key] = graph
+        self._graphs.move_to_end(key)
+        while len(self._graphs) > self._most:
+            self._graphs.popitem(last=False)
+        return graph(layout)
+
+    def _meet(self, key: Hashable, logits: Tensor) -> None:
+        """Remember that a forward has been run, and have room for its logits."""
+        self._met[key] = self._met.pop(key, 0) + 1
+        while len(self._met) > _MET:
+            self._met.popitem(last=False)
+        has = 0 if self._room is None else len(self._room)
+        if len(logits) > has:
+            self._room = logits.new_empty(max(len(logits), 2 * has), logits.shape[1])
+
+    def _captured(self, layout: Layout, cache: KVCache) -> _Graph | None:
+        """A graph of the forward, which has not been run then; None where there can be none."""
+        assert self._room is not None
+        own, logits = layout.copied(), self._room[: layout.form.head_columns]
+        given = layout.indices
+        try:
+            replay = self._record(lambda: logits.copy_(self.network.logits(own, cache)))
+            return _Graph(layout=own, reads=own.indices, held=given, replay=replay, logits=logits)
+        except RuntimeError as exc:
+            reason = one_line(exc)
+        self._let_go()
+        self._most = 0
+        warnings.warn(
+            f"a block step cannot be captured as a CUDA graph ({reason}): steps are launched kernel by "
+            "kernel from now on; set LLADA_GRAPHS=0 to do without graphs from the start",
+            RuntimeWarning,
+            stacklevel=2,
+        )
+        return None
+
+    def _give_way(self) -> bool:
+        """Whether there were graphs, whose memory is free now."""
+        with self._lock:
+            if not self._graphs:
+                return False
+            held = len(self._graphs)
+            self._let_go()
+            self._most //= 2
+        warnings.warn(
+            f"the device's memory ran out beside {held} CUDA graphs of block steps; at most {self._most} are "
+            "kept from now on; decode fewer rows or columns at a time, or set LLADA_GRAPHS=0",
+            RuntimeWarning,
+            stacklevel=2,
+        )
+        return True
+
+    def _let_go(self) -> None:
+        self._graphs.clear()
+        self._met.clear()
+        self._room = None
+        torch.cuda.empty_cache()  # does nothing where CUDA has not been used
+
+
+def _is_step(layout: Layout) -> bool:
+    """Whether every row reads the cache, none is fed embeddings, and launches are what takes long."""
+    if layout.inputs or layout.form.columns > _COLUMNS:
+        return False
+    return all(place.reads for place in layout.form.places)
