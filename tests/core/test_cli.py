@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import types
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,40 +15,18 @@ import click
 import pytest
 
 from llada_core import AlgorithmInfo, EngineInfo, PluginStatus, list_commands
-from llada_core.cli.program import COMMANDS, Program, run
+from llada_core.cli.program import COMMANDS, Program
 from llada_core.registry.catalogue import RESERVED_COMMANDS
+from llada_core.testing import FakeSite
+from tests.support.program import error
 
 pytestmark = pytest.mark.usefixtures("world")
-WORLD = Path(__file__).parent / "world"
-Capture = pytest.CaptureFixture[str]
 
 
 @pytest.fixture
-def llada(capsys: Capture) -> Callable[..., tuple[int, str, str]]:
-    """A function that runs ``llada`` here and returns its exit status, stdout and stderr."""
-
-    def call(*arguments: str) -> tuple[int, str, str]:
-        status = run(arguments)
-        captured = capsys.readouterr()
-        return status, captured.out, captured.err
-
-    return call
-
-
-def in_a_process(*arguments: str, **options: Any) -> subprocess.CompletedProcess[str]:
-    env = {**os.environ, "PYTHONPATH": str(WORLD), "LLADA_LOAD_PLUGINS": "fake"}
-    command = [sys.executable, "-m", "llada_core", *arguments]
-    return subprocess.run(command, env=env, capture_output=True, text=True, timeout=60, **options)
-
-
-def error(answer: tuple[int, str, str], *, status: int) -> str:
-    """The one line that an error prints."""
-    code, out, err = answer
-    assert (code, out) == (status, "")
-    assert err.startswith("error: ")
-    assert err.count("\n") == 1
-    assert "Traceback" not in err
-    return err
+def env(world: FakeSite) -> dict[str, str]:
+    """The variables of a process that sees the fake engines only."""
+    return {**os.environ, "PYTHONPATH": str(world.folder), "LLADA_LOAD_PLUGINS": "fake"}
 
 
 # -- the commands
@@ -153,6 +132,7 @@ def test_detect_names_the_engine(llada: Any, folder: Path) -> None:
 def test_detect_tells_of_a_better_engine_that_is_missing(llada: Any, folder: Path) -> None:
     _, out, _ = llada("detect", str(folder))
     assert "dinfer would be preferred: the engine dinfer is not installed; pip install llada-dinfer" in out
+    assert "dinfer: dInfer's decoders (arXiv 2510.08666) on LLaDA checkpoints." in out
 
 
 def test_detect_of_a_model_that_nothing_takes_is_an_error_with_the_json(
@@ -179,6 +159,36 @@ def test_doctor_tells_what_is_here(llada: Any) -> None:
     assert report["packages"]["llada-core"]
     assert {"name": "fake", "status": "loaded"}.items() <= report["plugins"][0].items()
     assert "model" not in report
+
+
+def test_doctor_tells_the_variables_but_no_secret(llada: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LLADA_SOMEBODYS_PATH", "a/checkout")
+    monkeypatch.setenv("LLADA_API_KEY", "hush")
+    monkeypatch.setenv("OTHER", "x")
+    status, out, _ = llada("doctor", "--json")
+    told = json.loads(out)["environment"]
+    assert (status, told["LLADA_SOMEBODYS_PATH"], told["LLADA_API_KEY"]) == (0, "a/checkout", "(set)")
+    assert "OTHER" not in told
+    assert "hush" not in out
+
+
+@pytest.mark.parametrize(
+    ("devices", "variable", "said"),
+    [
+        ([], None, "graphs: off (no CUDA device)"),
+        ([{"name": "H200", "total": 2**37, "free": 2**36}], None, "graphs: on"),
+        ([{"name": "H200", "total": 2**37, "free": 2**36}], "0", "graphs: off (LLADA_GRAPHS=0)"),
+    ],
+)
+def test_doctor_says_whether_steps_are_graphs(
+    llada: Any, monkeypatch: pytest.MonkeyPatch, devices: list[Any], variable: str | None, said: str
+) -> None:
+    found = types.SimpleNamespace(cuda_devices=lambda: devices)
+    monkeypatch.setitem(sys.modules, "llada_core.cli.devices", found)
+    monkeypatch.delenv("LLADA_GRAPHS", raising=False)
+    if variable is not None:
+        monkeypatch.setenv("LLADA_GRAPHS", variable)
+    assert said in llada("doctor")[1].splitlines()
 
 
 def test_doctor_states_the_memory_that_the_engine_of_a_model_estimates(llada: Any, folder: Path) -> None:
@@ -297,8 +307,7 @@ def test_ctrl_c_exits_with_130(llada: Any, monkeypatch: pytest.MonkeyPatch) -> N
     assert llada("engines") == (130, "", "")
 
 
-def test_a_reader_that_leaves_early_is_no_error() -> None:
-    env = {**os.environ, "PYTHONPATH": str(WORLD), "LLADA_LOAD_PLUGINS": "fake"}
+def test_a_reader_that_leaves_early_is_no_error(env: dict[str, str]) -> None:
     command = f"{sys.executable} -m llada_core algorithms --json | true"
     done = subprocess.run(["sh", "-c", command], env=env, capture_output=True, text=True)
     assert done.stderr == ""
@@ -314,7 +323,8 @@ def test_warnings_are_one_line(llada: Any, monkeypatch: pytest.MonkeyPatch) -> N
     assert err == "warning: mind\n"
 
 
-def test_it_runs_as_a_module() -> None:
-    done = in_a_process("engines", "--json")
+def test_it_runs_as_a_module(env: dict[str, str]) -> None:
+    command = [sys.executable, "-m", "llada_core", "engines", "--json"]
+    done = subprocess.run(command, env=env, capture_output=True, text=True)
     assert done.returncode == 0
     assert {"alien", "fake"} == {engine["name"] for engine in json.loads(done.stdout)}

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import io
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,22 +11,18 @@ import pytest
 
 from llada_core import LoadedModel, ParameterError, UsageError, load_model
 from llada_core.cli.chat import Conversation
-from llada_core.cli.program import run
+from tests.support.program import Llada, Ran
 
 pytestmark = pytest.mark.usefixtures("world")
 
 
 @pytest.fixture
-def chat(
-    capsys: pytest.CaptureFixture[str], folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> Callable[..., tuple[int, str, str]]:
+def chat(llada: Llada, folder: Path) -> Llada:
     """A function that types ``lines`` into ``llada chat``."""
 
-    def call(*lines: str, options: tuple[str, ...] = ()) -> tuple[int, str, str]:
-        monkeypatch.setattr("sys.stdin", io.StringIO("".join(f"{line}\n" for line in lines)))
-        status = run(["chat", "--model", str(folder), "--max-tokens", "32", *options])
-        captured = capsys.readouterr()
-        return status, captured.out, captured.err
+    def call(*lines: str, options: tuple[str, ...] = ()) -> Ran:
+        typed = "".join(f"{line}\n" for line in lines)
+        return llada("chat", "--model", str(folder), "--max-tokens", "32", *options, typed=typed)
 
     return call
 

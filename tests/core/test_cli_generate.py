@@ -11,29 +11,20 @@ from typing import Any
 import pytest
 
 from llada_core.cli.live import runs, watch
-from llada_core.cli.program import run
 from llada_core.loading import load_model
+from tests.support.program import Llada, Ran, error
 
 pytestmark = pytest.mark.usefixtures("world")
 
 
 @pytest.fixture
-def generate(capsys: pytest.CaptureFixture[str], folder: Path) -> Callable[..., tuple[int, str, str]]:
+def generate(llada: Llada, folder: Path) -> Llada:
     """A function that runs ``llada generate`` on a fake checkpoint."""
 
-    def call(*arguments: str, model: str = str(folder)) -> tuple[int, str, str]:
-        status = run(["generate", "--model", model, *arguments])
-        captured = capsys.readouterr()
-        return status, captured.out, captured.err
+    def call(*arguments: str, model: str = str(folder)) -> Ran:
+        return llada("generate", "--model", model, *arguments)
 
     return call
-
-
-def error(answer: tuple[int, str, str], *, status: int) -> str:
-    code, out, err = answer
-    assert (code, out) == (status, "")
-    assert err.count("\n") == 1
-    return err
 
 
 def test_people_get_the_answer_and_one_line_of_figures(generate: Any) -> None:
@@ -54,6 +45,7 @@ def test_programs_get_the_documented_json(generate: Any) -> None:
         "nfe",
         "tokens_per_forward",
         "seconds",
+        "queue_seconds",
         "engine",
         "algorithm",
         "parameters",
@@ -71,11 +63,12 @@ def test_several_algorithms_answer_in_turn(generate: Any) -> None:
 
 
 def test_the_embedded_model_is_the_default(
-    folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    folder: Path, llada: Llada, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("llada_tiny.model_path", lambda: folder, raising=False)
-    assert run(["generate", "Hello"]) == 0
-    assert capsys.readouterr().out.startswith("Hi there.")
+    status, out, _ = llada("generate", "Hello")
+    assert status == 0
+    assert out.startswith("Hi there.")
 
 
 def test_a_dash_reads_the_prompt_from_stdin(generate: Any, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -109,13 +102,6 @@ def test_live_without_a_terminal_is_plain(generate: Any) -> None:
 )
 def test_a_wrong_call_is_one_line_and_status_2(generate: Any, arguments: tuple[str, ...], said: str) -> None:
     assert said in error(generate(*arguments), status=2)
-
-
-def test_wrong_parameters_are_told_before_the_model_is_loaded(
-    generate: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("llada_core.cli.opening.load_model", None)
-    assert "threshold=2" in error(generate("Hello", "-p", "threshold=2"), status=2)
 
 
 @pytest.mark.parametrize(
@@ -155,5 +141,5 @@ def test_the_canvas_is_seen_as_runs_up_to_its_end() -> None:
 
 def test_watching_ends_with_the_result(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with load_model(folder) as lm:
-        result = watch(lm.stream("Hello", max_tokens=8), lm.checkpoint)
+        result = watch(lm.stream("Hello", max_tokens=8), lm.model)
     assert result.text == "Hi there"

@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
-from llada_core import ModelNotFound
-from llada_core.checkpoints.hub import fetch_config, read_config, resolve_model
+from llada_core import CheckpointError, ModelNotFound
+from llada_core.checkpoints import read_fields
+from llada_core.checkpoints.hub import read_config, resolve_model
 
 
 class GatedRepoError(Exception):
@@ -55,7 +56,7 @@ def test_each_refusal_of_the_hub_has_its_remedy(
 def test_without_the_hub_package_it_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "huggingface_hub", None)
     with pytest.raises(ModelNotFound, match="pip install huggingface_hub, or give an existing folder"):
-        fetch_config("owner/name")
+        read_config("owner/name")
 
 
 def test_a_folder_wins_over_a_hub_id(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -63,17 +64,44 @@ def test_a_folder_wins_over_a_hub_id(tmp_path: Path, monkeypatch: pytest.MonkeyP
     (tmp_path / "owner" / "name" / "config.json").write_text('{"model_type": "llada"}')
     monkeypatch.chdir(tmp_path)
     assert resolve_model("owner/name") == Path("owner/name")
-    assert read_config("owner/name") == {"model_type": "llada"}
+    config = read_config("owner/name")
+    assert (config.path, config.fields) == ("owner/name", {"model_type": "llada"})
 
 
 @pytest.mark.parametrize(
-    ("text", "said"), [("{", "is not JSON"), ("[]", "is not a JSON object"), (None, r"holds no config\.json")]
+    ("text", "said"),
+    [("{", "be read as JSON"), ("[]", "not hold a JSON object"), (None, r"holds no config\.json")],
 )
 def test_a_bad_config_is_not_found(tmp_path: Path, text: str | None, said: str) -> None:
     if text is not None:
         (tmp_path / "config.json").write_text(text)
-    with pytest.raises(ModelNotFound, match=said):
+    with pytest.raises(ModelNotFound, match=said) as caught:
         read_config(tmp_path)
+    assert caught.value.path == str(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("{", r"config\.json cannot be read as JSON .*; download it again"),
+        ("[1]", r"config\.json does not hold a JSON object; download it again"),
+        ("[" * 100_000, r"cannot be read as JSON"),
+        (None, r"config\.json does not exist; point at a folder that holds a checkpoint"),
+    ],
+    ids=["broken", "list", "deep", "absent"],
+)
+def test_an_engine_reads_the_same_file_and_gets_its_own_error(
+    tmp_path: Path, text: str | None, said: str
+) -> None:
+    if text is not None:
+        (tmp_path / "config.json").write_text(text)
+    with pytest.raises(CheckpointError, match=said):
+        read_fields(tmp_path)
+
+
+def test_the_fields_are_those_of_the_file(tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text('{"model_type": "llada", "n": [1]}')
+    assert read_fields(str(tmp_path)) == {"model_type": "llada", "n": [1]}
 
 
 def test_a_file_is_no_folder(tmp_path: Path) -> None:

@@ -6,17 +6,13 @@ runs the tests, and throw-away plugins are written as wheels by hand.
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import json
 import os
 import shutil
 import subprocess
 import sys
 import venv
-import zipfile
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from importlib.metadata import Distribution, distribution
 from pathlib import Path
 from typing import Any
@@ -24,41 +20,9 @@ from typing import Any
 import pytest
 from packaging.requirements import Requirement
 
+from llada_core.testing import FakeDistribution
+
 ROOT = Path(__file__).parents[2]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Wheel:
-    """A pure Python wheel: ``modules`` are file names and their text."""
-
-    name: str
-    version: str = "1.0"
-    requires: tuple[str, ...] = ()
-    entry_points: Mapping[str, str] = field(default_factory=dict)  # names in the group llada.engines
-    modules: Mapping[str, str] = field(default_factory=dict)
-
-    def write(self, folder: Path) -> Path:
-        """Write the wheel and return its path."""
-        stem = f"{self.name.replace('-', '_')}-{self.version}"
-        files = {**self.modules, **{f"{stem}.dist-info/{name}": text for name, text in self._metadata()}}
-        record = "".join(f"{name},{_digest(text)},{len(text.encode())}\n" for name, text in files.items())
-        record += f"{stem}.dist-info/RECORD,,\n"
-        path = folder / f"{stem}-py3-none-any.whl"
-        with zipfile.ZipFile(path, "w") as archive:
-            for name, text in {**files, f"{stem}.dist-info/RECORD": record}.items():
-                archive.writestr(name, text)
-        return path
-
-    def _metadata(self) -> Iterator[tuple[str, str]]:
-        requires = "".join(f"Requires-Dist: {line}\n" for line in self.requires)
-        yield "METADATA", f"Metadata-Version: 2.1\nName: {self.name}\nVersion: {self.version}\n{requires}"
-        yield "WHEEL", "Wheel-Version: 1.0\nGenerator: tests\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
-        points = "".join(f"{name} = {target}\n" for name, target in self.entry_points.items())
-        yield "entry_points.txt", f"[llada.engines]\n{points}"
-
-
-def _digest(text: str) -> str:
-    return "sha256=" + base64.urlsafe_b64encode(hashlib.sha256(text.encode()).digest()).rstrip(b"=").decode()
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,7 +127,8 @@ def write_plugin(tmp_path_factory: pytest.TempPathFactory) -> Any:
 
     def write(name: str, source: str, *, requires: tuple[str, ...] = ("llada-core",)) -> Path:
         module = name.replace("-", "_")
-        points, modules = {name: module}, {f"{module}.py": source}
-        return Wheel(name=name, requires=requires, entry_points=points, modules=modules).write(folder)
+        points, modules = {name: module}, {module: source}
+        made = FakeDistribution(name=name, requires=requires, entry_points=points, modules=modules)
+        return made.write_wheel(folder)
 
     return write

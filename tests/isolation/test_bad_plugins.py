@@ -6,6 +6,8 @@ from typing import Any
 
 import pytest
 
+pytestmark = pytest.mark.xdist_group("isolation")  # one worker builds the wheels
+
 BROKEN = "raise RuntimeError('broken on purpose')\n"
 NEVER_IMPORTED = "open('imported', 'w').close()\n"
 NONSENSE = """
@@ -14,6 +16,13 @@ from llada_core import hookimpl
 @hookimpl
 def llada_engines():
     return ["not a spec"]
+"""
+NO_WHEEL = """
+from llada_core import WheelSpec, hookimpl
+
+@hookimpl
+def llada_wheels():
+    yield WheelSpec(distribution="llada-far", engine="far", summary="A far engine.", model_types="far_model")
 """
 ENGINE = """
 from llada_core import AlgorithmSpec, EngineSpec, hookimpl
@@ -35,6 +44,7 @@ def environment(make_environment: Any, wheels: Any, write_plugin: Any) -> Any:
         wheels["llada-fastdllm"],
         write_plugin("llada-broken", BROKEN),
         write_plugin("llada-nonsense", NONSENSE),
+        write_plugin("llada-no-wheel", NO_WHEEL),
         write_plugin("llada-from-the-future", NEVER_IMPORTED, requires=("llada-core>=99",)),
         write_plugin("llada-twin-a", ENGINE.format(engine="twin", algorithm="echo")),
         write_plugin("llada-twin-b", ENGINE.format(engine="twin", algorithm="echo_b")),
@@ -47,7 +57,7 @@ def plugins(environment: Any) -> dict[str, Any]:
 
 
 def test_each_plugin_is_listed_once(environment: Any, plugins: dict[str, Any]) -> None:
-    assert len(plugins) == len(environment.llada_json("plugins")) == 6
+    assert len(plugins) == len(environment.llada_json("plugins")) == 7
     assert all(set(p) == {"name", "distribution", "version", "status", "reason"} for p in plugins.values())
 
 
@@ -59,6 +69,11 @@ def test_a_plugin_that_raises_is_broken_with_what_it_raised(plugins: dict[str, A
 def test_a_plugin_that_returns_something_else_is_broken(plugins: dict[str, Any]) -> None:
     assert plugins["llada-nonsense"]["status"] == "broken"
     assert "EngineSpec" in plugins["llada-nonsense"]["reason"]
+
+
+def test_a_plugin_with_a_malformed_row_is_broken(plugins: dict[str, Any]) -> None:
+    assert plugins["llada-no-wheel"]["status"] == "broken"
+    assert "model_types must be a tuple of str, not 'far_model'" in plugins["llada-no-wheel"]["reason"]
 
 
 def test_a_plugin_for_another_core_is_refused_before_it_is_imported(

@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 
+pytestmark = pytest.mark.xdist_group("isolation")  # one worker builds the wheels
+
 
 @pytest.fixture(scope="module", params=["without the runtime", "without torch"])
 def environment(request: pytest.FixtureRequest, make_environment: Any, wheels: dict[str, Path]) -> Any:

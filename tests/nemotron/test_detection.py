@@ -8,13 +8,13 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from published import FAMILY, STRANGERS
 
 import llada_core
 from llada_core.checkpoints.config import ModelConfig
 from llada_core.errors import IncompatibleEngine, UnsupportedModel
-from llada_core.registry.wheels import WHEELS, wheels_for
+from llada_core.registry.wheels import published, takes
 from llada_nemotron.plugin import llada_detect_engine, llada_engines
+from tests.nemotron.published import FAMILY, STRANGERS
 
 LLADA = {"model_type": "llada", "architectures": ["LLaDAModelLM"], "mask_token_id": 126336}
 
@@ -108,18 +108,12 @@ def test_a_config_that_says_too_little_is_left_to_others(config: dict[str, Any])
     assert hook(config) is None
 
 
-def test_the_table_of_known_wheels_lists_the_same() -> None:
-    (engine,) = llada_engines()
-    (wheel,) = [wheel for wheel in WHEELS if wheel.engine == engine.name]
-    assert (wheel.model_types, wheel.architectures) == (engine.model_types, engine.architectures)
-    assert (wheel.distribution, wheel.priority) == ("llada-nemotron", engine.priority)
-
-
 @pytest.mark.parametrize(
     "config", [*FAMILY.values(), *(config for config, _ in STRANGERS.values()), LLADA, {}]
 )
-def test_the_table_of_known_wheels_takes_the_same(config: dict[str, Any]) -> None:
+def test_the_row_of_known_wheels_takes_the_same(config: dict[str, Any]) -> None:
     model = ModelConfig(path="x", fields=config)
     (engine,) = llada_engines()
     ours = model.matches(engine.model_types, engine.architectures) or hook(config) == "nemotron"
-    assert ("nemotron" in [wheel.engine for wheel in wheels_for(model)]) is ours
+    (row,) = [row for row in published().rows if row.engine == engine.name]
+    assert takes(row, model) is ours

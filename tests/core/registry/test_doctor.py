@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from llada_core import registry
-from llada_core.cli.program import run
+from tests.support.program import Llada
 
 Site = Any
 ESTIMATE = """
@@ -44,16 +44,13 @@ ESTIMATE = """
 
 
 @pytest.fixture
-def doctor(
-    site: Site, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> Callable[[], tuple[int, dict[str, Any]]]:
+def doctor(site: Site, tmp_path: Path, llada: Llada) -> Callable[[], tuple[int, dict[str, Any]]]:
     """A function that returns the exit status and what the report says of a model of the type ``m``."""
     (tmp_path / "config.json").write_text('{"model_type": "m"}')
 
     def call() -> tuple[int, dict[str, Any]]:
         with registry.using(site.registry()):
-            status = run(["doctor", "--model", str(tmp_path), "--dtype", "float16", "--json"])
-        out, err = capsys.readouterr()
+            status, out, err = llada("doctor", "--model", str(tmp_path), "--dtype", "float16", "--json")
         assert err == ""
         return status, json.loads(out)["model"]
 

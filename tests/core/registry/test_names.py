@@ -84,6 +84,11 @@ def test_strict_is_nothing_else() -> None:
         read_environment({"LLADA_STRICT_PLUGINS": "maybe"})
 
 
+@pytest.mark.parametrize(("text", "graphs"), [("1", True), ("", True), ("0", False), ("no", False)])
+def test_graphs_are_on_unless_they_are_switched_off(text: str, graphs: bool) -> None:
+    assert read_environment({"LLADA_GRAPHS": text}).graphs is graphs
+
+
 def test_the_environment_is_read_on_call(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LLADA_ENGINE", "fast-dllm")
     assert read_environment().engine == "fast-dllm"

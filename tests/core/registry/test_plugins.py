@@ -173,7 +173,8 @@ def test_an_allow_list_that_names_what_is_not_installed_says_so(site: Site) -> N
 
 def test_a_blocked_plugin_is_no_error_under_strict(site: Site) -> None:
     site.add("llada-bad", plugin="raise RuntimeError")
-    site.registry(block_plugins=frozenset({"bad"}), strict_plugins=True)
+    registry = site.registry(block_plugins=frozenset({"bad"}), strict_plugins=True)
+    assert status_of(registry, "llada-bad").status == "blocked"
 
 
 @pytest.mark.parametrize("requirement", ["llada-core>=99", "llada_core<0.1", "LLADA.core==2.*"])
@@ -198,7 +199,7 @@ def test_a_requirement_that_is_met_or_does_not_apply_is_no_hindrance(site: Site,
 
 def test_doubled_metadata_is_one_plugin(site: Site) -> None:
     site.add_engine("good", algorithms={"echo": ()})
-    site.add_metadata("llada_good-0.9", "llada-good", "0.9", (), {"good": "llada_good"})
+    site.add("llada-good", version="0.9", entry_points={"good": "llada_good"})
     assert len(site.registry().statuses()) == 1
 
 

@@ -2,13 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
-from llada_core import AlgorithmSpec, CommandSpec, EngineSpec, InvalidSpec, Parameter, standard
+from llada_core import (
+    AlgorithmSpec,
+    CommandSpec,
+    EngineSpec,
+    InvalidSpec,
+    Parameter,
+    StrangerSpec,
+    WheelSpec,
+    standard,
+)
 
 ECHO = AlgorithmSpec(name="echo", engine="e", target="m.n:Echo", summary="An echo.", aliases=("say",))
+OTHER = StrangerSpec(patterns=("*my_other*", "MyOther"), kind="another model")
 
 
 def algorithm(**fields: Any) -> AlgorithmSpec:
@@ -20,6 +31,10 @@ def algorithm(**fields: Any) -> AlgorithmSpec:
 def engine(**fields: Any) -> EngineSpec:
     given = {"name": "e", "target": "m:E", "default_algorithm": "echo", "algorithms": (ECHO,), **fields}
     return EngineSpec(**given)
+
+
+def wheel(**fields: Any) -> WheelSpec:
+    return WheelSpec(**{"distribution": "llada-e", "engine": "e", "summary": "An echo.", **fields})
 
 
 def test_a_spec_is_a_value() -> None:
@@ -86,11 +101,61 @@ def test_an_algorithm_that_contradicts_itself_is_invalid(fields: dict[str, Any],
         ({"architectures": (3,)}, "architectures must be a tuple of str"),
         ({"priority": True}, "priority must be an int"),
         ({"priority": "10"}, "priority must be an int"),
+        ({"model_types": ("",)}, "model_types .* holds an empty string; leave it out"),
+        ({"strangers": ("mine*",)}, "strangers must be a tuple of StrangerSpec"),
     ],
 )
 def test_an_engine_that_contradicts_itself_is_invalid(fields: dict[str, Any], message: str) -> None:
     with pytest.raises(InvalidSpec, match=message):
         engine(**fields)
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"distribution": "llada other"}, "distribution 'llada other' must consist of"),
+        ({"engine": None}, "engine None must consist of"),
+        ({"summary": 3}, "summary must be a string"),
+        ({"priority": 1.5}, "priority must be an int"),
+        ({"model_types": ["m"]}, "model_types must be a tuple of str"),
+        ({"architectures": "M"}, "architectures must be a tuple of str"),
+        ({"modules": ("",)}, "modules .* holds an empty string"),
+        ({"fields": (3,)}, "fields must be a tuple of str"),
+        ({"strangers": [OTHER]}, "strangers must be a tuple of StrangerSpec"),
+    ],
+)
+def test_a_wheel_that_is_malformed_is_invalid(fields: dict[str, Any], message: str) -> None:
+    with pytest.raises(InvalidSpec, match=message):
+        wheel(**fields)
+
+
+@pytest.mark.parametrize("make", [engine, wheel])
+def test_what_is_its_own_model_cannot_be_its_stranger(make: Callable[..., Any]) -> None:
+    assert make(model_types=("my_model",), strangers=(OTHER,)).strangers == (OTHER,)
+    with pytest.raises(
+        InvalidSpec, match="'MyOther' is listed as its own, and is another model by its strangers; narrow"
+    ):
+        make(architectures=("MyOther",), strangers=(OTHER,))
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"patterns": "my*"}, "patterns must be a tuple of str"),
+        ({"patterns": ()}, "give both patterns and kind"),
+        ({"patterns": ("",)}, "holds an empty string"),
+        ({"kind": ""}, "give both patterns and kind"),
+        ({"kind": None}, "kind must be a string"),
+    ],
+)
+def test_a_stranger_says_which_and_what(fields: dict[str, Any], message: str) -> None:
+    with pytest.raises(InvalidSpec, match=message):
+        StrangerSpec(**{"patterns": ("my*",), "kind": "another model", **fields})
+
+
+def test_a_stranger_is_known_in_any_case() -> None:
+    assert OTHER.includes("My_OTHER_Model")
+    assert not OTHER.includes("mine")
 
 
 def test_a_command_checks_its_name_and_target() -> None:

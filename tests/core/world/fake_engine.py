@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -11,6 +10,8 @@ import click
 import torch
 
 from llada_core.generation.algorithm import GenerationAlgorithm
+from llada_core.generation.prompts import Limits, check_prompt
+from llada_core.generation.steps import Step, StepLoop, Ticket
 
 
 class FakeNetwork:
@@ -38,60 +39,88 @@ class AlienNetwork(FakeNetwork):
 
 
 class Row:
+    columns, warnings = 0, ()
+
     def __init__(self, network, prompt_ids, params, width) -> None:
+        check_prompt(prompt_ids, Limits.of(network.config), gen_length=params["gen_length"])
         self.prompt_length, self.gen_length, self.width = len(prompt_ids), params["gen_length"], width
         self.answer = network.answer(self.gen_length)
-        self.canvas = list(prompt_ids) + [network.config.mask_token_id] * self.gen_length
+        self.mask_id = network.config.mask_token_id
+        self.canvas = list(prompt_ids) + [self.mask_id] * self.gen_length
         self.nfe, self.done, self.cancelled = 0, 0, False
+        self.ticket = Ticket(self)
 
     @property
     def finished(self) -> bool:
         return self.cancelled or self.done == self.gen_length
 
-    def cancel(self) -> None:
-        self.cancelled = True
-
-    def step(self) -> FakeStep:
+    def step(self) -> Step:
+        if self.cancelled:
+            return Step.last(self.ticket)
         start, self.done = self.done, min(self.done + self.width, self.gen_length)
         tokens = self.answer[start : self.done]
         self.canvas[self.prompt_length + start : self.prompt_length + self.done] = tokens
         self.nfe += 1
-        positions = list(range(start, self.done))
-        return FakeStep(self, 0, positions, tokens, [1.0] * len(tokens), self.nfe, self.finished)
+        return Step(
+            ticket=self.ticket,
+            block=0,
+            positions=tuple(range(start, self.done)),
+            tokens=tuple(tokens),
+            confidence=(1.0,) * len(tokens),
+            nfe=self.nfe,
+            settled=self.done,
+            finished=self.finished,
+        )
 
 
-@dataclass(frozen=True)
-class FakeStep:
-    sequence: Row
-    block: int
-    positions: list[int]
-    tokens: list[int]
-    confidence: list[float]
-    nfe: int
-    finished: bool
+class FakeLoop(StepLoop):
+    def __init__(self, model, *, rows, columns=None) -> None:
+        self.model, self.rows, self.columns, self.sequences = model, rows, columns, []
+
+    @property
+    def room(self):
+        return self.rows - len(self.sequences)
+
+    @property
+    def active(self):
+        return len(self.sequences)
+
+    def refusal(self, row):
+        return None
+
+    def admit(self, row):
+        if self.room:
+            self.sequences.append(row)
+        return row in self.sequences
+
+    def cancel(self, row):
+        row.cancelled = True
+
+    def step(self):
+        self.model.calls.append(f"step of {self.active}")
+        steps = [row.step() for row in self.sequences]
+        self.sequences = [row for row in self.sequences if not row.finished]
+        return steps
 
 
 class Steps:
-    """A step algorithm by structure, as the runtime's mixin is: commits ``width`` tokens a step."""
+    """A step algorithm by structure, as the runtime's is: commits ``width`` tokens a step."""
 
+    loop_class = FakeLoop
     width = 2
 
     def sequence(self, model, prompt_ids, params):
         return Row(model, prompt_ids, params, self.width)
 
-    def steps(self, model, sequences):
-        model.calls.append(f"steps of {len(sequences)}")
-        try:
-            while open_rows := [row for row in sequences if not row.finished]:
-                for row in open_rows:
-                    yield row.step()
-        finally:
-            model.calls.append("stopped")
+    def open_loop(self, model, *, rows, columns=None):
+        return self.loop_class(model, rows=rows, columns=columns)
 
     def generate(self, model, prompt, *, attention_mask=None, **params):
         values = self.validate_args(**params)
         rows = [self.sequence(model, ids, values) for ids in prompt.reshape(-1, prompt.shape[-1]).tolist()]
-        list(self.steps(model, rows))
+        for row in rows:
+            while not row.finished:
+                row.step()
         return torch.tensor([row.canvas for row in rows]), max(row.nfe for row in rows)
 
 

@@ -1,4 +1,4 @@
-"""The ``LLADA_*`` variables that llada-core honours, read when asked for and never at import."""
+"""The ``LLADA_*`` variables that are honoured, read when asked for and never at import."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Environment:
 
     ``engine`` and ``algorithm`` are names or None. ``load_plugins`` is the allow-list, None where the
     variable is not set (an empty one allows no plugin); ``block_plugins`` is the deny-list. Both hold
-    normalised names.
+    normalised names. ``graphs`` is whether block steps may run as CUDA graphs.
     """
 
     engine: str | None = None
@@ -29,10 +29,11 @@ class Environment:
     load_plugins: frozenset[str] | None = None
     block_plugins: frozenset[str] = frozenset()
     strict_plugins: bool = False
+    graphs: bool = True
 
 
 def read_environment(environ: Mapping[str, str] | None = None) -> Environment:
-    """What the variables say now. Raises ``UsageError`` where LLADA_STRICT_PLUGINS is neither on nor off."""
+    """What the variables say now. Raises ``UsageError`` where one that is a switch is neither on nor off."""
     variables = os.environ if environ is None else environ
     allowed = variables.get("LLADA_LOAD_PLUGINS")
     return Environment(
@@ -41,6 +42,7 @@ def read_environment(environ: Mapping[str, str] | None = None) -> Environment:
         load_plugins=None if allowed is None else _names(allowed),
         block_plugins=_names(variables.get("LLADA_BLOCK_PLUGINS", "")),
         strict_plugins=_switch("LLADA_STRICT_PLUGINS", variables.get("LLADA_STRICT_PLUGINS", "")),
+        graphs=_switch("LLADA_GRAPHS", variables.get("LLADA_GRAPHS") or "1"),
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from llada_core import AlgorithmSpec, EngineSpec, Parameter, hookimpl, standard
+from llada_core import AlgorithmSpec, EngineSpec, Parameter, StrangerSpec, hookimpl, standard
 
 __all__ = ["BASIC_PARAMETERS", "PARAMETERS", "llada_engines"]
 
@@ -69,5 +69,11 @@ def llada_engines() -> Iterable[EngineSpec]:
         memory="llada_runtime.memory:estimate",
         model_types=("llada",),
         architectures=("LLaDAModelLM",),
+        strangers=(
+            StrangerSpec(
+                patterns=("*fast_dllm_qwen*",),
+                kind="a Fast-dLLM v2 model, whose token shift and interface are its own",
+            ),
+        ),
         priority=10,
     )

@@ -6,9 +6,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
 
-from llada_core import AlgorithmSpec, EngineSpec, Parameter, hookimpl, standard
-from llada_core.checkpoints.config import ModelConfig
-from llada_core.registry.wheels import kind_of_stranger
+from llada_core import AlgorithmSpec, EngineSpec, Parameter, StrangerSpec, hookimpl, standard
+from llada_core.checkpoints import ModelConfig
 
 if TYPE_CHECKING:
     from llada_core import EngineInfo
@@ -34,6 +33,25 @@ _ARCHITECTURES = (
 )
 # The modules of the models' own code: a fine-tuned model keeps them, whatever it calls its class.
 _MODULES = ("*_nvrdiff*", "*_ministral_dlm*", "*_nemotron_labs_diffusion*", "*_edlm*")
+# What bears a word or the fields of the family and is something else; the first that fits counts.
+_STRANGERS = (
+    StrangerSpec(
+        patterns=("*twotower*", "*two_tower*"),
+        kind="a TwoTower diffusion model, whose generate has an interface of its own",
+    ),
+    StrangerSpec(
+        patterns=("*jetnemotron*", "*jet_nemotron*"),
+        kind="an autoregressive model (Jet-Nemotron), which does not fill masks",
+    ),
+    StrangerSpec(
+        patterns=("*fast_dllm_qwen*",),
+        kind="a Fast-dLLM v2 model, whose token shift and interface are its own",
+    ),
+    StrangerSpec(
+        patterns=("nemotron", "nemotron_h", "nemotronforcausallm", "nemotronhforcausallm"),
+        kind="an autoregressive Nemotron model, which does not fill masks",
+    ),
+)
 
 _THRESHOLD = standard("threshold", default_unless=("steps",), summary="Commit every position this confident.")
 _STEPS = standard(
@@ -169,6 +187,7 @@ def llada_engines() -> Iterable[EngineSpec]:
         memory="llada_nemotron.memory:estimate",
         model_types=_MODEL_TYPES,
         architectures=_ARCHITECTURES,
+        strangers=_STRANGERS,
         priority=10,
     )
 
@@ -180,7 +199,7 @@ def llada_detect_engine(config: Mapping[str, Any], engines: Sequence[EngineInfo]
     What an engine lists exactly is left to that engine.
     """
     model = ModelConfig(path="the model", fields=config)
-    if kind_of_stranger(model) is not None:
+    if model.kind_among(_STRANGERS) is not None:
         return None
     if any(model.matches(info.spec.model_types, info.spec.architectures) for info in engines):
         return None

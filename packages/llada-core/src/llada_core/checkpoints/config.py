@@ -1,13 +1,35 @@
-"""A model's ``config.json`` as far as detection reads it. It may hold anything; what is malformed is not
-there."""
+"""A model's ``config.json``: how it is read, here and by every engine, and what it says the model is.
+
+It may hold anything; what is malformed is not there. This module does not know what engines there are.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import json
+import os
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
-__all__ = ["ModelConfig"]
+from llada_core.errors import CheckpointError
+from llada_core.plugins.specs import StrangerSpec
+
+__all__ = ["ModelConfig", "read_fields"]
+
+
+def read_fields(folder: str | os.PathLike[str]) -> dict[str, Any]:
+    """The JSON object in ``folder/config.json``. Raises ``CheckpointError`` where there is none."""
+    file = Path(folder) / "config.json"
+    try:
+        fields = json.loads(file.read_text(encoding="utf-8"))
+    except FileNotFoundError as exc:
+        raise CheckpointError(f"{file} does not exist; point at a folder that holds a checkpoint") from exc
+    except (OSError, ValueError, RecursionError) as exc:
+        raise CheckpointError(f"{file} cannot be read as JSON ({exc}); download it again") from exc
+    if not isinstance(fields, dict):
+        raise CheckpointError(f"{file} does not hold a JSON object; download it again")
+    return fields
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,7 +53,7 @@ class ModelConfig:
 
     @property
     def auto_classes(self) -> tuple[str, ...]:
-        """The classes in ``auto_map``, such as ``modeling_nvrdiff.DiffEncoderModel``."""
+        """The classes in ``auto_map``, such as ``modeling_theirs.TheirModel``."""
         auto_map = self.fields.get("auto_map")
         listed = auto_map.values() if isinstance(auto_map, dict) else ()
         return tuple(name for name in listed if isinstance(name, str))
@@ -44,6 +66,11 @@ class ModelConfig:
     def matches(self, model_types: tuple[str, ...], architectures: tuple[str, ...]) -> bool:
         """Whether the type or one of the architectures is listed, exactly as written."""
         return self.model_type in model_types or not set(architectures).isdisjoint(self.architectures)
+
+    def kind_among(self, strangers: Iterable[StrangerSpec]) -> str | None:
+        """What the model is, by the first of ``strangers`` that includes it; None where none does."""
+        names = (*self.architectures, *self.auto_classes, self.model_type or "")
+        return next((each.kind for each in strangers if any(map(each.includes, names))), None)
 
     def __str__(self) -> str:
         said = "without model_type" if self.model_type is None else f"model_type {self.model_type}"

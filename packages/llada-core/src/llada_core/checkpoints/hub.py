@@ -1,22 +1,21 @@
 """Where a checkpoint's files are: a local folder, or the cache of the Hugging Face hub.
 
 The hub's own variables are honoured: ``HF_HOME``, ``HF_HUB_OFFLINE``, ``HF_TOKEN``. Knows nothing of what is
-in the files, apart from ``config.json`` being JSON.
+in the files, but that one of them is the config.
 """
 
 from __future__ import annotations
 
-import json
 import os
 import re
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
 
-from llada_core.errors import ModelNotFound
+from llada_core.checkpoints.config import ModelConfig, read_fields
+from llada_core.errors import CheckpointError, ModelNotFound
 from llada_core.imports import load_target
 
-__all__ = ["fetch_config", "read_config", "resolve_model"]
+__all__ = ["read_config", "resolve_model"]
 
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
 _SETTINGS = ("*.json", "*.jinja", "*.model", "*.txt", "*.tiktoken")
@@ -42,39 +41,27 @@ def resolve_model(
     if folder is None:
         patterns = (*_SETTINGS, *(_WEIGHTS if weights else ()), *(_CODE if code else ()))
         folder = _download(name, patterns, revision)
-    if not (folder / "config.json").is_file():
-        raise ModelNotFound(
-            f"{name} holds no config.json; give the folder of a checkpoint in the Hugging Face layout",
-            path=name,
-        )
+    _check_config(name, folder)
     return folder
 
 
-def read_config(path_or_id: str | os.PathLike[str], *, revision: str | None = None) -> dict[str, Any]:
-    """The ``config.json`` of a folder or hub id; no other file is read. Raises ``ModelNotFound``."""
+def read_config(path_or_id: str | os.PathLike[str], *, revision: str | None = None) -> ModelConfig:
+    """The config of a folder or hub id, for which no other file is read or fetched. Raises
+    ``ModelNotFound``."""
     name = os.fspath(path_or_id)
-    folder = _local_folder(name)
-    if folder is None:
-        return fetch_config(name, revision=revision)
-    return _parse(name, folder / "config.json")
-
-
-def fetch_config(model_id: str, *, revision: str | None = None) -> dict[str, Any]:
-    """The ``config.json`` of a hub id, from the cache or the hub. Raises ``ModelNotFound``."""
-    return _parse(model_id, _download(model_id, ("config.json",), revision) / "config.json")
-
-
-def _parse(name: str, file: Path) -> dict[str, Any]:
+    folder = _local_folder(name) or _download(name, ("config.json",), revision)
+    _check_config(name, folder)
     try:
-        config = json.loads(file.read_text(encoding="utf-8"))
-    except FileNotFoundError:
+        return ModelConfig(path=name, fields=read_fields(folder))
+    except CheckpointError as exc:
+        raise ModelNotFound(f"{name} is no checkpoint: {exc}", path=name) from exc
+
+
+def _check_config(name: str, folder: Path) -> None:
+    """Refuse a folder that holds no ``config.json``."""
+    if not (folder / "config.json").is_file():
         remedy = "give the folder of a checkpoint in the Hugging Face layout"
-        raise ModelNotFound(f"{name} holds no config.json; {remedy}", path=name) from None
-    except (OSError, ValueError) as exc:
-        raise ModelNotFound(f"config.json of {name} is not JSON ({exc}); replace it", path=name) from exc
-    if not isinstance(config, dict):
-        raise ModelNotFound(f"config.json of {name} is not a JSON object; replace it", path=name)
-    return config
+        raise ModelNotFound(f"{name} holds no config.json; {remedy}", path=name)
 
 
 def _local_folder(name: str) -> Path | None:

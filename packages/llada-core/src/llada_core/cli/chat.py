@@ -21,7 +21,8 @@ from llada_core.cli.options import (
 )
 from llada_core.cli.output import print_figures, print_warnings
 from llada_core.errors import LladaError, UsageError
-from llada_core.generation.results import GenerationResult, Step
+from llada_core.generation.results import GenerationResult
+from llada_core.generation.steps import Step
 from llada_core.imports import load_target
 from llada_core.loading import LoadedModel
 from llada_core.parameters import parse_assignments
@@ -164,7 +165,7 @@ def _print_as_it_settles(steps: Iterator[Step]) -> GenerationResult:
     result: GenerationResult | None = None
     for step in steps:
         result = step.result
-        text = result.text if result else step.text.rstrip(_HALF_A_CHARACTER)
+        text = result.text if result else step.ticket.text.rstrip(_HALF_A_CHARACTER)
         if text.startswith(shown):
             click.echo(text[len(shown) :], nl=False)
             shown = text

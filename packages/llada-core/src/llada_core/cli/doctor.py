@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import platform
+import re
 import warnings
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -15,10 +16,12 @@ import click
 import importlib_metadata
 
 from llada_core import registry
+from llada_core.checkpoints.config import ModelConfig
 from llada_core.checkpoints.hub import read_config
 from llada_core.cli.options import output_options
 from llada_core.cli.output import availability, print_json
-from llada_core.detection import EngineSkipped, detect
+from llada_core.detection import EngineSkipped, detect_config
+from llada_core.environment import read_environment
 from llada_core.errors import IncompatibleEngine, UnknownEngine, one_line
 from llada_core.imports import load_target
 from llada_core.plugins.info import EngineInfo
@@ -28,10 +31,8 @@ __all__ = ["doctor"]
 _PACKAGES = (
     "llada-core", "llada-runtime", "llada-tiny", "torch", "transformers", "safetensors", "huggingface_hub",
 )  # fmt: skip
-_VARIABLES = (
-    "LLADA_ENGINE", "LLADA_ALGORITHM", "LLADA_LOAD_PLUGINS", "LLADA_BLOCK_PLUGINS", "LLADA_STRICT_PLUGINS",
-    "LLADA_FASTDLLM_PATH", "LLADA_DINFER_PATH", "HF_HOME", "HF_HUB_OFFLINE", "CUDA_VISIBLE_DEVICES",
-)  # fmt: skip
+_VARIABLES = ("HF_HOME", "HF_HUB_OFFLINE", "CUDA_VISIBLE_DEVICES")  # besides all LLADA_*
+_SECRET = re.compile(r"KEY|TOKEN|SECRET|PASSWORD")
 _MEMORY = (
     "dtype", "weights", "kv_per_token", "kv_per_row", "logits_per_row", "max_sequence_length", "available",
     "rows_that_fit",
@@ -70,8 +71,16 @@ def _machine() -> dict[str, Any]:
         "packages": {name: _version(name) for name in _PACKAGES},
         "devices": devices,
         "devices_reason": reason,
-        "environment": {name: os.environ[name] for name in _VARIABLES if name in os.environ},
+        "graphs_reason": _graphs_reason(devices),
+        "environment": _environment(),
     }
+
+
+def _environment() -> dict[str, str]:
+    """The variables that change what llada does, ours first; of one that holds a secret, that it is set."""
+    ours = sorted(name for name in os.environ if name.startswith("LLADA_"))
+    names = (*ours, *(name for name in _VARIABLES if name in os.environ))
+    return {name: "(set)" if _SECRET.search(name) else os.environ[name] for name in names}
 
 
 def _version(name: str) -> str | None:
@@ -89,6 +98,13 @@ def _devices() -> tuple[list[dict[str, Any]] | None, str | None]:
         return None, f"torch cannot tell ({exc}); pip install torch"
 
 
+def _graphs_reason(devices: list[dict[str, Any]] | None) -> str | None:
+    """Why block steps do not run as CUDA graphs here; None where they do."""
+    if not read_environment().graphs:
+        return f"LLADA_GRAPHS={os.environ['LLADA_GRAPHS']}"
+    return None if devices else "no CUDA device"
+
+
 def _engine(name: str) -> dict[str, Any]:
     """The facts of an engine, with its probe run: listing does not."""
     reason = registry.diagnose_engine(name)
@@ -100,12 +116,12 @@ def _model(
 ) -> dict[str, Any]:
     """What the engine that takes the model says of its memory, or why there is nothing to tell."""
     config = read_config(model, revision=revision)
-    engine, reason = _engine_of(model, revision)
+    engine, reason = _engine_of(config)
     memory = None
     if engine is not None:
         memory, reason = _memory(
             engine,
-            config,
+            config.fields,
             dtype=dtype or ("bfloat16" if devices else "float32"),
             available=devices[0]["free"] if devices else _free_memory(),
         )
@@ -117,12 +133,12 @@ def _model(
     }
 
 
-def _engine_of(model: str, revision: str | None) -> tuple[EngineInfo | None, str | None]:
+def _engine_of(config: ModelConfig) -> tuple[EngineInfo | None, str | None]:
     """The engine that takes the model, be it unable to run here, or None and the reason why there is none."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", EngineSkipped)  # the report says of each engine whether it runs
-            detection = detect(model, revision=revision)
+            detection = detect_config(config)
     except (IncompatibleEngine, UnknownEngine) as exc:  # what LLADA_ENGINE names
         return None, str(exc)
     installed = [candidate.engine for candidate in detection.candidates if candidate.installed]
@@ -192,6 +208,8 @@ def _device_lines(report: Mapping[str, Any]) -> Iterator[str]:
         yield "devices: cpu only"
     for index, device in enumerate(report["devices"] or ()):
         yield f"cuda:{index} {device['name']}, {_size(device['free'])} of {_size(device['total'])} free"
+    because = report["graphs_reason"]
+    yield "graphs: on" if because is None else f"graphs: off ({because})"
 
 
 def _model_lines(model: Mapping[str, Any]) -> Iterator[str]:

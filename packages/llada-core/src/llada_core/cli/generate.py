@@ -82,7 +82,7 @@ def _answer(
     watched: bool,
 ) -> GenerationResult:
     if watched:
-        return watch(lm.stream(prompt, algorithm=algorithm, raw=raw, **parameters), lm.checkpoint)
+        return watch(lm.stream(prompt, algorithm=algorithm, raw=raw, **parameters), lm.model)
     return lm.generate(prompt, algorithm=algorithm, raw=raw, **parameters)
 
 

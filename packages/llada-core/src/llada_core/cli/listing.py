@@ -9,12 +9,9 @@ from llada_core.cli.options import output_options
 from llada_core.cli.output import availability, print_json, print_table
 from llada_core.detection import Detection
 from llada_core.detection import detect as detect_model
+from llada_core.registry.wheels import published
 
 __all__ = ["algorithms", "detect", "engines", "plugins"]
-
-_NO_PLUGINS = "no plugins are installed; pip install llada-fastdllm"
-_NO_ENGINES = "no engines are installed; pip install llada-fastdllm, and see llada plugins"
-_NO_ALGORITHMS = "no algorithms are installed; pip install llada-fastdllm, and see llada plugins"
 
 
 @click.command()
@@ -26,7 +23,7 @@ def plugins(as_json: bool) -> None:
         print_json([plugin.as_dict() for plugin in found])
         return
     rows = [(p.name, p.distribution, p.version, p.status, p.reason) for p in found]
-    print_table(("plugin", "distribution", "version", "status", "reason"), rows, empty=_NO_PLUGINS)
+    print_table(("plugin", "distribution", "version", "status", "reason"), rows, empty=_none_of("plugins"))
 
 
 @click.command()
@@ -41,7 +38,9 @@ def engines(as_json: bool) -> None:
         (e.name, availability(e.reason), e.default_algorithm, ", ".join(e.algorithms), e.distribution)
         for e in found
     ]
-    print_table(("engine", "available", "default", "algorithms", "distribution"), rows, empty=_NO_ENGINES)
+    print_table(
+        ("engine", "available", "default", "algorithms", "distribution"), rows, empty=_none_of("engines")
+    )
 
 
 @click.command()
@@ -63,7 +62,7 @@ def algorithms(as_json: bool) -> None:
         for a in found
     ]
     columns = ("algorithm", "engine", "aliases", "available", "description")
-    print_table(columns, rows, empty=_NO_ALGORITHMS)
+    print_table(columns, rows, empty=_none_of("algorithms"))
 
 
 @click.command()
@@ -82,6 +81,12 @@ def detect(model: str, engine: str | None, revision: str | None, as_json: bool) 
         _print_detection(found)
 
 
+def _none_of(what: str) -> str:
+    """What a table says that has no rows."""
+    told = f"no {what} are installed; pip install {published().recommended}"
+    return told if what == "plugins" else f"{told}, and see llada plugins"
+
+
 def _print_detection(found: Detection) -> None:
     click.echo(found.engine)
     others = [each.engine for each in found.candidates if each.installed and each.engine != found.engine]
@@ -91,3 +96,5 @@ def _print_detection(found: Detection) -> None:
     for each in found.candidates:
         if not each.available and each.priority > chosen:
             click.secho(f"{each.engine} would be preferred: {each.reason}", dim=True)
+        if not each.installed and each.summary:
+            click.secho(f"{each.engine}: {each.summary}", dim=True)

@@ -8,7 +8,8 @@ from itertools import groupby
 from typing import Any, Literal
 
 from llada_core.generation.model import Model
-from llada_core.generation.results import Canvas, GenerationResult, Step
+from llada_core.generation.results import Canvas, GenerationResult
+from llada_core.generation.steps import Step
 from llada_core.imports import load_target
 
 __all__ = ["MASK", "Look", "runs", "watch"]
@@ -18,22 +19,22 @@ Look = Literal["mask", "fresh", "settled"]
 _STYLES: dict[Look, str] = {"mask": "dim", "fresh": "bold green", "settled": ""}
 
 
-def watch(steps: Generator[Step, None, None], checkpoint: Model) -> GenerationResult:
+def watch(steps: Generator[Step, None, None], model: Model) -> GenerationResult:
     """The result of one prompt's ``steps``, shown while they happen and cleared when they are over."""
     result: GenerationResult | None = None
     # auto_refresh would draw from another thread, between steps, what has not changed.
     with closing(steps), load_target("rich.live:Live")(auto_refresh=False, transient=True) as live:
         for step in steps:
-            live.update(_picture(step, checkpoint), refresh=True)
+            live.update(_picture(step, model), refresh=True)
             result = step.result or result
     assert result is not None
     return result
 
 
-def _picture(step: Step, checkpoint: Model) -> Any:
+def _picture(step: Step, model: Model) -> Any:
     text = load_target("rich.text:Text")()
-    for look, ids in runs(step.canvas, fresh=step.positions, ends=checkpoint.end_ids):
-        text.append(MASK * len(ids) if look == "mask" else checkpoint.decode(ids), style=_STYLES[look])
+    for look, ids in runs(step.ticket.canvas, fresh=step.positions, ends=model.end_ids):
+        text.append(MASK * len(ids) if look == "mask" else model.decode(ids), style=_STYLES[look])
     text.append(f"\nNFE {step.nfe} · block {step.block + 1}", style="dim")
     return text
 

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict
 from typing import Any
 
 from llada_core import registry
 from llada_core.cli.options import ModelChoice
-from llada_core.detection import detect_engine
+from llada_core.detection import engine_for
 from llada_core.errors import AlgorithmUnavailable
 from llada_core.imports import load_target
-from llada_core.loading import LoadedModel, default_algorithm, embedded_model, load_model
+from llada_core.loading import LoadedModel, default_algorithm, embedded_model, load_on
 from llada_core.parameters import resolve
 
 __all__ = ["opened_model"]
@@ -26,28 +25,29 @@ def opened_model(
     Whether the algorithms can run on this very model is known when it is loaded, and told before it is used.
     Shows a bar on stderr while it loads, if that is a terminal.
     """
-    path = choice.model or embedded_model()
+    path, options = choice.model or embedded_model(), choice.options
     for name in algorithms:
         _check_call(name, parameters)
+    engine = engine_for(path, options, engine=choice.engine)
     if not algorithms:
-        engine = detect_engine(
-            path, engine=choice.engine, revision=choice.revision, check=not choice.trust_remote_code
-        )
-        _check_call(default_algorithm(registry.get_engine(engine)), parameters)
-    options = {name: value for name, value in asdict(choice).items() if name != "model"}
+        _check_call(default_algorithm(engine), parameters)
     with _loading_bar(path):
-        model = load_model(path, **options)
+        model = load_on(engine, path, options)
     for chosen in algorithms or (None,):
         model.algorithm(chosen)
     return model
 
 
 def _check_call(name: str, parameters: Mapping[str, object]) -> None:
+    """Refuse an algorithm that cannot run here, and parameters that it does not take together."""
     info = registry.get_algorithm_info(name)
-    resolve(info.parameters, parameters, algorithm=info.name)
-    if info.reason is not None:
-        message = f"{info.name} cannot run here: {info.reason}"
-        raise AlgorithmUnavailable(message, name=info.name, reason=info.reason)
+    resolve(info.parameters, parameters, algorithm=info.name)  # tells of a typo before torch is imported
+    algorithm = registry.get_algorithm(name)
+    reason = algorithm.unavailable_reason
+    if reason is not None:
+        message = f"{algorithm.name} cannot run here: {reason}"
+        raise AlgorithmUnavailable(message, name=algorithm.name, reason=reason)
+    algorithm.validate_args(**parameters)
 
 
 @contextmanager

@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 
 import click
 
+from llada_core.checkpoints.options import LoadOptions
 from llada_core.errors import UsageError
 from llada_core.parameters import parse_assignments
 
@@ -19,7 +20,7 @@ _DTYPES = ("float32", "bfloat16", "float16")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelChoice:
-    """Which model is to be loaded, and how; the fields are the arguments of ``load_model``."""
+    """Which model is to be loaded, by what and how; the fields are the arguments of ``load_model``."""
 
     model: str | None
     engine: str | None
@@ -27,6 +28,16 @@ class ModelChoice:
     dtype: str | None
     trust_remote_code: bool
     revision: str | None
+
+    @property
+    def options(self) -> LoadOptions:
+        """How it is to be loaded. Raises ``UsageError``."""
+        return LoadOptions(
+            device=self.device,
+            dtype=self.dtype,
+            trust_remote_code=self.trust_remote_code,
+            revision=self.revision,
+        )
 
 
 def output_options(command: _Command) -> _Command:

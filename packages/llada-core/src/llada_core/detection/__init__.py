@@ -7,7 +7,9 @@ from llada_core.detection.detection import (
     Detection,
     EngineSkipped,
     detect,
+    detect_config,
     detect_engine,
+    engine_for,
 )
 
 __all__ = [
@@ -15,5 +17,7 @@ __all__ = [
     "Detection",
     "EngineSkipped",
     "detect",
+    "detect_config",
     "detect_engine",
+    "engine_for",
 ]

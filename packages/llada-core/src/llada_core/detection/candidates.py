@@ -6,8 +6,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from llada_core.checkpoints.config import ModelConfig
-from llada_core.registry import wheels
 from llada_core.registry.registry import Registry
+from llada_core.registry.wheels import takes
 
 __all__ = ["Candidate", "installed_candidates", "known_candidates"]
 
@@ -25,6 +25,7 @@ class Candidate:
     priority: int
     distribution: str | None
     installed: bool
+    summary: str = ""
 
     def as_dict(self) -> dict[str, object]:
         """The facts in JSON types."""
@@ -35,6 +36,7 @@ class Candidate:
             "priority": self.priority,
             "distribution": self.distribution,
             "installed": self.installed,
+            "summary": self.summary,
         }
 
 
@@ -57,22 +59,25 @@ def installed_candidates(registry: Registry, config: ModelConfig) -> tuple[Candi
             priority=info.priority,
             distribution=info.distribution,
             installed=True,
+            summary=info.summary,
         )
         for info in fitting
     )
 
 
 def known_candidates(registry: Registry, config: ModelConfig) -> tuple[Candidate, ...]:
-    """The engines of known wheels that would take the model and are not installed."""
+    """The engines of known wheels that would take the model and are not installed, best first."""
+    rows = [row for row in registry.missing_wheels() if takes(row, config)]
+    rows.sort(key=lambda row: (-row.priority, row.engine))
     return tuple(
         Candidate(
-            engine=wheel.engine,
+            engine=row.engine,
             available=False,
-            reason=wheels.advice(wheel.engine),
-            priority=wheel.priority,
-            distribution=wheel.distribution,
+            reason=registry.advice(row.engine),
+            priority=row.priority,
+            distribution=row.distribution,
             installed=False,
+            summary=row.summary,
         )
-        for wheel in wheels.wheels_for(config)
-        if wheel.engine not in registry.engines()
+        for row in rows
     )

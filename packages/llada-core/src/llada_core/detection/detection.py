@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 
 from llada_core.checkpoints.config import ModelConfig
 from llada_core.checkpoints.hub import read_config
+from llada_core.checkpoints.options import LoadOptions
 from llada_core.detection import refusals
 from llada_core.detection.candidates import Candidate, installed_candidates, known_candidates
 from llada_core.environment import read_environment
@@ -20,9 +21,16 @@ from llada_core.errors import LladaError, UnknownEngine
 from llada_core.plugins.info import EngineInfo
 from llada_core.registry import shared
 from llada_core.registry.registry import Registry
-from llada_core.registry.wheels import kind_of_stranger
 
-__all__ = ["Candidate", "Detection", "EngineSkipped", "detect", "detect_engine"]
+__all__ = [
+    "Candidate",
+    "Detection",
+    "EngineSkipped",
+    "detect",
+    "detect_config",
+    "detect_engine",
+    "engine_for",
+]
 
 
 class EngineSkipped(UserWarning):
@@ -72,11 +80,17 @@ def detect_engine(
     Raises ``UnsupportedModel`` where no engine takes it and ``EngineUnavailable`` where none of those that do
     can run here, besides what ``detect`` raises.
     """
-    detection = detect(model_path, engine=engine, revision=revision, check=check)
-    if detection.refusal is not None:
-        raise detection.refusal
-    assert detection.engine is not None
-    return detection.engine
+    return _chosen(detect(model_path, engine=engine, revision=revision, check=check))
+
+
+def engine_for(path: str, options: LoadOptions, *, engine: str | None = None) -> EngineInfo:
+    """The engine that is to load the model with these options; raises as ``detect_engine`` does.
+
+    One that is named may run a foreign model by the model's own code, where that is trusted.
+    """
+    config = read_config(path, revision=options.revision)
+    name = _chosen(detect_config(config, engine=engine, check=not options.trust_remote_code))
+    return shared().engine(name)
 
 
 def detect(
@@ -93,20 +107,32 @@ def detect(
     ``ModelNotFound``, ``UnknownEngine`` and ``IncompatibleEngine``; warns with ``EngineSkipped``, once, where
     a better engine cannot run.
     """
-    path, registry = os.fspath(model_path), shared()
-    config = ModelConfig(path=path, fields=read_config(path, revision=revision))
+    return detect_config(read_config(model_path, revision=revision), engine=engine, check=check)
+
+
+def detect_config(config: ModelConfig, *, engine: str | None = None, check: bool = True) -> Detection:
+    """The same of a model whose config has been read."""
+    registry = shared()
     installed = installed_candidates(registry, config)
     candidates = installed + known_candidates(registry, config)
     named = _named_engine(registry, engine)
     if named is not None:
-        if not _may_take(named, installed) and (check or kind_of_stranger(config) is not None):
-            raise refusals.incompatible(config, named.name, candidates, by_variable=engine is None)
+        foreign = not _may_take(named, installed)
+        if foreign and (check or config.kind_among(registry.strangers()) is not None):
+            raise refusals.incompatible(config, registry, candidates, named.name, by_variable=engine is None)
         return _detection(config, candidates, named.name)
     chosen = next((candidate.engine for candidate in installed if candidate.available), None)
     if chosen is None:
         return _detection(config, candidates, None, refusals.no_engine(config, registry, candidates))
-    _warn_of_skipped(registry, path, installed, chosen)
+    _warn_of_skipped(registry, config.path, installed, chosen)
     return _detection(config, candidates, chosen)
+
+
+def _chosen(detection: Detection) -> str:
+    if detection.refusal is not None:
+        raise detection.refusal
+    assert detection.engine is not None
+    return detection.engine
 
 
 def _detection(
@@ -147,4 +173,4 @@ def _warn_of_skipped(registry: Registry, path: str, installed: tuple[Candidate, 
             return
         if registry.tell_once((EngineSkipped, candidate.engine, chosen)):
             message = f"{path} is given to {chosen}: {candidate.engine} cannot run here: {candidate.reason}"
-            warnings.warn(message, EngineSkipped, stacklevel=3)
+            warnings.warn(message, EngineSkipped, stacklevel=4)

@@ -5,20 +5,24 @@ from __future__ import annotations
 from llada_core.checkpoints.config import ModelConfig
 from llada_core.detection.candidates import Candidate
 from llada_core.errors import EngineUnavailable, IncompatibleEngine, LladaError, UnsupportedModel
-from llada_core.registry import wheels
 from llada_core.registry.registry import Registry
 
 __all__ = ["incompatible", "no_engine"]
 
 
 def incompatible(
-    config: ModelConfig, engine: str, candidates: tuple[Candidate, ...], *, by_variable: bool
+    config: ModelConfig,
+    registry: Registry,
+    candidates: tuple[Candidate, ...],
+    engine: str,
+    *,
+    by_variable: bool,
 ) -> IncompatibleEngine:
     """The engine that was named, by the caller or LLADA_ENGINE, does not take the model."""
     fitting = [candidate.engine for candidate in candidates if candidate.installed]
     remedy = f"choose {' or '.join(fitting)}" if fitting else _install(candidates) or "choose another model"
     named = f"{engine}, which LLADA_ENGINE names," if by_variable else engine
-    kind = wheels.kind_of_stranger(config)
+    kind = config.kind_among(registry.strangers())
     told = f"{config}, which is {kind}" if kind is not None else str(config)
     message = f"the engine {named} does not take {told}; {remedy}"
     return IncompatibleEngine(message, path=config.path, engine=engine, candidates=fitting)
@@ -31,7 +35,7 @@ def no_engine(config: ModelConfig, registry: Registry, candidates: tuple[Candida
         reason = best.reason or ""
         message = f"{best.engine} takes {config}, and cannot run here: {reason}"
         return EngineUnavailable(message, name=best.engine, reason=reason)
-    kind = wheels.kind_of_stranger(config)
+    kind = config.kind_among(registry.strangers())
     if candidates:
         message = f"no installed engine takes {config}; {_install(candidates)}"
     elif kind is not None:

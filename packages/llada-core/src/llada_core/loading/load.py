@@ -6,7 +6,8 @@ import os
 from typing import TYPE_CHECKING
 
 from llada_core import registry
-from llada_core.detection import detect_engine
+from llada_core.checkpoints.options import LoadOptions
+from llada_core.detection import engine_for
 from llada_core.errors import EngineUnavailable, ModelNotFound
 from llada_core.generation.algorithm import GenerationAlgorithm
 from llada_core.imports import load_target
@@ -16,7 +17,7 @@ from llada_core.plugins.info import EngineInfo
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["embedded_model", "load_model"]
+__all__ = ["embedded_model", "load_model", "load_on"]
 
 
 def embedded_model() -> str:
@@ -45,26 +46,32 @@ def load_model(
 
     ``engine`` overrules detection; ``device`` None is CUDA where there is one; ``dtype`` None is bfloat16 on
     CUDA and float32 elsewhere. The checkpoint's own code is run only under ``trust_remote_code``. Raises
-    ``ModelNotFound``, ``ModelLoadError``, ``UnsupportedModel``, ``IncompatibleEngine``, ``UnknownEngine`` and
-    ``EngineUnavailable``.
+    ``ModelNotFound``, ``ModelLoadError``, ``UnsupportedModel``, ``IncompatibleEngine``, ``UnknownEngine``,
+    ``EngineUnavailable`` and ``UsageError``.
     """
+    options = LoadOptions(device=device, dtype=dtype, trust_remote_code=trust_remote_code, revision=revision)
     path = embedded_model() if path_or_id is None else os.fspath(path_or_id)
-    # An engine that is named may run a foreign model by the model's own code.
-    name = detect_engine(path, engine=engine, revision=revision, check=not trust_remote_code)
-    info = registry.get_engine(name)
-    loader = _loader(info)
-    loader.load_model_from_hf(
-        path, device=device, dtype=dtype, trust_remote_code=trust_remote_code, revision=revision
-    )
-    return LoadedModel(loader, info)
+    return load_on(engine_for(path, options, engine=engine), path, options)
+
+
+def load_on(engine: EngineInfo, path: str, options: LoadOptions) -> LoadedModel:
+    """The checkpoint, loaded by an engine that is known to take it. Raises ``ModelNotFound``,
+    ``ModelLoadError`` and ``EngineUnavailable``."""
+    loader = _loader(engine)
+    loader.load_checkpoint(path, options)
+    return LoadedModel(loader, engine)
 
 
 def _loader(engine: EngineInfo) -> GenerationAlgorithm:
-    """An algorithm of ``engine`` that can run here, the default if possible: each can load its models."""
-    algorithms = [registry.get_algorithm(name) for name in (engine.default_algorithm, *engine.algorithms)]
-    for algorithm in algorithms:
+    """The first algorithm of ``engine`` that can run here, its default before others: each loads its models.
+
+    None behind it is imported.
+    """
+    reason = None
+    for name in dict.fromkeys((engine.default_algorithm, *engine.algorithms)):
+        algorithm = registry.get_algorithm(name)
         if algorithm.is_available():
             return algorithm
-    reason = algorithms[0].unavailable_reason or ""
+        reason = reason or algorithm.unavailable_reason
     message = f"the engine {engine.name} cannot run here: {reason}"
-    raise EngineUnavailable(message, name=engine.name, reason=reason)
+    raise EngineUnavailable(message, name=engine.name, reason=reason or "")

@@ -16,7 +16,7 @@ import pluggy
 
 if TYPE_CHECKING:
     from llada_core.plugins.info import EngineInfo
-    from llada_core.plugins.specs import AlgorithmSpec, CommandSpec, EngineSpec
+    from llada_core.plugins.specs import AlgorithmSpec, CommandSpec, EngineSpec, WheelSpec
 
 __all__ = [
     "PROJECT",
@@ -25,6 +25,7 @@ __all__ = [
     "llada_commands",
     "llada_detect_engine",
     "llada_engines",
+    "llada_wheels",
 ]
 
 PROJECT = "llada"
@@ -75,7 +76,7 @@ def llada_algorithms() -> Iterable[AlgorithmSpec]:
         def llada_algorithms():
             yield AlgorithmSpec(
                 name="my_decoder",
-                engine="fast-dllm",
+                engine="their-engine",
                 target="my_package.decoder:MyDecoder",
                 summary="Fills the masks from right to left.",
                 aliases=("backwards",),
@@ -116,6 +117,30 @@ def llada_commands() -> Iterable[CommandSpec]:
         def llada_commands():
             yield CommandSpec(
                 name="my-report", target="my_package.cli:my_report", summary="Print a report of my engine."
+            )
+    """
+    raise NotImplementedError
+
+
+@_hookspec
+def llada_wheels() -> Iterable[WheelSpec]:
+    """Distributions whose engines take models that would else be refused without advice.
+
+    Of those that are not installed, ``llada detect`` and the errors say what to install. What an installed
+    engine says of itself always counts more, and so does an earlier row for the same engine.
+
+    ::
+
+        from llada_core import WheelSpec, hookimpl
+
+        @hookimpl
+        def llada_wheels():
+            yield WheelSpec(
+                distribution="llada-their-engine",
+                engine="their-engine",
+                summary="Decoders for the models that their laboratory publishes.",
+                model_types=("their_model",),
+                architectures=("TheirModelLM",),
             )
     """
     raise NotImplementedError

@@ -1,4 +1,4 @@
-"""What a plugin says about itself: engines, algorithms and commands, as facts that check themselves.
+"""What a plugin says: engines, algorithms, commands, and wheels of others, as facts that check themselves.
 
 A spec names code by ``"module:attr"`` and never holds it, so that listing imports nothing.
 """
@@ -8,13 +8,14 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 
 from packaging.requirements import InvalidRequirement, Requirement
 
 from llada_core.errors import InvalidSpec
 from llada_core.parameters.parameter import Parameter
 
-__all__ = ["AlgorithmSpec", "CommandSpec", "EngineSpec"]
+__all__ = ["AlgorithmSpec", "CommandSpec", "EngineSpec", "StrangerSpec", "WheelSpec"]
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 _TARGET = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*(\.[A-Za-z_]\w*)*")
@@ -48,6 +49,30 @@ class AlgorithmSpec:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class StrangerSpec:
+    """Models that share a word with an engine's own and are something else.
+
+    ``patterns``, as a shell has them, are compared with the names in ``config.json`` that tell what a model
+    is (``model_type``, ``architectures``, the classes in ``auto_map``), upper and lower case alike. ``kind``
+    says what a model is of which one fits, such as "an autoregressive model, which does not fill masks".
+    """
+
+    patterns: tuple[str, ...]
+    kind: str
+
+    def __post_init__(self) -> None:
+        owner = f"stranger {self.kind!r}"
+        _check_text(owner, "kind", self.kind)
+        _check_words(owner, "patterns", self.patterns)
+        if not self.kind or not self.patterns:
+            raise InvalidSpec(f"{owner}: give both patterns and kind")
+
+    def includes(self, name: str) -> bool:
+        """Whether a model of this name is one of these."""
+        return any(fnmatchcase(name.lower(), pattern.lower()) for pattern in self.patterns)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class EngineSpec:
     """A network and cache layout with the algorithms that run on it.
 
@@ -55,11 +80,12 @@ class EngineSpec:
     beyond those of the distribution; ``probe`` is the ``"module:attr"`` of a function that returns None or
     the reason why the engine cannot run here, and is called only on use. ``model_types`` and
     ``architectures`` are matched exactly against ``config.json``; of the engines that match, the one of
-    highest ``priority`` is taken. ``memory`` is the ``"module:attr"`` of a function ``(config, *, dtype,
-    available)``: of a parsed ``config.json``, the name of a dtype and the free bytes (None where they are not
-    known) it returns an object whose ``as_dict()`` has the keys of ``llada_runtime.MemoryEstimate``, or
-    raises ``ValueError`` with the reason why it cannot; it must be importable without torch. Fields that
-    contradict each other raise ``InvalidSpec``.
+    highest ``priority`` is taken. ``strangers`` are models that are easily taken for its own and are not;
+    where nothing takes one, the refusal says what it is. ``memory`` is the ``"module:attr"`` of a function
+    ``(config, *, dtype, available)``: of a parsed ``config.json``, the name of a dtype and the free bytes
+    (None where they are not known) it returns an object whose ``as_dict()`` has the keys of
+    ``llada_runtime.MemoryEstimate``, or raises ``ValueError`` with the reason why it cannot; it must be
+    importable without torch. Fields that contradict each other raise ``InvalidSpec``.
     """
 
     name: str
@@ -72,6 +98,7 @@ class EngineSpec:
     memory: str | None = None
     model_types: tuple[str, ...] = ()
     architectures: tuple[str, ...] = ()
+    strangers: tuple[StrangerSpec, ...] = ()
     priority: int = 0
     summary: str = ""
 
@@ -82,11 +109,9 @@ class EngineSpec:
         for field in ("probe", "memory"):
             if getattr(self, field) is not None:
                 _check_target(owner, field, getattr(self, field))
-        for field in ("requires", "model_types", "architectures"):
-            _check_tuple(owner, field, getattr(self, field), str)
+        _check_tuple(owner, "requires", self.requires, str)
         _check_requirements(owner, self.requires)
-        if not isinstance(self.priority, int) or isinstance(self.priority, bool):
-            raise InvalidSpec(f"{owner}: priority must be an int, not {self.priority!r}")
+        _check_models(owner, self)
         _check_text(owner, "summary", self.summary)
         self._check_algorithms(owner)
 
@@ -104,6 +129,36 @@ class EngineSpec:
             )
         names = [name for algorithm in self.algorithms for name in (algorithm.name, *algorithm.aliases)]
         _check_distinct(owner, "algorithm names and aliases", names)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WheelSpec:
+    """A distribution that brings an engine, for advice where that engine is not installed.
+
+    ``summary`` is a sentence for people; ``priority``, ``model_types``, ``architectures`` and ``strangers``
+    repeat what the engine says of itself, which alone counts once it is installed. A model is one of its
+    models too where its ``auto_map`` names a module that fits one of the patterns in ``modules``, or where
+    its config sets all of ``fields``. Fields that contradict each other raise ``InvalidSpec``.
+    """
+
+    distribution: str
+    engine: str
+    summary: str
+    priority: int = 0
+    model_types: tuple[str, ...] = ()
+    architectures: tuple[str, ...] = ()
+    modules: tuple[str, ...] = ()
+    fields: tuple[str, ...] = ()
+    strangers: tuple[StrangerSpec, ...] = ()
+
+    def __post_init__(self) -> None:
+        owner = f"wheel {self.distribution!r}"
+        _check_name(owner, "distribution", self.distribution)
+        _check_name(owner, "engine", self.engine)
+        _check_text(owner, "summary", self.summary)
+        _check_words(owner, "modules", self.modules)
+        _check_words(owner, "fields", self.fields)
+        _check_models(owner, self)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -151,6 +206,28 @@ def _check_text(owner: str, field: str, text: object) -> None:
 def _check_tuple(owner: str, field: str, values: object, kind: type) -> None:
     if not isinstance(values, tuple) or not all(isinstance(value, kind) for value in values):
         raise InvalidSpec(f"{owner}: {field} must be a tuple of {kind.__name__}, not {values!r}")
+
+
+def _check_words(owner: str, field: str, words: object) -> None:
+    _check_tuple(owner, field, words, str)
+    assert isinstance(words, tuple)
+    if not all(words):
+        raise InvalidSpec(f"{owner}: {field} {words!r} holds an empty string; leave it out")
+
+
+def _check_models(owner: str, spec: EngineSpec | WheelSpec) -> None:
+    """Refuse malformed facts about models, and models that are the engine's own and its strangers at once."""
+    for field in ("model_types", "architectures"):
+        _check_words(owner, field, getattr(spec, field))
+    if not isinstance(spec.priority, int) or isinstance(spec.priority, bool):
+        raise InvalidSpec(f"{owner}: priority must be an int, not {spec.priority!r}")
+    _check_tuple(owner, "strangers", spec.strangers, StrangerSpec)
+    for stranger in spec.strangers:
+        for name in filter(stranger.includes, (*spec.model_types, *spec.architectures)):
+            raise InvalidSpec(
+                f"{owner}: {name!r} is listed as its own, and is {stranger.kind} by its strangers; "
+                "narrow the patterns"
+            )
 
 
 def _check_distinct(owner: str, what: str, names: Iterable[object]) -> None:

@@ -11,10 +11,13 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from packaging.utils import canonicalize_name
+
 from llada_core.errors import PluginConflict, UsageError
 from llada_core.names import Claim, NameTable
 from llada_core.plugins.host import Plugin, PluginHost
-from llada_core.plugins.specs import AlgorithmSpec, CommandSpec, EngineSpec
+from llada_core.plugins.specs import AlgorithmSpec, CommandSpec, EngineSpec, WheelSpec
+from llada_core.registry.wheels import Wheels
 
 __all__ = ["RESERVED_COMMANDS", "AlgorithmEntry", "Catalogue", "EngineEntry"]
 
@@ -43,7 +46,7 @@ class AlgorithmEntry:
 
 
 class Catalogue:
-    """Engines, algorithms and commands by name, and the names and aliases that lead to them.
+    """Engines, algorithms and commands by name, the names and aliases that lead to them, and known wheels.
 
     Changes at run time replace ``algorithms`` as a whole, so that other threads may read meanwhile.
     """
@@ -54,6 +57,7 @@ class Catalogue:
         self.commands: dict[str, CommandSpec] = {}
         self.engine_names = NameTable()
         self.algorithm_names = NameTable()
+        self.wheels = Wheels()
         self._host = host
         engines = [
             pair for pair in host.contributions("llada_engines", EngineSpec) if self._add_engine(*pair)
@@ -65,6 +69,7 @@ class Catalogue:
         self._add_aliases(self.engine_names, self.engines, "engine", engines)
         self._add_aliases(self.algorithm_names, self.algorithms, "algorithm", algorithms)
         self._add_commands(host.contributions("llada_commands", CommandSpec))
+        self._add_wheels(host.contributions("llada_wheels", WheelSpec))
 
     def engine_of(self, spec: AlgorithmSpec) -> str:
         """The canonical name of the algorithm's engine, or the spec's own word for one that is not there."""
@@ -139,11 +144,29 @@ class Catalogue:
                 self.commands[spec.name] = spec
                 plugin.contributed += 1
 
+    def _add_wheels(self, contributed: Iterable[tuple[Plugin, WheelSpec]]) -> None:
+        for plugin, row in contributed:
+            kept = self.wheels.add(row)
+            if kept is None or canonicalize_name(kept.distribution) == canonicalize_name(row.distribution):
+                plugin.contributed += 1
+            else:
+                self._host.report(plugin, _other_wheel(kept, row, plugin))
+
     def _claim(self, table: NameTable, what: str, name: str, target: str, plugin: Plugin) -> bool:
         kept = table.claim(Claim(name=name, target=target, owner=plugin.owner))
         if kept is not None:
             self._host.report(plugin, _conflict(what, kept, plugin))
         return kept is None
+
+
+def _other_wheel(kept: WheelSpec, row: WheelSpec, plugin: Plugin) -> PluginConflict:
+    reason = (
+        f"the wheel {row.distribution} that {plugin.owner} names for the engine {row.engine} is dropped, "
+        f"because {kept.distribution} is known to bring it; take the row out, or rename the engine"
+    )
+    return PluginConflict(
+        reason, plugin=plugin.name, name=row.engine, dist=plugin.distribution, other=kept.distribution
+    )
 
 
 def _conflict(what: str, kept: Claim, plugin: Plugin) -> PluginConflict:

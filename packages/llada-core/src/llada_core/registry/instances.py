@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 __all__ = ["factory_of", "make", "spec_of"]
 
 _BASE = "llada_core.generation.algorithm:GenerationAlgorithm"
-_STAND_IN = "llada_core.generation.algorithm:UnavailableAlgorithm"
+_STAND_IN = "llada_core.generation.unavailable:UnavailableAlgorithm"
 
 
 def make(info: AlgorithmInfo, factory: Callable[[], Any] | None = None) -> GenerationAlgorithm:
@@ -81,7 +81,7 @@ def spec_of(algorithm: Any, aliases: Iterable[str]) -> AlgorithmSpec:
         summary=algorithm.description or (inspect.getdoc(cls) or "").partition("\n")[0],
         aliases=tuple(dict.fromkeys((*algorithm.aliases, *aliases))),
         parameters=tuple(algorithm.parameters),
-        streams=callable(getattr(cls, "steps", None)),
+        streams=callable(getattr(cls, "open_loop", None)),
     )
 
 

@@ -10,7 +10,6 @@ from collections.abc import Callable
 
 from llada_core.plugins import requirements
 from llada_core.plugins.installed import Installed
-from llada_core.registry import wheels
 from llada_core.registry.catalogue import AlgorithmEntry, Catalogue, EngineEntry
 
 __all__ = ["Readiness"]
@@ -37,7 +36,7 @@ class Readiness:
         if engine in self._catalogue.engines:
             reason = self._base(self._catalogue.engines[engine], use)
         elif entry.factory is None:
-            reason = wheels.advice(engine)
+            reason = self._catalogue.wheels.advice(engine)
         if reason or entry.factory:
             return reason
         return self._metadata(entry) or self._import(entry, use)

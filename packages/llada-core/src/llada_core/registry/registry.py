@@ -16,11 +16,11 @@ from llada_core.imports import load_target
 from llada_core.plugins.host import PluginHost, PluginStatus
 from llada_core.plugins.info import AlgorithmInfo, EngineInfo
 from llada_core.plugins.installed import Installed
-from llada_core.plugins.specs import CommandSpec
-from llada_core.registry import wheels
+from llada_core.plugins.specs import CommandSpec, StrangerSpec, WheelSpec
 from llada_core.registry.catalogue import Catalogue
 from llada_core.registry.instances import factory_of, make, spec_of
 from llada_core.registry.readiness import Readiness
+from llada_core.registry.wheels import published
 
 if TYPE_CHECKING:
     from llada_core.generation.algorithm import GenerationAlgorithm
@@ -138,6 +138,21 @@ class Registry:
         )
         return None if answer is None else names.resolve(answer)
 
+    def missing_wheels(self) -> list[WheelSpec]:
+        """The known wheels whose engines are not installed."""
+        names = self._catalogue.engine_names
+        return [row for row in self._catalogue.wheels.rows() if names.resolve(row.engine) is None]
+
+    def strangers(self) -> list[StrangerSpec]:
+        """What installed engines, and then missing wheels, know to be something else than their models."""
+        named = [self._catalogue.engines[name].spec.strangers for name in self.engines()]
+        named += [row.strangers for row in self.missing_wheels()]
+        return [stranger for strangers in named for stranger in strangers]
+
+    def advice(self, engine: str) -> str:
+        """How to get an engine that is not installed."""
+        return self._catalogue.wheels.advice(engine)
+
     def tell_once(self, what: object) -> bool:
         """Whether this is the first time that ``what`` is told."""
         with self._lock:
@@ -151,7 +166,7 @@ class Registry:
             return None
         if self._host.plugins:
             return "no plugin brought an engine; `llada plugins` tells why"
-        return "no engine is installed; pip install llada-fastdllm"
+        return f"no engine is installed; pip install {published().recommended}"
 
     def _resolve_algorithm(self, name: str) -> str:
         names = self._catalogue.algorithm_names
@@ -168,8 +183,8 @@ class Registry:
         if canonical is None:
             near = names.closest(name)
             message = f"no engine is called {name!r}; {self._advice(near, 'engines')}"
-            if any(wheel.engine == name for wheel in wheels.WHEELS):
-                message = wheels.advice(name)
+            if self._catalogue.wheels.find(name) is not None:
+                message = self._catalogue.wheels.advice(name)
             raise UnknownEngine(message, name=name, candidates=near)
         return canonical
 

@@ -1,110 +1,86 @@
-"""The wheels that are known to take a kind of model, for advice where they are not installed.
+"""Distributions that bring engines, for advice where an engine is not installed.
 
-A table of facts about ``config.json``. Engines that are installed speak for themselves, through their specs.
+The rows are data: those of ``wheels.json`` beside this file, read once when somebody first asks, and those
+that installed plugins add. Engines that are installed speak for themselves, through their specs.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import functools
+import json
+import pkgutil
+from collections.abc import Mapping
 from fnmatch import fnmatchcase
+from typing import Any, NamedTuple
 
 from llada_core.checkpoints.config import ModelConfig
+from llada_core.plugins.specs import StrangerSpec, WheelSpec
 
-__all__ = ["WHEELS", "KnownWheel", "advice", "kind_of_stranger", "wheels_for"]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class KnownWheel:
-    """A wheel, its engine, and what a ``config.json`` of its models says.
-
-    ``modules`` are patterns of the module names in ``auto_map``; a model that has all of ``fields`` fits too.
-    """
-
-    distribution: str
-    engine: str
-    priority: int
-    model_types: tuple[str, ...] = ()
-    architectures: tuple[str, ...] = ()
-    modules: tuple[str, ...] = ()
-    fields: tuple[str, ...] = ()
-
-    def takes(self, config: ModelConfig) -> bool:
-        """Whether a model of this config is one of the wheel's."""
-        return (
-            config.matches(self.model_types, self.architectures)
-            or any(fnmatchcase(m, pattern) for m in config.auto_modules for pattern in self.modules)
-            or (bool(self.fields) and all(_is_set(config.fields.get(field)) for field in self.fields))
-        )
+__all__ = ["Published", "Wheels", "published", "takes"]
 
 
-WHEELS = (
-    KnownWheel(
-        distribution="llada-dinfer",
-        engine="dinfer",
-        priority=20,
-        model_types=("llada",),
-        architectures=("LLaDAModelLM",),
-    ),
-    KnownWheel(
-        distribution="llada-fastdllm",
-        engine="fast-dllm",
-        priority=10,
-        model_types=("llada",),
-        architectures=("LLaDAModelLM",),
-    ),
-    KnownWheel(
-        distribution="llada-nemotron",
-        engine="nemotron",
-        priority=10,
-        model_types=("nemotron_labs_diffusion", "nemotron_labs_diffusion_vlm", "ministral_dlm", "edlm"),
-        architectures=(
-            "NemotronLabsDiffusionModel",
-            "NemotronLabsDiffusionVLMModel",
-            "NemotronLabsDiffusionEncoderModel",
-            "MinistralDiffEncoderModel",
-            "DiffEncoderModel",
-            "EfficientDLM",
-        ),
-        modules=("*_nvrdiff*", "*_ministral_dlm*", "*_nemotron_labs_diffusion*", "*_edlm*"),
-        fields=("dlm_paradigm", "mask_token_id"),
-    ),
-)
+class Published(NamedTuple):
+    """The data file: its rows, and the distribution for somebody who has no engine at all."""
 
-# Models that share a word with ours and are something else: what they are, by patterns, in lower case, of
-# model_type, architectures and the classes in auto_map. The first one counts.
-_STRANGERS = {
-    ("*twotower*", "*two_tower*"): "a TwoTower diffusion model, whose generate has an interface of its own",
-    ("*jetnemotron*", "*jet_nemotron*"): "an autoregressive model (Jet-Nemotron), which does not fill masks",
-    ("*fast_dllm_qwen*",): "a Fast-dLLM v2 model, whose token shift and interface are its own",
-    ("nemotron", "nemotron_h", "nemotronforcausallm", "nemotronhforcausallm"): (
-        "an autoregressive Nemotron model, which does not fill masks"
-    ),
-}
+    rows: tuple[WheelSpec, ...]
+    recommended: str
 
 
-def wheels_for(config: ModelConfig) -> tuple[KnownWheel, ...]:
-    """The known wheels whose models have such a config, best first."""
-    if kind_of_stranger(config) is not None:
-        return ()
-    fitting = [wheel for wheel in WHEELS if wheel.takes(config)]
-    return tuple(sorted(fitting, key=lambda wheel: (-wheel.priority, wheel.engine)))
+@functools.cache
+def published() -> Published:
+    """What ``wheels.json`` says."""
+    text = pkgutil.get_data("llada_core.registry", "wheels.json")
+    assert text is not None, "the wheel of llada-core holds it"
+    data = json.loads(text)
+    return Published(rows=tuple(map(_row, data["wheels"])), recommended=data["recommended"])
 
 
-def kind_of_stranger(config: ModelConfig) -> str | None:
-    """What the model is, where it is known to be no model of any known wheel; else None."""
-    named = (*config.architectures, *config.auto_classes, config.model_type or "")
-    names = [name.lower() for name in named]
-    for patterns, kind in _STRANGERS.items():
-        if any(fnmatchcase(name, pattern) for name in names for pattern in patterns):
-            return kind
-    return None
+def takes(row: WheelSpec, config: ModelConfig) -> bool:
+    """Whether a model of this config is one of the engine's that the row is about."""
+    if config.kind_among(row.strangers) is not None:
+        return False
+    return (
+        config.matches(row.model_types, row.architectures)
+        or any(fnmatchcase(module, pattern) for module in config.auto_modules for pattern in row.modules)
+        or (bool(row.fields) and all(_is_set(config.fields.get(field)) for field in row.fields))
+    )
 
 
-def advice(engine: str) -> str:
-    """How to get the engine of this name, which is not installed."""
-    wheel = next((wheel for wheel in WHEELS if wheel.engine == engine), None)
-    remedy = f"pip install {wheel.distribution}" if wheel else "install the distribution that brings it"
-    return f"the engine {engine} is not installed; {remedy}"
+class Wheels:
+    """The rows by engine: what is published, and what ``add`` took in."""
+
+    def __init__(self) -> None:
+        self._added: dict[str, WheelSpec] = {}
+
+    def add(self, row: WheelSpec) -> WheelSpec | None:
+        """None once the row is taken in, or the earlier row for its engine, which stays."""
+        kept = self.find(row.engine)
+        if kept is None:
+            self._added[row.engine] = row
+        return kept
+
+    def find(self, engine: str) -> WheelSpec | None:
+        """The row for the engine of this name, or None."""
+        return next((row for row in self.rows() if row.engine == engine), None)
+
+    def rows(self) -> tuple[WheelSpec, ...]:
+        """All rows, the published ones first."""
+        return (*published().rows, *self._added.values())
+
+    def advice(self, engine: str) -> str:
+        """How to get the engine of this name, which is not installed."""
+        row = self.find(engine)
+        remedy = f"pip install {row.distribution}" if row else "install the distribution that brings it"
+        return f"the engine {engine} is not installed; {remedy}"
+
+
+def _row(fields: Mapping[str, Any]) -> WheelSpec:
+    strangers = tuple(StrangerSpec(**_frozen(each)) for each in fields.get("strangers", ()))
+    return WheelSpec(**{**_frozen(fields), "strangers": strangers})
+
+
+def _frozen(fields: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: tuple(value) if isinstance(value, list) else value for name, value in fields.items()}
 
 
 def _is_set(value: object) -> bool:

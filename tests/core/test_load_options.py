@@ -1,0 +1,205 @@
+"""``LoadOptions``: what it accepts, and that loaders get it as one value."""
+
+from __future__ import annotations
+
+import dataclasses
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+import llada_core
+from llada_core import (
+    GenerationAlgorithm,
+    LladaError,
+    LoadOptions,
+    UsageError,
+    load_model,
+    register_algorithm,
+)
+from llada_core.generation.unavailable import UnavailableAlgorithm
+
+pytestmark = pytest.mark.usefixtures("world")
+
+
+def test_it_is_a_value_with_neutral_defaults() -> None:
+    assert LoadOptions() == LoadOptions(device=None, dtype=None, trust_remote_code=False, revision=None)
+    assert len({LoadOptions(device="cpu"), LoadOptions(device="cpu")}) == 1
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        LoadOptions().device = "cuda"  # type: ignore[misc]
+    with pytest.raises(TypeError):
+        LoadOptions("cpu")  # type: ignore[misc]
+    assert not hasattr(LoadOptions(), "__dict__")
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"device": torch.device("cpu"), "dtype": torch.bfloat16},
+        {"device": "cuda:1", "dtype": "float8_e4m3fn"},
+        {"trust_remote_code": True, "revision": "v2"},
+    ],
+)
+def test_names_and_objects_of_torch_are_accepted(fields: dict[str, Any]) -> None:
+    assert dataclasses.asdict(LoadOptions(**fields)).items() >= fields.items()
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "remedy"),
+    [
+        ("device", 0, "give a torch.device, or a name such as 'cpu'"),
+        ("device", "", "give a torch.device, or a name"),
+        ("device", torch.float32, "give a torch.device"),
+        ("dtype", 32, "give a torch.dtype, or a name such as 'float32'"),
+        ("dtype", float, "give a torch.dtype"),
+        ("dtype", " ", "give a torch.dtype"),
+        ("trust_remote_code", "no", "give True or False"),
+        ("trust_remote_code", 1, "give True or False"),
+        ("trust_remote_code", None, "give True or False"),
+        ("revision", 2, "give a branch, tag or commit, or leave it out"),
+        ("revision", "", "give a branch, tag or commit"),
+    ],
+)
+def test_another_value_is_refused_by_every_public_function(
+    folder: Path, field: str, value: Any, remedy: str
+) -> None:
+    algorithm = llada_core.get_algorithm("pairs")
+    for load in (
+        LoadOptions,
+        lambda **given: load_model(folder, **given),
+        lambda **given: algorithm.load_model_from_hf(folder, **given),
+        lambda **given: algorithm.load_model_from_dcp(folder, folder, **given),
+    ):
+        with pytest.raises(UsageError) as refused:
+            load(**{field: value})
+        assert str(refused.value).startswith(f"{field}={value!r} is not accepted; {remedy}")
+
+
+def test_it_needs_no_torch() -> None:
+    code = (
+        "import sys, llada_core\n"
+        "llada_core.LoadOptions(device='cpu', dtype='float32')\n"
+        "try: llada_core.LoadOptions(dtype=int)\n"
+        "except llada_core.UsageError: print('torch' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "False\n"
+
+
+class Network:
+    """Remembers how it was loaded."""
+
+    config, device = None, "cpu"
+
+    def __init__(self, *loaded: Any, **how: Any) -> None:
+        self.loaded, self.how = loaded, how
+
+    @classmethod
+    def from_pretrained(cls, folder: Path, *, device: Any = None, dtype: Any = None) -> Network:
+        return cls(folder, device=device, dtype=dtype)
+
+
+class Plain(GenerationAlgorithm):
+    """Overrides ``load_model_class`` only."""
+
+    name, engine = "plain", "fake"
+
+    def load_model_class(self) -> Any:
+        return Network
+
+    def generate(self, model: Any, prompt: Any, **params: Any) -> Any:
+        return prompt, 0
+
+
+class OfItsOwn(Plain):
+    """Loads in its own way."""
+
+    def load_network(self, folder: Path, options: LoadOptions) -> Network:
+        return Network(folder, options)
+
+
+class Renamed(Plain):
+    """Calls the two as it likes."""
+
+    def load_network(self, where: Path, how: LoadOptions) -> Network:  # type: ignore[override]
+        return Network(where, how)
+
+
+class Wrapped(OfItsOwn):
+    """Passes on what it gets."""
+
+    def load_network(self, *args: Any, **kwargs: Any) -> Any:
+        return super().load_network(*args, **kwargs)
+
+
+class ByKeyword(Plain):
+    """As classes did before 0.2."""
+
+    def load_network(  # type: ignore[override]
+        self, folder: Path, *, device: Any = None, dtype: Any = None, trust_remote_code: bool = False
+    ) -> Network:
+        raise AssertionError("never called")
+
+
+class ByPosition(Plain):
+    """Likewise, and ``options`` would pass for a device."""
+
+    def load_network(self, folder: Path, device: Any = None, dtype: Any = None) -> Network:  # type: ignore[override]
+        raise AssertionError("never called")
+
+
+def test_a_class_that_names_its_network_is_loaded_as_ever(folder: Path) -> None:
+    network = Plain().load_model_from_hf(folder, dtype="bfloat16", device="cpu", trust_remote_code=True)
+    assert (network.loaded, network.how) == ((folder,), {"device": "cpu", "dtype": "bfloat16"})
+
+
+@pytest.mark.parametrize("kind", [OfItsOwn, Renamed, Wrapped])
+def test_a_loader_of_its_own_gets_the_options_as_one_value(kind: type[Plain], folder: Path) -> None:
+    network = kind().load_model_from_hf(folder, dtype="bfloat16", trust_remote_code=True, revision="v2")
+    options = LoadOptions(dtype="bfloat16", trust_remote_code=True, revision="v2")
+    assert network.loaded == (folder, options)
+
+
+@pytest.mark.parametrize("kind", [ByKeyword, ByPosition])
+def test_a_loader_of_the_old_signature_is_told_what_to_write(kind: type[Plain], folder: Path) -> None:
+    algorithm = kind()
+    with pytest.raises(LladaError) as told:
+        algorithm.load_model_from_hf(folder)
+    assert str(told.value).startswith("plain has load_network(folder")
+    assert "; write load_network(self, folder, options), where options is a llada_core.LoadOptions" in str(
+        told.value
+    )
+    assert algorithm.model is None
+
+
+def test_load_model_makes_one_value_and_hands_it_on(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[LoadOptions] = []
+    got: list[LoadOptions] = []
+    monkeypatch.setattr(LoadOptions, "__post_init__", lambda self: made.append(self))
+
+    def load_network(self: Any, folder: Path, options: LoadOptions) -> Any:
+        got.append(options)
+        return GenerationAlgorithm.load_network(self, folder, options)
+
+    monkeypatch.setattr(type(llada_core.get_algorithm("pairs")), "load_network", load_network)
+    load_model(folder, dtype="float32").close()
+    assert [id(options) for options in made] == [id(options) for options in got]
+    assert len(made) == 1
+
+
+def test_an_algorithm_that_is_not_there_refuses_every_way_of_loading() -> None:
+    stand_in = llada_core.get_algorithm("broken")
+    assert isinstance(stand_in, UnavailableAlgorithm)
+    for load in (stand_in.load_model_from_hf, stand_in.load_model_from_dcp, stand_in.load_checkpoint):
+        with pytest.raises(llada_core.AlgorithmUnavailable):
+            load("x", LoadOptions())
+
+
+def test_an_algorithm_registered_at_run_time_loads_so_too(folder: Path) -> None:
+    undo = register_algorithm(OfItsOwn)
+    network = llada_core.get_algorithm("plain").load_model_from_hf(folder, device="cpu")
+    assert network.loaded == (folder, LoadOptions(device="cpu"))
+    undo()
