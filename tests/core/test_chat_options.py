@@ -17,7 +17,7 @@ from llada_core import (
     load_model,
     register_algorithm,
 )
-from llada_core.cli.program import run
+from tests.support.program import Llada, error
 
 pytestmark = pytest.mark.usefixtures("world")
 
@@ -48,14 +48,14 @@ def lm(folder: Path, thinker: type) -> Iterator[LoadedModel]:
 
 
 def with_template(lm: LoadedModel, template: Any) -> LoadedModel:
-    lm.checkpoint.tokenizer.chat_template = template
+    lm.model.tokenizer.chat_template = template
     return lm
 
 
 def prompt_of(lm: LoadedModel, prompt: Any = "Hello", **variables: Any) -> str:
     """The prompt as the network sees it."""
     ids, _ = lm.algorithm("thinker").tokenize_prompts(prompt, **variables)
-    text: str = lm.checkpoint.tokenizer.decode(ids[0])
+    text: str = lm.model.tokenizer.decode(ids[0])
     return text
 
 
@@ -130,12 +130,10 @@ def test_a_variable_of_the_wrong_type_is_refused(lm: LoadedModel) -> None:
         prompt_of(lm, think="yes")
 
 
-def test_the_command_line_refuses_it_as_a_wrong_call(
-    folder: Path, thinker: type, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_the_command_line_refuses_it_as_a_wrong_call(folder: Path, thinker: type, llada: Llada) -> None:
     call = ["generate", "Hello", "--model", str(folder), "--algorithm", "thinker", "-p", "think=true"]
-    assert run(call) == 2
-    assert "think=True has no effect: this model's chat template does not use it" in capsys.readouterr().err
+    told = error(llada(*call), status=2)
+    assert "think=True has no effect: this model's chat template does not use it" in told
 
 
 def test_options_are_for_a_prompt_that_is_still_to_be_written(lm: LoadedModel) -> None:

@@ -34,7 +34,7 @@ def lm(folder: Path) -> Iterator[LoadedModel]:
 
 
 def calls(lm: LoadedModel) -> list[str]:
-    found: list[str] = lm.checkpoint.network.calls
+    found: list[str] = lm.model.network.calls
     return found
 
 
@@ -50,7 +50,7 @@ def test_the_engine_is_detected_and_its_default_algorithm_answers(lm: LoadedMode
 def test_without_a_path_the_embedded_model_is_loaded(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("llada_tiny.model_path", lambda: folder, raising=False)
     with load_model() as lm:
-        assert lm.checkpoint.path == str(folder)
+        assert lm.model.path == str(folder)
 
 
 def test_a_missing_embedded_model_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -191,7 +191,7 @@ def test_requests_of_one_step_loop_run_together_with_their_own_parameters(lm: Lo
         GenerationRequest(prompt="c", raw=True, algorithm="two"),
     ]
     results = lm.generate_batch(requests)
-    assert calls(lm)[0] == "steps of 3"
+    assert calls(lm)[0] == "step of 3"
     assert [(r.algorithm, r.nfe) for r in results] == [("pairs", 10), ("singles", 12), ("pairs", 64)]
 
 
@@ -278,10 +278,11 @@ def test_without_a_tokenizer_text_is_refused_and_ids_are_not(make_folder: Callab
 
 
 def test_a_stream_shows_the_canvas_filling_and_ends_with_the_result(lm: LoadedModel) -> None:
-    steps = list(lm.stream("Hello", max_tokens=5))
+    seen = [(step, step.ticket.text, step.ticket.canvas) for step in lm.stream("Hello", max_tokens=5)]
+    steps = [step for step, _, _ in seen]
     assert [step.positions for step in steps] == [(0, 1), (2, 3), (4,)]
-    assert [step.text for step in steps] == ["Hi", "Hi t", "Hi th"]
-    assert steps[0].canvas[2:] == (None, None, None)
+    assert [text for _, text, _ in seen] == ["Hi", "Hi t", "Hi th"]
+    assert seen[0][2][2:] == (None, None, None)
     assert [step.finished for step in steps] == [False, False, True]
     assert steps[0].result is None
     assert steps[-1].result
@@ -290,21 +291,23 @@ def test_a_stream_shows_the_canvas_filling_and_ends_with_the_result(lm: LoadedMo
 
 def test_a_stream_of_many_prompts_tells_them_apart(lm: LoadedModel) -> None:
     steps = list(lm.stream(["a", "b"], max_tokens=4))
-    assert [step.index for step in steps] == [0, 1, 0, 1]
+    assert [step.ticket.index for step in steps] == [0, 1, 0, 1]
 
 
 def test_an_opaque_algorithm_streams_one_final_step(lm: LoadedModel) -> None:
     (step,) = lm.stream("Hello", algorithm="opaque")
     assert step.finished
     assert step.result
-    assert (step.text, step.confidence, step.nfe) == ("Hi there.", (), 7)
+    assert (step.ticket.text, step.confidence, step.nfe) == ("Hi there.", (), 7)
 
 
 def test_closing_a_stream_stops_the_work(lm: LoadedModel) -> None:
     stream = lm.stream("Hello")
     next(stream)
     stream.close()
-    assert calls(lm) == ["steps of 1", "stopped"]
+    assert calls(lm) == ["step of 1"]
+    with pytest.raises(StopIteration):
+        next(stream)
 
 
 def test_a_wrong_stream_is_refused_at_the_call(lm: LoadedModel) -> None:

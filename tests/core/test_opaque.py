@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -21,7 +20,7 @@ from llada_core import (
     load_model,
     register_algorithm,
 )
-from llada_core.cli.program import run
+from tests.support.program import Llada, error
 
 pytestmark = pytest.mark.usefixtures("world")
 
@@ -61,9 +60,9 @@ def headless(self: Any, model: Any) -> str | None:
 def test_an_answer_ends_with_its_end_token_and_costs_what_generate_says(lm: LoadedModel) -> None:
     opaque = lm.algorithm("opaque")
     params = opaque.validate_args(gen_length=20)
-    short, long = opaque.answers(lm.checkpoint.network, [(1,), (1, 2, 3)], params)
+    short, long = opaque.answers(lm.model.network, [(1,), (1, 2, 3)], params)
     assert short == long
-    assert short.token_ids == tuple(lm.checkpoint.network.config.reply_ids)
+    assert short.token_ids == tuple(lm.model.network.config.reply_ids)
     assert (short.nfe, short.warnings) == (7, ())
 
 
@@ -76,7 +75,7 @@ def test_prompts_are_padded_for_generate(lm: LoadedModel) -> None:
 
     register(generate=generate)
     assert [result.token_ids for result in lm.generate([[5], [6, 7]], algorithm="mine")] == [(5,), (7,)]
-    assert seen == [([[lm.checkpoint.pad_id, 5], [6, 7]], [[0, 1], [1, 1]])]
+    assert seen == [([[lm.model.pad_id, 5], [6, 7]], [[0, 1], [1, 1]])]
 
 
 def test_rows_may_have_facts_of_their_own(lm: LoadedModel) -> None:
@@ -98,7 +97,7 @@ def test_an_algorithm_that_loaded_its_own_model_is_asked_the_same_way(folder: Pa
 def test_a_stream_of_an_answer_is_one_step_of_it(lm: LoadedModel) -> None:
     register(answers=answers_by_length)
     (step,) = lm.stream([1, 2, 3], algorithm="mine")
-    assert (step.positions, step.tokens, step.canvas, step.nfe) == ((0,), (3,), (3,), 3)
+    assert (step.positions, step.tokens, step.ticket.canvas, step.nfe) == ((0,), (3,), (3,), 3)
     assert step.result
     assert step.result.warnings
 
@@ -108,22 +107,24 @@ def test_steps_warn_of_nothing(lm: LoadedModel) -> None:
 
 
 def test_a_wrong_number_of_rows_is_told(lm: LoadedModel) -> None:
-    register(generate=lambda self, model, prompt, **params: (prompt[:1], 1))
-    with pytest.raises(LladaError, match=r"mine returned 1 rows for 2 prompts; its generate must return ids"):
+    register(generate=lambda self, model, prompt, **params: (prompt[:0], 1))
+    with pytest.raises(LladaError, match=r"mine failed in row 0: it returned 0 rows for 1 prompts; its gen"):
         lm.generate([[1], [2]], algorithm="mine")
 
 
 def test_a_wrong_number_of_answers_is_told(lm: LoadedModel) -> None:
     register(answers=lambda self, model, prompts, params: [])
-    with pytest.raises(LladaError, match=r"mine returned 0 answers for 1 prompts; .* one Answer a prompt"):
+    with pytest.raises(
+        LladaError, match=r"mine failed in row 0: it returned 0 answers for 1 prompts; .* one"
+    ):
         lm.generate([1], algorithm="mine")
 
 
 def test_a_mask_in_an_answer_is_told(lm: LoadedModel) -> None:
-    mask = lm.checkpoint.limits.mask_id
+    mask = lm.model.limits.mask_id
     register(answers=lambda self, model, prompts, params: [Answer(token_ids=(4, mask), nfe=1)])
     with pytest.raises(
-        LladaError, match=rf"mine left the mask token \(id {mask}\) in an answer; its generate"
+        LladaError, match=rf"mine failed in row 0: it left the mask token \(id {mask}\) in an answer; its gen"
     ):
         lm.generate([1], algorithm="mine")
 
@@ -131,12 +132,12 @@ def test_a_mask_in_an_answer_is_told(lm: LoadedModel) -> None:
 def test_columns_behind_the_answer_are_not_part_of_it(lm: LoadedModel) -> None:
     def sequence(self: Any, model: Any, prompt_ids: Any, params: Any) -> Any:
         row = super(type(self), self).sequence(model, prompt_ids, params)
-        row.canvas += [lm.checkpoint.limits.mask_id] * 4
+        row.canvas += [lm.model.limits.mask_id] * 4
         return row
 
     register("pairs", sequence=sequence)
     *_, last = lm.stream("Hello", algorithm="mine", max_tokens=5)
-    assert len(last.canvas) == 5
+    assert len(last.ticket.canvas) == 5
     assert last.result
     assert last.result.text == "Hi th"
 
@@ -148,20 +149,20 @@ def test_an_algorithm_that_does_not_fit_the_model_says_why(lm: LoadedModel) -> N
     register(unfit_reason=headless)
     with pytest.raises(AlgorithmUnavailable) as caught:
         lm.generate("Hello", algorithm="mine")
-    assert str(caught.value) == f"mine cannot run on {lm.checkpoint.path}: {REASON}"
+    assert str(caught.value) == f"mine cannot run on {lm.model.path}: {REASON}"
     assert (caught.value.name, caught.value.reason) == ("mine", REASON)
 
 
 def test_an_algorithm_that_fits_runs(lm: LoadedModel) -> None:
     register(unfit_reason=headless)
-    lm.checkpoint.network.head = True
+    lm.model.network.head = True
     assert lm.generate("Hello", algorithm="mine").algorithm == "mine"
 
 
 def test_the_algorithm_that_loaded_the_model_may_not_fit_it(
     lm: LoadedModel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(type(lm.algorithm()), "unfit_reason", headless)
+    monkeypatch.setattr(type(get_algorithm("pairs")), "unfit_reason", headless)
     with pytest.raises(AlgorithmUnavailable, match="pairs cannot run on"):
         lm.generate("Hello")
 
@@ -186,46 +187,37 @@ def test_a_model_lists_its_engines_algorithms_with_what_is_against_them(lm: Load
 # -- on the command line
 
 
-def test_generate_prints_warnings_on_stderr(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_generate_prints_warnings_on_stderr(folder: Path, llada: Llada) -> None:
     register(answers=answers_by_length)
     arguments = ["generate", "Hello", "--raw", "--model", str(folder), "--algorithm", "mine"]
-    assert run(arguments) == 0
-    assert capsys.readouterr().err == "warning: 5 tokens were read\n"
-    assert run([*arguments, "--json"]) == 0
-    captured = capsys.readouterr()
-    assert json.loads(captured.out)["warnings"] == ["5 tokens\nwere read"]
-    assert captured.err == ""
+    status, _, err = llada(*arguments)
+    assert (status, err) == (0, "warning: 5 tokens were read\n")
+    status, out, err = llada(*arguments, "--json")
+    assert json.loads(out)["warnings"] == ["5 tokens\nwere read"]
+    assert (status, err) == (0, "")
 
 
-def test_chat_prints_warnings_on_stderr(
-    folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_chat_prints_warnings_on_stderr(folder: Path, llada: Llada) -> None:
     register(answers=answers_by_length)
-    monkeypatch.setattr("sys.stdin", io.StringIO("Hello\n"))
-    assert run(["chat", "--model", str(folder), "--algorithm", "mine"]) == 0
-    assert capsys.readouterr().err.startswith("warning: ")
+    status, _, err = llada("chat", "--model", str(folder), "--algorithm", "mine", typed="Hello\n")
+    assert status == 0
+    assert err.startswith("warning: ")
 
 
 @pytest.mark.parametrize("command", [["generate", "Hello", "--algorithm", "pairs"], ["chat"]])
 def test_an_algorithm_that_does_not_fit_is_status_1_before_anything_is_answered(
-    command: list[str],
-    folder: Path,
-    capsys: pytest.CaptureFixture[str],
-    monkeypatch: pytest.MonkeyPatch,
+    command: list[str], folder: Path, llada: Llada
 ) -> None:
     register(unfit_reason=headless)
-    monkeypatch.setattr("sys.stdin", io.StringIO("Hello\n"))
-    assert run([*command, "--model", str(folder), "--algorithm", "mine"]) == 1
-    captured = capsys.readouterr()
-    assert captured.out == ""
-    assert captured.err == f"error: mine cannot run on {folder}: {REASON}\n"
+    ran = llada(*command, "--model", str(folder), "--algorithm", "mine", typed="Hello\n")
+    assert error(ran, status=1) == f"error: mine cannot run on {folder}: {REASON}\n"
 
 
 def test_a_named_engine_runs_a_foreign_model_whose_code_is_trusted(
-    make_folder: Callable[..., Path], capsys: pytest.CaptureFixture[str]
+    make_folder: Callable[..., Path], llada: Llada
 ) -> None:
     arguments = ["generate", "Hello", "--model", str(make_folder()), "--engine", "alien"]
-    assert run(arguments) == 1
-    assert "alien does not take" in capsys.readouterr().err
-    assert run([*arguments, "--trust-remote-code"]) == 0
-    assert "alien (alien)" in capsys.readouterr().out
+    assert "alien does not take" in error(llada(*arguments), status=1)
+    status, out, _ = llada(*arguments, "--trust-remote-code")
+    assert status == 0
+    assert "alien (alien)" in out

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import pytest
 import torch
-from tiny_checkpoint import EOS, MASK
 
-from llada_core.errors import PromptError
+from llada_core.errors import PromptError, UsageError
 from llada_runtime import (
     DualCache,
     LLaDAModel,
@@ -19,6 +18,7 @@ from llada_runtime import (
     Threshold,
     drain,
 )
+from llada_runtime.testing import EOS, MASK
 
 POLICIES: list[Policy] = [NoCache(), PrefixCache(), DualCache()]
 
@@ -106,11 +106,13 @@ def test_without_early_stop_every_position_is_decoded(write_checkpoint) -> None:
 def test_a_cancelled_row_leaves_after_the_step_in_flight(model: LLaDAModel) -> None:
     gone, stays = sequence(model), sequence(model, [4, 5])
     alone = sequence(model, [4, 5])
-    loop = Loop(model, rows=2, length=16)
+    loop = Loop(model, rows=2, columns=32)
     loop.admit(gone)
     loop.admit(stays)
     loop.step()
-    gone.cancel()
+    loop.cancel(gone)
+    last = loop.step()[0]
+    assert (last.ticket.row, last.finished, last.positions, last.error) == (gone, True, (), None)
     while loop.step():
         pass
     finish(model, alone)
@@ -123,7 +125,7 @@ def test_a_cancelled_row_leaves_after_the_step_in_flight(model: LLaDAModel) -> N
 def test_a_row_may_enter_while_others_are_under_way(model: LLaDAModel) -> None:
     early, late = sequence(model), sequence(model, [9, 8, 7, 6], policy=PrefixCache())
     alone = sequence(model, [9, 8, 7, 6], policy=PrefixCache())
-    loop = Loop(model, rows=2, length=16)
+    loop = Loop(model, rows=2, columns=32)
     loop.admit(early)
     loop.step()
     loop.admit(late)
@@ -157,27 +159,58 @@ def test_nothing_to_do_yields_nothing(model: LLaDAModel) -> None:
     assert list(drain(model, [], rows=4)) == []
 
 
-def test_a_full_loop_and_a_sequence_too_long_are_refused(model: LLaDAModel) -> None:
-    loop = Loop(model, rows=1, length=13)
-    with pytest.raises(PromptError, match="16 columns and this loop was built for 13"):
-        loop.admit(sequence(model, [1] * 6))
-    loop.admit(sequence(model))
-    with pytest.raises(PromptError, match="all 1 rows are taken"):
-        loop.admit(sequence(model))
+def test_a_row_waits_for_a_place_and_for_columns(model: LLaDAModel) -> None:
+    first, second, third = (sequence(model) for _ in range(3))
+    loop = Loop(model, rows=2, columns=13)
+    assert loop.admit(first)
+    assert not loop.admit(second)  # there is a place, and no column
+    assert loop.admit(sequence(model, policy=NoCache()))
+    assert loop.room == 0
+    assert not loop.admit(third)
+    while not first.finished:
+        loop.step()
+    assert loop.admit(second)
+
+
+def test_a_row_that_can_never_fit_is_told_why(model: LLaDAModel, monkeypatch: pytest.MonkeyPatch) -> None:
+    loop = Loop(model, rows=1, columns=13)
+    long = sequence(model, [1] * 6)
+    assert loop.refusal(sequence(model)) is None
+    assert "take 16 cached columns, and there is memory for 13" in (loop.refusal(long) or "")
+    assert not loop.admit(long)
+    assert loop.refusal(sequence(model, [1] * 6, policy=NoCache())) is None
+    monkeypatch.setattr(type(model), "affordable_columns", lambda self: 13)
+    with pytest.raises(PromptError, match="take 16 cached columns, and there is memory for 13"):
+        list(drain(model, [sequence(model), long], rows=2))
+
+
+def test_a_row_is_admitted_once(model: LLaDAModel) -> None:
+    loop, row = Loop(model, rows=2), sequence(model)
+    loop.admit(row)
+    with pytest.raises(UsageError, match="give a Sequence that is in no loop yet"):
+        loop.admit(row)
+    with pytest.raises(UsageError, match="cannot be admitted"):
+        loop.admit(object())  # type: ignore[arg-type]
+
+
+def test_by_default_the_budget_is_what_memory_holds(
+    model: LLaDAModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert Loop(model, rows=3).columns == 3 * 64
+    monkeypatch.setattr(type(model), "affordable_columns", lambda self: 50)
+    assert Loop(model, rows=3).columns == 50
 
 
 @pytest.mark.parametrize(
     ("prompt", "options", "message"),
     [
         ([], {}, "the prompt is empty"),
-        ([1, MASK, 2], {}, r"the mask token \(30\) at position 1"),
-        ([1, 32], {}, "contains id 32; this model's ids are 0 to 31"),
-        ([-1], {}, "contains id -1"),
-        ([1] * 60, {}, "60 prompt tokens and gen_length = 10 exceed the model's limit of 64"),
-        ([1], {"gen_length": 0}, "gen_length = 0"),
-        ([1], {"block_length": 0}, "block_length = 0"),
+        ([1, MASK, 2], {}, r"the mask token \(id 30\) at position 1"),
+        ([1, 32], {}, "id 32 at position 1 .* give ids from 0 to 31"),
+        ([-1], {}, "id -1 at position 0"),
+        ([1] * 60, {}, "gen_length 10 after a prompt of 60 tokens exceeds the 64 tokens"),
     ],
 )
 def test_a_row_that_cannot_be_decoded_says_why(model: LLaDAModel, prompt, options, message) -> None:
-    with pytest.raises(PromptError, match=message):
+    with pytest.raises(UsageError, match=message):
         sequence(model, prompt, **options)

@@ -12,7 +12,7 @@ import llada_runtime
 PUBLIC = [
     "BestFirst", "CheckpointError", "DualCache", "Factor", "KVCache", "LLaDAConfig", "LLaDAModel", "Loop",
     "MemoryEstimate", "Network", "NoCache", "NumericalError", "Plan", "Policy", "PrefixCache", "Quota",
-    "RemoteNetwork", "Rotary", "Rule", "Sequence", "Shape", "Step",
+    "RemoteNetwork", "Rotary", "Rule", "Sequence", "Shape",
     "StepAlgorithm", "Threshold", "Transformer", "UnsupportedArchitecture", "drain", "estimate",
     "estimate_of", "quotas", "rules_of",
 ]  # fmt: skip

@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import pytest
 import torch
-from tiny_checkpoint import MASK
 
+from llada_core import Step
 from llada_runtime import (
     DualCache,
     LLaDAModel,
@@ -16,10 +16,10 @@ from llada_runtime import (
     Policy,
     Quota,
     Sequence,
-    Step,
     Threshold,
     drain,
 )
+from llada_runtime.testing import MASK
 
 
 class Shifted(NoCache):
@@ -72,7 +72,7 @@ def test_a_token_comes_from_the_logits_that_the_shift_says(
 
 
 def test_behind_the_end_nothing_is_seen(model: LLaDAModel) -> None:
-    def sure(policy: Policy, gen_length: int) -> list[list[float]]:
+    def sure(policy: Policy, gen_length: int) -> list[tuple[float, ...]]:
         return [step.confidence for step in decode(model, row(model, policy, gen_length))[:4]]
 
     assert sure(Ending(), 8) == sure(Ending(), 4)

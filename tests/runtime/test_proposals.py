@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 import torch
-from tiny_checkpoint import MASK
 
 from llada_runtime import LLaDAConfig, NoCache, NumericalError, Sequence, Threshold
 from llada_runtime.decoding.proposals import Proposals, probability, propose
+from llada_runtime.testing import MASK
 
 CONFIG = LLaDAConfig(
     d_model=8, n_layers=1, n_heads=1, n_kv_heads=1, mlp_hidden_size=8, embedding_size=32, vocab_size=32,
@@ -69,17 +69,31 @@ def test_of_equal_logits_the_first_token_is_proposed() -> None:
     assert propose_blocks(logits, [sequence()]).tokens.tolist() == [[7] * 4]
 
 
-def test_nan_is_refused() -> None:
-    logits = logits_of(3, 4)
-    logits[2, 3] = torch.nan
-    with pytest.raises(NumericalError, match="NaN"):
-        propose_blocks(logits, [sequence()])
+def test_nan_is_the_fault_of_its_row_alone() -> None:
+    logits = logits_of(3, 12)
+    alone = propose_blocks(logits[:4].clone(), [sequence()])
+    logits[6, 3] = torch.nan
+    proposals = propose_blocks(logits, [sequence() for _ in range(3)])
+    assert {row: type(fault) for row, fault in proposals.faults.items()} == {1: NumericalError}
+    assert torch.equal(proposals.confidence[:1], alone.confidence)
+
+
+def test_a_rule_may_rank_by_a_score_of_its_own() -> None:
+    class Rarest(Threshold):
+        def score(self, sequence: Sequence, logits: torch.Tensor, tokens: torch.Tensor) -> torch.Tensor:
+            return -2.0 - tokens.double()
+
+    rows = [sequence(3), sequence(3)]
+    rows[1].rule = Rarest(0.5)
+    proposals = propose_blocks(logits_of(4, 6), rows)
+    assert torch.equal(proposals.scores[0], proposals.confidence[0])
+    assert torch.equal(proposals.scores[1], -2.0 - proposals.tokens[1].double())
 
 
 def test_blocks_of_different_width_are_padded_and_closed_there() -> None:
     proposals = propose_blocks(logits_of(4, 7), [sequence(4), sequence(3)])
     assert proposals.open.tolist() == [[True] * 4, [True] * 3 + [False]]
-    assert proposals.scores[1, 3] == -1
+    assert proposals.scores[1, 3] == -torch.inf
 
 
 def test_temperature_draws_from_the_softmax() -> None:

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from llada_runtime import Factor, Quota, Rule, Threshold
-from llada_runtime.decoding.loop import select
+from llada_runtime.decoding.choice import kept_of
 from llada_runtime.decoding.proposals import Proposals
 
 
@@ -20,13 +20,24 @@ def kept(rule: Rule, scores: list[float | None], *, block_open: int = 0, block_n
 def kept_rows(rows: list[tuple[Rule, list[float | None], int, int]]) -> list[list[int]]:
     width = max(len(scores) for _, scores, *_ in rows)
     padded = [[*scores, *[None] * (width - len(scores))] for _, scores, *_ in rows]
-    table = torch.tensor([[-1.0 if s is None else s for s in row] for row in padded], dtype=torch.float64)
-    proposals = Proposals(tokens=table.long(), confidence=table, scores=table, open=table >= 0)
+    table = torch.tensor(
+        [[-torch.inf if s is None else s for s in row] for row in padded], dtype=torch.float64
+    )
+    proposals = Proposals(
+        tokens=torch.zeros_like(table).long(),
+        confidence=table,
+        scores=table,
+        open=table >= 0,
+        logits=(),
+        faults={},
+    )
     sequences = [
         SimpleNamespace(rule=rule, block_open=block_open or len(scores), block_nfe=block_nfe)
         for rule, scores, block_open, block_nfe in rows
     ]
-    return [row.nonzero()[:, 0].tolist() for row in select(sequences, proposals)]  # type: ignore[arg-type]
+    kept = kept_of(sequences, proposals)  # type: ignore[arg-type]
+    assert not proposals.faults
+    return [row.nonzero()[:, 0].tolist() for row in kept]
 
 
 @pytest.mark.parametrize(

@@ -18,6 +18,7 @@
     ├── CheckpointError (also ValueError)       config.json or weights that no network can be made of
     │   └── UnsupportedArchitecture               they describe a model that it does not implement
     ├── GenerationError                         .algorithm .distribution .row .results; a row failed in work
+    │   ├── ContractError                         its algorithm returned what the contract does not allow
     │   ├── NoProgress                            it keeps nothing, forward after forward
     │   └── NumericalError (also ArithmeticError)  its logits are NaN
     ├── PluginError                             .plugin .reason .dist; raised only under LLADA_STRICT_PLUGINS
@@ -36,6 +37,7 @@ from typing import Any
 __all__ = [
     "AlgorithmUnavailable",
     "CheckpointError",
+    "ContractError",
     "EngineUnavailable",
     "GenerationError",
     "IncompatibleEngine",
@@ -61,7 +63,20 @@ __all__ = [
 
 
 class LladaError(Exception):
-    """The root of the tree: catch it to catch everything this project raises on purpose."""
+    """The root of the tree: catch it to catch everything this project raises on purpose.
+
+    Errors can be copied and pickled: what they carry goes along.
+    """
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _rebuilt, (type(self), self.args, self.__dict__)
+
+
+def _rebuilt(kind: type[LladaError], args: tuple[Any, ...], carried: dict[str, Any]) -> LladaError:
+    error = kind.__new__(kind, *args)
+    error.args = args
+    error.__dict__.update(carried)
+    return error
 
 
 class UsageError(LladaError, ValueError):
@@ -190,6 +205,11 @@ class GenerationError(LladaError):
         self.results: tuple[Any, ...] = ()
 
 
+class ContractError(GenerationError):
+    """An algorithm, rule or policy returned what its contract does not allow; the message says what and
+    where."""
+
+
 class NoProgress(GenerationError):
     """The row's rule or policy went on for many forwards and no position was filled."""
 
@@ -222,6 +242,9 @@ class InvalidSpec(LladaError, ValueError):
 
 
 def one_line(exc: BaseException) -> str:
-    """``exc`` as one line of at most 300 characters: its type and what it says."""
-    said = " ".join(str(exc).split())
+    """``exc`` as one line of at most 300 characters: its type and what it says, if it can say it."""
+    try:
+        said = " ".join(str(exc).split())
+    except Exception:  # an error of somebody else may fail even at this
+        said = ""
     return f"{type(exc).__name__}: {said}"[:300] if said else type(exc).__name__

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
         HierarchyGeneration,
     )
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 __all__ = ["BlockWiseGeneration", "CreditGeneration", "DInferGeneration", "HierarchyGeneration"]
 

@@ -10,11 +10,13 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
-from llada_core import GenerationAlgorithm, ParameterError
+from llada_core import LoadOptions, ParameterError
 from llada_core.parameters import block_count, whole_steps
-from llada_runtime import Policy, Quota, Rule, StepAlgorithm
+from llada_runtime import Network, Policy, Quota, Rule, StepAlgorithm
+from llada_runtime.models.register import load_network
 
 from .iteration import Iteration, Smoothing, Vicinity
 from .plugin import BLOCKWISE_PARAMETERS, CREDIT_PARAMETERS, HIERARCHY_PARAMETERS
@@ -26,7 +28,7 @@ _VICINITY = ("prefix_look", "after_look", "warmup_steps")
 _SMOOTHING = {"cont_weight_init": 0.15, "cont_weight_growth": 0.02, "threshold_decay": 0.02}
 
 
-class DInferGeneration(StepAlgorithm, GenerationAlgorithm):
+class DInferGeneration(StepAlgorithm):
     """What dInfer's decoders share: the iteration and its parameters. Subclasses give the commit rule."""
 
     engine = "dinfer"
@@ -46,6 +48,10 @@ class DInferGeneration(StepAlgorithm, GenerationAlgorithm):
             vicinity=_vicinity(params),
             smoothing=_smoothing(params),
         )
+
+    def load_network(self, folder: Path, options: LoadOptions) -> Network:
+        """The network in ``folder``. Raises CheckpointError, or UnsupportedArchitecture if none runs it."""
+        return load_network(folder, device=options.device, dtype=options.dtype)
 
     def validate_args(self, **params: Any) -> dict[str, Any]:
         """The effective values of ``params``; smoothing's parameters are None where smoothing is off.

@@ -6,7 +6,7 @@ are compared in float32, as upstream does in its default mode. The mask token is
 
 from __future__ import annotations
 
-from collections.abc import Sequence as Sequence_
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import torch
@@ -28,14 +28,18 @@ class NearTieThreshold(BestFirst):
     threshold: float
 
     @classmethod
-    def counts(cls, sequences: Sequence_[Sequence], ranked: Tensor, open_counts: Tensor) -> Tensor:
-        thresholds = [rule.threshold for rule in rules_of(sequences, cls)]
-        return _near_tie_counts(ranked, _at_iteration(sequences, thresholds))
+    def parameters(cls, sequences: list[Sequence]) -> Tensor:
+        return _at_iteration(sequences, [rule.threshold for rule in rules_of(sequences, cls)])
+
+    @classmethod
+    def counts(cls, parameters: Tensor, ranked: Tensor, open_counts: Tensor) -> Tensor:
+        return _near_tie_counts(parameters, ranked)
 
 
-def _near_tie_counts(ranked: Tensor, thresholds: Tensor) -> Tensor:
+def _near_tie_counts(thresholds: Tensor, ranked: Tensor) -> Tensor:
+    """How many of the ``ranked [R, L]`` pass: ``thresholds`` are ``[R, 1]``."""
     confidence = ranked.float()
-    cut = torch.minimum(confidence[:, :1] - _NEAR_TIE, thresholds[:, None])
+    cut = torch.minimum(confidence[:, :1] - _NEAR_TIE, thresholds.float())
     return (confidence >= cut).sum(-1)
 
 
@@ -51,13 +55,18 @@ class Hierarchy(Rule):
     low_threshold: float | None
 
     @classmethod
-    def select(cls, sequences: Sequence_[Sequence], scores: Tensor, open_: Tensor) -> Tensor:
-        confidence = scores.float()
+    def parameters(cls, sequences: list[Sequence]) -> Tensor:
         rules = rules_of(sequences, cls)
-        low = torch.tensor([-1.0 if rule.low_threshold is None else rule.low_threshold for rule in rules])
+        low = [[-1.0 if rule.low_threshold is None else rule.low_threshold] for rule in rules]
         high = _at_iteration(sequences, [rule.threshold for rule in rules])
-        kept = (confidence == _run_maxima(confidence, open_)) & (confidence > low[:, None])
-        kept |= confidence > high[:, None]
+        return torch.cat((torch.tensor(low, dtype=torch.float64), high), dim=-1)
+
+    @classmethod
+    def choose(cls, parameters: Tensor, scores: Tensor, open_: Tensor) -> Tensor:
+        confidence = scores.float()
+        low, high = parameters.float().split(1, dim=-1)
+        kept = (confidence == _run_maxima(confidence, open_)) & (confidence > low)
+        kept |= confidence > high
         best = confidence.argmax(-1, keepdim=True)
         return kept.scatter_(-1, best, value=True) & open_
 
@@ -67,20 +76,20 @@ def _run_maxima(confidence: Tensor, open_: Tensor) -> Tensor:
     begins = open_.clone()
     begins[:, 1:] &= ~open_[:, :-1]
     run = begins.long().cumsum(-1)
-    maxima = torch.full((*run.shape[:1], run.shape[1] + 1), -1.0)
+    maxima = torch.full((*run.shape[:1], run.shape[1] + 1), -1.0, device=confidence.device)
     maxima.scatter_reduce_(-1, run, confidence.masked_fill(~open_, -1.0), "amax")
     return maxima.gather(-1, run)
 
 
-def _at_iteration(sequences: Sequence_[Sequence], thresholds: Sequence_[float | None]) -> Tensor:
-    """Each row's threshold as smoothing has it at this iteration, float32 ``[R]``; infinite where None."""
+def _at_iteration(sequences: list[Sequence], thresholds: Iterable[float | None]) -> Tensor:
+    """Each row's threshold as smoothing has it at this iteration, float64 ``[R, 1]``; infinite where None."""
     now = []
     for sequence, threshold in zip(sequences, thresholds, strict=True):
         policy, progress = sequence.policy, sequence.policy_state
         if threshold is not None and isinstance(policy, Iteration) and policy.smoothing is not None:
             threshold = policy.smoothing.threshold_at(progress.iteration, threshold)
-        now.append(torch.inf if threshold is None else threshold)
-    return torch.tensor(now)
+        now.append([torch.inf if threshold is None else threshold])
+    return torch.tensor(now, dtype=torch.float64)
 
 
 @dataclass(slots=True)
@@ -144,9 +153,12 @@ class CreditThreshold(Credit):
     beta: float
 
     @classmethod
-    def counts(cls, sequences: Sequence_[Sequence], ranked: Tensor, open_counts: Tensor) -> Tensor:
-        thresholds = [rule.threshold for rule in rules_of(sequences, cls)]
-        return _near_tie_counts(ranked, _at_iteration(sequences, thresholds))
+    def parameters(cls, sequences: list[Sequence]) -> Tensor:
+        return _at_iteration(sequences, [rule.threshold for rule in rules_of(sequences, cls)])
+
+    @classmethod
+    def counts(cls, parameters: Tensor, ranked: Tensor, open_counts: Tensor) -> Tensor:
+        return _near_tie_counts(parameters, ranked)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -159,5 +171,9 @@ class CreditQuota(Credit):
     beta: float
 
     @classmethod
-    def counts(cls, sequences: Sequence_[Sequence], ranked: Tensor, open_counts: Tensor) -> Tensor:
+    def parameters(cls, sequences: list[Sequence]) -> Tensor:
         return quotas(sequences, [rule.steps for rule in rules_of(sequences, cls)])
+
+    @classmethod
+    def counts(cls, parameters: Tensor, ranked: Tensor, open_counts: Tensor) -> Tensor:
+        return parameters[:, 0].long()

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
         PrefixCacheGeneration,
     )
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 __all__ = ["BasicGeneration", "DualCacheGeneration", "FastDLLMGeneration", "PrefixCacheGeneration"]
 

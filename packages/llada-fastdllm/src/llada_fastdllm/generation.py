@@ -9,16 +9,14 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Mapping
-from collections.abc import Sequence as Sequence_
 from pathlib import Path
 from typing import Any
 
-from llada_core import GenerationAlgorithm
+from llada_core import LoadOptions
 from llada_core.parameters import block_count, whole_steps
 from llada_runtime import (
     DualCache,
     Factor,
-    LLaDAModel,
     Network,
     NoCache,
     Policy,
@@ -26,11 +24,11 @@ from llada_runtime import (
     Quota,
     RemoteNetwork,
     Rule,
-    Sequence,
     StepAlgorithm,
     Threshold,
     UnsupportedArchitecture,
 )
+from llada_runtime.models.register import load_network
 
 from .plugin import BASIC_PARAMETERS, PARAMETERS
 
@@ -41,7 +39,7 @@ _UNCACHED = (
 )
 
 
-class FastDLLMGeneration(StepAlgorithm, GenerationAlgorithm):
+class FastDLLMGeneration(StepAlgorithm):
     """What Fast-dLLM's decoders share: loading, parameters and commit rules. Subclasses give the policy.
 
     The rule is chosen by the parameters: ``factor``, else ``threshold``, else the quota of ``steps``.
@@ -84,33 +82,21 @@ class FastDLLMGeneration(StepAlgorithm, GenerationAlgorithm):
         caches = self.policy(self.get_required_args()).caches
         return _UNCACHED if caches and not model.caches else None
 
-    def load_network(
-        self, folder: Path, *, device: Any = None, dtype: Any = None, trust_remote_code: bool = False
-    ) -> Network:
-        """The LLaDA network in ``folder``; with ``trust_remote_code`` also another that its own code can run.
+    def load_network(self, folder: Path, options: LoadOptions) -> Network:
+        """The network in ``folder``; where its code is trusted also one that its own code alone can run.
 
         Raises:
             CheckpointError: the files are damaged or do not belong together.
             UnsupportedArchitecture: the runtime does not implement the model, and its code is not trusted.
         """
         try:
-            return LLaDAModel.from_pretrained(folder, device=device, dtype=dtype)
+            return load_network(folder, device=options.device, dtype=options.dtype)
         except UnsupportedArchitecture as exc:
-            if not trust_remote_code:
+            if not options.trust_remote_code:
                 raise UnsupportedArchitecture(
                     f"{exc}; with trust_remote_code=True the algorithm 'basic' can run it by its own code"
                 ) from exc
-            return RemoteNetwork.from_pretrained(folder, device=device, dtype=dtype)
-
-    def sequence(self, model: Network, prompt_ids: Sequence_[int], params: Mapping[str, Any]) -> Sequence:
-        """A request row, ready for ``steps``.
-
-        Raises:
-            AlgorithmUnavailable: the algorithm needs a cache and the model runs by its own code.
-            PromptError: the prompt or its length does not fit the model.
-        """
-        self.check_fits(model)
-        return super().sequence(model, prompt_ids, params)
+            return RemoteNetwork.from_pretrained(folder, device=options.device, dtype=options.dtype)
 
 
 class BasicGeneration(FastDLLMGeneration):

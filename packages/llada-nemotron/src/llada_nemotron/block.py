@@ -12,13 +12,12 @@ token is never proposed; the confidence is float32; no mask is left behind.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from collections.abc import Sequence as Sequence_
+from collections.abc import Sequence as Ids
 from dataclasses import dataclass
 from typing import Any
 
 from torch import Tensor
 
-from llada_core import GenerationAlgorithm
 from llada_core.parameters import block_count, whole_steps
 from llada_runtime import Network, Plan, Policy, Quota, Rule, Sequence, StepAlgorithm, Threshold
 
@@ -60,7 +59,7 @@ class FinishedBlocks(Policy):
             end=start,
             reads=cached > 0,
             writes=True,
-            causal=self.causal,
+            stride=1 if self.causal else None,
             targets=(start, start + self.causal),
             shift=1,
         )
@@ -71,7 +70,7 @@ class FinishedBlocks(Policy):
             sequence.begin_schedule()  # the seed is no part of the block's schedule
 
 
-class BlockGeneration(OnNemotron, StepAlgorithm, GenerationAlgorithm):
+class BlockGeneration(OnNemotron, StepAlgorithm):
     """Block decoding of Nemotron diffusion models without their own code: batched, streamed, cancellable."""
 
     name = "nemotron_block"
@@ -109,27 +108,13 @@ class BlockGeneration(OnNemotron, StepAlgorithm, GenerationAlgorithm):
         one_each = block_count(values) * values["block_length"]
         return {**values, "steps": whole_steps(values, values["steps"] or one_each)}
 
-    def generate(
-        self, model: Any, prompt: Tensor, *, attention_mask: Tensor | None = None, **params: Any
-    ) -> tuple[Tensor, int]:
-        """``(output_ids, nfe)`` as `StepAlgorithm.generate`, for prompts that are ids already.
+    def sequence(self, model: Network, prompt_ids: Ids[int], params: Mapping[str, Any]) -> Sequence:
+        """A request row, ready to be admitted; ``causal_context`` None is what the model was trained with.
 
         Raises:
-            ParameterError: ``enable_thinking``, which only changes how a prompt is written, among others.
-            AlgorithmUnavailable, PromptError: as ``sequence``.
+            PromptError, ParameterError: the prompt or its length does not fit the model.
         """
-        self.check_chat(self.validate_args(**params), read=())
-        return super().generate(model, prompt, attention_mask=attention_mask, **params)
-
-    def sequence(self, model: Network, prompt_ids: Sequence_[int], params: Mapping[str, Any]) -> Sequence:
-        """A request row, ready for ``steps``; ``causal_context`` None is what the model was trained with.
-
-        Raises:
-            AlgorithmUnavailable: ``model`` is another one than this engine loads, or its architecture is.
-            PromptError: the prompt or its length does not fit the model.
-        """
-        self.check_fits(model)
-        assert isinstance(model, NemotronModel), "it fits"
+        assert isinstance(model, NemotronModel), "check_fits comes first"
         causal = params["causal_context"]
         trained = model.config.causal_context
         chosen = {**params, "causal_context": trained if causal is None else causal}

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from llada_core import LladaError
+from llada_core import GenerationError
 
 __all__ = ["NativeCodeError", "UnfilledMasks"]
 
 
-class NativeCodeError(LladaError):
+class NativeCodeError(GenerationError):
     """The model's own code failed, or returned what cannot be an answer."""
 
 

@@ -17,11 +17,13 @@ import transformers
 from torch import Tensor
 from transformers.utils import logging
 
-from llada_core import AlgorithmUnavailable
+from llada_core import AlgorithmUnavailable, LoadOptions
+from llada_core.checkpoints import read_fields
 from llada_core.errors import one_line
-from llada_runtime import CheckpointError, KVCache, UnsupportedArchitecture
-from llada_runtime.models.llada_config import read_config
+from llada_runtime import CheckpointError, KVCache, Network, UnsupportedArchitecture
+from llada_runtime.network.calls import Merge
 from llada_runtime.network.checkpoint import choose_device, choose_dtype
+from llada_runtime.network.graphs import graphed
 from llada_runtime.network.layout import Layout
 
 from .config import NemotronConfig
@@ -49,7 +51,7 @@ class NemotronModel:
         config: NemotronConfig,
         *,
         native: NativeModel | None = None,
-        network: NemotronNetwork | None = None,
+        network: Network | None = None,
     ) -> None:
         assert native is not None or network is not None
         self.config = config
@@ -81,13 +83,13 @@ class NemotronModel:
             raise UnsupportedArchitecture(
                 f"{exc}; with trust_remote_code=True (--trust-remote-code) the model's own code can run it"
             ) from exc
-        return cls(network.config, network=network)
+        return cls(network.config, network=graphed(network))
 
     @classmethod
     def _by_its_own_code(
         cls, folder: Path, device: str | torch.device | None, dtype: str | torch.dtype | None
     ) -> NemotronModel:
-        fields = read_config(folder)
+        fields = read_fields(folder)
         model = _load(folder, fields, device, dtype)
         config = _config(model, fields)
         native = NativeModel(model)
@@ -115,8 +117,11 @@ class NemotronModel:
         return None if problem is None else f"{problem}; use nemotron, which runs the model's own code"
 
     @property
-    def network(self) -> NemotronNetwork:
-        """Our network on the model's weights. Raises ``AlgorithmUnavailable`` with ``network_reason``."""
+    def network(self) -> Network:
+        """Our network on the model's weights; a `NemotronNetwork`, on a GPU behind graphs of its steps.
+
+        Raises ``AlgorithmUnavailable`` with ``network_reason``.
+        """
         reason = self.network_reason
         if reason is not None:
             raise AlgorithmUnavailable(reason, name="nemotron_block", reason=reason)
@@ -125,9 +130,9 @@ class NemotronModel:
                 self._network = self._adopted()
             return self._network
 
-    def _adopted(self) -> NemotronNetwork:
+    def _adopted(self) -> Network:
         try:
-            return NemotronNetwork.adopting(self.native.model, self.config)
+            return graphed(NemotronNetwork.adopting(self.native.model, self.config))
         except UnsupportedArchitecture as exc:
             raise AlgorithmUnavailable(str(exc), name="nemotron_block", reason=str(exc)) from exc
 
@@ -150,11 +155,14 @@ class NemotronModel:
         return self.network.caches
 
     @property
-    def merges(self) -> bool:
+    def merges(self) -> Merge | bool:
         return self.network.merges
 
-    def new_cache(self, *, rows: int, length: int) -> KVCache:
-        return self.network.new_cache(rows=rows, length=length)
+    def new_cache(self, *, columns: int) -> KVCache:
+        return self.network.new_cache(columns=columns)
+
+    def affordable_columns(self) -> int:
+        return self.network.affordable_columns()
 
     def embed(self, ids: Tensor) -> Tensor:
         return self.network.embed(ids)
@@ -176,15 +184,16 @@ class OnNemotron:
         """The handle that holds a model together with the ways of running it."""
         return NemotronModel
 
-    def load_network(
-        self, folder: Path, *, device: Any = None, dtype: Any = None, trust_remote_code: bool = False
-    ) -> NemotronModel:
+    def load_network(self, folder: Path, options: LoadOptions) -> NemotronModel:
         """The checkpoint in ``folder``, for every algorithm of the engine.
 
         Raises ``CheckpointError`` and ``UnsupportedArchitecture`` as ``NemotronModel.from_pretrained``.
         """
         return NemotronModel.from_pretrained(
-            folder, device=device, dtype=dtype, trust_remote_code=trust_remote_code
+            folder,
+            device=options.device,
+            dtype=options.dtype,
+            trust_remote_code=options.trust_remote_code,
         )
 
 

@@ -1,4 +1,4 @@
-"""``GenerationAlgorithm``, what every way of filling masks offers, and the stand-in for one that is missing.
+"""``GenerationAlgorithm``: what every way of filling masks offers.
 
 Importing this module needs no torch; loading and generating do.
 """
@@ -6,15 +6,24 @@ Importing this module needs no torch; loading and generating do.
 from __future__ import annotations
 
 import os
+import reprlib
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, NoReturn
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 from llada_core.checkpoints.hub import resolve_model
+from llada_core.checkpoints.options import LoadOptions, check_loader
 from llada_core.checkpoints.tokenizer import load_tokenizer
-from llada_core.errors import AlgorithmUnavailable, LladaError, ModelLoadError, ParameterError, UsageError
+from llada_core.errors import (
+    AlgorithmUnavailable,
+    ContractError,
+    ModelLoadError,
+    ParameterError,
+    UsageError,
+)
 from llada_core.generation import execution
+from llada_core.generation.jobs import Job
 from llada_core.generation.model import Model
 from llada_core.generation.prompts import Prompt, Prompts, is_batch
 from llada_core.generation.results import Answer, GenerationResult
@@ -32,7 +41,7 @@ else:
     dcp = LazyModule("llada_core.checkpoints.dcp")
     tensors = LazyModule("llada_core.generation.tensors")
 
-__all__ = ["GenerationAlgorithm", "SupportsSteps", "TokenizedPrompts", "UnavailableAlgorithm"]
+__all__ = ["GenerationAlgorithm", "SupportsSteps", "TokenizedPrompts"]
 
 
 class TokenizedPrompts(NamedTuple):
@@ -91,7 +100,7 @@ class GenerationAlgorithm(ABC):
         return None
 
     def check_fits(self, model: Any) -> None:
-        """Nothing, where the algorithm can run on this loaded network. Raises ``AlgorithmUnavailable``."""
+        """Refuse a loaded network that the algorithm cannot run on. Raises ``AlgorithmUnavailable``."""
         reason = self.unfit_reason(model)
         if reason is not None:
             message = f"{self.name} cannot run on {self.model_path}: {reason}"
@@ -109,19 +118,12 @@ class GenerationAlgorithm(ABC):
     def load_model_class(self) -> Any:
         """The class whose ``from_pretrained(folder, *, device, dtype)`` reads the checkpoints."""
 
-    def load_network(
-        self,
-        folder: Path,
-        *,
-        device: torch.device | str | None = None,
-        dtype: torch.dtype | str | None = None,
-        trust_remote_code: bool = False,
-    ) -> Any:
+    def load_network(self, folder: Path, options: LoadOptions) -> Any:
         """The network in ``folder``: the seam for an engine that loads in its own way.
 
         May raise ``OSError``, ``ValueError`` or ``RuntimeError``, which callers see as ``ModelLoadError``.
         """
-        return self.load_model_class().from_pretrained(folder, device=device, dtype=dtype)
+        return self.load_model_class().from_pretrained(folder, device=options.device, dtype=options.dtype)
 
     def load_model_from_hf(
         self,
@@ -136,17 +138,12 @@ class GenerationAlgorithm(ABC):
 
         ``device`` None is CUDA where there is one; ``dtype`` None is bfloat16 on CUDA and float32 elsewhere.
         Honours ``HF_HOME``, ``HF_HUB_OFFLINE`` and ``HF_TOKEN``. A folder without a tokenizer loads too.
-        Raises ``AlgorithmUnavailable``, ``ModelNotFound`` and ``ModelLoadError``.
+        Raises ``AlgorithmUnavailable``, ``ModelNotFound``, ``ModelLoadError`` and ``UsageError``.
         """
-        folder = resolve_model(model_path, revision=revision, code=trust_remote_code)
-        path = os.fspath(model_path)
-        try:
-            model = self.load_network(folder, device=device, dtype=dtype, trust_remote_code=trust_remote_code)
-        except (OSError, ValueError, RuntimeError) as exc:
-            raise ModelLoadError(f"{path} cannot be loaded: {exc}", path=path, reason=str(exc)) from exc
-        tokenizer = load_tokenizer(folder, trust_remote_code=trust_remote_code)
-        self.model, self.tokenizer, self.model_path = model, tokenizer, path
-        return model
+        options = LoadOptions(
+            device=device, dtype=dtype, trust_remote_code=trust_remote_code, revision=revision
+        )
+        return self.load_checkpoint(model_path, options)
 
     def load_model_from_dcp(
         self,
@@ -165,12 +162,26 @@ class GenerationAlgorithm(ABC):
         through a temporary folder of the size of the model, made in ``temp_dir`` and removed before this
         returns. The format keeps a pickle, which can run code: load only what you trust.
         """
+        options = LoadOptions(
+            device=device, dtype=dtype, trust_remote_code=trust_remote_code, revision=revision
+        )
         base = resolve_model(base_model, revision=revision, weights=False, code=trust_remote_code)
         with dcp.as_hf_folder(Path(dcp_path), base, temp_dir=temp_dir) as folder:
-            model = self.load_model_from_hf(
-                folder, device=device, dtype=dtype, trust_remote_code=trust_remote_code
-            )
+            model = self.load_checkpoint(folder, options)
         self.model_path = os.fspath(dcp_path)
+        return model
+
+    def load_checkpoint(self, model_path: str | os.PathLike[str], options: LoadOptions) -> Any:
+        """What ``load_model_from_hf`` does, for callers that have the options as one value."""
+        check_loader(self.load_network, owner=self.name or type(self).__name__)
+        folder = resolve_model(model_path, revision=options.revision, code=options.trust_remote_code)
+        path = os.fspath(model_path)
+        try:
+            model = self.load_network(folder, options)
+        except (OSError, ValueError, RuntimeError) as exc:
+            raise ModelLoadError(f"{path} cannot be loaded: {exc}", path=path, reason=str(exc)) from exc
+        tokenizer = load_tokenizer(folder, trust_remote_code=options.trust_remote_code)
+        self.model, self.tokenizer, self.model_path = model, tokenizer, path
         return model
 
     def tokenize_prompts(
@@ -183,15 +194,13 @@ class GenerationAlgorithm(ABC):
         ``ParameterError`` and ``TokenizerMissing``.
         """
         effective = self._check_variables(variables)
-        checkpoint = self._checkpoint()
-        rows = [
-            execution.encode(checkpoint, self, prompt, effective, raw=raw) for prompt in _as_batch(prompts)
-        ]
+        model = self._loaded()
+        rows = [self.encode(model, prompt, effective, raw=raw) for prompt in _as_batch(prompts)]
         device = getattr(self.model, "device", None)
-        return TokenizedPrompts(*tensors.pad_left(rows, checkpoint.pad_id, device))
+        return TokenizedPrompts(*tensors.pad_left(rows, model.pad_id, device))
 
     def check_chat(self, params: Mapping[str, object], *, read: Collection[str]) -> None:
-        """Nothing, where effective ``params`` suit a prompt of which a template reads the options ``read``.
+        """Refuse effective ``params`` that do not suit a prompt whose template reads the options ``read``.
 
         This one refuses ``chat_options`` that are not read and not at their defaults: to be called with none
         by a ``generate`` that takes ids, and extended where a parameter depends on what is read. Raises
@@ -221,6 +230,43 @@ class GenerationAlgorithm(ABC):
                 raise ParameterError(message, parameter=name, value=value)
         return effective
 
+    def encode(
+        self, model: Model, prompt: Prompt, params: Mapping[str, object], *, raw: bool = False
+    ) -> list[int]:
+        """The ids of ``prompt`` for ``model``, the ``chat_options`` of effective ``params`` given to the
+        template.
+
+        One that is not at its default and that no template reads is a ``ParameterError``. Raises
+        ``PromptError`` and ``TokenizerMissing`` too.
+        """
+        options = [parameter for parameter in self.parameters if parameter.name in self.chat_options]
+        variables = {option.name: params[option.name] for option in options}
+        unread = model.unread(prompt, variables, raw=raw)
+        for option in options:
+            value = variables[option.name]
+            if option.name in unread and value != option.default:
+                message = f"{option.name}={reprlib.repr(value)} has no effect: {unread[option.name]}"
+                raise ParameterError(message, parameter=option.name, value=value)
+        self.check_chat(params, read=variables.keys() - unread)
+        return model.encode(prompt, raw=raw, variables=variables)
+
+    def prepare(
+        self,
+        model: Model,
+        prompt: Prompt,
+        params: Mapping[str, object],
+        *,
+        index: int = 0,
+        raw: bool = False,
+    ) -> Job:
+        """A job of ``prompt`` and ``params`` (names or aliases), ready to be submitted; nothing is run.
+
+        Raises ``ParameterError``, ``PromptError`` and ``TokenizerMissing``.
+        """
+        effective = self.validate_args(**params)
+        ids = self.encode(model, prompt, effective, raw=raw)
+        return Job(index=index, algorithm=self, prompt_ids=tuple(ids), parameters=effective)
+
     def decode_outputs(self, output_ids: torch.Tensor, prompt_lengths: int | Sequence[int]) -> list[str]:
         """The answers in ``output_ids`` ``[B, P+G]`` as text, each up to its first end token.
 
@@ -229,10 +275,10 @@ class GenerationAlgorithm(ABC):
         ``TokenizerMissing``.
         """
         width = prompt_lengths if isinstance(prompt_lengths, int) else max(prompt_lengths, default=0)
-        checkpoint = self._checkpoint()
-        return [checkpoint.decode(answer) for answer in tensors.answer_rows(output_ids, width)]
+        model = self._loaded()
+        return [model.decode(answer) for answer in tensors.answer_rows(output_ids, width)]
 
-    def _checkpoint(self) -> Model:
+    def _loaded(self) -> Model:
         return Model.of(self.model, self.tokenizer, path=self.model_path)
 
     @abstractmethod
@@ -259,16 +305,24 @@ class GenerationAlgorithm(ABC):
         get its ``nfe`` and no warnings. An engine that knows more of each row, or that cannot take padding,
         overrides it. Algorithms that yield their steps are not asked.
         """
-        checkpoint = Model.of(model, self.tokenizer, path=self.model_path)
-        ids, mask = tensors.pad_left(prompts, checkpoint.pad_id, getattr(model, "device", None))
+        loaded = Model.of(model, self.tokenizer, path=self.model_path)
+        ids, mask = tensors.pad_left(prompts, loaded.pad_id, getattr(model, "device", None))
         output_ids, nfe = self.generate(model, ids, attention_mask=mask, **params)
         rows = tensors.answer_rows(output_ids, ids.shape[1])
         if len(rows) != len(prompts):
-            raise LladaError(
-                f"{self.name} returned {len(rows)} rows for {len(prompts)} prompts; "
+            raise ContractError(
+                f"it returned {len(rows)} rows for {len(prompts)} prompts; "
                 "its generate must return ids of shape [B, P+G], prompt columns included"
             )
-        return [Answer(token_ids=checkpoint.through_end(row), nfe=nfe) for row in rows]
+        return [Answer(token_ids=loaded.through_end(row), nfe=nfe) for row in rows]
+
+    def conformance_checks(self) -> Iterable[tuple[str, Callable[[], object]]]:
+        """What ``llada_core.testing.check_algorithm`` is to check besides: what holds, and a function that
+        raises where it does not.
+
+        To be extended by a base class that asks more of its algorithms.
+        """
+        return ()
 
     def generate_batch(
         self, prompts: Prompt | Prompts, *, raw: bool = False, **params: Any
@@ -278,57 +332,21 @@ class GenerationAlgorithm(ABC):
         With a ``seed``, prompt n draws from seed + n.
 
         Raises ``UsageError`` before a model is loaded, ``AlgorithmUnavailable`` where it cannot run on that
-        model, ``ParameterError``, ``PromptError`` and ``TokenizerMissing``.
+        model, ``ParameterError``, ``PromptError`` and ``TokenizerMissing``, and a row's ``GenerationError``
+        once all rows have ended, with the ``results`` of the others.
         """
         if self.model is None:
             raise UsageError(f"{self.name} has no model yet; call load_model_from_hf first")
-        checkpoint = self._checkpoint()
+        model = self._loaded()
         self.check_fits(self.model)
         jobs = [
-            execution.prepare(
-                checkpoint, self, prompt, parameters_of_row(params, index), index=index, raw=raw
-            )
+            self.prepare(model, prompt, parameters_of_row(params, index), index=index, raw=raw)
             for index, prompt in enumerate(_as_batch(prompts))
         ]
-        return execution.run_to_end(checkpoint, jobs)
+        return execution.run_to_end(model, jobs)
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.name!r} of engine {self.engine!r}>"
-
-
-class UnavailableAlgorithm(GenerationAlgorithm):
-    """Stands for a registered algorithm whose code cannot be imported: it answers questions and refuses work.
-
-    Loading and generating raise ``AlgorithmUnavailable`` with ``unavailable_reason``.
-    """
-
-    def __init__(self, info: AlgorithmInfo) -> None:
-        self._bind(info)
-
-    def is_available(self) -> bool:
-        return False
-
-    def load_model_class(self) -> NoReturn:
-        self._refuse()
-
-    def load_model_from_hf(self, *args: Any, **options: Any) -> NoReturn:
-        self._refuse()
-
-    def load_model_from_dcp(self, *args: Any, **options: Any) -> NoReturn:
-        self._refuse()
-
-    def generate(self, *args: Any, **params: Any) -> NoReturn:
-        self._refuse()
-
-    def answers(self, *args: Any, **params: Any) -> NoReturn:
-        self._refuse()
-
-    def generate_batch(self, *args: Any, **params: Any) -> NoReturn:
-        self._refuse()
-
-    def _refuse(self) -> NoReturn:
-        reason = self.unavailable_reason or "its code cannot be imported"
-        raise AlgorithmUnavailable(f"{self.name} cannot run here: {reason}", name=self.name, reason=reason)
 
 
 def _as_batch(prompts: Prompt | Prompts) -> list[Any]:

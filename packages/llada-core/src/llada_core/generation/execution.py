@@ -1,207 +1,309 @@
-"""Running prepared rows: which of them share a call, and what their steps and results are.
+"""Requests in work on one model: a queue in front of open loops, and what becomes of every row.
 
-Rows of algorithms that share one ``steps`` function run together, whatever their parameters. Other algorithms
-are opaque: one ``answers`` call per set of equal parameters, seen as one final step per row.
+Rows of all algorithms with one ``loop_class`` share a loop, whatever their parameters. Other algorithms are
+opaque: a loop of their own runs them as calls of equal parameters.
 """
 
 from __future__ import annotations
 
-import reprlib
+import copy
 import time
-from collections.abc import Generator, Hashable, Iterable, Iterator, Mapping, Sequence
-from contextlib import closing
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+import traceback
+from collections import deque
+from collections.abc import Callable, Generator, Hashable, Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
+from types import FrameType
 
-from llada_core.errors import LladaError, ParameterError
+from llada_core.errors import ContractError, GenerationError, LladaError, PromptError, UsageError, one_line
+from llada_core.generation.calls import Call, CallLoop
+from llada_core.generation.jobs import Job
 from llada_core.generation.model import Model
-from llada_core.generation.prompts import Prompt, check_prompt
-from llada_core.generation.results import Answer, GenerationResult, Step
-from llada_core.generation.steps import RowStep, SupportsSteps
+from llada_core.generation.results import FinishReason, GenerationResult
+from llada_core.generation.steps import Row, Step, StepLoop, SupportsSteps, Ticket
 
-if TYPE_CHECKING:
-    from llada_core.generation.algorithm import GenerationAlgorithm
+__all__ = ["ROWS", "Execution", "finished_tickets", "run", "run_to_end"]
 
-__all__ = ["Job", "encode", "prepare", "run", "run_to_end"]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Job:
-    """One row, checked and ready: ``parameters`` are effective values, ``prompt_ids`` fit the network."""
-
-    index: int
-    algorithm: GenerationAlgorithm
-    prompt_ids: tuple[int, ...]
-    parameters: Mapping[str, object]
+ROWS = 32
+"""Rows in flight at a time where nobody says how many."""
 
 
-def encode(
-    checkpoint: Model,
-    algorithm: GenerationAlgorithm,
-    prompt: Prompt,
-    effective: Mapping[str, object],
-    *,
-    raw: bool = False,
-) -> list[int]:
-    """The ids of ``prompt``, the algorithm's ``chat_options`` being variables of the chat template.
+@dataclass(slots=True, kw_only=True)
+class _Lane:
+    """One loop, who waits for it, and who is in it. ``open`` makes the loop, or another in its place."""
 
-    One that is not at its default and that no template reads is a ``ParameterError``. Raises ``PromptError``
-    and ``TokenizerMissing`` too.
+    open: Callable[[], StepLoop]
+    loop: StepLoop
+    waiting: deque[Ticket] = field(default_factory=deque)
+    running: list[Ticket] = field(default_factory=list)
+
+
+class Execution:
+    """Rows of any algorithms on ``model``: ``rows`` of them in flight, ``columns`` cached columns a loop.
+
+    First come, first served; what has no room waits, without bound. Belongs to one thread.
     """
-    options = [parameter for parameter in algorithm.parameters if parameter.name in algorithm.chat_options]
-    variables = {option.name: effective[option.name] for option in options}
-    unread = checkpoint.unread(prompt, variables, raw=raw)
-    for option in options:
-        value = variables[option.name]
-        if option.name in unread and value != option.default:
-            message = f"{option.name}={reprlib.repr(value)} has no effect: {unread[option.name]}"
-            raise ParameterError(message, parameter=option.name, value=value)
-    algorithm.check_chat(effective, read=variables.keys() - unread)
-    return checkpoint.encode(prompt, raw=raw, variables=variables)
 
+    def __init__(self, model: Model, *, rows: int = ROWS, columns: int | None = None) -> None:
+        self._model, self._rows, self._columns = model, rows, columns
+        self._reader = replace(model, network=None)  # tickets may outlive the network
+        self._lanes: dict[Hashable, _Lane] = {}
+        self._jobs: dict[Ticket, Job] = {}
+        self._told: list[Step] = []  # final steps of rows that never entered a loop
 
-def prepare(
-    checkpoint: Model,
-    algorithm: GenerationAlgorithm,
-    prompt: Prompt,
-    parameters: Mapping[str, object],
-    *,
-    index: int = 0,
-    raw: bool = False,
-) -> Job:
-    """A job whose prompt and parameters are known to be good; nothing is run.
+    @property
+    def active(self) -> int:
+        """Rows whose final step has not been handed out."""
+        return len(self._jobs) + len(self._told)
 
-    Raises ``ParameterError``, ``PromptError`` and ``TokenizerMissing``.
-    """
-    effective = algorithm.validate_args(**parameters)
-    ids = encode(checkpoint, algorithm, prompt, effective, raw=raw)
-    gen_length = effective.get("gen_length")
-    check_prompt(ids, checkpoint.limits, gen_length=gen_length if isinstance(gen_length, int) else None)
-    return Job(index=index, algorithm=algorithm, prompt_ids=tuple(ids), parameters=effective)
+    @property
+    def room(self) -> int:
+        """How many rows would be admitted now, as far as their number goes."""
+        return max(self._rows - len(self._jobs), 0)
 
+    def submit(self, job: Job) -> Ticket:
+        """Queue the job. Raises ``PromptError`` and ``ParameterError`` for what can never be decoded.
 
-def run_to_end(checkpoint: Model, jobs: Sequence[Job]) -> list[GenerationResult]:
-    """The results of ``jobs``, in their order."""
-    results = {step.index: step.result for step in run(checkpoint, jobs) if step.result is not None}
-    return [results[job.index] for job in jobs]
+        What else the algorithm's code raises here is the row's own failure: its ticket has ended.
+        """
+        try:
+            lane, row = self._lane(job), self._row(job)
+            if row.ticket in self._jobs:
+                raise ContractError(f"{job.algorithm.name}: its sequence is in work already; make a new one")
+            reason = lane.loop.refusal(row)
+        except LladaError:
+            raise
+        except Exception as exc:  # a rule, a policy or a loop may raise anything where it is made
+            ticket = self._ticket(Call(job, self._model), job)
+            self._told.append(self._ended(Step.last(ticket, error=exc)))
+            return ticket
+        if reason is not None:
+            raise PromptError(f"{job.algorithm.name}: {reason}")
+        ticket = self._ticket(row, job)
+        lane.waiting.append(ticket)
+        return ticket
 
+    def _ticket(self, row: Row, job: Job) -> Ticket:
+        ticket = row.ticket = Ticket(row, index=job.index, model=self._reader)
+        ticket.arrived = time.perf_counter()
+        self._jobs[ticket] = job
+        return ticket
 
-def run(checkpoint: Model, jobs: Iterable[Job]) -> Generator[Step, None, None]:
-    """The steps of all jobs as they happen, each job's last with its result; closing it stops the work."""
-    for group in _groups(jobs):
-        if isinstance(group[0].algorithm, SupportsSteps):
-            yield from _run_stepwise(checkpoint, group)
+    def cancel(self, ticket: Ticket) -> None:
+        """Let the row leave: the next ``step`` holds its final one. A row that has ended stays as it is.
+
+        Raises ``UsageError`` for a ticket of somebody else.
+        """
+        if ticket not in self._jobs and ticket.finished is None:
+            raise UsageError(f"{ticket!r} was not submitted here; cancel it where it was")
+        for lane in self._lanes.values():
+            if ticket in lane.running:
+                lane.loop.cancel(ticket.row)
+            elif ticket in lane.waiting:
+                lane.waiting.remove(ticket)
+                self._told.append(self._ended(Step.last(ticket), reason="cancelled"))
+
+    def step(self) -> list[Step]:
+        """Admit whom there is room for and run one step of every loop: what changed in whose answer.
+
+        No row's fault is raised: it is the ``error`` of the row's final step.
+        """
+        self._admit()
+        for lane in list(self._lanes.values()):
+            if lane.running:
+                for step in self._stepped(lane):
+                    self._told.append(self._ended(step) if step.finished else step)
+        told, self._told = self._told, []
+        return told
+
+    def close(self) -> None:
+        """Cancel every row. All have ended when this returns; one more ``step`` tells of them."""
+        for ticket in list(self._jobs):
+            self.cancel(ticket)
+        self._told = self.step()
+        for ticket in list(self._jobs):  # of a loop that did not keep to it
+            self._told.append(self._ended(Step.last(ticket), reason="cancelled"))
+
+    def _lane(self, job: Job) -> _Lane:
+        algorithm, network = job.algorithm, self._model.network
+        key: Hashable = algorithm.loop_class if isinstance(algorithm, SupportsSteps) else CallLoop
+        if key not in self._lanes:
+            open_loop: Callable[[], StepLoop]
+            if isinstance(algorithm, SupportsSteps):
+                open_loop = partial(algorithm.open_loop, network, rows=self._rows, columns=self._columns)
+            else:
+                open_loop = partial(CallLoop, self._model, rows=self._rows)
+            self._lanes[key] = _Lane(open=open_loop, loop=open_loop())
+        return self._lanes[key]
+
+    def _row(self, job: Job) -> Row:
+        if isinstance(job.algorithm, SupportsSteps):
+            return job.algorithm.sequence(self._model.network, job.prompt_ids, job.parameters)
+        return Call(job, self._model)
+
+    def _admit(self) -> None:
+        """Let those in who came first and whose loop has room for them."""
+        blocked: set[int] = set()
+        while sum(len(lane.running) for lane in self._lanes.values()) < self._rows:
+            ready = [lane for lane in self._lanes.values() if lane.waiting and id(lane) not in blocked]
+            if not ready:
+                return
+            lane = min(ready, key=lambda lane: lane.waiting[0].arrived or 0.0)
+            if not self._enters(lane, lane.waiting[0]):
+                blocked.add(id(lane))
+
+    def _enters(self, lane: _Lane, ticket: Ticket) -> bool:
+        """Whether the first who waits has left the queue, for the loop or, where that fails, for good."""
+        try:
+            if lane.loop.admit(ticket.row):
+                lane.running.append(ticket)
+                ticket.admitted = time.perf_counter()
+            elif any(each.running for each in self._lanes.values()):
+                return False  # who leaves may make room, in another loop too
+            else:  # alone, and still no room: the memory that it was promised is not there
+                raise LladaError(lane.loop.refusal(ticket.row) or "there is no memory for it; shorten it")
+        except Exception as exc:  # a loop may raise anything; the row that it raised for ends
+            self._told.append(self._ended(Step.last(ticket, error=exc)))
+        lane.waiting.popleft()
+        return True
+
+    def _stepped(self, lane: _Lane) -> list[Step]:
+        """The loop's steps; where it breaks, the final steps of its rows, and another loop takes over."""
+        try:
+            return lane.loop.step()
+        except Exception as exc:  # not a row's fault: those are in the steps
+            ended = [Step.last(ticket, error=exc) for ticket in lane.running]
+        try:
+            lane.loop = lane.open()
+        except Exception as exc:  # then those who wait have no loop either
+            ended += [Step.last(ticket, error=exc) for ticket in lane.waiting]
+            lane.waiting.clear()
+            del self._lanes[next(key for key, each in self._lanes.items() if each is lane)]
+        return ended
+
+    def _ended(self, step: Step, *, reason: FinishReason | None = None) -> Step:
+        """The final step with what the row's caller is told: its result, or its error.
+
+        ``reason`` is that of a row which never entered its loop.
+        """
+        ticket = step.ticket
+        job = self._jobs.pop(ticket)
+        for lane in self._lanes.values():
+            if ticket in lane.running:
+                lane.running.remove(ticket)
+        ticket.finished = time.perf_counter()
+        ticket.admitted = ticket.finished if ticket.admitted is None else ticket.admitted
+        if step.error is None:
+            try:
+                ticket.result = _result(self._model, job, ticket, reason)
+            except Exception as exc:  # a tokenizer may raise anything for ids that it does not know
+                ticket.error = _located(exc, job)
         else:
-            yield from _run_opaque(checkpoint, group)
+            ticket.error = _located(step.error, job)
+        return replace(step, result=ticket.result, error=ticket.error)
 
 
-def _groups(jobs: Iterable[Job]) -> Iterable[list[Job]]:
-    groups: dict[Hashable, list[Job]] = {}
-    for job in jobs:
-        groups.setdefault(_group_key(job), []).append(job)
-    return groups.values()
+def run_to_end(model: Model, jobs: Sequence[Job]) -> list[GenerationResult]:
+    """The results of ``jobs``, in their order. Raises as ``finished_tickets``."""
+    return [ticket.result for ticket in finished_tickets(model, jobs) if ticket.result is not None]
 
 
-def _group_key(job: Job) -> Hashable:
-    if isinstance(job.algorithm, SupportsSteps):
-        return type(job.algorithm).steps
-    return type(job.algorithm), job.algorithm.name, repr(sorted(job.parameters.items()))
+def finished_tickets(model: Model, jobs: Sequence[Job]) -> list[Ticket]:
+    """The tickets of ``jobs``, in their order, once all have ended.
+
+    Raises the ``GenerationError`` of the first row that failed; its ``results`` hold those of the others.
+    """
+    execution = Execution(model)
+    tickets = [execution.submit(job) for job in jobs]
+    while execution.active:
+        execution.step()
+    _raise_first(tickets)
+    return tickets
 
 
-def _run_stepwise(checkpoint: Model, jobs: Sequence[Job]) -> Iterator[Step]:
-    started = time.perf_counter()
-    network = checkpoint.network
-    rows = [_stepwise(job).sequence(network, list(job.prompt_ids), job.parameters) for job in jobs]
-    owners = {id(row): job for row, job in zip(rows, jobs, strict=True)}
-    raw_steps = _stepwise(jobs[0]).steps(network, rows)
-    with closing(raw_steps):  # type: ignore[type-var]
-        for raw in raw_steps:
-            job = owners[id(raw.sequence)]
-            yield _step(checkpoint, job, raw, time.perf_counter() - started)
+def run(model: Model, jobs: Iterable[Job]) -> Generator[Step, None, None]:
+    """The steps of all jobs as they happen, each job's last with its result; closing it stops the work.
+
+    Raises as ``finished_tickets``, when all have ended.
+    """
+    execution = Execution(model)
+    return _watched(execution, [execution.submit(job) for job in jobs])
 
 
-def _stepwise(job: Job) -> SupportsSteps:
-    assert isinstance(job.algorithm, SupportsSteps)
-    return job.algorithm
+def _watched(execution: Execution, tickets: Sequence[Ticket]) -> Generator[Step, None, None]:
+    while execution.active:
+        yield from execution.step()
+    _raise_first(tickets)
 
 
-def _step(checkpoint: Model, job: Job, raw: RowStep, seconds: float) -> Step:
-    begin = raw.sequence.prompt_length
-    # A sequence may keep columns of its own behind the answer.
-    answer = raw.sequence.canvas[begin : begin + raw.sequence.gen_length]
-    mask = checkpoint.limits.mask_id
-    return Step(
-        index=job.index,
-        block=raw.block,
-        positions=tuple(raw.positions),
-        tokens=tuple(raw.tokens),
-        confidence=tuple(raw.confidence),
-        nfe=raw.nfe,
-        finished=raw.finished,
-        canvas=tuple(None if token == mask else token for token in answer),
-        decode=checkpoint.decode,
-        result=_result(checkpoint, job, answer, raw.nfe, seconds) if raw.finished else None,
-    )
+def _raise_first(tickets: Sequence[Ticket]) -> None:
+    """Raise the error of the first row that failed, if any did."""
+    errors = [ticket.error for ticket in tickets if ticket.error is not None]
+    if errors:
+        first = errors[0]
+        assert isinstance(first, GenerationError), "every error of a row is located"
+        first.results = tuple(ticket.result for ticket in tickets)
+        if len(errors) > 1:
+            first.add_note(f"{len(errors)} of {len(tickets)} rows failed; this is the first one's error")
+        raise first
 
 
-def _run_opaque(checkpoint: Model, jobs: Sequence[Job]) -> Iterator[Step]:
-    started = time.perf_counter()
-    answers = _answers(checkpoint, jobs)
-    seconds = time.perf_counter() - started
-    for job, answer in zip(jobs, answers, strict=True):
-        result = _result(checkpoint, job, answer.token_ids, answer.nfe, seconds, warnings=answer.warnings)
-        yield Step(
-            index=job.index,
-            block=0,
-            positions=tuple(range(len(answer.token_ids))),
-            tokens=answer.token_ids,
-            confidence=(),
-            nfe=answer.nfe,
-            finished=True,
-            canvas=answer.token_ids,
-            decode=checkpoint.decode,
-            result=result,
-        )
-
-
-def _answers(checkpoint: Model, jobs: Sequence[Job]) -> list[Answer]:
-    """What the algorithm answers, held to what ``Answer`` promises."""
-    algorithm = jobs[0].algorithm
-    prompts = [job.prompt_ids for job in jobs]
-    answers = algorithm.answers(checkpoint.network, prompts, jobs[0].parameters)
-    if len(answers) != len(jobs):
-        raise LladaError(
-            f"{algorithm.name} returned {len(answers)} answers for {len(jobs)} prompts; "
-            "its answers must return one Answer a prompt, in their order"
-        )
-    mask = checkpoint.limits.mask_id
-    if any(mask in answer.token_ids for answer in answers):
-        raise LladaError(
-            f"{algorithm.name} left the mask token (id {mask}) in an answer; "
-            "its generate must fill every position before the end token"
-        )
-    return answers
-
-
-def _result(
-    checkpoint: Model,
-    job: Job,
-    answer: Sequence[int],
-    nfe: int,
-    seconds: float,
-    *,
-    warnings: tuple[str, ...] = (),
-) -> GenerationResult:
-    token_ids, stopped = checkpoint.cut(answer)
+def _result(model: Model, job: Job, ticket: Ticket, reason: FinishReason | None) -> GenerationResult:
+    token_ids, stopped = model.cut(ticket.token_ids)
+    cancelled: FinishReason | None = "cancelled" if ticket.row.cancelled else reason
+    assert ticket.arrived is not None
+    assert ticket.admitted is not None
+    assert ticket.finished is not None
     return GenerationResult(
-        text="" if checkpoint.tokenizer is None else checkpoint.decode(token_ids),
+        text="" if model.tokenizer is None else model.decode(token_ids),
         token_ids=token_ids,
-        finish_reason="stop" if stopped else "length",
+        finish_reason=cancelled or ("stop" if stopped else "length"),
         prompt_tokens=len(job.prompt_ids),
-        nfe=nfe,
-        seconds=seconds,
+        nfe=ticket.nfe,
+        arrived=ticket.arrived,
+        admitted=ticket.admitted,
+        finished=ticket.finished,
         engine=job.algorithm.engine,
         algorithm=job.algorithm.name,
         parameters=job.parameters,
-        warnings=warnings,
+        warnings=ticket.row.warnings,
     )
+
+
+def _located(error: Exception, job: Job) -> GenerationError:
+    """The error of a row as its caller sees it: it names algorithm, distribution and row, cause chained."""
+    name, distribution = job.algorithm.name, job.distribution
+    owner = f"{name} of {distribution}" if distribution else name
+    remedy = "" if isinstance(error, LladaError) else f"; {_remedy(distribution)}"
+    said = str(error) if isinstance(error, LladaError) else one_line(error)
+    message = f"{owner} failed in row {job.index}: {said}{remedy}"
+    if isinstance(error, GenerationError):
+        told = copy.copy(error)  # of its own kind; the same fault may have ended several rows
+        told.args = (message,)
+    else:
+        told = GenerationError(message)
+    told.algorithm, told.distribution, told.row = name, distribution, job.index
+    told.__cause__ = error
+    _let_go(error)
+    return told
+
+
+def _let_go(error: BaseException | None) -> None:
+    """Clear the frames that an error's tracebacks hold: their variables keep a loop and its memory alive.
+
+    Files and lines stay readable.
+    """
+    while error is not None:
+        for frame, _ in traceback.walk_tb(error.__traceback__):
+            caller: FrameType | None = frame
+            while caller is not None:
+                try:
+                    caller.clear()
+                except RuntimeError:  # it is still being executed, as all that called it
+                    break
+                caller = caller.f_back
+        error = error.__cause__ or error.__context__
+
+
+def _remedy(distribution: str | None) -> str:
+    return f"upgrade {distribution}, or tell its authors" if distribution else "mend that"

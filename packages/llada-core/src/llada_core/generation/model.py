@@ -43,11 +43,7 @@ class Model:
             tokenizer=tokenizer,
             end_ids=frozenset(ends),
             pad_id=pad if pad is not None else next(iter(ends), 0),
-            limits=Limits(
-                max_length=_first(config, "max_sequence_length", "max_position_embeddings"),
-                vocab_size=_first(config, "vocab_size", "embedding_size"),
-                mask_id=_first(config, "mask_token_id"),
-            ),
+            limits=Limits.of(config),
         )
 
     def encode(
@@ -107,12 +103,6 @@ def _turn_end(tokenizer: Any) -> list[int]:
     # An unknown token maps to the id of the unknown token, or to None.
     known = found is not None and tokenizer.convert_ids_to_tokens(found) == _TURN_END
     return [found] if known else []
-
-
-def _first(config: Any, *names: str) -> int | None:
-    """The first of the fields that the config has."""
-    found = (getattr(config, name, None) for name in names)
-    return next((value for value in found if value is not None), None)
 
 
 def _ids(value: int | Iterable[int] | None) -> list[int]:

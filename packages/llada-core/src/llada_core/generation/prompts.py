@@ -46,6 +46,21 @@ class Limits:
     vocab_size: int | None = None
     mask_id: int | None = None
 
+    @classmethod
+    def of(cls, config: object) -> Limits:
+        """What a network's config says, under the names that ``transformers`` or LLaDA give it."""
+        return cls(
+            max_length=_first(config, "max_sequence_length", "max_position_embeddings"),
+            vocab_size=_first(config, "vocab_size", "embedding_size"),
+            mask_id=_first(config, "mask_token_id"),
+        )
+
+
+def _first(config: object, *names: str) -> int | None:
+    """The first of the fields that the config has."""
+    found = (getattr(config, name, None) for name in names)
+    return next((value for value in found if value is not None), None)
+
 
 def is_batch(prompt: Prompt | Prompts) -> bool:
     """Whether this is a list of prompts, and not one prompt of messages or ids."""
@@ -140,7 +155,7 @@ def _check_messages(messages: Sequence[Message]) -> None:
 
 
 def check_prompt(ids: Sequence[int], limits: Limits, *, gen_length: int | None) -> None:
-    """Nothing, where a network of these limits can decode ``gen_length`` tokens after ``ids``.
+    """Refuse ``ids`` after which a network of these limits cannot decode ``gen_length`` tokens.
 
     Raises ``PromptError`` for a prompt that is empty, out of the vocabulary, too long or holds the mask
     token, and ``ParameterError`` where the prompt fits but the answer does not.

@@ -5,15 +5,15 @@ Knows nothing of networks: the figures are counted by ``execution``.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from llada_core.generation.prompts import Prompt
 
-__all__ = ["Answer", "Canvas", "FinishReason", "GenerationRequest", "GenerationResult", "Step"]
+__all__ = ["Answer", "Canvas", "FinishReason", "GenerationRequest", "GenerationResult"]
 
-FinishReason = Literal["stop", "length"]
+FinishReason = Literal["stop", "length", "cancelled"]
 Canvas = tuple["int | None", ...]
 
 
@@ -49,11 +49,13 @@ class Answer:
 class GenerationResult:
     """One answer and what it cost.
 
-    ``text`` and ``token_ids`` end before the first end token (an EOS of the config, or ``<|eot_id|>``), and
-    ``finish_reason`` is ``"stop"`` if there was one, ``"length"`` otherwise. ``text`` is empty where the
-    checkpoint has no tokenizer. ``nfe`` counts forward passes and ``seconds`` the wall-clock time until this
-    row was finished; in a batch both may include work for its neighbours. ``parameters`` are the effective
-    values. ``warnings`` are what the algorithm tells of this answer; step algorithms tell nothing.
+    ``text`` and ``token_ids`` end before the first end token (an EOS of the config, or ``<|eot_id|>``);
+    ``finish_reason`` is ``"stop"`` if there was one, ``"length"`` if not. Where it is ``"cancelled"``, they
+    are what stood before the first mask. ``text`` is empty where the checkpoint has no tokenizer. ``nfe``
+    counts the forward passes of this row. ``arrived``, ``admitted`` and ``finished`` are the row's own clock,
+    in seconds of ``time.perf_counter``: when it was submitted, first took part, and ended; a row that was
+    cancelled while it waited was admitted when it ended. ``parameters`` are the effective values.
+    ``warnings`` are what the algorithm tells of this answer.
     """
 
     text: str
@@ -61,11 +63,23 @@ class GenerationResult:
     finish_reason: FinishReason
     prompt_tokens: int
     nfe: int
-    seconds: float
+    arrived: float
+    admitted: float
+    finished: float
     engine: str
     algorithm: str
     parameters: Mapping[str, object]
     warnings: tuple[str, ...] = ()
+
+    @property
+    def seconds(self) -> float:
+        """Seconds of wall-clock time from the row's first step to its last."""
+        return self.finished - self.admitted
+
+    @property
+    def queue_seconds(self) -> float:
+        """Seconds that the row waited for room."""
+        return self.admitted - self.arrived
 
     @property
     def completion_tokens(self) -> int:
@@ -94,45 +108,9 @@ class GenerationResult:
             "nfe": self.nfe,
             "tokens_per_forward": self.tokens_per_forward,
             "seconds": self.seconds,
+            "queue_seconds": self.queue_seconds,
             "engine": self.engine,
             "algorithm": self.algorithm,
             "parameters": dict(self.parameters),
             "warnings": list(self.warnings),
         }
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Step:
-    """What one forward pass committed to one answer.
-
-    ``index`` tells the request of a batch, ``block`` the block in work; ``positions`` are offsets into the
-    answer and run parallel to ``tokens`` and ``confidence``, which is empty where the algorithm does not
-    tell. ``nfe`` counts this row's forward passes so far. ``canvas`` is the whole answer after the step, None
-    where a mask still stands. The last step of a row has ``finished`` True and carries its ``result``.
-    """
-
-    index: int
-    block: int
-    positions: tuple[int, ...]
-    tokens: tuple[int, ...]
-    confidence: tuple[float, ...]
-    nfe: int
-    finished: bool
-    canvas: Canvas = field(repr=False)
-    decode: Callable[[Sequence[int]], str] = field(repr=False, compare=False)
-    result: GenerationResult | None = None
-
-    @property
-    def text(self) -> str:
-        """The answer so far: what stands before the first mask and the first end token."""
-        return self.decode(self.settled)
-
-    @property
-    def settled(self) -> tuple[int, ...]:
-        """The ids of the canvas before its first mask."""
-        ids: list[int] = []
-        for token in self.canvas:
-            if token is None:
-                break
-            ids.append(token)
-        return tuple(ids)

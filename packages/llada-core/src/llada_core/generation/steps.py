@@ -1,61 +1,233 @@
-"""What an algorithm offers that yields its steps, as structure: core does not import the runtime."""
+"""The open loop, as core and a runtime agree on it: rows come and go, a step is one forward of all of them.
+
+A *row* is one request in work; its *ticket* is the handle by which everybody else knows it. A loop knows
+neither text nor requests: what it emits are deltas, and the one final step of every row.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, Protocol, runtime_checkable
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, NoReturn, Protocol, runtime_checkable
 
-__all__ = ["RowSequence", "RowStep", "SupportsSteps"]
+from llada_core.errors import TokenizerMissing
+from llada_core.generation.model import Model
+from llada_core.generation.results import Canvas, GenerationResult
+
+__all__ = ["Row", "Status", "Step", "StepLoop", "SupportsSteps", "Ticket"]
+
+Status = Literal["waiting", "running", "finished"]
 
 
-class RowSequence(Protocol):
-    """One row in work. ``canvas`` is prompt and answer, with the mask's id where a mask still stands.
+class Row(Protocol):
+    """One request in work. Everything that changes while it is decoded is its own.
 
-    What follows the ``gen_length`` columns of the answer is the row's own business.
+    ``canvas`` is prompt and answer, with the mask's id where a mask stands; what follows the ``gen_length``
+    columns of the answer is the row's own business. ``columns`` are the cached columns that it needs while it
+    is in flight, 0 where it caches nothing. ``warnings`` are sentences for whoever reads the answer.
     """
+
+    ticket: Ticket
 
     @property
     def prompt_length(self) -> int: ...
     @property
     def gen_length(self) -> int: ...
     @property
-    def nfe(self) -> int: ...
-    @property
-    def finished(self) -> bool: ...
+    def mask_id(self) -> int | None: ...
     @property
     def canvas(self) -> Sequence[int]: ...
-    def cancel(self) -> None:
-        """Make the row leave after the step in flight."""
-
-
-class RowStep(Protocol):
-    """What one forward committed to one row; ``positions`` are offsets into the answer, below its length."""
-
     @property
-    def sequence(self) -> Any: ...
-    @property
-    def block(self) -> int: ...
-    @property
-    def positions(self) -> Sequence[int]: ...
-    @property
-    def tokens(self) -> Sequence[int]: ...
-    @property
-    def confidence(self) -> Sequence[float]: ...
+    def columns(self) -> int: ...
     @property
     def nfe(self) -> int: ...
     @property
-    def finished(self) -> bool: ...
+    def cancelled(self) -> bool: ...
+    @property
+    def warnings(self) -> tuple[str, ...]: ...
+
+
+class Ticket:
+    """The handle of a row: hashable, and good for questions while the row waits, runs, and when it has ended.
+
+    Attributes:
+        row: the row itself.
+        index: which prompt of its call it is, or how many were submitted to its session before it.
+        arrived, admitted, finished: when it was submitted, first took part in a step, and ended, in seconds
+            of ``time.perf_counter``; None before that.
+        result: of a row that ended by itself or was cancelled.
+        error: of a row that failed.
+    """
+
+    def __init__(self, row: Row, *, index: int = 0, model: Model | None = None) -> None:
+        self.row, self.index = row, index
+        self.arrived: float | None = None
+        self.admitted: float | None = None
+        self.finished: float | None = None
+        self.result: GenerationResult | None = None
+        self.error: Exception | None = None
+        self._model = model
+
+    @property
+    def status(self) -> Status:
+        """``"waiting"`` for room, ``"running"``, or ``"finished"``, however it ended."""
+        if self.finished is not None:
+            return "finished"
+        return "waiting" if self.admitted is None else "running"
+
+    @property
+    def nfe(self) -> int:
+        """Forwards that the row has taken part in so far."""
+        return self.row.nfe
+
+    @property
+    def canvas(self) -> Canvas:
+        """The whole answer as it stands now, None where a mask does."""
+        mask = self.row.mask_id
+        return tuple(None if token == mask else token for token in self._answer())
+
+    @property
+    def token_ids(self) -> tuple[int, ...]:
+        """The ids of the answer before its first mask."""
+        answer, mask = self._answer(), self.row.mask_id
+        return tuple(answer[: answer.index(mask)] if mask in answer else answer)
+
+    @property
+    def text(self) -> str:
+        """The answer so far: what stands before its first mask and its first end token.
+
+        Raises ``TokenizerMissing``.
+        """
+        if self._model is None:
+            message = "this row was admitted without a model's tokenizer; decode its token_ids yourself"
+            raise TokenizerMissing(message, path="the model")
+        return self._model.decode(self.token_ids)
+
+    def _answer(self) -> list[int]:
+        begin = self.row.prompt_length
+        return list(self.row.canvas[begin : begin + self.row.gen_length])
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("a ticket belongs to its process, with the model that it asks; send its result")
+
+    def __repr__(self) -> str:
+        return f"<Ticket {self.index}, {self.status}>"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Step:
+    """What one forward changed in one answer: no more than that. What stands, its ticket tells.
+
+    One change is not told position by position: where an end-of-sequence token ends the row, all behind it
+    becomes that token.
+
+    Attributes:
+        ticket: whose answer it is.
+        block: index of the block in work.
+        positions, tokens, confidence: offsets into the answer that received a token, ascending, with the
+            token and its probability; ``confidence`` is empty where the algorithm does not tell.
+        nfe: forwards that the row has taken part in so far.
+        settled: how many leading positions of the answer no later step can change.
+        finished: whether this is the row's last step; each row has exactly one.
+        revoked: offsets whose token was taken back, ascending: they hold the mask again, or, where they are
+            among the ``positions``, another token.
+        result: of a finished row, as a session gives it; a loop leaves it out, and a row that failed has
+            none.
+        error: why the row failed.
+    """
+
+    ticket: Ticket
+    block: int
+    positions: tuple[int, ...]
+    tokens: tuple[int, ...]
+    confidence: tuple[float, ...]
+    nfe: int
+    settled: int
+    finished: bool = False
+    revoked: tuple[int, ...] = ()
+    result: GenerationResult | None = None
+    error: Exception | None = None
+
+    @classmethod
+    def last(cls, ticket: Ticket, *, block: int = 0, error: Exception | None = None) -> Step:
+        """The final step of a row that ends without a forward: it was cancelled, or failed."""
+        return cls(
+            ticket=ticket,
+            block=block,
+            positions=(),
+            tokens=(),
+            confidence=(),
+            nfe=ticket.nfe,
+            settled=len(ticket.token_ids),
+            finished=True,
+            error=error,
+        )
+
+    def __getattr__(self, name: str) -> NoReturn:
+        if name in _FORMER:
+            raise AttributeError(f"Step.{name} is step.{_FORMER[name]} now; write that")
+        raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+
+
+_FORMER = {
+    "index": "ticket.index",
+    "canvas": "ticket.canvas",
+    "text": "ticket.text",
+    "sequence": "ticket.row",
+}
+
+
+class StepLoop(ABC):
+    """Rows in flight on one model. A row may enter and leave between any two steps.
+
+    Every admitted row ends in exactly one final step, and a fault of one row ends that row alone. A loop
+    belongs to one thread.
+    """
+
+    @property
+    @abstractmethod
+    def room(self) -> int:
+        """How many more rows could be admitted now, as far as their number goes."""
+
+    @property
+    @abstractmethod
+    def active(self) -> int:
+        """Rows whose final step has not been emitted."""
+
+    @abstractmethod
+    def refusal(self, row: Row) -> str | None:
+        """Why the row could not be admitted even if it were alone, ending with the remedy; None where it
+        could."""
+
+    @abstractmethod
+    def admit(self, row: Row) -> bool:
+        """Whether the row takes part from now on; False where it must wait until others have left."""
+
+    @abstractmethod
+    def cancel(self, row: Row) -> None:
+        """Let an admitted row leave: the next step holds its final one, and what it has is kept."""
+
+    @abstractmethod
+    def step(self) -> list[Step]:
+        """Run one forward of the rows in flight: what it changed in each, and who ended."""
 
 
 @runtime_checkable
 class SupportsSteps(Protocol):
     """An algorithm whose rows can share forwards, be watched and be cancelled.
 
-    Rows of different algorithms may share one call of ``steps`` where their classes share that function.
+    Rows of all algorithms with the same ``loop_class`` share a loop.
     """
 
-    def sequence(self, model: Any, prompt_ids: list[int], params: Mapping[str, object]) -> Any:
-        """A row ready to run: ``params`` are effective values; no forward is run."""
+    @property
+    def loop_class(self) -> type[StepLoop]: ...
 
-    def steps(self, model: Any, sequences: list[Any]) -> Iterator[Any]:
-        """The steps of all rows until each is finished; closing the iterator stops the work."""
+    def sequence(self, model: Any, prompt_ids: Sequence[int], params: Mapping[str, Any]) -> Row:
+        """A row ready to be admitted: ``params`` are effective values; no forward is run.
+
+        Raises ``PromptError`` and ``ParameterError`` where the model cannot decode it.
+        """
+
+    def open_loop(self, model: Any, *, rows: int, columns: int | None = None) -> StepLoop:
+        """A loop on ``model`` for ``rows`` rows and ``columns`` cached columns; None is what is free."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Generator, Iterable
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, overload
+from typing import TYPE_CHECKING, Any, NoReturn, overload
 
 from llada_core import registry
 from llada_core.environment import read_environment
@@ -15,10 +15,13 @@ from llada_core.errors import (
 )
 from llada_core.generation import execution
 from llada_core.generation.algorithm import GenerationAlgorithm
+from llada_core.generation.jobs import Job
 from llada_core.generation.model import Model
 from llada_core.generation.prompts import Prompt, Prompts, is_batch
-from llada_core.generation.results import GenerationRequest, GenerationResult, Step
+from llada_core.generation.results import GenerationRequest, GenerationResult
+from llada_core.generation.steps import Step
 from llada_core.imports import LazyModule
+from llada_core.loading.session import Session
 from llada_core.parameters import parameters_of_row
 from llada_core.plugins.info import EngineInfo
 
@@ -52,17 +55,17 @@ class LoadedModel:
     """
 
     def __init__(self, loader: GenerationAlgorithm, engine: EngineInfo) -> None:
-        self._checkpoint: Model | None = Model.of(loader.model, loader.tokenizer, path=loader.model_path)
+        self._model: Model | None = Model.of(loader.model, loader.tokenizer, path=loader.model_path)
         self._model_class = loader.load_model_class()
-        self._algorithms: dict[str, GenerationAlgorithm] = {loader.name: loader}
+        self._algorithms: dict[str, GenerationAlgorithm] = {}
         self.engine = engine
 
     @property
-    def checkpoint(self) -> Model:
+    def model(self) -> Model:
         """The network and its tokenizer. Raises ``UsageError`` once closed."""
-        if self._checkpoint is None:
+        if self._model is None:
             raise UsageError("this model is closed; load it again")
-        return self._checkpoint
+        return self._model
 
     def algorithm(self, name: str | None = None) -> GenerationAlgorithm:
         """The algorithm of this name or alias, None for the default, holding this model.
@@ -70,18 +73,24 @@ class LoadedModel:
         Raises ``UnknownAlgorithm``, ``AlgorithmUnavailable`` where it cannot run here or on this network, and
         ``UsageError`` for one of an engine with networks of another class.
         """
-        found = registry.get_algorithm(name or default_algorithm(self.engine))
-        if found.name not in self._algorithms:
-            self._check_runs(found, named=name is not None)
-            found.model, found.tokenizer = self.checkpoint.network, self.checkpoint.tokenizer
-            found.model_path = self.checkpoint.path
-            self._algorithms[found.name] = found
-        self._algorithms[found.name].check_fits(self.checkpoint.network)
-        return self._algorithms[found.name]
+        info = registry.get_algorithm_info(name or default_algorithm(self.engine))
+        kept = self._algorithms.get(info.name)
+        if kept is None or kept.info is None or kept.info.spec is not info.spec:
+            kept = self._algorithms[info.name] = self._bound(info.name, named=name is not None)
+        return kept
+
+    def _bound(self, name: str, *, named: bool) -> GenerationAlgorithm:
+        """The algorithm, known to run on this model, and holding it."""
+        found = registry.get_algorithm(name)
+        self._check_runs(found, named=named)
+        found.model, found.tokenizer = self.model.network, self.model.tokenizer
+        found.model_path = self.model.path
+        found.check_fits(self.model.network)
+        return found
 
     def algorithms(self) -> dict[str, str | None]:
         """The engine's algorithms by name, each with the reason why it cannot run on this model, or None."""
-        network = self.checkpoint.network
+        network = self.model.network
         found = map(registry.get_algorithm, registry.list_algorithms_by_engine(self.engine.name))
         return {each.name: each.unavailable_reason or each.unfit_reason(network) for each in found}
 
@@ -112,9 +121,9 @@ class LoadedModel:
 
         A prompt is text (one user message of the chat template; ``raw`` takes it as it stands), chat
         messages, or token ids. ``params`` are the algorithm's, by name or alias; with a ``seed``, prompt n of
-        a list draws from seed + n. Raises ``UnknownAlgorithm``,
-        ``AlgorithmUnavailable``, ``ParameterError``, ``PromptError`` and ``TokenizerMissing``, before
-        anything is run.
+        a list draws from seed + n. Raises ``UnknownAlgorithm``, ``AlgorithmUnavailable``, ``ParameterError``,
+        ``PromptError`` and ``TokenizerMissing`` before anything is run; and the ``GenerationError`` of a row
+        that failed once all rows have ended, with the ``results`` of the others.
         """
         results = self.generate_batch(_requests(prompt, algorithm, raw, params))
         return results if is_batch(prompt) else results[0]
@@ -124,7 +133,7 @@ class LoadedModel:
 
         Those whose algorithms share one step loop run together. Raises as ``generate`` does.
         """
-        return execution.run_to_end(self.checkpoint, self._prepare(requests))
+        return execution.run_to_end(self.model, self._prepare(requests))
 
     def stream(
         self, prompt: Prompt | Prompts, *, algorithm: str | None = None, raw: bool = False, **params: Any
@@ -134,25 +143,27 @@ class LoadedModel:
         An algorithm that cannot be watched gives one final step. Closing the iterator stops the work. Raises
         as ``generate`` does, at the call.
         """
-        return execution.run(self.checkpoint, self._prepare(_requests(prompt, algorithm, raw, params)))
+        return execution.run(self.model, self._prepare(_requests(prompt, algorithm, raw, params)))
 
-    def _prepare(self, requests: Iterable[GenerationRequest]) -> list[execution.Job]:
-        return [
-            execution.prepare(
-                self.checkpoint,
-                self.algorithm(request.algorithm),
-                request.prompt,
-                request.parameters,
-                index=index,
-                raw=request.raw,
-            )
-            for index, request in enumerate(requests)
-        ]
+    def session(self, *, rows: int = execution.ROWS, columns: int | None = None) -> Session:
+        """An open loop on this model: requests of any algorithms come and go between its steps.
+
+        ``rows`` of them are in flight at a time. ``columns`` bounds the cached columns, of which each row
+        holds as many as its prompt and answer are long; None is what the device's memory holds now.
+        """
+        return Session(self.model, self._job, rows=rows, columns=columns)
+
+    def _prepare(self, requests: Iterable[GenerationRequest]) -> list[Job]:
+        return [self._job(request, index) for index, request in enumerate(requests)]
+
+    def _job(self, request: GenerationRequest, index: int) -> Job:
+        algorithm = self.algorithm(request.algorithm)
+        return algorithm.prepare(self.model, request.prompt, request.parameters, index=index, raw=request.raw)
 
     def close(self) -> None:
         """Let go of the network; later calls raise ``UsageError``."""
-        if self._checkpoint is not None:
-            self._checkpoint = None
+        if self._model is not None:
+            self._model = None
             self._algorithms.clear()
             tensors.release_memory()
 
@@ -164,8 +175,13 @@ class LoadedModel:
     ) -> None:
         self.close()
 
+    def __getattr__(self, name: str) -> NoReturn:
+        if name == "checkpoint":
+            raise AttributeError("LoadedModel.checkpoint is model now; write that")
+        raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+
     def __repr__(self) -> str:
-        path = "closed" if self._checkpoint is None else self._checkpoint.path
+        path = "closed" if self._model is None else self._model.path
         return f"<LoadedModel {path} on engine {self.engine.name!r}>"
 
 

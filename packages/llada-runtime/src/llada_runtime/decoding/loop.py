@@ -1,205 +1,281 @@
 """The decoding loop: admit → plan → forward → commit → emit, for any mix of sequences.
 
 The loop does not know algorithms. It asks every sequence's policy for a plan, runs all plans in one packed
-forward, asks every sequence's rule what to keep, and emits one `Step` a sequence.
+forward, asks every sequence's rule what to keep, and emits one `Step` a sequence. Whatever a policy or a rule
+raises ends its own sequence and no other.
 """
 
 from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable, Iterator
-from collections.abc import Sequence as Sequence_
 
 import torch
 from torch import Tensor
 
-from llada_core.errors import PromptError
-from llada_runtime.decoding.policies import Plan
-from llada_runtime.decoding.proposals import Proposals, propose
-from llada_runtime.decoding.sequence import Sequence, Step
-from llada_runtime.network.cache import KVCache
-from llada_runtime.network.layout import Layout, Span
+from llada_core.errors import GenerationError, PromptError, UsageError, one_line
+from llada_core.generation.steps import Row, Step, StepLoop
+from llada_runtime.decoding.choice import kept_of
+from llada_runtime.decoding.proposals import propose
+from llada_runtime.decoding.sequence import Sequence
+from llada_runtime.decoding.turn import Turn, keep, planned, revise, step_of
+from llada_runtime.network.cache import Extent, KVCache
+from llada_runtime.network.layout import Layout
 from llada_runtime.network.protocol import Network
+from llada_runtime.network.shortage import give_back, is_out_of_memory
 
 __all__ = ["Loop", "drain"]
 
-_Row = tuple[list[int], list[int], list[float]]
-"""Per sequence: columns, tokens and confidences of what is kept."""
+_Faults = dict[Sequence, Exception]
+"""Who fails in this step, and why."""
+
+_RECOVERY = 1 / 512  # the part of a limit set by memory that comes back with every forward that met it
 
 
-class Loop:
-    """Sequences in flight on one model. A sequence may be admitted between any two steps.
+class Loop(StepLoop):
+    """Sequences in flight on one network. A sequence may be admitted between any two steps.
 
     Args:
         model: the network.
         rows: how many sequences may be in flight.
-        length: how long the longest of them may be, in columns; cache memory is rows · length.
+        columns: how many columns of keys and values they may hold together; None is what the device's memory
+            has room for when the first is needed, and at most ``rows`` times the model's limit.
     """
 
-    def __init__(self, model: Network, *, rows: int, length: int) -> None:
-        self.model, self.rows, self.length = model, rows, length
-        self.active: list[Sequence] = []
+    def __init__(self, model: Network, *, rows: int, columns: int | None = None) -> None:
+        self.model, self.rows = model, rows
+        self._asked = self._columns = columns
+        self._sequences: list[Sequence] = []
         self._cache: KVCache | None = None
-        self._slots: dict[Sequence, int] = {}
+        self._extents: dict[Sequence, Extent] = {}
         self._layout: Layout | None = None
+        self._widest: float | None = None  # packed columns that fit into a forward; None until one did not
 
     @property
     def room(self) -> int:
-        """How many more sequences can be admitted now."""
-        return self.rows - len(self.active)
+        return self.rows - len(self._sequences)
 
-    def admit(self, sequence: Sequence) -> None:
-        """Take ``sequence`` into the next step.
+    @property
+    def active(self) -> int:
+        return len(self._sequences)
+
+    @property
+    def columns(self) -> int:
+        """The budget of cached columns. Memory is taken as sequences are admitted."""
+        if self._cache is not None:
+            return self._cache.columns
+        if self._columns is None:
+            most = self.rows * self.model.config.max_sequence_length
+            self._columns = min(most, self.model.affordable_columns())
+        return self._columns
+
+    def refusal(self, row: Row) -> str | None:
+        if not row.columns or row.columns <= self.columns:
+            return None
+        return (
+            f"prompt and answer take {row.columns} cached columns, and there is memory for {self.columns}; "
+            "shorten them, give the loop more columns, or take an algorithm that does not cache"
+        )
+
+    def admit(self, row: Row) -> bool:
+        """Whether the sequence takes part from now on; False where it must wait until others have left.
 
         Raises:
-            PromptError: there is no room, or it is longer than the loop was built for.
+            UsageError: it is in this loop already, or is no sequence of this runtime.
         """
-        if not self.room:
-            raise PromptError(f"all {self.rows} rows are taken; admit it after a sequence has finished")
-        if sequence.length > self.length:
-            raise PromptError(
-                f"the sequence has {sequence.length} columns and this loop was built for {self.length}; "
-                "build the loop with a larger length"
-            )
-        if sequence.policy.caches:
-            self._cache = self._cache or self.model.new_cache(rows=self.rows, length=self.length)
-            self._slots[sequence] = self._cache.take()
-        self.active.append(sequence)
+        if not isinstance(row, Sequence) or row in self._sequences:
+            raise UsageError(f"{row!r} cannot be admitted; give a Sequence that is in no loop yet")
+        if not self.room or not self._reserve(row):
+            return False
+        self._sequences.append(row)
+        return True
 
+    def cancel(self, row: Row) -> None:
+        assert isinstance(row, Sequence)
+        row.cancel()
+
+    @torch.inference_mode()
     def step(self) -> list[Step]:
-        """Run one forward of every active sequence and emit what it decided, in the order of admission.
-
-        Raises:
-            NumericalError: the network produced NaN.
-        """
+        """Run one forward of the sequences in flight: what each keeps, in the order of admission, and who
+        failed."""
+        steps = [Step.last(s.ticket, block=s.block) for s in self._sequences if s.finished]
         self._retire()
-        if not self.active:
-            return []
-        plans = [sequence.policy.plan(sequence) for sequence in self.active]
-        with torch.inference_mode():
-            calls = self._forward(plans)
-            rows = self._decide(plans, calls)
-            steps = [self._commit(*row) for row in zip(self.active, plans, calls, rows, strict=True)]
-        self._retire()
+        faults: _Faults = {}
+        turns: list[Turn] = []
+        for (
+            sequence
+        ) in self._sequences:  # no comprehension: what it closes over, an error's frames would keep
+            self._plan(sequence, turns, faults)
+        for turn in self._forward(turns, faults):
+            if turn.sequence not in faults:
+                steps.append(self._commit(turn, faults))
+        told = {step.ticket for step in steps}
+        steps += [
+            Step.last(s.ticket, block=s.block, error=error)
+            for s, error in faults.items()
+            if s.ticket not in told
+        ]
+        self._retire(faults)
         return steps
 
-    def _decide(self, plans: Sequence_[Plan], calls: Sequence_[Tensor]) -> list[_Row]:
-        """What each sequence keeps of what the network proposes for its plan's targets."""
-        rows: list[_Row] = [([], [], []) for _ in plans]
-        targets = [_targets(*pair) for pair in zip(self.active, plans, strict=True)]
-        deciding = [row for row, (lo, hi) in enumerate(targets) if lo < hi]
-        if not deciding:
-            return rows
-        sequences, windows = [self.active[row] for row in deciding], [targets[row] for row in deciding]
-        logits = [_deciding(plans[row], targets[row], calls[row]) for row in deciding]
-        proposals = propose(torch.cat(logits), sequences, windows)
-        for row, (lo, _), kept in zip(
-            deciding, windows, _kept(proposals, select(sequences, proposals)), strict=True
-        ):
-            offsets, tokens, confidence = kept
-            rows[row] = ([lo + offset for offset in offsets], tokens, confidence)
-        return rows
+    def _reserve(self, sequence: Sequence) -> bool:
+        """Whether the cache has the columns that the sequence needs; they are its own then."""
+        needed = sequence.columns
+        if not needed:
+            return True
+        if not self._extents and needed > self.columns and self._cache is not None:
+            # Memory ran out, and nobody holds any: perhaps there is more of it by now.
+            self._cache, self._columns = None, self._asked
+        if self._cache is None:
+            self._cache = self.model.new_cache(columns=self.columns)
+        if needed > self._cache.free:
+            return False
+        try:
+            self._extents[sequence] = self._cache.take(needed)
+        except Exception as exc:
+            if not is_out_of_memory(exc):
+                raise
+        return sequence in self._extents  # the cache has lowered its budget where memory ran out
 
-    def _forward(self, plans: Sequence_[Plan]) -> list[Tensor]:
-        """Each sequence's logits: its targets', or of all columns of its call where the plan is ``whole``."""
-        spans = [self._span(*pair) for pair in zip(self.active, plans, strict=True)]
+    def _retire(self, faults: _Faults | None = None) -> None:
+        """Let go of the sequences that have ended."""
+        for sequence in [s for s in self._sequences if s.finished or s in (faults or {})]:
+            self._sequences.remove(sequence)
+            sequence.forget()
+            extent = self._extents.pop(sequence, None)
+            if extent is not None and self._cache is not None:
+                self._cache.release(extent)
+        if not self._sequences:
+            self._widest = None
+
+    def _plan(self, sequence: Sequence, turns: list[Turn], faults: _Faults) -> None:
+        try:
+            turns.append(planned(sequence, self._extents.get(sequence), self.model))
+        except Exception as exc:  # a policy may raise anything; it is its row's fault
+            faults[sequence] = exc
+
+    def _forward(self, turns: list[Turn], faults: _Faults) -> list[Turn]:
+        """Run and decide as many of the turns, in their order, as memory holds, and return those."""
+        while turns:
+            part = self._fitting(turns)
+            try:
+                deciding, logits = self._run(part, faults)
+            except Exception as exc:
+                fault = exc
+            else:
+                self._decide(deciding, logits, faults)
+                return [turn for turn in part if turn.sequence not in faults]
+            if not is_out_of_memory(fault):
+                turns = self._without_culprits(turns, part, fault, faults)
+                continue
+            fault.with_traceback(None)  # its frames would hold on to the memory that ran out
+            if len(part) == 1:
+                faults[part[0].sequence] = fault
+                turns = turns[1:]
+            else:
+                self._widest = sum(turn.width for turn in part) / 2
+            give_back(self.model.device)
+        return []
+
+    def _without_culprits(
+        self, turns: list[Turn], part: list[Turn], fault: Exception, faults: _Faults
+    ) -> list[Turn]:
+        """The turns but those that make the network fail by themselves; none, where every row does."""
+        wrong: _Faults = {part[0].sequence: fault} if len(part) == 1 else {}
+        for turn in part if len(part) > 1 else []:
+            try:
+                self._run([turn], faults)
+            except Exception as exc:  # of what the row brings, or of the network
+                wrong[turn.sequence] = exc
+        if len(wrong) == len(turns):
+            self._break(fault, faults)
+        faults.update({sequence: exc for sequence, exc in wrong.items() if sequence not in faults})
+        return [turn for turn in turns if turn.sequence not in wrong]
+
+    def _fitting(self, turns: list[Turn]) -> list[Turn]:
+        """The first turns that a forward holds: one at least, so that the oldest row goes on."""
+        if self._widest is None:
+            return turns
+        total, count = turns[0].width, 1
+        while count < len(turns) and total + turns[count].width <= self._widest:
+            total += turns[count].width
+            count += 1
+        if count < len(turns):
+            self._widest *= 1 + _RECOVERY
+        return turns[:count]
+
+    def _break(self, fault: Exception, faults: _Faults) -> None:
+        """End every row by a fault of the network, whose cache may hold anything now."""
+        told = GenerationError(f"the network failed: {one_line(fault)}")
+        told.__cause__ = fault
+        faults.update({sequence: told for sequence in self._sequences if sequence not in faults})
+        self._cache = self._layout = None
+        self._extents.clear()
+
+    def _run(self, turns: list[Turn], faults: _Faults) -> tuple[list[Turn], Tensor]:
+        """Run one packed forward. Returns the turns that decide something, and a copy of the logits they
+        decide by.
+
+        It changes no sequence, so that it may be run again with fewer where memory does not hold it.
+        """
+        spans = [span for turn in turns for span in turn.spans]
         self._layout = Layout.of(
-            spans,
-            device=self.model.device,
-            cache_length=self.length,
-            merge=self.model.merges,
-            previous=self._layout,
+            spans, device=self.model.device, merge=self.model.merges, previous=self._layout
         )
-        logits = self.model.logits(self._layout, self._cache)
-        return list(logits.split([span.head_width for span in spans]))
+        packed = self.model.logits(self._layout, self._cache)
+        parts = iter(packed.split_with_sizes([span.head_width for span in spans]))
+        for turn in turns:
+            canvases = [next(parts) for _ in turn.spans]
+            try:
+                turn.take(canvases)
+            except Exception as exc:  # a policy may raise anything; it is its row's fault
+                faults[turn.sequence] = exc
+        deciding = [turn for turn in turns if turn.decides and turn.sequence not in faults]
+        logits = torch.cat([turn.deciding for turn in deciding]) if deciding else packed[:0]
+        if any(turn.sequence.rescores for turn in deciding):
+            logits = logits.float()
+        return deciding, logits
 
-    def _commit(self, sequence: Sequence, plan: Plan, logits: Tensor, row: _Row) -> Step:
-        columns, tokens, confidence = row
-        block, shown = sequence.block, sum(column < sequence.answer_end for column in columns)
-        sequence.commit(columns, tokens)
-        if plan.writes and not plan.reads:
-            sequence.cached_block = block
-        sequence.policy.after(sequence, plan, logits, self.model)
-        sequence.advance()
-        return Step(
-            sequence=sequence,
-            block=block,
-            positions=[column - sequence.prompt_length for column in columns[:shown]],
-            tokens=tokens[:shown],
-            confidence=confidence[:shown],
-            nfe=sequence.nfe,
-            finished=sequence.finished,
-        )
+    def _decide(self, turns: list[Turn], logits: Tensor, faults: _Faults) -> None:
+        """What each turn keeps of what the network proposes for its targets, and what it takes back."""
+        if not turns:
+            return
+        sequences = [turn.sequence for turn in turns]
+        proposals = propose(logits, sequences, [turn.targets for turn in turns])
+        keep(turns, proposals, kept_of(sequences, proposals))
+        for row, turn in enumerate(turns):
+            if turn.sequence.revokes and row not in proposals.faults:
+                try:
+                    revise(turn, proposals.logits[row])
+                except Exception as exc:  # a rule may raise anything; it is its row's fault
+                    proposals.faults[row] = exc
+        faults.update({sequences[row]: fault for row, fault in proposals.faults.items()})
 
-    def _span(self, sequence: Sequence, plan: Plan) -> Span:
-        head_lo, head_hi = _head(plan, _targets(sequence, plan))
-        return Span(
-            ids=sequence.canvas[plan.lo : plan.hi],
-            lo=plan.lo,
-            hi=plan.hi,
-            length=sequence.length if plan.end is None else plan.end,
-            head_lo=head_lo,
-            head_hi=head_hi,
-            slot=self._slots[sequence] if plan.writes else None,
-            reads=plan.reads,
-            causal=plan.causal,
-            inputs=sequence.policy.inputs(sequence, plan),
-        )
-
-    def _retire(self) -> None:
-        for sequence in [sequence for sequence in self.active if sequence.finished]:
-            self.active.remove(sequence)
-            if self._cache is not None and sequence in self._slots:
-                self._cache.release(self._slots.pop(sequence))
-
-
-def select(sequences: Sequence_[Sequence], proposals: Proposals) -> Tensor:
-    """Which proposals to keep, bool ``[R, L]``: each rule class sees all of its rows at once."""
-    kinds = dict.fromkeys(type(sequence.rule) for sequence in sequences)
-    if len(kinds) == 1:
-        return next(iter(kinds)).select(sequences, proposals.scores, proposals.open) & proposals.open
-    kept = torch.zeros_like(proposals.open)
-    for kind in kinds:
-        rows = [row for row, sequence in enumerate(sequences) if type(sequence.rule) is kind]
-        chosen = kind.select([sequences[row] for row in rows], proposals.scores[rows], proposals.open[rows])
-        kept[rows] = chosen & proposals.open[rows]
-    return kept
-
-
-def _kept(proposals: Proposals, kept: Tensor) -> Iterator[_Row]:
-    """Per row the offsets, tokens and confidences of what is kept."""
-    for tokens, confidence, mine in zip(proposals.tokens, proposals.confidence, kept, strict=True):
-        yield mine.nonzero()[:, 0].tolist(), tokens[mine].tolist(), confidence[mine].tolist()
-
-
-def _targets(sequence: Sequence, plan: Plan) -> tuple[int, int]:
-    return plan.targets or (sequence.block_start, sequence.block_end)
-
-
-def _head(plan: Plan, targets: tuple[int, int]) -> tuple[int, int]:
-    """The columns whose logits are computed: one at least, so that a forward always has some."""
-    lo, hi = targets
-    if plan.whole:
-        return plan.lo, plan.hi
-    return (lo - plan.shift, hi - plan.shift) if lo < hi else (plan.hi - 1, plan.hi)
-
-
-def _deciding(plan: Plan, targets: tuple[int, int], call: Tensor) -> Tensor:
-    """The logits of a call that decide its targets, ``[hi - lo, V]``."""
-    lo, hi = targets
-    return call[lo - plan.shift - plan.lo : hi - plan.shift - plan.lo] if plan.whole else call
+    def _commit(self, turn: Turn, faults: _Faults) -> Step:
+        sequence, block = turn.sequence, turn.sequence.block
+        try:
+            sequence.commit(turn.columns, turn.tokens, turn.revoked)
+            if turn.plan.writes and not turn.plan.reads:
+                sequence.cached_block = block
+            sequence.policy.after(sequence, turn.plan, turn.logits, self.model)
+            sequence.advance()
+        except Exception as exc:  # of the policy, or that it gets nowhere: what was kept is told all the same
+            faults[sequence] = exc
+        return step_of(turn, block, faults.get(sequence))
 
 
 def drain(model: Network, sequences: Iterable[Sequence], *, rows: int) -> Iterator[Step]:
     """Run ``sequences`` to their end, at most ``rows`` at a time, emitting steps as they happen.
 
     A finished sequence makes room for the next one at once. Closing the iterator stops the work.
+
+    Raises:
+        PromptError: a sequence needs more cached columns than there is memory for.
     """
-    waiting = deque(sequences)
-    if not waiting:
-        return
-    loop = Loop(model, rows=min(rows, len(waiting)), length=max(s.length for s in waiting))
+    loop, waiting = Loop(model, rows=rows), deque(sequences)
     while waiting or loop.active:
-        while waiting and loop.room:
-            loop.admit(waiting.popleft())
+        while waiting and loop.admit(waiting[0]):
+            waiting.popleft()
+        if not loop.active:
+            raise PromptError(loop.refusal(waiting[0]) or f"rows={rows} leaves no place for a sequence")
         yield from loop.step()

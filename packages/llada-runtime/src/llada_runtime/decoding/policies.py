@@ -7,49 +7,15 @@ rebuilt by one full forward at the start of every block, and that forward commit
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from torch import Tensor
 
+from llada_runtime.decoding.plan import Plan
 from llada_runtime.decoding.sequence import Sequence
-
-if TYPE_CHECKING:
-    from llada_runtime.network.protocol import Network
+from llada_runtime.network.protocol import Network
 
 __all__ = ["DualCache", "NoCache", "Plan", "Policy", "PrefixCache"]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Plan:
-    """Columns ``[lo, hi)`` of the next forward, and what it does with the sequence's cached keys and values.
-
-    With ``reads``, all other columns' keys come from the cache; without, the forward covers the whole
-    canvas. With ``writes``, the keys of ``[lo, hi)`` stay in the cache. A call that reads also writes: the
-    columns it computes are recomputed by the next such call, so keeping them is free. With ``whole``, logits
-    of all its columns are computed, for `Policy.after`, and not only those that decide.
-
-    Attributes:
-        end: the canvas ends here for this forward: what is behind is neither computed nor attended to.
-            None is the whole canvas.
-        causal: a column attends to itself and those before it, instead of to all.
-        targets: columns ``[lo, hi)`` in which masks may be filled; None is the current block. An empty range
-            is a forward that decides nothing.
-        shift: how many columns before a target its logits are: 1 where the network predicts the next token.
-    """
-
-    lo: int
-    hi: int
-    reads: bool = False
-    writes: bool = False
-    whole: bool = False
-    end: int | None = None
-    causal: bool = False
-    targets: tuple[int, int] | None = None
-    shift: int = 0
-
-    def __post_init__(self) -> None:
-        assert self.writes or not self.reads
 
 
 class Policy(ABC):
@@ -64,7 +30,7 @@ class Policy(ABC):
 
     @abstractmethod
     def plan(self, sequence: Sequence) -> Plan:
-        """The next forward of ``sequence``, which is not finished. Changes nothing."""
+        """The next forward of ``sequence``, which is not finished. Changes nothing: it may be asked again."""
 
     def begin(self) -> Any:
         """What a new sequence starts with as its ``policy_state``."""
@@ -73,6 +39,13 @@ class Policy(ABC):
     def inputs(self, sequence: Sequence, plan: Plan) -> Tensor | None:
         """Embeddings ``[hi - lo, d]`` to feed instead of those of the canvas, or None."""
         return None
+
+    def combine(self, sequence: Sequence, plan: Plan, logits: Tensor) -> Tensor:
+        """The logits ``[L, V]`` to decide by, of those ``[1 + canvases, L, V]`` of the sequence's canvases.
+
+        Asked where the plan has further ones, as for guidance; the canvas itself is the first.
+        """
+        raise NotImplementedError(f"{type(self).__name__} plans several canvases, and must define combine")
 
     def after(  # noqa: B027  # a hook, not abstract: most policies do nothing here
         self, sequence: Sequence, plan: Plan, logits: Tensor, network: Network
@@ -85,6 +58,14 @@ class Policy(ABC):
     def stays(self, sequence: Sequence) -> bool:
         """Whether a further forward of this block is due even if no mask is left in it or an EOS ends it."""
         return False
+
+    def block_end(self, sequence: Sequence) -> int | None:
+        """Column after the last of the block that begins at ``sequence.block_start``; None is
+        ``block_length`` on.
+
+        Asked when the sequence enters the block.
+        """
+        return None
 
 
 def _refresh(sequence: Sequence) -> Plan:

@@ -9,7 +9,7 @@ positions the leftmost goes first.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence as Sequence_
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, TypeVar
 
@@ -21,8 +21,9 @@ from llada_runtime.decoding.sequence import Sequence
 __all__ = ["BestFirst", "Factor", "Quota", "Rule", "Threshold", "quotas", "rules_of"]
 
 
-class Rule(ABC):
-    """What an algorithm supplies to choose among proposals.
+class Rule(ABC):  # noqa: B024  # of choose and select one is to be defined, and Python cannot say that
+    """What an algorithm supplies to choose among proposals: ``choose`` and the ``parameters`` that it is
+    given.
 
     One object may serve many sequences: it holds parameters, and what changes during generation is in the
     sequence, in ``rule_state`` if nowhere else.
@@ -30,6 +31,9 @@ class Rule(ABC):
 
     rescores: ClassVar[bool] = False
     """Whether `rescore` is to be called; the block's logits are float32 then."""
+
+    revokes: ClassVar[bool] = False
+    """Whether `revoke` and `replace` are to be called; nothing of the current block is settled then."""
 
     def begin(self) -> Any:
         """What a new sequence starts with as its ``rule_state``."""
@@ -43,56 +47,92 @@ class Rule(ABC):
         ``open_`` is bool ``[L]``; the mask token's logit is -inf already.
         """
 
-    @classmethod
-    @abstractmethod
-    def select(cls, sequences: Sequence_[Sequence], scores: Tensor, open_: Tensor) -> Tensor:
-        """Which proposals to keep, bool ``[R, L]``.
+    def score(self, sequence: Sequence, logits: Tensor, tokens: Tensor) -> Tensor | None:
+        """What to rank the proposed ``tokens [L]`` by, ``[L]``, higher first; None is their probability.
 
-        At least one open position of every row that has any, or the sequence would never end.
+        ``logits [L, V]`` are those that they were proposed from.
+        """
+        return None
+
+    @classmethod
+    def parameters(cls, sequences: list[Sequence]) -> Tensor:
+        """What ``choose`` needs to know of each row now, float64 ``[R, n]`` on the CPU. Changes nothing."""
+        return torch.zeros(len(sequences), 0, dtype=torch.float64)
+
+    @classmethod
+    def choose(cls, parameters: Tensor, scores: Tensor, open_: Tensor) -> Tensor:
+        """Which proposals to keep, bool ``[R, L]``, from tensors of any one device, and on it.
+
+        At least one open position of every row that has any, or the sequence would never end. Changes
+        nothing.
 
         Args:
-            sequences: the R rows; their ``rule`` attributes are all of this class.
-            scores: float64 ``[R, L]``, the confidence of each proposal; -1 where not open.
+            parameters: those of the rows, float64 ``[R, n]``.
+            scores: float64 ``[R, L]``, the confidence of each proposal, or its ``score``; -inf where not
+                open.
             open_: bool ``[R, L]``; False on tokens that stand and beyond a shorter block.
         """
+        raise NotImplementedError(f"{cls.__name__} chooses nothing; define choose, or select")
+
+    @classmethod
+    def select(cls, sequences: list[Sequence], scores: Tensor, open_: Tensor) -> Tensor:
+        """`choose` for these rows, whose rules are all of this class. On the device of ``scores``.
+
+        To be overridden only by a rule that must look at the sequences themselves.
+        """
+        return cls.choose(cls.parameters(sequences).to(scores.device), scores, open_)
+
+    def revoke(self, sequence: Sequence, start: int, logits: Tensor) -> Iterable[int]:
+        """Columns of the block that stand and are to be masks again, where the rule ``revokes``.
+
+        ``logits [L, V]`` are those of the columns from ``start``; what is chosen now does not stand yet.
+        """
+        return ()
+
+    def replace(self, sequence: Sequence, start: int, logits: Tensor) -> Mapping[int, int]:
+        """Columns of the block that stand, each with the token that is to stand there instead.
+
+        Asked where the rule ``revokes``, as that is; a column may be in one of the two only.
+        """
+        return {}
 
 
 RuleT = TypeVar("RuleT", bound=Rule)
 
 
-def rules_of(sequences: Sequence_[Sequence], kind: type[RuleT]) -> list[RuleT]:
+def rules_of(sequences: list[Sequence], kind: type[RuleT]) -> list[RuleT]:
     """The sequences' rules, which are all of class ``kind``."""
     rules = [sequence.rule for sequence in sequences]
     assert all(isinstance(rule, kind) for rule in rules)
     return rules  # type: ignore[return-value]
 
 
-def quotas(sequences: Sequence_[Sequence], steps: Sequence_[int]) -> Tensor:
-    """How many positions each sequence's schedule of ``steps`` a block commits now, int64 ``[R]``."""
+def quotas(sequences: list[Sequence], steps: list[int]) -> Tensor:
+    """How many positions each sequence's schedule of ``steps`` a block commits now, float64 ``[R, 1]``."""
     shares = [
-        sequence.block_open // count + (sequence.block_nfe < sequence.block_open % count)
+        [sequence.block_open // count + (sequence.block_nfe < sequence.block_open % count)]
         for sequence, count in zip(sequences, steps, strict=True)
     ]
-    return torch.tensor(shares)
+    return torch.tensor(shares, dtype=torch.float64)
 
 
 class BestFirst(Rule):
-    """A rule that keeps the ``n`` most confident proposals of each row; a subclass counts them."""
+    """A rule that keeps the ``n`` highest scores of each row, and one at least; a subclass counts them."""
 
     @classmethod
     @abstractmethod
-    def counts(cls, sequences: Sequence_[Sequence], ranked: Tensor, open_counts: Tensor) -> Tensor:
-        """How many to keep, int64 ``[R]``.
+    def counts(cls, parameters: Tensor, ranked: Tensor, open_counts: Tensor) -> Tensor:
+        """How many to keep, int64 ``[R]``, on the device of its arguments.
 
-        ``ranked`` are the rows' scores in descending order (closed positions last, as -1), ``open_counts``
-        ``[R]`` how many of them are open.
+        ``parameters [R, n]`` are those of the rows, ``ranked`` their scores ``[R, L]`` in descending order
+        (closed positions last, as -inf), ``open_counts`` ``[R]`` how many of them are open.
         """
 
     @classmethod
-    def select(cls, sequences: Sequence_[Sequence], scores: Tensor, open_: Tensor) -> Tensor:
+    def choose(cls, parameters: Tensor, scores: Tensor, open_: Tensor) -> Tensor:
         ranked, order = scores.sort(dim=-1, descending=True, stable=True)
-        counts = cls.counts(sequences, ranked, open_.sum(-1)).clamp(min=1)
-        best = torch.arange(scores.shape[-1]) < counts[:, None]
+        counts = cls.counts(parameters, ranked, open_.sum(-1)).clamp(min=1)
+        best = torch.arange(scores.shape[-1], device=scores.device) < counts[:, None]
         return torch.empty_like(open_).scatter_(-1, order, best) & open_
 
 
@@ -103,8 +143,12 @@ class Quota(BestFirst):
     steps: int
 
     @classmethod
-    def counts(cls, sequences: Sequence_[Sequence], ranked: Tensor, open_counts: Tensor) -> Tensor:
+    def parameters(cls, sequences: list[Sequence]) -> Tensor:
         return quotas(sequences, [rule.steps for rule in rules_of(sequences, cls)])
+
+    @classmethod
+    def counts(cls, parameters: Tensor, ranked: Tensor, open_counts: Tensor) -> Tensor:
+        return parameters[:, 0].long()
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,9 +158,12 @@ class Threshold(BestFirst):
     threshold: float
 
     @classmethod
-    def counts(cls, sequences: Sequence_[Sequence], ranked: Tensor, open_counts: Tensor) -> Tensor:
-        cut = torch.tensor([[rule.threshold] for rule in rules_of(sequences, cls)], dtype=torch.float64)
-        return (ranked >= cut).sum(-1)
+    def parameters(cls, sequences: list[Sequence]) -> Tensor:
+        return torch.tensor([[rule.threshold] for rule in rules_of(sequences, cls)], dtype=torch.float64)
+
+    @classmethod
+    def counts(cls, parameters: Tensor, ranked: Tensor, open_counts: Tensor) -> Tensor:
+        return (ranked >= parameters).sum(-1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,10 +177,13 @@ class Factor(BestFirst):
     factor: float
 
     @classmethod
-    def counts(cls, sequences: Sequence_[Sequence], ranked: Tensor, open_counts: Tensor) -> Tensor:
-        factors = torch.tensor([[rule.factor] for rule in rules_of(sequences, cls)], dtype=torch.float64)
-        rank = torch.arange(1, ranked.shape[-1] + 1)
-        passes = (ranked >= 1 - factors / (rank + 1)) & (rank <= open_counts[:, None])
+    def parameters(cls, sequences: list[Sequence]) -> Tensor:
+        return torch.tensor([[rule.factor] for rule in rules_of(sequences, cls)], dtype=torch.float64)
+
+    @classmethod
+    def counts(cls, parameters: Tensor, ranked: Tensor, open_counts: Tensor) -> Tensor:
+        rank = torch.arange(1, ranked.shape[-1] + 1, device=ranked.device)
+        passes = (ranked >= 1 - parameters / (rank + 1)) & (rank <= open_counts[:, None])
         passes[:, 0] = True
         kept = passes.long().cumprod(-1).sum(-1)
         return torch.where(kept == open_counts - 1, open_counts, kept)

@@ -7,42 +7,51 @@ forward, its *rule* reads it to choose what to keep; the loop writes the outcome
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from operator import index
+from typing import Any, Protocol
 
 import torch
+from torch import Tensor
 
-from llada_core.errors import PromptError
-from llada_runtime.network.protocol import TokenIds
+from llada_core.errors import NoProgress, PromptError
+from llada_core.generation.prompts import Limits, check_prompt
+from llada_core.generation.steps import Ticket
+from llada_runtime.decoding.plan import Plan
+from llada_runtime.network.protocol import Network, TokenIds
 
-if TYPE_CHECKING:
-    from llada_runtime.decoding.policies import Policy
-    from llada_runtime.decoding.rules import Rule
-
-__all__ = ["Sequence", "Step"]
+__all__ = ["Planner", "Selector", "Sequence"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Step:
-    """What one forward decided for one sequence.
+class Planner(Protocol):
+    """What decoding asks of a cache policy; `Policy` says what each means."""
 
-    Attributes:
-        sequence: the sequence, already updated.
-        block: index of the block that was decoded.
-        positions: offsets into the answer that received a token, ascending; may be empty.
-        tokens, confidence: the token at each position and its probability.
-        nfe: forwards this sequence has taken part in so far.
-        finished: whether the sequence is complete after this step.
-    """
+    @property
+    def caches(self) -> bool: ...
+    def begin(self) -> Any: ...
+    def plan(self, sequence: Sequence) -> Plan: ...
+    def inputs(self, sequence: Sequence, plan: Plan) -> Tensor | None: ...
+    def combine(self, sequence: Sequence, plan: Plan, logits: Tensor) -> Tensor: ...
+    def after(self, sequence: Sequence, plan: Plan, logits: Tensor, network: Network) -> None: ...
+    def stays(self, sequence: Sequence) -> bool: ...
+    def block_end(self, sequence: Sequence) -> int | None: ...
 
-    sequence: Sequence
-    block: int
-    positions: list[int]
-    tokens: list[int]
-    confidence: list[float]
-    nfe: int
-    finished: bool
+
+class Selector(Protocol):
+    """What decoding asks of a commit rule; `Rule` says what each means."""
+
+    @property
+    def rescores(self) -> bool: ...
+    @property
+    def revokes(self) -> bool: ...
+    def begin(self) -> Any: ...
+    def rescore(self, sequence: Sequence, logits: Tensor, open_: Tensor) -> None: ...
+    def score(self, sequence: Sequence, logits: Tensor, tokens: Tensor) -> Tensor | None: ...
+    def revoke(self, sequence: Sequence, start: int, logits: Tensor) -> Iterable[int]: ...
+    def replace(self, sequence: Sequence, start: int, logits: Tensor) -> Mapping[int, int]: ...
+    @classmethod
+    def select(cls, sequences: list[Sequence], scores: Tensor, open_: Tensor) -> Tensor: ...
 
 
 class Sequence:
@@ -62,10 +71,27 @@ class Sequence:
             instead of where the prompt ends.
         whole_blocks: give the last block its full width too; what is behind the answer is decoded with it as
             far as needed, and then cut.
+        answer: ``gen_length`` ids or None: ids stand in the answer from the beginning and never change, the
+            others are masks. None is masks only.
+        idle_limit: forwards in a row that may fill nothing; None is two a column of a block, and 16.
+        forward_limit: forwards after which the sequence counts as one without end; None is eight a column of
+            its blocks, and 64.
 
     Raises:
-        PromptError: the prompt or the lengths do not fit the model.
+        PromptError, ParameterError: the prompt or the lengths do not fit the model.
+
+    Attributes:
+        canvas: prompt and answer, then what whole blocks have behind it; the mask's id where a mask stands.
+        block, block_start, block_end: index and columns of the current block.
+        block_nfe, block_open: forwards since the block's schedule began, and masks that it began with.
+        nfe: forwards that the sequence has taken part in.
+        settled: how many leading positions of the answer no later step can change.
+        cached_block: the block for which the whole canvas was last cached.
+        policy_state, rule_state: what its policy and its rule remember of it.
+        ticket: the handle that its steps carry.
     """
+
+    warnings: tuple[str, ...] = ()
 
     def __init__(
         self,
@@ -74,35 +100,45 @@ class Sequence:
         *,
         gen_length: int,
         block_length: int,
-        policy: Policy,
-        rule: Rule,
+        policy: Planner,
+        rule: Selector,
         temperature: float = 0.0,
         random_order: bool = False,
         seed: int | None = None,
         early_stop: bool = True,
         align_blocks: bool = False,
         whole_blocks: bool = False,
+        answer: Iterable[int | None] | None = None,
+        idle_limit: int | None = None,
+        forward_limit: int | None = None,
     ) -> None:
         ids = list(prompt)
-        _check(ids, config, gen_length, block_length)
+        assert gen_length >= 1
+        assert block_length >= 1
+        limits = Limits.of(config)
+        check_prompt(ids, limits, gen_length=gen_length)
         self.prompt_length, self.gen_length, self.block_length = len(ids), gen_length, block_length
-        self._origin = len(ids) // block_length * block_length if align_blocks else len(ids)
-        length = len(ids) + gen_length
-        if whole_blocks:
-            length += -(length - self._origin) % block_length
-        self.canvas = ids + [config.mask_token_id] * (length - len(ids))
         self.mask_id, self.eos_ids = config.mask_token_id, frozenset(config.eos_ids)
+        self.canvas = ids + self._begin(answer, limits)
+        origin = len(ids) // block_length * block_length if align_blocks else len(ids)
+        if whole_blocks:
+            self.canvas += [self.mask_id] * (-(len(self.canvas) - origin) % block_length)
         self.policy, self.rule = policy, rule
+        self.rescores, self.revokes = bool(rule.rescores), bool(rule.revokes)
         self.temperature, self.random_order, self.early_stop = temperature, random_order, early_stop
         self.seed = seed
-        self.nfe = 0
-        self.cancelled = False
+        self.nfe = self.idle = self.settled = 0
+        # An unrolled loop runs up to a forward and a refresh a position of a block that is full.
+        self.idle_limit = 2 * block_length + 16 if idle_limit is None else idle_limit
+        self.forward_limit = 8 * (self.length - origin) + 64 if forward_limit is None else forward_limit
+        self.cancelled = self._complete = False
         self.cached_block: int | None = None
+        self._generator: torch.Generator | None = None
+        self.ticket = Ticket(self)
         self.policy_state: Any = policy.begin()
         self.rule_state: Any = rule.begin()
-        self._enter(0)
-        self._complete = False
-        self._generator: torch.Generator | None = None
+        self._enter(0, origin)
+        self._settle()
 
     @property
     def length(self) -> int:
@@ -110,24 +146,14 @@ class Sequence:
         return len(self.canvas)
 
     @property
+    def columns(self) -> int:
+        """Cached columns that the sequence needs while it is in flight."""
+        return self.length if self.policy.caches else 0
+
+    @property
     def answer_end(self) -> int:
         """Column after the answer's last."""
         return self.prompt_length + self.gen_length
-
-    @property
-    def block_start(self) -> int:
-        """First column of the current block."""
-        return self._origin + self.block * self.block_length
-
-    @property
-    def block_end(self) -> int:
-        """Column after the current block's last."""
-        return min(self.block_start + self.block_length, self.length)
-
-    @property
-    def blocks(self) -> int:
-        """Number of blocks."""
-        return -(-(self.length - self._origin) // self.block_length)
 
     @property
     def finished(self) -> bool:
@@ -151,75 +177,136 @@ class Sequence:
         return self._generator
 
     def cancel(self) -> None:
-        """Make this sequence leave after the step in flight; what it has is kept."""
+        """Make this sequence leave before the next forward; what it has is kept."""
         self.cancelled = True
 
-    def commit(self, columns: list[int], tokens: list[int]) -> None:
-        """Write ``tokens`` at masked ``columns`` of the current block and count the forward."""
+    def commit(self, columns: list[int], tokens: list[int], revoked: Iterable[int] = ()) -> None:
+        """Count a forward that wrote ``tokens`` at masked ``columns`` and gave ``revoked`` ones back to the
+        mask.
+
+        Only a rule that ``revokes`` may take back what stands, in the current block.
+        """
+        given_back = frozenset(revoked)
+        assert all(self.may_revoke(column) for column in given_back)
+        assert all(column in given_back or self.canvas[column] == self.mask_id for column in columns)
+        assert self.mask_id not in tokens
+        for column in given_back:
+            self.canvas[column] = self.mask_id
         for column, token in zip(columns, tokens, strict=True):
-            assert self.canvas[column] == self.mask_id
-            assert token != self.mask_id
             self.canvas[column] = token
         self.nfe += 1
         self.block_nfe += 1
+        self.idle = 0 if columns else self.idle + 1
+        self._settle()
+
+    def may_revoke(self, column: int) -> bool:
+        """Whether a token of the current block stands there that was generated."""
+        inside = self.block_start <= column < self.block_end and column >= self.prompt_length
+        return inside and column not in self._fixed and self.canvas[column] != self.mask_id
 
     def advance(self) -> None:
-        """Stop at an end-of-sequence token, or go on to the next block if this one is full and left."""
-        if self.policy.stays(self):
-            return
-        if self.early_stop and self._stop_at_eos():
-            self._finish()
-        elif all(column >= self.answer_end for column in self.open_columns):
-            if self.block + 1 == self.blocks:
+        """Stop at an end-of-sequence token, or go on to the next block if this one is full and left.
+
+        Raises:
+            NoProgress: forward after forward nothing is filled, or there is no end of forwards.
+        """
+        if not self.policy.stays(self):
+            full = self._full
+            if full:
+                self._settle(full=True)
+            if self.early_stop and self._stopped and (full or not self.revokes):
+                self._stop()
+            elif full and self.block_end < self.length:
+                self._enter(self.block + 1, self.block_end)
+            elif full:
                 self._finish()
-            else:
-                self._enter(self.block + 1)
+        if not self.finished:
+            self._check_progress()
+
+    def end_block(self, column: int) -> None:
+        """Let the current block end before ``column``, and begin its schedule anew.
+
+        For a policy or rule that sees where a block should end from its logits.
+        """
+        assert self.block_start < column <= self.length
+        self.block_end = column
+        self.begin_schedule()
+
+    def forget(self) -> None:
+        """Let go of what only decoding needs; the canvas stays."""
+        self.policy_state = self.rule_state = self._generator = None
 
     def begin_schedule(self) -> None:
         """Spread what is open in the current block over its steps afresh, from the next forward on."""
         self.block_nfe = 0
         self.block_open = len(self.open_columns)
 
-    def _enter(self, block: int) -> None:
-        self.block = block
-        self.begin_schedule()
+    def _begin(self, answer: Iterable[int | None] | None, limits: Limits) -> list[int]:
+        """The answer's columns as they are before the first forward."""
+        given = [None] * self.gen_length if answer is None else list(answer)
+        if len(given) != self.gen_length:
+            raise PromptError(f"the answer has {len(given)} positions and gen_length is {self.gen_length}")
+        fixed = [token for token in given if token is not None]
+        if fixed:
+            check_prompt(fixed, replace(limits, max_length=None), gen_length=None)
+        places = [self.prompt_length + at for at, token in enumerate(given) if token is not None]
+        self._fixed, self._fixed_end = frozenset(places), max(places, default=-1) + 1
+        return [self.mask_id if token is None else token for token in given]
+
+    def _enter(self, block: int, start: int) -> None:
+        """Begin the first block from ``start`` on that holds a mask of the answer; finish where none does."""
+        while True:
+            self.block, self.block_start = block, start
+            self.block_end = min(start + self.block_length, self.length)
+            self.end_block(index(self.policy.block_end(self) or self.block_end))
+            if not self._full:
+                return None
+            if self.block_end == self.length:
+                return self._finish()
+            block, start = block + 1, self.block_end
+
+    @property
+    def _full(self) -> bool:
+        """Whether no mask of the answer is left in the current block."""
+        return self.mask_id not in self.canvas[self.block_start : min(self.block_end, self.answer_end)]
+
+    def _settle(self, *, full: bool = False) -> None:
+        """Move on to the first mask, or behind an end-of-sequence token that ends the answer."""
+        end = self.answer_end
+        if self.revokes:  # which may look beyond its block
+            end = min(end, self.block_end if full else max(self.block_start, self.prompt_length))
+        while self.prompt_length + self.settled < end and not self._stopped:
+            if self.canvas[self.prompt_length + self.settled] == self.mask_id:
+                return
+            self.settled += 1
+
+    @property
+    def _stopped(self) -> bool:
+        """Whether what settled last is an end-of-sequence token with nothing fixed behind it."""
+        last = self.prompt_length + self.settled - 1
+        stands = self.settled and self.canvas[last] in self.eos_ids and last + 1 >= self._fixed_end
+        return bool(self.early_stop and stands)
+
+    def _stop(self) -> None:
+        """Make the rest of the canvas the end-of-sequence token that settled last."""
+        last = self.prompt_length + self.settled - 1
+        self.canvas[last:] = [self.canvas[last]] * (self.length - last)
+        self._finish()
 
     def _finish(self) -> None:
         del self.canvas[self.answer_end :]
+        self.settled = self.gen_length
         self._complete = True
 
-    def _stop_at_eos(self) -> bool:
-        """Whether an EOS stands with no mask before it; if so the rest of the canvas becomes that EOS."""
-        for column in range(self.prompt_length, self.answer_end):
-            token = self.canvas[column]
-            if token == self.mask_id:
-                return False
-            if token in self.eos_ids:
-                self.canvas[column:] = [token] * (self.length - column)
-                return True
-        return False
-
-
-def _check(prompt: list[int], config: TokenIds, gen_length: int, block_length: int) -> None:
-    if not prompt:
-        raise PromptError("the prompt is empty; give at least one token")
-    if config.mask_token_id in prompt:
-        raise PromptError(
-            f"the prompt contains the mask token ({config.mask_token_id}) at position "
-            f"{prompt.index(config.mask_token_id)}; remove it: masks mark what is to be generated"
-        )
-    outside = next((token for token in prompt if not 0 <= token < config.embedding_size), None)
-    if outside is not None:
-        raise PromptError(
-            f"the prompt contains id {outside}; this model's ids are 0 to {config.embedding_size - 1}"
-        )
-    if gen_length < 1 or block_length < 1:
-        raise PromptError(
-            f"gen_length = {gen_length} and block_length = {block_length}; both must be at least 1"
-        )
-    if len(prompt) + gen_length > config.max_sequence_length:
-        raise PromptError(
-            f"{len(prompt)} prompt tokens and gen_length = {gen_length} exceed the model's limit of "
-            f"{config.max_sequence_length}; shorten the prompt or ask for at most "
-            f"{max(config.max_sequence_length - len(prompt), 0)} tokens"
-        )
+    def _check_progress(self) -> None:
+        if self.idle > self.idle_limit:
+            raise NoProgress(
+                f"{self.idle} forwards in a row filled nothing of block {self.block}; its rule must keep an "
+                "open position in every forward that has one and its policy plan such forwards, or the "
+                "sequence needs a larger idle_limit"
+            )
+        if self.nfe >= self.forward_limit:
+            raise NoProgress(
+                f"after {self.nfe} forwards there are masks left; a rule that takes back what stands must do "
+                "so less often than it fills, or the sequence needs a larger forward_limit"
+            )

@@ -1,0 +1,40 @@
+"""A request that is ready to run, and what running it asks of its algorithm."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from llada_core.generation.results import Answer
+from llada_core.plugins.info import AlgorithmInfo
+
+__all__ = ["Decoder", "Job"]
+
+
+class Decoder(Protocol):
+    """What running a request asks of a ``GenerationAlgorithm`` that is no ``SupportsSteps``."""
+
+    name: str
+    engine: str
+    info: AlgorithmInfo | None
+
+    def answers(
+        self, model: Any, prompts: Sequence[Sequence[int]], params: Mapping[str, object]
+    ) -> list[Answer]: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    """One request: ids for a prompt, effective values for parameters; ``index`` is its row in a call."""
+
+    index: int
+    algorithm: Decoder
+    prompt_ids: tuple[int, ...]
+    parameters: Mapping[str, object]
+
+    @property
+    def distribution(self) -> str | None:
+        """The distribution of the algorithm; None where the program registered or made it itself."""
+        info = self.algorithm.info
+        return None if info is None else info.distribution

@@ -1,0 +1,71 @@
+"""The next forward of one sequence, as its policy wants it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+__all__ = ["Plan"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """Columns ``[lo, hi)`` of the next forward, and what it does with the sequence's cached keys and values.
+
+    With ``reads``, all other columns' keys come from the cache; without, the forward covers the whole
+    canvas. With ``writes``, the keys of ``[lo, hi)`` stay in the cache. A call that reads also writes: the
+    columns it computes are recomputed by the next such call, so keeping them is free. With ``whole``, logits
+    of all its columns are computed, for `Policy.after`, and not only those that decide.
+
+    Attributes:
+        end: the canvas ends here for this forward: what is behind is neither computed nor attended to.
+            None is the whole canvas.
+        stride: attention in strides of so many columns: a column attends to those of its own stride and of
+            all before it. 1 is causal, a block's width block-causal; None attends to all.
+        targets: columns ``[lo, hi)`` in which masks may be filled; None is the current block. An empty range
+            is a forward that decides nothing.
+        shift: how many columns before a target its logits are: 1 where the network predicts the next token.
+        canvases: the ids ``[lo, hi)`` of further canvases that run in the same forward, for `Policy.combine`.
+            Only without the cache: what they share of it would have to be theirs.
+    """
+
+    lo: int
+    hi: int
+    reads: bool = False
+    writes: bool = False
+    whole: bool = False
+    end: int | None = None
+    stride: int | None = None
+    targets: tuple[int, int] | None = None
+    shift: int = 0
+    canvases: tuple[tuple[int, ...], ...] = ()
+
+    def __post_init__(self) -> None:
+        assert self.writes or not self.reads
+        assert not (self.canvases and self.reads)
+        assert all(len(ids) == self.hi - self.lo for ids in self.canvases)
+
+    def targets_of(self, block: tuple[int, int]) -> tuple[int, int]:
+        """The columns in which masks may be filled, where the current block is ``block``."""
+        return block if self.targets is None else self.targets
+
+    def head_of(self, targets: tuple[int, int]) -> tuple[int, int]:
+        """The columns whose logits are computed: one at least, so that a forward always has some."""
+        lo, hi = targets
+        if self.whole:
+            return self.lo, self.hi
+        return (lo - self.shift, hi - self.shift) if lo < hi else (self.hi - 1, self.hi)
+
+    def problem(self, length: int, targets: tuple[int, int]) -> str | None:
+        """Why a canvas of ``length`` columns cannot be run so, or None."""
+        end = length if self.end is None else self.end
+        if not 0 <= self.lo < self.hi <= end <= length:
+            return f"it covers columns {self.lo} to {self.hi} of {end}, and the canvas has {length}"
+        if not 0 <= targets[0] <= targets[1] <= length:
+            return f"it decides columns {targets}, and the canvas has {length}"
+        if targets[0] < targets[1]:
+            head_lo, head_hi = targets[0] - self.shift, targets[1] - self.shift
+            if not self.lo <= head_lo < head_hi <= self.hi:
+                return f"it decides {targets} from the logits of {head_lo} to {head_hi}, which it leaves out"
+        if not self.reads and (self.lo, self.hi) != (0, end):
+            return f"it reads no cache and leaves out columns of 0 to {end}, whose keys are then nowhere"
+        return None

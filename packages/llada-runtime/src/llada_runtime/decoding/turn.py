@@ -1,0 +1,200 @@
+"""One sequence in one forward: what its policy plans, what comes back, what its rule keeps, and how it is
+told."""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from dataclasses import dataclass, field, replace
+from operator import index
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from llada_core.errors import ContractError
+from llada_core.generation.steps import Step
+from llada_runtime.decoding.plan import Plan
+from llada_runtime.decoding.proposals import Proposals, probability
+from llada_runtime.decoding.sequence import Sequence
+from llada_runtime.network.cache import Extent
+from llada_runtime.network.protocol import Network
+from llada_runtime.network.spans import Span
+
+__all__ = ["Turn", "keep", "planned", "revise", "step_of"]
+
+_NOT_RUN = torch.empty(0)
+
+
+@dataclass(slots=True, kw_only=True)
+class Turn:
+    """A plan that can be run, with its spans; later its logits, and what is kept of them.
+
+    Attributes:
+        targets: columns ``[lo, hi)`` that it decides.
+        spans: its canvas, then the further ones of its plan.
+        logits: ``[head columns, V]``, once it has run; what the policy made of them where it has several
+            canvases.
+        columns, tokens, confidence: what is written. revoked: columns whose token is taken back before.
+    """
+
+    sequence: Sequence
+    plan: Plan
+    targets: tuple[int, int]
+    spans: list[Span]
+    logits: Tensor = _NOT_RUN
+    columns: list[int] = field(default_factory=list)
+    tokens: list[int] = field(default_factory=list)
+    confidence: list[float] = field(default_factory=list)
+    revoked: list[int] = field(default_factory=list)
+
+    @property
+    def width(self) -> int:
+        """Packed columns of the forward that are its own."""
+        return sum(span.width for span in self.spans)
+
+    @property
+    def decides(self) -> bool:
+        return self.targets[0] < self.targets[1]
+
+    @property
+    def deciding(self) -> Tensor:
+        """The logits of its targets, ``[hi - lo, V]``."""
+        if not self.plan.whole:
+            return self.logits
+        first = self.plan.lo + self.plan.shift
+        return self.logits[self.targets[0] - first : self.targets[1] - first]
+
+    def take(self, canvases: list[Tensor]) -> None:
+        """Take over the logits of its spans. What the policy makes of several must be one's, ``[L, V]``."""
+        self.logits = canvases[0]
+        if len(canvases) == 1:
+            return
+        policy, one = self.sequence.policy, canvases[0]
+        made: Any = policy.combine(self.sequence, self.plan, torch.stack(canvases))
+        if not isinstance(made, Tensor) or (made.shape, made.device) != (one.shape, one.device):
+            raise ContractError(
+                f"{type(policy).__name__}.combine returned {_told(made)}; return logits {list(one.shape)} "
+                f"on {one.device}"
+            )
+        self.logits = made.to(one.dtype)
+
+
+def planned(sequence: Sequence, extent: Extent | None, network: Network) -> Turn:
+    """The sequence's next turn. Raises ``ContractError`` for one that cannot be run, and what the policy
+    raises."""
+    policy = sequence.policy
+    plan = policy.plan(sequence)
+    targets = plan.targets_of((sequence.block_start, sequence.block_end))
+    problem = plan.problem(sequence.length, targets)
+    if plan.writes and extent is None:
+        problem = "it writes to the cache, and the policy says that it does not cache"
+    if any(not 0 <= token < network.config.embedding_size for ids in plan.canvases for token in ids):
+        problem = "a further canvas holds an id that is out of the vocabulary"
+    if problem is not None:
+        raise ContractError(f"{type(policy).__name__} planned what cannot be run: {problem}")
+    head_lo, head_hi = plan.head_of(targets)
+    canvas = Span(
+        ids=sequence.canvas[plan.lo : plan.hi],
+        lo=plan.lo,
+        hi=plan.hi,
+        length=sequence.length if plan.end is None else plan.end,
+        head_lo=head_lo,
+        head_hi=head_hi,
+        extent=extent if plan.writes else None,
+        reads=plan.reads,
+        stride=plan.stride,
+        inputs=_inputs(sequence, plan, network),
+    )
+    further = [replace(canvas, ids=ids, extent=None, inputs=None) for ids in plan.canvases]
+    return Turn(sequence=sequence, plan=plan, targets=targets, spans=[canvas, *further])
+
+
+def _inputs(sequence: Sequence, plan: Plan, network: Network) -> Tensor | None:
+    """What the policy feeds instead of embeddings, known to be of their shape."""
+    given: Any = sequence.policy.inputs(sequence, plan)
+    if given is None:
+        return None
+    one = network.embed(torch.zeros(1, dtype=torch.int64, device=network.device))  # [1, d]
+    wanted = (plan.hi - plan.lo, one.shape[-1])
+    if not isinstance(given, Tensor) or (tuple(given.shape), given.device) != (wanted, one.device):
+        raise ContractError(
+            f"{type(sequence.policy).__name__}.inputs returned {_told(given)}; return embeddings "
+            f"{list(wanted)} on {one.device}, or None"
+        )
+    return given
+
+
+def keep(turns: list[Turn], proposals: Proposals, kept: Tensor) -> None:
+    """Give each turn those of its proposals ``[R, L]`` that are ``kept``, read for all rows at once."""
+    places, tokens, confidence = kept.nonzero(), proposals.tokens[kept], proposals.confidence[kept]
+    found = zip(places.tolist(), tokens.tolist(), confidence.tolist(), strict=True)
+    for (row, offset), token, sure in found:
+        turn = turns[row]
+        turn.columns.append(turn.targets[0] + offset)
+        turn.tokens.append(token)
+        turn.confidence.append(sure)
+
+
+def revise(turn: Turn, logits: Tensor) -> None:
+    """Ask the turn's rule, by the ``logits [L, V]`` of its targets, what becomes of tokens that stand there.
+
+    Raises ``ContractError`` where it names a column that it may not, and what the rule raises.
+    """
+    sequence, (lo, hi) = turn.sequence, turn.targets
+    rule = sequence.rule
+    revoked = {index(column) for column in rule.revoke(sequence, lo, logits)}
+    replaced = {index(c): index(token) for c, token in rule.replace(sequence, lo, logits).items()}
+    for column in sorted([*revoked, *replaced]):
+        if not lo <= column < hi or not sequence.may_revoke(column) or {column} <= revoked & replaced.keys():
+            raise ContractError(
+                f"{type(rule).__name__} takes back column {column}; give columns from {lo} to {hi - 1} that "
+                "hold a token which was generated, each once"
+            )
+    if replaced:
+        _replace(turn, replaced, logits)
+    turn.revoked = sorted(revoked | replaced.keys())
+
+
+def _replace(turn: Turn, replaced: dict[int, int], logits: Tensor) -> None:
+    """Let the turn write these tokens too, in the order of columns."""
+    lo = turn.targets[0]
+    if not all(
+        0 <= token < logits.shape[-1] and token != turn.sequence.mask_id for token in replaced.values()
+    ):
+        raise ContractError(
+            f"{type(turn.sequence.rule).__name__}.replace named {sorted(replaced.values())}; give ids of the "
+            "vocabulary, and not the mask's"
+        )
+    rows = torch.tensor([column - lo for column in replaced], device=logits.device)
+    tokens = torch.tensor(list(replaced.values()), device=logits.device)
+    sure = probability(logits[rows], tokens).tolist()
+    written = [*zip(turn.columns, turn.tokens, turn.confidence, strict=True)]
+    written += zip(replaced, replaced.values(), sure, strict=True)
+    columns, ids, confidence = zip(*sorted(written), strict=True)
+    turn.columns, turn.tokens, turn.confidence = list(columns), list(ids), list(confidence)
+
+
+def step_of(turn: Turn, block: int, error: Exception | None) -> Step:
+    """What one forward changed, as offsets into the answer; what is behind the answer is not told."""
+    sequence = turn.sequence
+    begin, end = sequence.prompt_length, sequence.answer_end
+    shown = bisect_left(turn.columns, end)
+    return Step(
+        ticket=sequence.ticket,
+        block=block,
+        positions=tuple([column - begin for column in turn.columns[:shown]]),
+        tokens=tuple(turn.tokens[:shown]),
+        confidence=tuple(turn.confidence[:shown]),
+        nfe=sequence.nfe,
+        settled=sequence.settled,
+        finished=sequence.finished or error is not None,
+        revoked=tuple([column - begin for column in turn.revoked if column < end]),
+        error=error,
+    )
+
+
+def _told(value: object) -> str:
+    """What something that should be a tensor is, in words."""
+    if isinstance(value, Tensor):
+        return f"a tensor {list(value.shape)} on {value.device}"
+    return f"a {type(value).__name__}"
