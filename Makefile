@@ -1,7 +1,8 @@
 # Two commands do all set-up on a fresh machine: `make demo` and `make test`.
-# They need python3 (3.10 or later, with venv), git and make, and write nothing outside the checkout.
+# They need python3 (3.11 or later, with venv), git and make, and write nothing outside the checkout.
 
 PYTHON ?= python3
+WORKERS ?= 2
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
@@ -12,19 +13,23 @@ PROBLEM := Lily can run 12 kilometers per hour for 4 hours. After that, she can 
 export OMP_NUM_THREADS ?= 1
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help demo test setup check clean
+.PHONY: help demo test test-slow setup check clean
 
 help:
-	@echo "make demo    answer a word problem with two algorithms, with the figures of each"
-	@echo "make test    run the tests"
-	@echo "make check   lint, types, layers, core_alone, wheels: what CI runs after the tests"
-	@echo "make clean   remove $(VENV), caches and build outputs"
+	@echo "make demo       answer a word problem with two algorithms, with the figures of each"
+	@echo "make test       run the tests but the slow ones, WORKERS=2 at a time"
+	@echo "make test-slow  run the slow tests"
+	@echo "make check      lint, types, layers, core_alone, wheels: what CI runs after the tests"
+	@echo "make clean      remove $(VENV), caches and build outputs"
 
 demo: $(STAMP)
 	$(BIN)/llada generate "$(PROBLEM)" --algorithm basic --algorithm dual_cache
 
 test: $(STAMP)
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadgroup -m "not slow" $(ARGS)
+
+test-slow: $(STAMP)
+	$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadgroup -m slow $(ARGS)
 
 setup: $(STAMP)
 

@@ -30,7 +30,7 @@ MORE_TESTS = {"llada-dinfer": ["parity"], "llada-fastdllm": ["parity"]}
 # Engines for other models than llada-tiny's: the tests of such an engine generate on models of their own.
 OTHER_MODELS = {"llada-nemotron"}
 # What the tests of an engine need besides the engine.
-TEST_TOOLS = ["pytest", "hypothesis", "llada-tiny"]
+TEST_TOOLS = ["pytest", "pytest-timeout", "hypothesis", "llada-tiny"]
 # Where upstream checkouts are, and the option of cpu_vs_upstream.py that takes each.
 UPSTREAM = {"LLADA_FASTDLLM_PATH": "--fastdllm", "LLADA_DINFER_PATH": "--dinfer"}
 # The checkout and the caller's plugin settings must not leak into a fresh environment.
@@ -51,8 +51,8 @@ def in_dev_environment(session: nox.Session, module: str, *arguments: str) -> No
 
 @nox.session(venv_backend="none")
 def tests(session: nox.Session) -> None:
-    """Run the whole test suite; arguments after ``--`` go to pytest."""
-    in_dev_environment(session, "pytest", *session.posargs)
+    """Run the whole test suite, slow ones too; arguments after ``--`` go to pytest."""
+    in_dev_environment(session, "pytest", "--numprocesses", "2", "--dist", "loadgroup", *session.posargs)
 
 
 @nox.session(venv_backend="none")
@@ -87,6 +87,7 @@ def docs(session: nox.Session) -> None:
 def bench(session: nox.Session) -> None:
     """Run the benchmarks of a CPU; arguments after ``--`` go to evaluate.py (``-n 50`` for a quick look)."""
     benchmark(session, "cli_startup")
+    benchmark(session, "joins_and_leaves")
     benchmark(session, "evaluate", *session.posargs)
     checkouts = [
         word for name in UPSTREAM if name in os.environ for word in (UPSTREAM[name], os.environ[name])
@@ -132,7 +133,7 @@ def check_engine(session: nox.Session, engine: str, wheel_paths: Mapping[str, Pa
     copy_tests(engine, place)
     with session.chdir(place):
         check_algorithms(session, python)
-        session.run(str(python), "-m", "pytest", "tests", external=True, env=CLEAN)
+        session.run(str(python), "-m", "pytest", "tests", "-m", "not slow", external=True, env=CLEAN)
         if engine not in OTHER_MODELS:  # the small model works from its wheel, too
             llada = str(python.with_name("llada"))
             session.run(llada, "generate", "What is 2 + 3?", external=True, env=CLEAN)
@@ -149,9 +150,11 @@ def check_algorithms(session: nox.Session, python: Path) -> None:
 
 
 def copy_tests(engine: str, place: Path) -> None:
-    for folder in [engine.removeprefix("llada-"), *MORE_TESTS.get(engine, [])]:
+    """The engine's tests, what they share with others, and pytest's settings."""
+    for folder in ["support", engine.removeprefix("llada-"), *MORE_TESTS.get(engine, [])]:
         shutil.copytree(ROOT / "tests" / folder, place / "tests" / folder)
-    shutil.copy(ROOT / "tests" / "conftest.py", place / "tests")
+    for file in ("__init__.py", "conftest.py"):
+        shutil.copy(ROOT / "tests" / file, place / "tests")
     shutil.copy(ROOT / "pyproject.toml", place)  # pytest's settings
 
 

@@ -1,4 +1,4 @@
-"""What holds for every test: those marked ``gpu`` are skipped, saying so, where torch sees no GPU."""
+"""What holds for every test: no network, and those marked ``gpu`` are skipped where torch sees no GPU."""
 
 from __future__ import annotations
 
@@ -7,6 +7,15 @@ import os
 import tempfile
 
 import pytest
+from hypothesis import settings
+
+from tests.support.program import llada
+
+__all__ = ["llada"]
+
+# How long an example takes depends on what else the machine does; the time limit of the test is enough.
+settings.register_profile("llada", deadline=None)
+settings.load_profile("llada")
 
 # Read when huggingface_hub and transformers are imported: tests reach no network and leave nothing behind.
 os.environ["HF_HUB_OFFLINE"] = "1"

@@ -16,6 +16,9 @@ from nox.project import load_toml
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
+import llada_core
+from llada_core.registry.wheels import published
+
 ROOT = Path(__file__).parents[1]
 PACKAGES = sorted(path.parent for path in ROOT.glob("packages/*/pyproject.toml"))
 HEAVY = ("torch", "transformers", "safetensors", "numpy")
@@ -73,10 +76,25 @@ def test_metadata_agrees_between_packages(package: Path) -> None:
 
 
 @each_package
-def test_a_version_in_the_source_is_that_of_the_metadata(package: Path) -> None:
+def test_the_version_in_the_source_is_that_of_the_metadata(package: Path) -> None:
     source = (package / "src" / import_name(package) / "__init__.py").read_text()
     written = re.findall(r'^__version__ = "(.+)"', source, flags=re.MULTILINE)
-    assert set(written) <= {project(package)["version"]}
+    assert written == [project(package)["version"]]
+
+
+@each_package
+def test_classifiers_begin_with_the_first_python_that_is_admitted(package: Path) -> None:
+    versions = re.findall(r"Python :: (3\.\d+)", "\n".join(project(package)["classifiers"]))
+    assert versions[0] == project(package)["requires-python"].removeprefix(">=")
+
+
+@each_package
+def test_ranges_between_our_packages_are_of_this_minor_version(package: Path) -> None:
+    major, minor, _ = project(package)["version"].split(".")
+    ranges = {f">={major}.{minor}", f"<{major}.{int(minor) + 1}"}
+    for requirement in requirements(package):
+        if requirement.name.startswith("llada-"):
+            assert set(str(requirement.specifier).split(",")) == ranges
 
 
 @each_package
@@ -100,16 +118,28 @@ def test_importing_a_package_imports_nothing_heavy(package: Path) -> None:
     assert modules_after(f"import {import_name(package)}").isdisjoint(HEAVY)
 
 
+def entry_points(package: Path) -> dict[str, str]:
+    points: dict[str, str] = project(package).get("entry-points", {}).get("llada.engines", {})
+    return points
+
+
 @each_package
-def test_an_entry_point_names_a_light_module(package: Path) -> None:
-    for target in project(package).get("entry-points", {}).get("llada.engines", {}).values():
-        assert modules_after(f"import {target}").isdisjoint([*HEAVY, "llada_runtime"])
+def test_what_stands_on_the_runtime_is_an_engine_with_an_entry_point(package: Path) -> None:
+    stands = "llada-runtime" in [requirement.name for requirement in requirements(package)]
+    assert len(entry_points(package)) == stands
+
+
+@pytest.mark.parametrize("target", [each for path in PACKAGES for each in entry_points(path).values()])
+def test_an_entry_point_names_a_light_module(target: str) -> None:
+    assert modules_after(f"import {target}").isdisjoint([*HEAVY, "llada_runtime"])
 
 
 @each_package
 def test_the_layers_cover_every_package(package: Path) -> None:
     tools = load_toml(ROOT / "pyproject.toml")["tool"]
+    layers = load_toml(ROOT / "layers.toml")["tool"]
     assert import_name(package) in tools["importlinter"]["root_packages"]
+    assert import_name(package) in layers["importlinter"]["root_packages"]
     assert import_name(package) in tools["ruff"]["lint"]["isort"]["known-first-party"]
 
 
@@ -118,6 +148,54 @@ def test_every_module_says_what_it_is(package: Path) -> None:
     modules = (package / "src").rglob("*.py")
     silent = [str(path) for path in modules if not ast.get_docstring(ast.parse(path.read_text()))]
     assert silent == []
+
+
+def engines() -> list[llada_core.EngineInfo]:
+    """The engines of this repository."""
+    ours = {package.name for package in PACKAGES}
+    found = [llada_core.get_engine(name) for name in llada_core.list_engines()]
+    return [engine for engine in found if engine.distribution in ours]
+
+
+def test_every_engine_of_this_repository_has_an_entry_point() -> None:
+    declaring = [path.name for path in PACKAGES if "llada.engines" in project(path).get("entry-points", {})]
+    assert sorted(engine.distribution or "" for engine in engines()) == declaring
+
+
+def test_no_python_of_core_names_an_engine() -> None:
+    """Names of engines and of their distributions, in any case and with any signs between their letters."""
+    known = [(each.name, each.distribution or "", *each.aliases) for each in engines()]
+    words = {re.sub(r"[-_. ]", "", name.removeprefix("llada-")).lower() for names in known for name in names}
+    assert words >= {"fastdllm", "dinfer", "nemotron"}
+    core = ROOT / "packages" / "llada-core" / "src"
+    named = [
+        f"{path.relative_to(core)}:{number}: {line.strip()}"
+        for path in sorted(core.rglob("*.py"))
+        for number, line in enumerate(path.read_text().splitlines(), start=1)
+        if any(word in re.sub(r"[-_. ]", "", line).lower() for word in words)
+    ]
+    assert named == []
+
+
+def test_the_rows_of_known_wheels_say_what_the_engines_say_of_themselves() -> None:
+    facts = ("priority", "summary", "model_types", "architectures", "strangers")
+    rows = {row.engine: row for row in published().rows}
+    assert len(rows) == len(published().rows)
+    assert sorted(rows) == sorted(engine.name for engine in engines())
+    for engine in engines():
+        row = rows[engine.name]
+        assert row.distribution == engine.distribution
+        for fact in facts:
+            assert getattr(row, fact) == getattr(engine.spec, fact), f"{engine.name}: {fact}"
+    assert published().recommended in [row.distribution for row in rows.values()]
+
+
+def test_tests_are_packages_and_none_edits_the_path() -> None:
+    tests = [path for path in tracked_files() if path.suffix == ".py" and path.is_relative_to(ROOT / "tests")]
+    homes = {path.parent for path in tests if path.name.startswith("test_") or path.name == "conftest.py"}
+    assert [str(home) for home in homes if not (home / "__init__.py").is_file()] == []
+    editing = re.compile(r"^\s*sys\.path\.(insert|append)", flags=re.MULTILINE)
+    assert [str(path) for path in tests if editing.search(path.read_text())] == []
 
 
 def test_the_changelog_knows_this_version() -> None:

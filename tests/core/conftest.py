@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import shutil
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from llada_core.testing import FakeSite, fake_site
 
 WORLD = Path(__file__).parent / "world"
 EOS, EOT = "<|endoftext|>", "<|eot_id|>"
@@ -22,20 +23,15 @@ TEMPLATE = (
 
 
 @pytest.fixture
-def world(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeSite]:
     """The registry holds the fake engines and nothing else; no LLADA_* variable is set."""
-    from llada_core import registry
-    from llada_core.environment import Environment
-    from llada_core.plugins.installed import Installed
-    from llada_core.registry.registry import Registry
-
-    monkeypatch.syspath_prepend(str(WORLD))
     for name in ("LLADA_ENGINE", "LLADA_ALGORITHM"):
         monkeypatch.delenv(name, raising=False)
-    with registry.using(Registry(Installed([str(WORLD)]), Environment())):
-        yield
-    for name in ("fake_plugin", "fake_engine", "fake_memory"):
-        sys.modules.pop(name, None)
+    modules = {path.stem: path.read_text() for path in WORLD.glob("*.py")}
+    with fake_site(tmp_path / "site") as site:
+        site.add("fake-engine", modules=modules, entry_points={"fake": "fake_plugin"})
+        with site.shared():
+            yield site
 
 
 @pytest.fixture(scope="session")

@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 import torch
-from toy_llada import EOS, MASK, constant_model, random_model
 
 import llada_core
 import llada_dinfer
@@ -15,7 +14,8 @@ from llada_core import GenerationAlgorithm, ParameterError
 from llada_dinfer import BlockWiseGeneration, CreditGeneration, DInferGeneration, HierarchyGeneration
 from llada_dinfer.iteration import Iteration, Smoothing, Vicinity
 from llada_dinfer.rules import CreditQuota, CreditThreshold, Hierarchy, Ledger, NearTieThreshold
-from llada_runtime import LLaDAModel, Quota, Sequence
+from llada_runtime import LLaDAModel, Quota, Sequence, drain
+from llada_runtime.testing import EOS, MASK, constant_llada, small_llada
 
 ALGORITHMS = ["dinfer_blockwise", "dinfer_hierarchy", "dinfer_credit"]
 needs_fast_dllm = pytest.mark.skipif(
@@ -26,7 +26,7 @@ SHORT = {"gen_length": 12, "block_length": 4}
 
 @pytest.fixture(scope="module")
 def model() -> LLaDAModel:
-    return random_model()
+    return small_llada(scale=0.4, max_sequence_length=256)
 
 
 @pytest.fixture(params=ALGORITHMS)
@@ -37,7 +37,7 @@ def algorithm(request: pytest.FixtureRequest) -> GenerationAlgorithm:
 def decoded(algorithm: Any, model: LLaDAModel, prompts: list[list[int]], **given: Any) -> list[Sequence]:
     params = algorithm.validate_args(**given)
     sequences = [algorithm.sequence(model, prompt, params) for prompt in prompts]
-    for _ in algorithm.steps(model, sequences):
+    for _ in drain(model, sequences, rows=32):
         pass
     return sequences
 
@@ -192,7 +192,7 @@ def test_each_request_has_its_own_temperature_threshold_and_steps(model: LLaDAMo
     requests = [{"threshold": 0.0}, {"threshold": 1.0}, {"steps": 6}, {"temperature": 4.0, "seed": 1}]
     params = [algorithm.validate_args(early_stop=False, cache="none", **SHORT, **given) for given in requests]
     sequences = [algorithm.sequence(model, [1, 2, 3], values) for values in params]
-    for _ in algorithm.steps(model, sequences):
+    for _ in drain(model, sequences, rows=32):
         pass
     assert [sequence.nfe for sequence in sequences[:3]] == [3, 12, 6]
     assert sequences[3].canvas != sequences[1].canvas
@@ -321,12 +321,12 @@ def test_smoothing_lowers_the_threshold_from_one() -> None:
 
 @pytest.mark.parametrize("extra", [{}, {"cont_weight": 0.3}, {"cache": None}, {"maximum_unroll": 4}])
 def test_a_model_that_only_wants_masks_comes_to_an_end(algorithm: Any, extra: dict[str, Any]) -> None:
-    (row,) = decoded(algorithm, constant_model(MASK), [[1, 2]], early_stop=False, **SHORT, **extra)
+    (row,) = decoded(algorithm, constant_llada(MASK), [[1, 2]], early_stop=False, **SHORT, **extra)
     assert MASK not in row.canvas
 
 
 def test_nothing_survives_after_an_end_of_sequence(algorithm: Any) -> None:
-    (row,) = decoded(algorithm, constant_model(EOS), [[1, 2]], **SHORT)
+    (row,) = decoded(algorithm, constant_llada(EOS), [[1, 2]], **SHORT)
     assert row.canvas[2:] == [EOS] * 12
     assert row.block == 0
 
@@ -341,7 +341,7 @@ def test_tokens_behind_an_end_of_sequence_in_its_block_are_dropped(model: LLaDAM
 
 
 def test_without_early_stop_no_mask_is_left_behind_an_end_of_sequence(algorithm: Any) -> None:
-    (row,) = decoded(algorithm, constant_model(EOS), [[1, 2]], early_stop=False, **SHORT)
+    (row,) = decoded(algorithm, constant_llada(EOS), [[1, 2]], early_stop=False, **SHORT)
     assert row.block == 2
     assert MASK not in row.canvas
 
@@ -350,18 +350,18 @@ def test_aligned_blocks_begin_at_multiples_of_their_width(model: LLaDAModel) -> 
     algorithm: Any = llada_core.get_algorithm("dinfer_blockwise")
     params = algorithm.validate_args(start_block_align=True, early_stop=False, threshold=0.0, **SHORT)
     row = algorithm.sequence(model, [1, 2, 3, 4, 5, 6], params)
-    steps = [step.positions for step in algorithm.steps(model, [row]) if step.positions]
-    assert steps == [[0, 1], [2, 3, 4, 5], [6, 7, 8, 9], [10, 11]]
+    steps = [step.positions for step in drain(model, [row], rows=32) if step.positions]
+    assert steps == [(0, 1), (2, 3, 4, 5), (6, 7, 8, 9), (10, 11)]
 
 
 @needs_fast_dllm
 def test_both_engines_share_one_network_and_one_batch(model: LLaDAModel) -> None:
     names = ["dual_cache", "dinfer_credit", "basic", "dinfer_hierarchy"]
     algorithms: list[Any] = [llada_core.get_algorithm(name) for name in names]
-    assert len({type(algorithm).steps for algorithm in algorithms}) == 1
+    assert len({algorithm.loop_class for algorithm in algorithms}) == 1
     assert len({algorithm.load_model_class() for algorithm in algorithms}) == 1
     rows = [a.sequence(model, [1, 2, 3], a.validate_args(**SHORT)) for a in algorithms]
-    for _ in algorithms[0].steps(model, rows):
+    for _ in drain(model, rows, rows=32):
         pass
     for algorithm, row in zip(algorithms, rows, strict=True):
         assert row.canvas == decoded(algorithm, model, [[1, 2, 3]], **SHORT)[0].canvas

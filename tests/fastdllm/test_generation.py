@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 import torch
-from toy_models import MASK, llada_folder, remote_folder
 
 import llada_core
 import llada_fastdllm
@@ -19,14 +18,16 @@ from llada_core import (
     ParameterError,
 )
 from llada_fastdllm import BasicGeneration, DualCacheGeneration, FastDLLMGeneration, PrefixCacheGeneration
-from llada_runtime import BestFirst, Factor, LLaDAModel, Quota, RemoteNetwork, StepAlgorithm, Threshold
+from llada_runtime import BestFirst, Factor, LLaDAModel, Quota, RemoteNetwork, StepAlgorithm, Threshold, drain
+from llada_runtime.testing import MASK, write_llada
+from tests.fastdllm.foreign_model import remote_folder
 
 ALGORITHMS = ["basic", "prefix_cache", "dual_cache"]
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return llada_folder(tmp_path_factory.mktemp("llada"))
+    return write_llada(tmp_path_factory.mktemp("llada"), scale=0.4, max_sequence_length=256)
 
 
 @pytest.fixture(scope="module")
@@ -165,7 +166,7 @@ def test_left_padded_rows_answer_as_if_alone(algorithm: Any, model: LLaDAModel) 
         (torch.zeros(1, 0, dtype=torch.int64), None, "the prompt is empty"),
         (torch.tensor([[0.5]]), None, "give int64 ids"),
         (torch.tensor([[1, MASK]]), None, "mask token"),
-        (torch.ones(1, 1000, dtype=torch.int64), None, "exceed the model's limit of 256"),
+        (torch.ones(1, 1000, dtype=torch.int64), None, "the prompt has 1000 tokens and the model takes 256"),
     ],
 )
 def test_a_bad_prompt_is_refused(
@@ -185,16 +186,16 @@ def test_rows_of_one_seed_differ_and_can_be_had_alone(model: LLaDAModel) -> None
 
 
 def test_random_remasking_fills_in_another_order(algorithm: Any, model: LLaDAModel) -> None:
-    def order(**options: Any) -> list[list[int]]:
+    def order(**options: Any) -> list[tuple[int, ...]]:
         params = algorithm.validate_args(
             gen_length=16, block_length=16, steps=16, early_stop=False, **options
         )
         sequence = algorithm.sequence(model, [1, 2, 3], params)
-        return [step.positions for step in algorithm.steps(model, [sequence])]
+        return [step.positions for step in drain(model, [sequence], rows=32)]
 
     assert order(remasking="random", seed=1) == order(remasking=False, seed=1)
     assert order(remasking="random", seed=1) != order(remasking=True)
-    assert sorted(order(remasking="random", seed=1)) == [[n] for n in range(16)]
+    assert sorted(order(remasking="random", seed=1)) == [(n,) for n in range(16)]
 
 
 def test_a_third_party_subclasses_and_keeps_loading_and_validation(folder: Path) -> None:

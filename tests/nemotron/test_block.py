@@ -9,12 +9,13 @@ from typing import Any
 
 import pytest
 import torch
-from tiny_models import EOS, MASK, VOCABULARY, Variant, write_model
 from transformers import AutoModel
 
 import llada_core
 from llada_core import AlgorithmUnavailable, GenerationRequest, ModelLoadError, ParameterError
 from llada_nemotron import NemotronModel
+from llada_runtime.testing import check_network
+from tests.nemotron.tiny_models import EOS, MASK, VOCABULARY, Variant, write_model
 
 CASES = 60
 SEEDS = range(3)  # of the weights
@@ -176,13 +177,13 @@ def test_it_streams_what_it_commits(ours: Mapping[Any, Any]) -> None:
     assert [step.nfe for step in steps] == list(range(1, result.nfe + 1))
     assert sorted(p for step in steps for p in step.positions) == list(range(20))
     assert steps[0].positions == (0,)  # the seed, which the prompt's own forward proposes
-    assert None not in steps[-1].canvas
+    assert None not in steps[-1].ticket.canvas
     assert lm.algorithm("nemotron_block").info.streams
 
 
 def test_closing_the_stream_stops_the_work(ours: Mapping[Any, Any], monkeypatch: pytest.MonkeyPatch) -> None:
     lm = ours["labs", 0]
-    network, calls = lm.checkpoint.network.network, []
+    network, calls = lm.model.network.network, []
     forward = network.logits
     monkeypatch.setattr(network, "logits", lambda *args: calls.append(1) or forward(*args))
     steps = lm.stream([5, 6, 7], algorithm="nemotron_block", max_tokens=32, block_length=8)
@@ -239,7 +240,9 @@ def test_thinking_is_a_matter_of_the_prompt(ours: Mapping[Any, Any]) -> None:
 
 
 def test_thinking_has_no_effect_on_ids(ours: Mapping[Any, Any]) -> None:
-    with pytest.raises(ParameterError, match="enable_thinking=True has no effect on a prompt of ids; give"):
+    with pytest.raises(
+        ParameterError, match="enable_thinking=True has no effect: the prompt is token ids; give"
+    ):
         by_our_code(ours["labs", 0], [5, 6, 7], enable_thinking=True)
 
 
@@ -273,7 +276,7 @@ def test_another_model_than_the_engine_loads_is_refused(natives: Mapping[Any, An
 @pytest.mark.gpu
 @pytest.mark.parametrize("variant", ["gen1", "labs"])
 def test_on_a_gpu_a_ragged_batch_is_its_rows_alone(ours: Mapping[Any, Any], variant: Variant) -> None:
-    folder = ours[variant, 0].checkpoint.path
+    folder = ours[variant, 0].model.path
     lm = llada_core.load_model(folder, device="cuda", dtype="float32")
     source = random.Random(variant)
     prompts = [prompt(source) for _ in range(8)]
@@ -283,6 +286,6 @@ def test_on_a_gpu_a_ragged_batch_is_its_rows_alone(ours: Mapping[Any, Any], vari
 
 def test_a_model_handle_has_the_interface_of_a_network(tmp_path: Path) -> None:
     model = NemotronModel.from_pretrained(write_model(tmp_path, "gen1"), device="cpu")
+    assert len(check_network(model)) == 6
     assert model.caches
-    assert not model.merges
     assert (model.device.type, model.dtype) == ("cpu", torch.float32)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import warnings
 from collections.abc import Iterator
@@ -12,7 +13,6 @@ import pytest
 import torch
 import transformers
 from safetensors.torch import load_file
-from tiny_models import END_THINK, EOS, MASK, Variant, write_model
 from torch.distributed import checkpoint
 
 import llada_core
@@ -23,8 +23,9 @@ from llada_core import (
     ModelLoadError,
     ParameterError,
 )
-from llada_core.cli.program import run
 from llada_nemotron import NemotronGeneration, NemotronModel
+from tests.nemotron.tiny_models import END_THINK, EOS, MASK, Variant, write_model
+from tests.support.program import Llada
 
 IDS = [20, 31, 42, 53]
 SHORT: dict[str, Any] = {"gen_length": 20, "block_length": 8}
@@ -51,20 +52,14 @@ def labs(models: dict[str, LoadedModel]) -> LoadedModel:
 
 
 @pytest.fixture
-def llada(folders: dict[str, Path], capsys: pytest.CaptureFixture[str]) -> Any:
+def generate(folders: dict[str, Path], llada: Llada) -> Llada:
     """A function that runs ``llada generate`` on the Labs model."""
-
-    def call(*arguments: str) -> tuple[int, str, str]:
-        status = run(["generate", "--model", str(folders["labs"]), "--max-tokens", "20", *arguments])
-        captured = capsys.readouterr()
-        return status, captured.out, captured.err
-
-    return call
+    return functools.partial(llada, "generate", "--model", str(folders["labs"]), "--max-tokens", "20")
 
 
 def directly(lm: LoadedModel, ids: list[int], length: int, **asked: Any) -> tuple[list[int], int]:
     """What the model's own code answers to a plain call."""
-    model = lm.checkpoint.network.native.model
+    model = lm.model.network.native.model
     more = {"steps": length} if asked.pop("steps", False) else {"eos_token_id": EOS}
     output, nfe = model.generate(torch.tensor([ids]), length, block_length=8, threshold=0.9, **more)
     return output[0, len(ids) :].tolist(), nfe
@@ -167,7 +162,7 @@ def test_loading_replaces_a_paradigm_that_is_for_training(
     folders: dict[str, Path], labs: LoadedModel
 ) -> None:
     assert json.loads((folders["labs"] / "config.json").read_text())["dlm_paradigm"] == "block_diff"
-    assert labs.checkpoint.network.native.model.config.dlm_paradigm == "bidirectional"
+    assert labs.model.network.native.model.config.dlm_paradigm == "bidirectional"
 
 
 def test_the_dtype_is_the_one_asked_for(folders: dict[str, Path]) -> None:
@@ -189,7 +184,7 @@ def test_untrusted_code_is_not_run_and_our_network_is_offered(tmp_path: Path) ->
         lm.generate(IDS)
     assert caught.value.reason.endswith("or use nemotron_block")
     with pytest.raises(AlgorithmUnavailable):
-        _ = lm.checkpoint.network.native
+        _ = lm.model.network.native
     assert lm.generate(IDS, algorithm="nemotron_block", **SHORT).token_ids
 
 
@@ -219,7 +214,7 @@ def test_an_unknown_architecture_with_a_fitting_generate_runs_when_named(tmp_pat
 def test_what_the_file_leaves_out_comes_from_the_config_class(tmp_path: Path) -> None:
     folder = write_model(tmp_path / "short", "gen1", max_position_embeddings=...)
     lm = llada_core.load_model(folder, device="cpu", trust_remote_code=True)
-    assert lm.checkpoint.limits.max_length == 40960
+    assert lm.model.limits.max_length == 40960
     assert lm.generate(IDS, **SHORT).nfe > 0
 
 
@@ -309,7 +304,7 @@ def test_a_mask_that_the_network_likes_never_surfaces(tmp_path: Path) -> None:
 def test_thinking_is_asked_for_in_the_prompt(labs: LoadedModel) -> None:
     plain = labs.generate("Hi", **SHORT)
     thinking = labs.generate("Hi", enable_thinking=True, **SHORT)
-    tokenizer = labs.checkpoint.tokenizer
+    tokenizer = labs.model.tokenizer
     written = [
         tokenizer("<think></think>", add_special_tokens=False),
         tokenizer("<think>\n", add_special_tokens=False),
@@ -331,7 +326,7 @@ def test_a_budget_is_for_a_prompt_that_begins_to_think(labs: LoadedModel, algori
 
 def test_a_template_that_always_thinks_takes_a_budget(folders: dict[str, Path]) -> None:
     with llada_core.load_model(folders["labs"], device="cpu", trust_remote_code=True) as lm:
-        lm.checkpoint.tokenizer.chat_template = "{{ messages[0]['content'] }}<think>"
+        lm.model.tokenizer.chat_template = "{{ messages[0]['content'] }}<think>"
         assert lm.generate("Hi", max_thinking_tokens=4, gen_length=8)
 
 
@@ -359,32 +354,33 @@ def test_a_seed_repeats_an_answer_whatever_is_beside_it(labs: LoadedModel) -> No
     assert alone[0] != alone[1]
 
 
-def test_the_program_answers_by_the_models_own_code(llada: Any, labs: LoadedModel) -> None:
-    status, out, err = llada("Hello", "--trust-remote-code", "--json")
+def test_the_program_answers_by_the_models_own_code(generate: Any, labs: LoadedModel) -> None:
+    status, out, err = generate("Hello", "--trust-remote-code", "--json")
     assert (status, err) == (0, "")
     answer = json.loads(out)
     assert answer["text"] == labs.generate("Hello", gen_length=20).text
     assert (answer["engine"], answer["algorithm"]) == ("nemotron", "nemotron")
 
 
-def test_the_program_says_what_code_it_does_not_trust(llada: Any) -> None:
-    status, out, err = llada("Hello")
+def test_the_program_says_what_code_it_does_not_trust(generate: Any) -> None:
+    status, out, err = generate("Hello")
     assert (status, out, err.count("\n")) == (1, "", 1)
     assert "load the model with trust_remote_code=True (--trust-remote-code)" in err
 
 
-def test_the_program_compares_the_ways_of_decoding(llada: Any) -> None:
+def test_the_program_compares_the_ways_of_decoding(generate: Any) -> None:
     names = ["nemotron", "nemotron_ar", "nemotron_linear_spec", "nemotron_block"]
-    status, out, _ = llada("Hi", "--trust-remote-code", "--json", *(f"--algorithm={name}" for name in names))
+    status, out, _ = generate(
+        "Hi", "--trust-remote-code", "--json", *(f"--algorithm={name}" for name in names)
+    )
     assert (status, [answer["algorithm"] for answer in json.loads(out)]) == (0, names)
 
 
-def test_the_program_prints_warnings_beside_the_answer(
-    folders: dict[str, Path], capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_the_program_prints_warnings_beside_the_answer(folders: dict[str, Path], llada: Llada) -> None:
     options = ["--model", str(folders["gen1"]), "--trust-remote-code", "-p", "steps=1", "-p", "threshold=1"]
-    assert run(["generate", "Hello", *options]) == 0
-    assert capsys.readouterr().err.startswith("warning: the model's own code left ")
+    status, _, err = llada("generate", "Hello", *options)
+    assert status == 0
+    assert err.startswith("warning: the model's own code left ")
 
 
 def test_a_closed_model_lets_go_of_the_network(folders: dict[str, Path]) -> None:
@@ -401,7 +397,7 @@ def test_on_a_gpu_it_answers_in_bfloat16_on_the_prompts_device(
     folders: dict[str, Path], variant: Variant
 ) -> None:
     with llada_core.load_model(folders[variant], trust_remote_code=True) as lm:
-        model = lm.checkpoint.network
+        model = lm.model.network
         assert (model.device.type, model.dtype) == ("cuda", torch.bfloat16)
         for device in ("cpu", "cuda"):
             prompt = torch.tensor([IDS], device=device)

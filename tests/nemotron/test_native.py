@@ -7,7 +7,17 @@ from typing import Any
 
 import pytest
 import torch
-from native_doubles import (
+from torch import Tensor
+
+from llada_core import AlgorithmUnavailable, Answer, ParameterError, PromptError
+from llada_nemotron import (
+    AutoregressiveGeneration,
+    LinearSpecGeneration,
+    NativeCodeError,
+    NemotronGeneration,
+    UnfilledMasks,
+)
+from tests.nemotron.native_doubles import (
     EOS,
     MASK,
     NFE,
@@ -22,16 +32,6 @@ from native_doubles import (
     Returning,
     Veiled,
     Words,
-)
-from torch import Tensor
-
-from llada_core import AlgorithmUnavailable, Answer, ParameterError, PromptError
-from llada_nemotron import (
-    AutoregressiveGeneration,
-    LinearSpecGeneration,
-    NativeCodeError,
-    NemotronGeneration,
-    UnfilledMasks,
 )
 
 PROMPT = torch.tensor([[5, 6, 7]])

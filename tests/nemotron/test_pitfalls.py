@@ -8,13 +8,13 @@ from typing import Any
 
 import pytest
 import torch
-from native_doubles import EOS, MASK, Autoregressive, Gen1, Labs
-from tiny_models import BOS, write_model
 from torch import Tensor
 
 import llada_core
 from llada_core import GenerationRequest, LoadedModel
 from llada_nemotron import AutoregressiveGeneration, LinearSpecGeneration, NemotronGeneration
+from tests.nemotron.native_doubles import EOS, MASK, Autoregressive, Gen1, Labs
+from tests.nemotron.tiny_models import BOS, write_model
 
 PROMPT = torch.tensor([[5, 6, 7]])
 SHORT: dict[str, Any] = {"gen_length": 16, "block_length": 8}
@@ -89,13 +89,13 @@ def test_a_prompt_has_one_bos_and_no_thinking_unless_asked(labs: LoadedModel) ->
     (ids,) = algorithm.tokenize_prompts("Hi").input_ids.tolist()
     (thinking,) = algorithm.tokenize_prompts("Hi", enable_thinking=True).input_ids.tolist()
     assert ids.count(BOS) == thinking.count(BOS) == 1
-    text = labs.checkpoint.tokenizer.decode
+    text = labs.model.tokenizer.decode
     assert text(ids).endswith("<think></think>")
     assert text(thinking).endswith("<think>\n")
 
 
 def test_prompts_of_unequal_length_need_no_padding_token(labs: LoadedModel) -> None:
-    assert labs.checkpoint.tokenizer.pad_token_id is None
+    assert labs.model.tokenizer.pad_token_id is None
     texts = ["Hi", "How are you today?", "Hi"]
     together = labs.generate(texts, **SHORT)
     alone = [labs.generate(text, **SHORT) for text in texts]

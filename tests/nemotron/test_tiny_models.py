@@ -7,10 +7,11 @@ from typing import Any
 
 import pytest
 import torch
-from tiny_models import BLOCK, EOS, MASK, Variant, write_model
 from torch import Tensor
 from transformers import AutoModel
 from transformers.modeling_rope_utils import ROPE_INIT_FUNCTIONS
+
+from tests.nemotron.tiny_models import BLOCK, EOS, MASK, Variant, write_model
 
 UNUSED = -1  # an end token that is never predicted
 VARIANTS: tuple[Variant, ...] = ("gen1", "labs")

@@ -6,9 +6,10 @@ import string
 from typing import Any
 
 import pytest
-from tiny_models import write_model
-from tiny_tokenizer import BOS, END_THINK, EOS, MASK, THINK, VOCABULARY
 from transformers import AutoTokenizer, PreTrainedTokenizerFast
+
+from tests.nemotron.tiny_models import write_model
+from tests.nemotron.tiny_tokenizer import BOS, END_THINK, EOS, MASK, THINK, VOCABULARY
 
 HEADER = "<s><|im_start|>system\n<|im_end|>\n<|im_start|>user\nHi!<|im_end|>\n<|im_start|>assistant\n"
 MESSAGES = [{"role": "user", "content": "Hi!"}]

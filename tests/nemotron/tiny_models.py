@@ -14,8 +14,9 @@ from typing import Any, Literal
 
 import torch
 from safetensors.torch import save_file
-from tiny_tokenizer import BOS, END_THINK, EOS, MASK, THINK, VOCABULARY, write_tokenizer
 from torch import Tensor
+
+from tests.nemotron.tiny_tokenizer import BOS, END_THINK, EOS, MASK, THINK, VOCABULARY, write_tokenizer
 
 __all__ = [
     "BLOCK",

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from parity_data import MODELS, golden_model
 
 import llada_core
+from llada_runtime import drain
+from tests.parity.parity_data import MODELS, golden_model
 
 Row = tuple[str, list[int], dict[str, Any]]
 
@@ -79,11 +81,13 @@ def decode(model_name: str, rows: list[Row]) -> list[tuple[list[int], int]]:
     for name, prompt, params in rows:
         algorithm = llada_core.get_algorithm(name)
         sequences.append(algorithm.sequence(model, prompt, algorithm.validate_args(**params)))
-    for _ in algorithm.steps(model, sequences):
-        pass
+    for step in drain(model, sequences, rows=32):
+        assert step.error is None
     return [(sequence.canvas, sequence.nfe) for sequence in sequences]
 
 
+@pytest.mark.slow
+@pytest.mark.timeout(900)
 @settings(
     max_examples=200,
     deadline=None,

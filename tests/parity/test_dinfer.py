@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from parity_data import golden_cases, golden_model, needs_engine, rows_of
 
 import llada_core
-from llada_runtime import Sequence, Step
+from llada_core import Step
+from llada_runtime import Sequence, drain
+from tests.parity.parity_data import golden_cases, golden_model, needs_engine, rows_of
 
 pytestmark = needs_engine("dinfer")
 
@@ -26,7 +27,7 @@ def decode(case: Case, device: str = "cpu") -> tuple[list[Sequence], list[Step]]
     algorithm, model = llada_core.get_algorithm(case["algorithm"]), golden_model(case["model"], device)
     params = algorithm.validate_args(**given)
     sequences = [algorithm.sequence(model, row, params) for row in rows_of(case)]
-    return sequences, list(algorithm.steps(model, sequences))
+    return sequences, list(drain(model, sequences, rows=32))
 
 
 @pytest.mark.parametrize("case", golden_cases("dinfer"))

@@ -6,9 +6,10 @@ from typing import Any
 
 import pytest
 import torch
-from parity_data import golden_cases, golden_model, needs_engine, rows_of
 
 import llada_core
+from llada_runtime import drain
+from tests.parity.parity_data import golden_cases, golden_model, needs_engine, rows_of
 
 pytestmark = needs_engine("fast-dllm")
 
@@ -32,7 +33,7 @@ def test_each_forward_commits_as_many_tokens_as_upstream(case: Case) -> None:
         pytest.skip("the trace of a batch counts all rows of a call that upstream runs in step")
     algorithm, model = llada_core.get_algorithm(case["algorithm"]), golden_model(case["model"])
     params = algorithm.validate_args(early_stop=False, **case["params"])
-    steps = algorithm.steps(model, [algorithm.sequence(model, case["prompt"], params)])
+    steps = drain(model, [algorithm.sequence(model, case["prompt"], params)], rows=32)
     assert [len(step.tokens) for step in steps] == [committed for *_, committed in case["trace"]]
 
 

@@ -6,11 +6,11 @@ import functools
 import random
 
 import pytest
-from oracle import PlainNetwork, Request, decode
-from parity_data import GOLDENS, MODELS, golden_model, needs_engine
 
 import llada_core
-from llada_runtime import reference
+from llada_runtime import drain, reference
+from tests.parity.oracle import PlainNetwork, Request, decode
+from tests.parity.parity_data import GOLDENS, MODELS, golden_model, needs_engine
 
 pytestmark = needs_engine("fast-dllm")
 
@@ -36,7 +36,7 @@ def prompt_for(name: str, seed: int) -> list[int]:
 def fast(name: str, algorithm: str, prompt: list[int], **params: object) -> tuple[list[int], int]:
     decoder, model = llada_core.get_algorithm(algorithm), golden_model(name)
     sequence = decoder.sequence(model, prompt, decoder.validate_args(**params))
-    for _ in decoder.steps(model, [sequence]):
+    for _ in drain(model, [sequence], rows=32):
         pass
     return sequence.canvas, sequence.nfe
 

@@ -1,16 +1,19 @@
-"""llada-core: the registry of ways to generate text with diffusion language models.
+"""llada-core: the registry of ways to generate text with diffusion language models, and what runs them.
 
-Importing this package imports neither torch nor transformers, and loads no plugin.
+Importing this package imports neither torch nor transformers, and loads no plugin. What loads and runs models
+is imported when it is first used.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from llada_core.checkpoints.options import LoadOptions
 from llada_core.detection import Candidate, Detection, EngineSkipped, detect, detect_engine
 from llada_core.errors import (
     AlgorithmUnavailable,
     CheckpointError,
+    ContractError,
     EngineUnavailable,
     GenerationError,
     IncompatibleEngine,
@@ -38,7 +41,7 @@ from llada_core.parameters import STANDARD, Parameter, parse_assignments, resolv
 from llada_core.plugins.hookspecs import hookimpl
 from llada_core.plugins.host import PluginStatus
 from llada_core.plugins.info import AlgorithmInfo, EngineInfo
-from llada_core.plugins.specs import AlgorithmSpec, CommandSpec, EngineSpec
+from llada_core.plugins.specs import AlgorithmSpec, CommandSpec, EngineSpec, StrangerSpec, WheelSpec
 from llada_core.registry import (
     diagnose_algorithm,
     diagnose_engine,
@@ -60,9 +63,11 @@ from llada_core.registry import (
 
 if TYPE_CHECKING:
     from llada_core.generation.algorithm import GenerationAlgorithm
-    from llada_core.generation.results import Answer, GenerationRequest, GenerationResult, Step
-    from llada_core.generation.steps import SupportsSteps
-    from llada_core.loading import LoadedModel, load_model
+    from llada_core.generation.results import Answer, GenerationRequest, GenerationResult
+    from llada_core.generation.steps import Step, StepLoop, SupportsSteps, Ticket
+    from llada_core.loading import LoadedModel, Session, load_model
+
+__version__ = "0.2.0"
 
 __all__ = [
     "STANDARD",
@@ -73,6 +78,7 @@ __all__ = [
     "Candidate",
     "CheckpointError",
     "CommandSpec",
+    "ContractError",
     "Detection",
     "EngineInfo",
     "EngineSkipped",
@@ -85,6 +91,7 @@ __all__ = [
     "IncompatibleEngine",
     "InvalidSpec",
     "LladaError",
+    "LoadOptions",
     "LoadedModel",
     "ModelError",
     "ModelLoadError",
@@ -97,8 +104,12 @@ __all__ = [
     "PluginError",
     "PluginStatus",
     "PromptError",
+    "Session",
     "Step",
+    "StepLoop",
+    "StrangerSpec",
     "SupportsSteps",
+    "Ticket",
     "TokenizerMissing",
     "Unavailable",
     "UnknownAlgorithm",
@@ -106,6 +117,7 @@ __all__ = [
     "UnsupportedArchitecture",
     "UnsupportedModel",
     "UsageError",
+    "WheelSpec",
     "detect",
     "detect_engine",
     "diagnose_algorithm",
@@ -141,8 +153,12 @@ __getattr__, __dir__ = lazy_exports(
         "GenerationRequest": "llada_core.generation.results",
         "GenerationResult": "llada_core.generation.results",
         "LoadedModel": "llada_core.loading",
-        "Step": "llada_core.generation.results",
+        "Session": "llada_core.loading",
+        "Step": "llada_core.generation.steps",
+        "StepLoop": "llada_core.generation.steps",
         "SupportsSteps": "llada_core.generation.steps",
+        "Ticket": "llada_core.generation.steps",
         "load_model": "llada_core.loading",
     },
+    renamed={"Checkpoint": "llada_core.generation.model.Model"},
 )

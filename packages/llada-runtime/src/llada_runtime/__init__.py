@@ -1,7 +1,7 @@
 """The LLaDA network, its KV cache, and the loop that decodes any mix of requests on it.
 
-The way of the data: tokenize → admit → plan → forward → commit → emit; the last five are `Loop`.
-Names are imported on first use, so that importing the package costs nothing.
+The way of the data: tokenize → admit → plan → forward → commit → emit. The first is llada-core's, the others
+are `Loop`. Names are imported when they are first used, so that importing the package imports no torch.
 """
 
 from __future__ import annotations
@@ -14,18 +14,21 @@ if TYPE_CHECKING:
     from llada_core.errors import CheckpointError, NumericalError, UnsupportedArchitecture
     from llada_runtime.algorithm import StepAlgorithm
     from llada_runtime.decoding.loop import Loop, drain
-    from llada_runtime.decoding.policies import DualCache, NoCache, Plan, Policy, PrefixCache
+    from llada_runtime.decoding.plan import Plan
+    from llada_runtime.decoding.policies import DualCache, NoCache, Policy, PrefixCache
     from llada_runtime.decoding.rules import BestFirst, Factor, Quota, Rule, Threshold, quotas, rules_of
-    from llada_runtime.decoding.sequence import Sequence, Step
+    from llada_runtime.decoding.sequence import Sequence
     from llada_runtime.memory import MemoryEstimate, estimate, estimate_of
     from llada_runtime.models.llada import LLaDAModel
     from llada_runtime.models.llada_config import LLaDAConfig
     from llada_runtime.models.remote import RemoteNetwork
     from llada_runtime.network.cache import KVCache
     from llada_runtime.network.protocol import Network
-    from llada_runtime.network.transformer import Rotary, Shape, Transformer
+    from llada_runtime.network.rotary import Rotary
+    from llada_runtime.network.shape import Shape
+    from llada_runtime.network.transformer import Transformer
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 __all__ = [
     "BestFirst",
@@ -49,7 +52,6 @@ __all__ = [
     "Rule",
     "Sequence",
     "Shape",
-    "Step",
     "StepAlgorithm",
     "Threshold",
     "Transformer",
@@ -76,16 +78,15 @@ __getattr__, __dir__ = lazy_exports(
         "Network": "llada_runtime.network.protocol",
         "NoCache": "llada_runtime.decoding.policies",
         "NumericalError": "llada_core.errors",
-        "Plan": "llada_runtime.decoding.policies",
+        "Plan": "llada_runtime.decoding.plan",
         "Policy": "llada_runtime.decoding.policies",
         "PrefixCache": "llada_runtime.decoding.policies",
         "Quota": "llada_runtime.decoding.rules",
         "RemoteNetwork": "llada_runtime.models.remote",
-        "Rotary": "llada_runtime.network.transformer",
+        "Rotary": "llada_runtime.network.rotary",
         "Rule": "llada_runtime.decoding.rules",
         "Sequence": "llada_runtime.decoding.sequence",
-        "Shape": "llada_runtime.network.transformer",
-        "Step": "llada_runtime.decoding.sequence",
+        "Shape": "llada_runtime.network.shape",
         "StepAlgorithm": "llada_runtime.algorithm",
         "Threshold": "llada_runtime.decoding.rules",
         "Transformer": "llada_runtime.network.transformer",
@@ -96,5 +97,9 @@ __getattr__, __dir__ = lazy_exports(
         "quotas": "llada_runtime.decoding.rules",
         "rules_of": "llada_runtime.decoding.rules",
     },
-    renamed={"RuntimeFault": "llada_core.LladaError", "SequenceError": "llada_core.PromptError"},
+    renamed={
+        "RuntimeFault": "llada_core.LladaError",
+        "SequenceError": "llada_core.PromptError",
+        "Step": "llada_core.Step",
+    },
 )

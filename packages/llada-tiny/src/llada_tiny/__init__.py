@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+__version__ = "0.2.0"
+
 __all__ = ["model_path"]
 
 

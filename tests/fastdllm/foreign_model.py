@@ -1,4 +1,4 @@
-"""Checkpoints made on the spot: a random LLaDA, and a foreign model that brings code of its own."""
+"""A foreign model that brings code of its own, written on the spot."""
 
 from __future__ import annotations
 
@@ -9,25 +9,7 @@ from typing import Any
 import torch
 from safetensors.torch import save_file
 
-MASK, EOS, VOCABULARY = 60, 59, 64
-
-_LLADA: dict[str, Any] = {
-    "model_type": "llada",
-    "architectures": ["LLaDAModelLM"],
-    "d_model": 32,
-    "n_layers": 2,
-    "n_heads": 4,
-    "n_kv_heads": 2,
-    "mlp_hidden_size": 48,
-    "vocab_size": VOCABULARY,
-    "embedding_size": VOCABULARY,
-    "max_sequence_length": 256,
-    "rope_theta": 10000.0,
-    "rms_norm_eps": 1e-5,
-    "weight_tying": False,
-    "mask_token_id": MASK,
-    "eos_token_id": EOS,
-}
+from llada_runtime.testing import EOS, MASK, VOCABULARY
 
 _TOY_CODE = """
 import torch
@@ -53,26 +35,6 @@ class ToyModel(PreTrainedModel):
         logits[:, torch.arange(length), torch.arange(length)] = 9.0 * self.scale
         return MaskedLMOutput(logits=logits)
 """
-
-
-def llada_folder(folder: Path) -> Path:
-    """A random LLaDA checkpoint."""
-    c = _LLADA
-    d, hidden, shared = c["d_model"], c["mlp_hidden_size"], c["d_model"] // c["n_heads"] * c["n_kv_heads"]
-    shapes: dict[str, tuple[int, ...]] = {"wte": (VOCABULARY, d), "ff_out": (VOCABULARY, d), "ln_f": (d,)}
-    for n in range(c["n_layers"]):
-        widths = {"q_proj": (d, d), "k_proj": (shared, d), "v_proj": (shared, d), "attn_out": (d, d)}
-        widths |= {"ff_proj": (hidden, d), "up_proj": (hidden, d), "ff_out": (d, hidden)}
-        norms = {"attn_norm": (d,), "ff_norm": (d,)}
-        shapes |= {f"blocks.{n}.{name}": shape for name, shape in {**widths, **norms}.items()}
-    source = torch.Generator().manual_seed(0)
-    weights = {
-        f"model.transformer.{name}.weight": torch.randn(shape, generator=source) * 0.4
-        for name, shape in shapes.items()
-    }
-    save_file(weights, folder / "model.safetensors")
-    (folder / "config.json").write_text(json.dumps(c))
-    return folder
 
 
 def remote_folder(folder: Path, **changes: Any) -> Path:

@@ -1,0 +1,155 @@
+"""Checks of a commit rule: what the loop relies on, whatever the rule chooses."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from llada_core.testing import run_checks
+from llada_runtime.decoding.policies import NoCache
+from llada_runtime.decoding.rules import Rule
+from llada_runtime.decoding.sequence import Sequence
+from llada_runtime.testing.networks import FakeConfig
+
+__all__ = ["check_rule", "rule_checks"]
+
+Make = Callable[[int], Sequence]
+"""A new sequence of one block of this width, all masks, whose rule is the one that is checked."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Case:
+    """Rows as a rule meets them: sequences, their scores ``[R, L]`` and what is open."""
+
+    sequences: list[Sequence]
+    scores: Tensor
+    open: Tensor
+
+    def row(self, index: int, width: int) -> _Case:
+        """One row alone, with padding up to ``width``."""
+        one = slice(index, index + 1)
+        return _Case(self.sequences[one], self.scores[one, :width], self.open[one, :width])
+
+
+def check_rule(rule: Rule) -> tuple[str, ...]:
+    """What was checked, where ``rule`` is what the loop relies on.
+
+    Raises:
+        ConformanceError: something does not hold. All failures are in it.
+    """
+
+    def make(width: int) -> Sequence:
+        return Sequence(
+            [1, 2], FakeConfig(), gen_length=width, block_length=width, policy=NoCache(), rule=rule
+        )
+
+    return run_checks(type(rule).__name__, rule_checks(make))
+
+
+def rule_checks(make: Make) -> Iterator[tuple[str, Callable[[], object]]]:
+    """The checks of the rule of the sequences that ``make`` makes."""
+    for name, check in _OF_A_CASE.items():
+        yield f"its rule {name}", lambda check=check: [check(_case(make, seed)) for seed in range(32)]  # type: ignore[misc]
+
+
+def _case(make: Make, seed: int) -> _Case:
+    """Up to five rows of random widths, of which some tokens stand already."""
+    source = random.Random(seed)
+    widths = [source.choice([1, 2, 5, 8]) for _ in range(source.randint(1, 5))]
+    sequences = [make(width) for width in widths]
+    scores = torch.full((len(widths), max(widths)), -torch.inf, dtype=torch.float64)
+    for row, sequence in enumerate(sequences):
+        start = sequence.block_start
+        masks = [column - start for column in sequence.open_columns]
+        standing = source.sample(masks, source.randrange(len(masks)))
+        sequence.commit([start + offset for offset in sorted(standing)], [3] * len(standing))
+        for offset in set(masks) - set(standing):
+            # Ties and certainty are where rules differ from their authors' intent.
+            scores[row, offset] = source.choice([source.random(), source.random(), 0.5, 1.0])
+    return _Case(sequences, scores, scores > -torch.inf)
+
+
+def _select(case: _Case) -> Tensor:
+    with torch.inference_mode():
+        return type(case.sequences[0].rule).select(case.sequences, case.scores, case.open)
+
+
+def _returns_a_choice(case: _Case) -> None:
+    kept = _select(case)
+    wanted = f"bool {list(case.open.shape)}"
+    assert kept.dtype == torch.bool, f"select returns {kept.dtype}; return {wanted}"
+    assert kept.shape == case.open.shape, f"select returns {list(kept.shape)}; return {wanted}"
+
+
+def _keeps_something(case: _Case) -> None:
+    kept = (_select(case) & case.open).any(-1)
+    stuck = (~kept).nonzero()[:, 0].tolist()
+    assert not stuck, (
+        f"of scores {case.scores[stuck[0]].tolist()} nothing is kept, and the row would never end; "
+        "keep one open position at least, as BestFirst does"
+    )
+
+
+def _keeps_open_ones(case: _Case) -> None:
+    assert not (_select(case) & ~case.open).any(), (
+        "a position is kept that is not open: a token stands there, or it is beyond a shorter row; "
+        "and the choice with open_"
+    )
+
+
+def _changes_nothing(case: _Case) -> None:
+    scores, open_ = case.scores.clone(), case.open.clone()
+    canvases = [list(sequence.canvas) for sequence in case.sequences]
+    first = _select(case)
+    same = torch.equal(case.scores, scores) and torch.equal(case.open, open_)
+    assert same, "select changes its scores or open_ in place; work on a copy"
+    assert [sequence.canvas for sequence in case.sequences] == canvases, "select changes a canvas; leave it"
+    assert torch.equal(_select(case), first), (
+        "asked again it chooses others; keep no state outside rule_state"
+    )
+
+
+def _rows_are_alone(case: _Case) -> None:
+    together, widest = _select(case), case.open.shape[-1]
+    for row in range(len(case.sequences)):
+        assert torch.equal(_select(case.row(row, widest))[0], together[row]), (
+            "a row is chosen for differently beside others than alone; let each row of the tensors be its own"
+        )
+
+
+def _padding_is_nothing(case: _Case) -> None:
+    together = _select(case)
+    for row, sequence in enumerate(case.sequences):
+        width = sequence.block_end - sequence.block_start
+        assert torch.equal(_select(case.row(row, width))[0], together[row, :width]), (
+            "a row is chosen for differently where it is padded; look at open positions only"
+        )
+
+
+def _is_of_any_device(case: _Case) -> None:
+    """On a GPU where there is one; else on torch's ``meta``, which finds tensors that were made elsewhere."""
+    device = torch.device("cuda" if torch.cuda.is_available() else "meta")
+    try:
+        kept = _select(_Case(case.sequences, case.scores.to(device), case.open.to(device)))
+    except NotImplementedError:
+        return  # it reads values, of which ``meta`` has none: only a real device could tell
+    except RuntimeError as exc:
+        if device.type == "meta" and "device" not in str(exc):
+            return
+        raise AssertionError(f"on {device} it raises: {exc}; make tensors on the device of scores") from exc
+    assert kept.device.type == device.type, f"it answers on {kept.device}, asked on {device}"
+
+
+_OF_A_CASE: dict[str, Callable[[_Case], None]] = {
+    "returns a choice, bool [R, L]": _returns_a_choice,
+    "keeps an open position of every row": _keeps_something,
+    "keeps nothing that is not open": _keeps_open_ones,
+    "changes nothing when it chooses": _changes_nothing,
+    "chooses for each row as if it were alone": _rows_are_alone,
+    "chooses the same whatever the padding": _padding_is_nothing,
+    "works on any device": _is_of_any_device,
+}

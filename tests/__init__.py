@@ -1,0 +1,1 @@
+"""Tests. Helper modules are imported as ``tests.<folder>.<module>``; what folders share is in `support`."""

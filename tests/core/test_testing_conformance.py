@@ -1,0 +1,190 @@
+"""``check_algorithm``: what a good algorithm is told, and that each way of being bad is found."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from llada_core import Parameter, get_algorithm, register_algorithm
+from llada_core.testing import ConformanceError, FakeSite, check_algorithm
+
+pytestmark = pytest.mark.usefixtures("world")
+
+
+def faulty(**members: Any) -> Any:
+    """An object of the class of ``opaque`` in which some members are others."""
+    good = get_algorithm("opaque")
+    made = type("Mine", (type(good),), members)()
+    for field in ("name", "engine", "parameters"):
+        setattr(made, field, members.get(field, getattr(good, field)))
+    return made
+
+
+def generating(change: Callable[[torch.Tensor, int, torch.Tensor], tuple[Any, Any]]) -> Any:
+    """One whose ``generate`` returns what ``change`` makes of ids, NFE and prompt."""
+    good = get_algorithm("opaque")
+
+    def generate(self: Any, model: Any, prompt: torch.Tensor, **params: Any) -> tuple[Any, Any]:
+        ids, nfe = good.generate(model, prompt, **params)
+        return change(ids.clone(), nfe, prompt)
+
+    return faulty(generate=generate)
+
+
+def failures(algorithm: Any, folder: Path) -> list[str]:
+    """The checks that fail."""
+    with pytest.raises(ConformanceError) as caught:
+        check_algorithm(algorithm, model=folder)
+    return [failure.check for failure in caught.value.failures]
+
+
+@pytest.mark.parametrize("name", ["pairs", "singles", "opaque"])
+def test_a_good_algorithm_passes_and_what_was_checked_is_told(name: str, folder: Path) -> None:
+    held = check_algorithm(name, model=folder)
+    assert "the registered facts are the object's" in held
+    assert "a batch is its rows alone" in held
+
+
+def test_an_object_needs_no_registry(folder: Path) -> None:
+    held = check_algorithm(faulty(), model=folder)
+    assert "the registered facts are the object's" not in held
+    assert "an unknown parameter is refused" in held
+
+
+def test_the_model_of_the_object_is_taken_and_else_the_embedded_one(
+    folder: Path, make_folder: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("llada_tiny.model_path", lambda: folder)
+    assert check_algorithm("opaque") == check_algorithm("opaque", model=folder)
+    loaded = get_algorithm("opaque")
+    network = loaded.load_model_from_hf(folder)
+    network.calls.clear()
+    check_algorithm(loaded)
+    assert len(network.calls) == 4  # all prompts together, and each of three alone
+
+
+def test_parameters_reach_generate_by_any_name(folder: Path) -> None:
+    algorithm = get_algorithm("opaque")
+    network = algorithm.load_model_from_hf(folder)
+    check_algorithm(algorithm, prompts=[[1, 2]], max_tokens=7)
+    assert network.calls == ["generate of 1 with gen_length 7"] * 2
+
+
+@pytest.mark.parametrize(
+    ("change", "check"),
+    [
+        (lambda ids, nfe, prompt: (ids.int(), nfe), "generate returns int64 [B, P+G]"),
+        (lambda ids, nfe, prompt: (ids[:, :-1], nfe), "generate returns int64 [B, P+G]"),
+        (lambda ids, nfe, prompt: (ids[0], nfe), "generate returns int64 [B, P+G]"),
+        (lambda ids, nfe, prompt: (ids.fliplr(), nfe), "the prompt comes back unchanged"),
+        (lambda ids, nfe, prompt: (ids, 0), "an answer takes one forward at least"),
+        (lambda ids, nfe, prompt: (ids, torch.tensor(7)), "an answer takes one forward at least"),
+        (
+            lambda ids, nfe, prompt: (ids.index_fill(1, torch.tensor([-40]), len(prompt)), nfe),
+            "a batch is its rows alone",
+        ),
+        (
+            lambda ids, nfe, prompt: (ids, nfe + len(prompt)),
+            "a batch takes as many forwards as its slowest row",
+        ),
+    ],
+)
+def test_what_generate_returns_is_held_to_its_promise(change: Any, check: str, folder: Path) -> None:
+    assert check in failures(generating(change), folder)
+
+
+def test_a_mask_that_is_left_is_found(make_folder: Callable[..., Path], tokenizer: Any) -> None:
+    mask = tokenizer.convert_tokens_to_ids("<|mdm_mask|>")
+    folder = make_folder(reply_ids=[5, mask, 7])
+    assert failures("opaque", folder) == ["no mask is left"]
+
+
+def test_a_generate_that_raises_is_a_finding(folder: Path) -> None:
+    def generate(self: Any, *args: Any, **params: Any) -> Any:
+        raise RuntimeError("two\nlines")
+
+    with pytest.raises(ConformanceError, match="it generates: RuntimeError: two lines; "):
+        check_algorithm(faulty(generate=generate), model=folder)
+
+
+def test_a_model_that_cannot_be_loaded_is_a_finding(tmp_path: Path) -> None:
+    with pytest.raises(ConformanceError, match=r"it generates: ModelNotFound: .*; give model="):
+        check_algorithm("opaque", model=tmp_path / "nowhere")
+
+
+@pytest.mark.parametrize(
+    ("members", "check"),
+    [
+        ({"name": ""}, "it has a name and an engine"),
+        ({"engine": ""}, "it has a name and an engine"),
+        ({"get_required_args": lambda self: {}}, "its parameters have values where none is given"),
+        ({"validate_args": lambda self, **params: dict(params)}, "an unknown parameter is refused"),
+        (
+            {"validate_args": lambda self, **params: {"gen_length": params.get("gen_length", 3)}},
+            "each alias stands for its parameter",
+        ),
+        ({"unavailable_reason": "no card; buy one"}, "it can run here"),
+    ],
+)
+def test_what_an_object_says_of_itself_is_checked(members: dict[str, Any], check: str, folder: Path) -> None:
+    assert check in failures(faulty(**members), folder)
+
+
+def test_facts_that_differ_from_the_registered_ones_are_found(folder: Path) -> None:
+    kind = type(get_algorithm("opaque"))
+
+    class Renaming(kind):  # type: ignore[misc, valid-type]
+        name, engine, description = "mine", "fake", "As registered."
+
+        def _bind(self, info: Any) -> None:
+            super()._bind(info)
+            self.description = "Another."
+            self.parameters = (Parameter(name="other", kind=int, default=1),)
+
+    register_algorithm(Renaming)
+    assert "the registered facts are the object's" in failures("mine", folder)
+
+
+def test_a_spec_that_is_wrong_about_streams_is_found(world: FakeSite, folder: Path) -> None:
+    world.add_engine("mine", algorithms={"mine": ()}, target="fake_engine:Opaque")
+    with world.shared():
+        assert failures("mine", folder) == ["the registered facts are the object's"]
+
+
+def test_an_algorithm_that_is_missing_is_told_with_its_reason(folder: Path) -> None:
+    with pytest.raises(ConformanceError) as caught:
+        check_algorithm("broken", model=folder)
+    assert caught.value.subject == "broken"
+    (failure,) = caught.value.failures
+    assert failure.check == "it can run here"
+    assert failure.problem == get_algorithm("broken").unavailable_reason
+
+
+def test_the_checks_that_an_algorithm_brings_are_run(folder: Path) -> None:
+    def refuse() -> None:
+        raise AssertionError("it is green; paint it")
+
+    def checks(self: Any) -> Iterable[tuple[str, Callable[[], object]]]:
+        return [("it is red", refuse), ("it is round", lambda: None)]
+
+    algorithm = faulty(conformance_checks=checks)
+    assert failures(algorithm, folder) == ["it is red"]
+    told = "opaque fails 1 of its checks:\n- it is red: it is green; paint it"
+    with pytest.raises(ConformanceError, match=told):
+        check_algorithm(algorithm, model=folder)
+
+
+def test_an_algorithm_that_cannot_say_its_checks_is_found(folder: Path) -> None:
+    def checks(self: Any) -> Iterable[Any]:
+        raise LookupError("where?")
+
+    assert failures(faulty(conformance_checks=checks), folder) == ["it says how to check it"]
+
+
+def test_all_failures_are_told_at_once(folder: Path) -> None:
+    algorithm = generating(lambda ids, nfe, prompt: (ids[:, :-1], 0))
+    assert len(failures(algorithm, folder)) == 2

@@ -1,0 +1,249 @@
+"""``check_rule``, ``check_policy``, ``algorithm_checks``: good ones pass, each way of being bad is found."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import pytest
+import torch
+
+import llada_core
+from llada_core.testing import ConformanceError, check_algorithm
+from llada_runtime import (
+    BestFirst,
+    DualCache,
+    Factor,
+    NoCache,
+    Plan,
+    Policy,
+    PrefixCache,
+    Quota,
+    Rule,
+    StepAlgorithm,
+    Threshold,
+)
+from llada_runtime.testing import check_policy, check_rule, small_llada
+
+
+def failures(check: Callable[[Any], Any], subject: Any) -> list[str]:
+    with pytest.raises(ConformanceError) as caught:
+        check(subject)
+    return [failure.check for failure in caught.value.failures]
+
+
+@pytest.mark.parametrize("rule", [Quota(1), Quota(3), Threshold(0.0), Threshold(0.9), Factor(1.0)], ids=repr)
+def test_our_rules_pass(rule: Rule) -> None:
+    assert len(check_rule(rule)) == 7
+
+
+@pytest.mark.parametrize("policy", [NoCache(), PrefixCache(), DualCache()])
+def test_our_policies_pass(policy: Policy) -> None:
+    assert len(check_policy(policy)) == 3
+
+
+class Nothing(Rule):
+    """It waits for certainty."""
+
+    @classmethod
+    def choose(cls, parameters, scores, open_):
+        return (scores >= 1.0) & open_
+
+
+class Everything(Rule):
+    """It keeps what is closed, too."""
+
+    @classmethod
+    def choose(cls, parameters, scores, open_):
+        return torch.ones_like(open_)
+
+
+class Scores(Rule):
+    """It returns numbers."""
+
+    @classmethod
+    def choose(cls, parameters, scores, open_):
+        return open_.double()
+
+
+class Consuming(Rule):
+    """It marks in the scores what it has kept."""
+
+    @classmethod
+    def choose(cls, parameters, scores, open_):
+        best = scores == scores.amax(-1, keepdim=True)
+        scores.masked_fill_(best, 0.0)
+        return best & open_
+
+
+class Remembering(Rule):
+    """It keeps all positions or one, in turn."""
+
+    turn = 0
+
+    @classmethod
+    def choose(cls, parameters, scores, open_):
+        Remembering.turn += 1
+        return open_ if Remembering.turn % 2 else (scores == scores.amax(-1, keepdim=True)) & open_
+
+
+class Jealous(Rule):
+    """The surest of the whole call decides for all rows."""
+
+    @classmethod
+    def choose(cls, parameters, scores, open_):
+        best = scores == scores.amax(-1, keepdim=True)
+        return (best | (scores >= scores.max() / 2)) & open_
+
+
+class Proportional(BestFirst):
+    """So many as the tensor is wide."""
+
+    @classmethod
+    def counts(cls, parameters, ranked, open_counts):
+        return torch.full_like(open_counts, ranked.shape[-1] // 2)
+
+
+class AtHome(BestFirst):
+    """It makes tensors on the CPU."""
+
+    @classmethod
+    def counts(cls, parameters, ranked, open_counts):
+        return open_counts.minimum(torch.tensor([2]))
+
+
+@pytest.mark.parametrize(
+    ("rule", "check"),
+    [
+        (Nothing(), "its rule keeps an open position of every row"),
+        (Everything(), "its rule keeps nothing that is not open"),
+        (Scores(), "its rule returns a choice, bool [R, L]"),
+        (Consuming(), "its rule changes nothing when it chooses"),
+        (Remembering(), "its rule changes nothing when it chooses"),
+        (Jealous(), "its rule chooses for each row as if it were alone"),
+        (Proportional(), "its rule chooses the same whatever the padding"),
+        (AtHome(), "its rule works on any device"),
+    ],
+    ids=lambda each: type(each).__name__ if isinstance(each, Rule) else "",
+)
+def test_a_rule_that_breaks_its_promise_is_found(rule: Rule, check: str) -> None:
+    assert check in failures(check_rule, rule)
+
+
+def test_a_rule_that_reads_values_is_no_failure_of_a_machine_without_a_gpu() -> None:
+    class Reading(Rule):
+        @classmethod
+        def choose(cls, parameters, scores, open_):
+            best = torch.zeros_like(open_)
+            best[range(len(scores)), scores.argmax(-1).tolist()] = True
+            return best
+
+    assert len(check_rule(Reading())) == 7
+
+
+class Outside(NoCache):
+    """It covers columns behind the canvas."""
+
+    def plan(self, sequence):
+        return replace(super().plan(sequence), hi=sequence.length + 1)
+
+
+class Idle(NoCache):
+    """It decides nothing, ever."""
+
+    def plan(self, sequence):
+        return replace(super().plan(sequence), targets=(sequence.length, sequence.length))
+
+
+class Counting(NoCache):
+    """Planning counts."""
+
+    def begin(self):
+        return [0]
+
+    def plan(self, sequence):
+        sequence.policy_state[0] += 1
+        return super().plan(sequence)
+
+
+class Alternating(DualCache):
+    """What it plans depends on how often it was asked, by whomever."""
+
+    asked = 0
+
+    def plan(self, sequence: Any) -> Plan:
+        self.asked += 1
+        return super().plan(sequence) if self.asked % 2 else Plan(lo=0, hi=sequence.length, writes=True)
+
+
+class Shared(NoCache):
+    """It looks further where the row that it met last is long."""
+
+    last = 0
+
+    def after(self, sequence, plan, logits, network):
+        self.last = sequence.length
+
+    def plan(self, sequence):
+        return replace(super().plan(sequence), targets=self.targets(sequence))
+
+    def targets(self, sequence):
+        end = sequence.block_end if self.last > 9 else sequence.block_start + 1
+        start = min(sequence.open_columns)
+        return (start, max(end, start + 1))
+
+
+@pytest.mark.parametrize(
+    ("policy", "check"),
+    [
+        (Outside(), "its policy plans what can be run, until nothing is masked"),
+        (Idle(), "its policy plans what can be run, until nothing is masked"),
+        (Counting(), "its policy changes nothing when it plans"),
+        (Alternating(), "its policy changes nothing when it plans"),
+        (Shared(), "its policy serves rows as if each were alone"),
+    ],
+    ids=lambda each: type(each).__name__ if isinstance(each, Policy) else "",
+)
+def test_a_policy_that_breaks_its_promise_is_found(policy: Policy, check: str) -> None:
+    assert check in failures(check_policy, policy)
+
+
+class Pairs(StepAlgorithm):
+    name, engine = "pairs", "fast-dllm"
+    parameters = tuple(map(llada_core.standard, ("gen_length", "block_length")))
+
+    def policy(self, params):
+        return DualCache()
+
+    def rule(self, params):
+        return Quota(2)
+
+
+def test_a_step_algorithm_brings_the_checks_of_its_rule_and_policy() -> None:
+    held = check_algorithm(Pairs(), model=small_llada())
+    assert "its rule keeps an open position of every row" in held
+    assert "its policy serves rows as if each were alone" in held
+    assert "a batch is its rows alone" in held
+
+
+def test_a_faulty_rule_or_policy_of_an_algorithm_is_found() -> None:
+    class Mine(Pairs):
+        def policy(self, params):
+            return Counting()
+
+        def rule(self, params):
+            return AtHome()
+
+    with pytest.raises(ConformanceError) as caught:
+        check_algorithm(Mine(), model=small_llada())
+    found = {failure.check for failure in caught.value.failures}
+    assert found == {"its rule works on any device", "its policy changes nothing when it plans"}
+
+
+def test_an_algorithm_for_networks_of_its_own_is_checked_on_none_else() -> None:
+    class Mine(Pairs):
+        def unfit_reason(self, model):
+            return None if hasattr(model, "tensors") else "it needs weights; give it a model"
+
+    assert not any("its rule" in check for check in check_algorithm(Mine(), model=small_llada()))
