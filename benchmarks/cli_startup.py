@@ -1,4 +1,4 @@
-"""How long ``llada algorithms`` takes, against the imports that no program of its kind can do without.
+"""How long listing takes, in a program and by ``llada``, against the imports that it cannot do without.
 
 The bound: at most twice the time of ``python -c "import click, pluggy, importlib_metadata"`` plus 0.15 s.
 Prints a table and one line of JSON; exit status 1 where the bound is broken. Knows nothing of what the
@@ -16,6 +16,7 @@ import time
 
 BASELINE = ("-c", "import click, pluggy, importlib_metadata")
 COMMANDS = {
+    "list_algorithms()": ("-c", "import llada_core; llada_core.list_algorithms()"),
     "algorithms": ("-m", "llada_core", "algorithms"),
     "algorithms --json": ("-m", "llada_core", "algorithms", "--json"),
     "engines --json": ("-m", "llada_core", "engines", "--json"),

@@ -79,7 +79,7 @@ def _run(options: argparse.Namespace) -> dict[str, object]:
     for setting in evaluate.SETTINGS:
         rows.append(asdict(_row(model, setting, options)))
         print(rows[-1], flush=True)
-    device = model.checkpoint.network.device
+    device = model.model.network.device
     where = torch.cuda.get_device_name() if device.type == "cuda" else f"CPU ({platform.machine()})"
     about = (
         f"{options.n} instances a family, {len(FAMILIES)} families, float32, batches of {options.batch}, "

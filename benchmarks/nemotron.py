@@ -27,10 +27,10 @@ from transformers import AutoConfig, AutoModel
 import llada_core
 from llada_nemotron import NativeModel, NemotronConfig, NemotronModel
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "nemotron"))
+sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from published import FAMILY
-from tiny_models import write_code
+from tests.nemotron.published import FAMILY
+from tests.nemotron.tiny_models import write_code
 
 LABS_8B = {**FAMILY["Nemotron-Labs-Diffusion-8B"], "dlm_paradigm": "bidirectional"}
 SMALL = {
