@@ -21,7 +21,7 @@ from llada_runtime.network.graphs import Graphed
 from llada_runtime.network.layout import Layout
 from llada_runtime.testing import LLADA_CONFIG
 from tests.parity.parity_data import needs_engine
-from tests.runtime.graphing import AsCaptured, CountedGraphs, FakeGraphs
+from tests.support.graphing import AsCaptured, CountedGraphs, FakeGraphs
 
 ENGINES = {
     "basic": "fast-dllm",
