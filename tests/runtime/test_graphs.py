@@ -17,8 +17,8 @@ from llada_runtime.network.calls import Merge
 from llada_runtime.network.graphs import Graphed, graphed
 from llada_runtime.network.layout import Layout, Span
 from llada_runtime.testing import FakeNetwork, check_network
-from tests.support.graphing import AsCaptured, FakeGraphs, small
 from tests.runtime.packing import filled_cache, full, loop_of_rows
+from tests.support.graphing import AsCaptured, FakeGraphs, small
 
 LENGTHS = [24, 17, 20]
 
