@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from llada_core import ContractError, NoProgress, NumericalError, Step
+from llada_core.generation.execution import _let_go  # what a session does with a row's error
 from llada_runtime import (
     DualCache,
     LLaDAModel,
@@ -289,8 +290,6 @@ def test_only_a_rule_that_rescores_is_asked_to(model: LLaDAModel) -> None:
 
 
 def test_an_error_keeps_neither_loop_nor_cache_alive(model: LLaDAModel) -> None:
-    from llada_core.generation.execution import _let_go  # what a session does with a row's error
-
     loop = Loop(model, rows=2)
     loop.admit(row(model, policy=BadPolicy("after")))
     steps: list[Step] = []
@@ -532,6 +531,23 @@ def test_what_only_the_network_finds_wrong_with_a_row_ends_that_row(model: LLaDA
         run(model, [each])
     assert final[bad].error is not None
     assert [(r.canvas, r.nfe) for r in rows] == [(r.canvas, r.nfe) for r in alone]
+
+
+def test_a_network_that_fails_only_for_several_rows_ends_them(write_checkpoint: Any) -> None:
+    class Solitary(LLaDAModel):
+        def logits(self, layout: Any, cache: Any) -> Tensor:
+            if len(layout.form.places) > 1:
+                raise RuntimeError("one at a time")
+            return super().logits(layout, cache)  # type: ignore[no-any-return]
+
+    rows = good_rows(Solitary.from_pretrained(write_checkpoint()))
+    loop = Loop(Solitary.from_pretrained(write_checkpoint()), rows=4)
+    for each in rows:
+        loop.admit(each)
+    final = ends(loop.step())
+    assert [str(final[each].error) for each in rows] == [
+        "the network failed: RuntimeError: one at a time"
+    ] * 4  # fmt: skip
 
 
 def test_a_rule_that_makes_the_mask_likely_does_not_write_it(model: LLaDAModel) -> None:

@@ -125,14 +125,13 @@ class Execution:
             self._told.append(self._ended(Step.last(ticket), reason="cancelled"))
 
     def _lane(self, job: Job) -> _Lane:
-        algorithm, network = job.algorithm, self._model.network
-        key: Hashable = algorithm.loop_class if isinstance(algorithm, SupportsSteps) else CallLoop
+        algorithm = job.algorithm
+        key: Hashable = CallLoop
+        open_loop: Callable[[], StepLoop] = partial(CallLoop, self._model, rows=self._rows)
+        if isinstance(algorithm, SupportsSteps):
+            key, network = algorithm.loop_class, self._model.network
+            open_loop = partial(algorithm.open_loop, network, rows=self._rows, columns=self._columns)
         if key not in self._lanes:
-            open_loop: Callable[[], StepLoop]
-            if isinstance(algorithm, SupportsSteps):
-                open_loop = partial(algorithm.open_loop, network, rows=self._rows, columns=self._columns)
-            else:
-                open_loop = partial(CallLoop, self._model, rows=self._rows)
             self._lanes[key] = _Lane(open=open_loop, loop=open_loop())
         return self._lanes[key]
 

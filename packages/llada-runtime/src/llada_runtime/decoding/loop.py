@@ -96,15 +96,13 @@ class Loop(StepLoop):
 
     @torch.inference_mode()
     def step(self) -> list[Step]:
-        """Run one forward of the sequences in flight: what each keeps, in the order of admission, and who
-        failed."""
+        """Run one forward: what each sequence keeps, in the order of admission, and then who failed."""
         steps = [Step.last(s.ticket, block=s.block) for s in self._sequences if s.finished]
         self._retire()
         faults: _Faults = {}
         turns: list[Turn] = []
-        for (
-            sequence
-        ) in self._sequences:  # no comprehension: what it closes over, an error's frames would keep
+        # Loops and no comprehensions: what those close over, the frames of an error would keep alive.
+        for sequence in self._sequences:
             self._plan(sequence, turns, faults)
         for turn in self._forward(turns, faults):
             if turn.sequence not in faults:
@@ -180,15 +178,16 @@ class Loop(StepLoop):
     def _without_culprits(
         self, turns: list[Turn], part: list[Turn], fault: Exception, faults: _Faults
     ) -> list[Turn]:
-        """The turns but those that make the network fail by themselves; none, where every row does."""
+        """The turns but those that make the network fail by themselves; none where all do, or none does."""
         wrong: _Faults = {part[0].sequence: fault} if len(part) == 1 else {}
         for turn in part if len(part) > 1 else []:
             try:
                 self._run([turn], faults)
             except Exception as exc:  # of what the row brings, or of the network
                 wrong[turn.sequence] = exc
-        if len(wrong) == len(turns):
+        if len(wrong) in (0, len(turns)):
             self._break(fault, faults)
+            return []
         faults.update({sequence: exc for sequence, exc in wrong.items() if sequence not in faults})
         return [turn for turn in turns if turn.sequence not in wrong]
 

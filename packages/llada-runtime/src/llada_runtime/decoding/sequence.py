@@ -165,10 +165,6 @@ class Sequence:
         """Columns of the current block that still hold the mask."""
         return [c for c in range(self.block_start, self.block_end) if self.canvas[c] == self.mask_id]
 
-    @property
-    def needs_randomness(self) -> bool:
-        return self.temperature > 0 or self.random_order
-
     def generator(self, device: torch.device) -> torch.Generator:
         """This sequence's random stream, so that its draws do not depend on its neighbours."""
         if self._generator is None:
