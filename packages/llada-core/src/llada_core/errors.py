@@ -5,7 +5,7 @@
     │   ├── UnknownAlgorithm (also KeyError)      .name .candidates
     │   ├── UnknownEngine (also KeyError)         .name .candidates
     │   ├── ParameterError                        .parameter .value
-    │   └── PromptError                           empty, too long, or holds the mask token
+    │   └── PromptError                           empty, too long, holds the mask token, or is of a wrong kind
     ├── Unavailable                             it exists but cannot run here; .name .reason
     │   ├── AlgorithmUnavailable
     │   └── EngineUnavailable
@@ -31,8 +31,17 @@ Each message ends with what to do next. ``load_model`` raises a ``CheckpointErro
 
 from __future__ import annotations
 
+import contextlib
+import copy
 from collections.abc import Iterable
-from typing import Any
+from typing import TYPE_CHECKING, Any, Self
+
+from llada_core.imports import LazyModule
+
+if TYPE_CHECKING:
+    from llada_core import portable
+else:
+    portable = LazyModule("llada_core.portable")  # it brings pickle along
 
 __all__ = [
     "AlgorithmUnavailable",
@@ -65,18 +74,36 @@ __all__ = [
 class LladaError(Exception):
     """The root of the tree: catch it to catch everything this project raises on purpose.
 
-    Errors can be copied and pickled: what they carry goes along.
+    Errors can be copied and pickled: message, data, notes and cause go along. What of these another process
+    cannot hold arrives there as text.
     """
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _rebuilt, (type(self), self.args, self.__dict__)
+        return portable.reduced(self, LladaError)
+
+    def __copy__(self) -> Self:
+        carried = dict(self.__dict__)
+        if "__notes__" in carried:
+            carried["__notes__"] = list(carried["__notes__"])  # a note on the one is none on the other
+        return self._again(self.args, carried)
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
+        carried = {name: _deep_copy(value, memo) for name, value in self.__dict__.items()}
+        return self._again(tuple(_deep_copy(arg, memo) for arg in self.args), carried)
+
+    def _again(self, args: tuple[Any, ...], carried: dict[str, Any]) -> Self:
+        error = type(self).__new__(type(self), *args)
+        error.args = args
+        error.__dict__.update(carried)
+        error.__cause__, error.__suppress_context__ = self.__cause__, self.__suppress_context__
+        return error
 
 
-def _rebuilt(kind: type[LladaError], args: tuple[Any, ...], carried: dict[str, Any]) -> LladaError:
-    error = kind.__new__(kind, *args)
-    error.args = args
-    error.__dict__.update(carried)
-    return error
+def _deep_copy(value: object, memo: dict[int, Any]) -> object:
+    """A copy of ``value``, or itself where it has none: that must not cost its error."""
+    with contextlib.suppress(Exception):
+        return copy.deepcopy(value, memo)
+    return value
 
 
 class UsageError(LladaError, ValueError):
@@ -110,7 +137,7 @@ class ParameterError(UsageError):
 
 
 class PromptError(UsageError):
-    """The prompt is empty, longer than the model allows, or contains the mask token."""
+    """The prompt is empty, longer than the model allows, contains the mask token, or is of a wrong kind."""
 
 
 class Unavailable(LladaError):
@@ -239,12 +266,3 @@ class PluginConflict(PluginError):
 
 class InvalidSpec(LladaError, ValueError):
     """An ``EngineSpec``, ``AlgorithmSpec`` or ``Parameter`` contradicts itself."""
-
-
-def one_line(exc: BaseException) -> str:
-    """``exc`` as one line of at most 300 characters: its type and what it says, if it can say it."""
-    try:
-        said = " ".join(str(exc).split())
-    except Exception:  # an error of somebody else may fail even at this
-        said = ""
-    return f"{type(exc).__name__}: {said}"[:300] if said else type(exc).__name__

@@ -5,13 +5,13 @@ from __future__ import annotations
 
 import functools
 import importlib
-import importlib.util
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from importlib.machinery import ModuleSpec, NamespaceLoader
 from types import ModuleType
 from typing import Any
 
-__all__ = ["LazyModule", "lazy_exports", "load_target", "target_is_findable"]
+__all__ = ["LazyModule", "lazy_exports", "load_target", "missing_module"]
 
 
 def load_target(target: str) -> Any:
@@ -23,13 +23,61 @@ def load_target(target: str) -> Any:
     return functools.reduce(getattr, attribute.split("."), importlib.import_module(module))
 
 
-def target_is_findable(target: str) -> bool:
-    """Whether the top-level package of ``"module:attr"`` is on the path. Imports nothing."""
-    package = target.partition(":")[0].partition(".")[0]
+def missing_module(target: str) -> str | None:
+    """The first module on the way to ``"module:attr"`` that is not there, by its dotted name, or None.
+
+    Imports nothing. None too where only an import can tell.
+    """
+    names = target.partition(":")[0].split(".")
+    parent: ModuleSpec | None = None
+    for count in range(1, len(names) + 1):
+        name = ".".join(names[:count])
+        try:
+            spec = _spec_of(name, parent)
+        except Exception:  # a finder of somebody else may raise anything, and so do nested namespaces
+            return None
+        if spec is None:
+            return None if parent is not None and _arranges_modules(parent) else name
+        parent = spec
+    return name if parent is not None and _is_bare_folder(parent) else None
+
+
+def _spec_of(name: str, parent: ModuleSpec | None) -> ModuleSpec | None:
+    """Where an import of the module would find it, or None. Raises ``ValueError`` where that is not known."""
+    if name in sys.modules:
+        module: ModuleType | None = sys.modules[name]
+        if module is not None and module.__spec__ is None:
+            raise ValueError(f"{name} was put into sys.modules by hand")
+        return None if module is None else module.__spec__
+    path = None if parent is None else _path_of(parent)
+    if parent is not None and path is None:
+        return None  # a module that is no package has no modules
+    specs = (finder.find_spec(name, path) for finder in sys.meta_path if hasattr(finder, "find_spec"))
+    return next((spec for spec in specs if spec is not None), None)
+
+
+def _path_of(package: ModuleSpec) -> Sequence[str] | None:
+    """Where the package's modules are looked for; one that is imported may have changed that."""
+    path: Sequence[str] | None = package.submodule_search_locations
+    return getattr(sys.modules.get(package.name), "__path__", path)
+
+
+def _arranges_modules(package: ModuleSpec) -> bool:
+    """Whether the package may have modules that only its own code knows of, once that has run."""
+    if _is_bare_folder(package):
+        return False
     try:
-        return importlib.util.find_spec(package) is not None
-    except ValueError:  # imported already, by something that gave it no __spec__
-        return True
+        source = package.loader.get_source(package.name)  # type: ignore[union-attr]
+    except Exception:  # no source, or a loader that has none
+        source = None
+    return source is None or any(word in source for word in ("__path__", "sys.modules", "meta_path"))
+
+
+def _is_bare_folder(spec: ModuleSpec) -> bool:
+    """Whether it is a folder without ``__init__.py``, as an uninstall leaves it behind: it has no names."""
+    return spec.submodule_search_locations is not None and (
+        spec.loader is None or isinstance(spec.loader, NamespaceLoader)
+    )
 
 
 class LazyModule(ModuleType):

@@ -6,7 +6,7 @@ import difflib
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-__all__ = ["Claim", "NameTable", "closest"]
+__all__ = ["Claim", "NameTable", "closest", "some"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,9 +38,9 @@ class NameTable:
         """Free every name that stands for ``target``."""
         self._claims = {name: claim for name, claim in self._claims.items() if claim.target != target}
 
-    def resolve(self, name: str) -> str | None:
-        """What the name or alias stands for, exactly as written, or None."""
-        claim = self._claims.get(name)
+    def resolve(self, name: object) -> str | None:
+        """What the name or alias stands for, exactly as written, or None, as for what is no text."""
+        claim = self._claims.get(name) if isinstance(name, str) else None
         return None if claim is None else claim.target
 
     def owner(self, name: str) -> str | None:
@@ -67,6 +67,13 @@ def closest(name: str, known: Iterable[str], *, limit: int = 3) -> tuple[str, ..
         originals.setdefault(_folded(candidate), candidate)
     matches = difflib.get_close_matches(_folded(name), originals, n=limit, cutoff=0.6)
     return tuple(originals[match] for match in matches)
+
+
+def some(names: Iterable[str]) -> str:
+    """The first three of ``names``, sorted, and how many more there are."""
+    listed = sorted(names)
+    shown = ", ".join(listed[:3])
+    return shown if len(listed) <= 3 else f"{shown} and {len(listed) - 3} more"
 
 
 def _folded(name: str) -> str:

@@ -1,0 +1,44 @@
+"""How much main memory is free, as a program in a container sees it. Knows no other device."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+__all__ = ["free_main_memory"]
+
+_MEMINFO = Path("/proc/meminfo")
+_CGROUP = Path("/sys/fs/cgroup")
+
+
+def free_main_memory() -> int:
+    """Bytes that could be allocated now: what the system says is available, or what is left of the
+    container's limit if that is less."""
+    return int(min(_available(), _left_in_container(_CGROUP)))
+
+
+def _available() -> int:
+    """Of the machine, in bytes; half of what it has where only that is known (not Linux)."""
+    try:
+        lines = _MEMINFO.read_text().splitlines()
+        return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable:"))
+    except (OSError, StopIteration):
+        return _physical() // 2
+
+
+def _physical() -> int:
+    try:
+        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    except (AttributeError, OSError, ValueError):  # Windows has no sysconf
+        return 8 << 30  # a guess that any machine which loads such models exceeds
+
+
+def _left_in_container(group: Path) -> float:
+    """What a version 2 control group leaves, in bytes; infinite where there is none or it has no limit."""
+    try:
+        limit = int((group / "memory.max").read_text())  # "max" where there is none
+        used = int((group / "memory.current").read_text())
+        stat = dict(line.split() for line in (group / "memory.stat").read_text().splitlines())
+    except (OSError, ValueError):
+        return float("inf")
+    return max(limit - used + int(stat.get("inactive_file", 0)), 0)  # the page cache gives way

@@ -1,0 +1,50 @@
+"""How a value that is not what was wanted is told."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from llada_core.values import is_array, shown, told
+
+
+class Silence(BaseException):
+    pass
+
+
+class Mute:
+    def __repr__(self) -> str:
+        raise Silence("not a word")
+
+
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [
+        (None, "None"),
+        (3, "3"),
+        ("x", "'x'"),
+        (int, "the class int"),
+        (torch.Tensor, "the class Tensor"),
+        ((1, 2), "a tuple of 2"),
+        ({}, "a dict"),
+        (Mute(), "a Mute"),
+        (torch.ones(2, 3), "a tensor [2, 3] of float32 on cpu"),
+        (torch.ones(1, device="meta", dtype=torch.bool), "a tensor [1] of bool on meta"),
+    ],
+)
+def test_what_was_returned_is_told_by_its_kind(value: Any, said: str) -> None:
+    assert told(value) == said
+
+
+def test_what_was_given_is_told_as_it_is() -> None:
+    assert shown("Hi") == "'Hi' (str)"
+    assert shown(Mute()) == "an object of Mute, whose repr raises Silence: not a word"
+
+
+def test_tensors_and_arrays_are_arrays_and_their_classes_are_not() -> None:
+    assert is_array(torch.ones(1))
+    assert is_array(np.ones(1))
+    assert not any(map(is_array, (torch.Tensor, np.ndarray, [1], None)))
