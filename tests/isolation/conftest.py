@@ -50,6 +50,11 @@ class Environment:
                     (target / file).parent.mkdir(parents=True, exist_ok=True)
                     shutil.copy(str(dist.locate_file(file)), target / file)
 
+    def metadata_of(self, name: str) -> Path:
+        """The METADATA file of a wheel that was installed."""
+        (found,) = self.folder.glob(f"lib/*/site-packages/{name.replace('-', '_')}-*.dist-info/METADATA")
+        return found
+
     def run(self, *command: str, **variables: str) -> subprocess.CompletedProcess[str]:
         clean = {
             name: value for name, value in os.environ.items() if not name.startswith(("LLADA_", "PYTHON"))

@@ -24,6 +24,25 @@ from llada_core import WheelSpec, hookimpl
 def llada_wheels():
     yield WheelSpec(distribution="llada-far", engine="far", summary="A far engine.", model_types="far_model")
 """
+PANICKING = "class Panic(BaseException): pass\nraise Panic('index out of bounds')\n"
+LOUD = """
+import os, subprocess, sys, warnings
+from llada_core import hookimpl
+
+print("hello from an import")
+os.write(1, b"hello from below Python\\n")
+subprocess.run(["echo", "hello from a child"])
+warnings.warn("hello from a warning")
+
+@hookimpl
+def llada_engines():
+    print("hello from a hook")
+    return []
+
+@hookimpl
+def llada_detect_engine(config, engines):
+    raise KeyError(config["model_type"])
+"""
 ENGINE = """
 from llada_core import AlgorithmSpec, EngineSpec, hookimpl
 
@@ -40,8 +59,13 @@ def llada_engines():
 
 @pytest.fixture(scope="module")
 def environment(make_environment: Any, wheels: Any, write_plugin: Any) -> Any:
-    return make_environment(
+    made = make_environment(
         wheels["llada-fastdllm"],
+        write_plugin("llada-panicking", PANICKING),
+        write_plugin("llada-loud", LOUD),
+        write_plugin("a-helper", ENGINE.format(engine="fast-dllm", algorithm="help")),
+        write_plugin("llada-lost", NEVER_IMPORTED),
+        write_plugin("llada-latin", NEVER_IMPORTED),
         write_plugin("llada-broken", BROKEN),
         write_plugin("llada-nonsense", NONSENSE),
         write_plugin("llada-no-wheel", NO_WHEEL),
@@ -49,6 +73,9 @@ def environment(make_environment: Any, wheels: Any, write_plugin: Any) -> Any:
         write_plugin("llada-twin-a", ENGINE.format(engine="twin", algorithm="echo")),
         write_plugin("llada-twin-b", ENGINE.format(engine="twin", algorithm="echo_b")),
     )
+    made.metadata_of("llada-lost").unlink()
+    made.metadata_of("llada-latin").write_bytes(b"Name: llada-latin\nVersion: 1.0\nAuthor: Ren\xe9\n")
+    return made
 
 
 @pytest.fixture(scope="module")
@@ -57,13 +84,44 @@ def plugins(environment: Any) -> dict[str, Any]:
 
 
 def test_each_plugin_is_listed_once(environment: Any, plugins: dict[str, Any]) -> None:
-    assert len(plugins) == len(environment.llada_json("plugins")) == 7
-    assert all(set(p) == {"name", "distribution", "version", "status", "reason"} for p in plugins.values())
+    assert len(plugins) == len(environment.llada_json("plugins")) == 12
+    keys = {"name", "distribution", "version", "status", "reason", "load_ms", "warnings"}
+    assert all(set(p) == keys for p in plugins.values())
 
 
 def test_a_plugin_that_raises_is_broken_with_what_it_raised(plugins: dict[str, Any]) -> None:
     assert plugins["llada-broken"]["status"] == "broken"
     assert "broken on purpose" in plugins["llada-broken"]["reason"]
+
+
+def test_a_plugin_that_panics_is_broken_with_what_it_raised(plugins: dict[str, Any]) -> None:
+    assert plugins["llada-panicking"]["status"] == "broken"
+    assert "Panic: index out of bounds" in plugins["llada-panicking"]["reason"]
+
+
+@pytest.mark.parametrize(("name", "told"), [("llada-lost", "is missing"), ("llada-latin", "is not UTF-8")])
+def test_a_plugin_whose_metadata_cannot_be_read_is_broken(
+    environment: Any, plugins: dict[str, Any], name: str, told: str
+) -> None:
+    assert plugins[name]["status"] == "broken"
+    assert f"{told}; pip install --force-reinstall {name}" in plugins[name]["reason"]
+    assert not (environment.folder / "imported").exists()
+
+
+def test_what_a_plugin_prints_is_on_stderr(environment: Any, plugins: dict[str, Any]) -> None:
+    done = environment.llada("plugins", "--json")
+    assert len(done.stderr.split("hello from")) - 1 == 5
+    assert plugins["llada-loud"]["status"] == "loaded"
+    said = "llada_detect_engine failed for an invented model: KeyError: 'unknown'"
+    assert said in plugins["llada-loud"]["reason"]
+
+
+def test_an_engine_stays_with_the_wheel_that_it_belongs_to(environment: Any, plugins: dict[str, Any]) -> None:
+    (engine,) = [each for each in environment.llada_json("engines") if each["name"] == "fast-dllm"]
+    assert engine["distribution"] == "llada-fastdllm"
+    assert "because llada-fastdllm, to which that name belongs, has" in plugins["a-helper"]["reason"]
+    given = environment.llada_json("engines", LLADA_BLOCK_PLUGINS="llada-fastdllm")
+    assert {"fast-dllm": "a-helper"}.items() <= {each["name"]: each["distribution"] for each in given}.items()
 
 
 def test_a_plugin_that_returns_something_else_is_broken(plugins: dict[str, Any]) -> None:
@@ -107,6 +165,14 @@ def test_a_blocked_plugin_is_not_imported_and_says_who_blocked_it(environment: A
     (broken,) = [plugin for plugin in listed if plugin["distribution"] == "llada-broken"]
     assert broken["status"] == "blocked"
     assert "LLADA_BLOCK_PLUGINS" in broken["reason"]
+
+
+def test_a_misspelled_deny_list_is_told_on_stderr(environment: Any) -> None:
+    done = environment.llada("algorithms", "--json", LLADA_BLOCK_PLUGINS="llada-brokn")
+    assert done.returncode == 0
+    assert (
+        "warning: LLADA_BLOCK_PLUGINS names llada-brokn, which is not installed; did you mean" in done.stderr
+    )
 
 
 def test_an_empty_allow_list_loads_nothing(environment: Any) -> None:

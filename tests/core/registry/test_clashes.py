@@ -25,10 +25,75 @@ def test_of_two_engines_with_one_name_the_first_stays(site: Site) -> None:
     assert registry.algorithms() == ["echo_a"]
     assert reason(registry, "llada-a") == ""
     assert reason(registry, "llada-b") == (
-        "the engine twin of llada-b is dropped, because llada-a has that name; "
-        "uninstall one of them, or name it in LLADA_BLOCK_PLUGINS"
+        "the engine twin of llada-b is dropped with its algorithms, because llada-a, which comes first, has "
+        "that name; LLADA_BLOCK_PLUGINS=llada-a gives it to llada-b, or uninstall one of them"
     )
     assert [status.status for status in registry.statuses()] == ["loaded", "broken"]
+
+
+OWNERS = {  # the engine, a distribution that comes first, and the one that keeps it
+    "of a published wheel": ("fast-dllm", "a-helper", "llada-fastdllm"),
+    "in another spelling": ("dinfer", "a-helper", "Llada_DInfer"),
+    "of a published wheel, named like it": ("dinfer", "dinfer", "llada-dinfer"),
+    "of a wheel that is named for it": ("parrot", "a-helper", "llada-parrot"),
+    "named without the prefix": ("my-parrot", "a-helper", "my_parrot"),
+}
+
+
+@pytest.mark.parametrize(("engine", "first", "owner"), OWNERS.values(), ids=OWNERS.keys())
+def test_an_engine_stays_with_the_distribution_that_has_the_best_title(
+    site: Site, engine: str, first: str, owner: str
+) -> None:
+    site.add_engine(engine, algorithms={"echo": ("say",), "lost": ()}, distribution=first)
+    site.add_engine(engine, algorithms={"echo": ("say",)}, distribution=owner)
+    registry = site.registry()
+    assert registry.engine(engine).distribution == owner
+    assert registry.algorithm("say").distribution == owner
+    assert reason(registry, owner) == ""
+    told = reason(registry, first)
+    assert told.startswith(
+        f"the engine {engine} of {first} is dropped with its algorithms, because {owner}, "
+    )
+    assert told.endswith(
+        f" has that name; LLADA_BLOCK_PLUGINS={owner} gives it to {first}, or uninstall one of them"
+    )
+    assert ("to which that name belongs" in told) is (engine in ("fast-dllm", "dinfer"))
+
+
+def test_the_user_may_give_a_name_to_the_other(site: Site) -> None:
+    site.add_engine("fast-dllm", algorithms={"echo": ()}, distribution="a-helper")
+    site.add_engine("fast-dllm", algorithms={"echo": ()}, distribution="llada-fastdllm")
+    registry = site.registry(block_plugins=frozenset({"llada-fastdllm"}))
+    assert registry.engine("fast-dllm").distribution == "a-helper"
+
+
+def test_a_title_to_an_engine_is_one_to_the_names_of_its_algorithms(site: Site) -> None:
+    site.add_engine("helper", algorithms={"basic": (), "mine": ("quick",)}, distribution="a-helper")
+    site.add_engine("other", algorithms={"odd": ("quick",)}, distribution="llada-another")
+    site.add_engine("fast-dllm", algorithms={"basic": ("quick",)}, distribution="llada-fastdllm")
+    registry = site.registry()
+    assert registry.algorithm("basic").distribution == "llada-fastdllm"
+    assert registry.algorithm("quick").distribution == "llada-fastdllm"
+    assert registry.engine("helper").algorithms == ("mine",)
+    assert "the algorithm basic of a-helper is dropped, because llada-fastdllm has" in reason(
+        registry, "a-helper"
+    )
+
+
+def test_an_engine_that_its_owner_does_not_bring_is_its_bringers(site: Site) -> None:
+    site.add_engine("fast-dllm", algorithms={"echo": ()}, distribution="a-helper")
+    assert site.registry().engine("fast-dllm").distribution == "a-helper"
+
+
+def test_a_plugin_that_gives_one_name_twice_is_told_to_rename(site: Site) -> None:
+    site.add_engine("e", algorithms={"echo": ()})
+    module = site.folder / "llada_e.py"
+    again = "AlgorithmSpec(name='echo', engine='e', target='m:A', summary='')"
+    module.write_text(f"{module.read_text()}\n@hookimpl\ndef llada_algorithms():\n    yield {again}\n")
+    assert reason(site.registry(), "llada-e") == (
+        "the algorithm echo of llada-e is dropped, because llada-e has that name; "
+        "tell the authors of llada-e to rename it"
+    )
 
 
 def test_an_engine_keeps_the_algorithms_whose_names_are_free(site: Site) -> None:
@@ -117,3 +182,8 @@ def test_a_command_cannot_take_a_name_that_is_there(site: Site, name: str) -> No
     registry = site.registry()
     assert [command.name for command in registry.commands()] == ["serve"]
     assert f"the command {name} of llada-b is dropped" in reason(registry, "llada-b")
+    remedies = {
+        "generate": "; tell the authors of llada-b to rename it",
+        "serve": "; LLADA_BLOCK_PLUGINS=llada-a gives it to llada-b, or uninstall one of them",
+    }
+    assert reason(registry, "llada-b").endswith(remedies[name])

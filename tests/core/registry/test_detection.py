@@ -334,9 +334,15 @@ def test_a_hook_sees_the_engines_and_cannot_change_the_config(site: Site, model:
 @pytest.mark.parametrize(
     ("body", "reason"),
     [
-        ("raise RuntimeError('no')", "llada_detect_engine failed: RuntimeError: no"),
-        ("return 'absent'", "llada_detect_engine answered 'absent', which is no engine's name"),
-        ("return 3", "llada_detect_engine answered 3, which is no engine's name"),
+        (
+            "raise RuntimeError('no')",
+            "llada_detect_engine failed for a model of type 'llada': RuntimeError: no",
+        ),
+        (
+            "return 'absent'",
+            "llada_detect_engine answered 'absent' for a model of type 'llada', which is no engine's name",
+        ),
+        ("return 3", "llada_detect_engine answered 3 for a model of type 'llada', which is no engine's name"),
     ],
 )
 def test_a_hook_that_fails_is_told_and_passed_over(

@@ -17,7 +17,7 @@ ESTIMATE = """
     from types import SimpleNamespace
 
     KEYS = ("dtype", "weights", "kv_per_token", "kv_per_row", "logits_per_row", "max_sequence_length",
-            "available", "rows_that_fit")
+            "available", "columns_that_fit", "rows_that_fit")
 
     def estimate(config, *, dtype, available):
         return SimpleNamespace(as_dict=lambda: dict.fromkeys(KEYS, 0) | {"weights": NUMBER, "dtype": dtype})
@@ -83,7 +83,8 @@ def test_a_better_engine_that_cannot_run_is_skipped_without_a_warning(site: Site
 def test_an_engine_that_cannot_run_estimates_where_there_is_no_other(site: Site, doctor: Any) -> None:
     add_engine(site, "plain", "estimate", requires=("absent",))
     status, told = doctor()
-    assert (status, told["engine"], told["reason"]) == (0, "plain", None)
+    assert (status, told["engine"], told["memory"]["weights"], told["reason"]) == (1, "plain", 1, None)
+    assert told["engine_reason"] == "llada-plain needs absent, which is not installed; pip install 'absent'"
 
 
 def test_an_engine_of_the_environment_estimates(

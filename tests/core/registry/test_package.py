@@ -13,7 +13,8 @@ import pytest
 
 import llada_core
 from llada_core import errors
-from llada_core.errors import LladaError, one_line
+from llada_core.errors import LladaError
+from llada_core.faults import one_line
 from llada_core.plugins import hookspecs
 from llada_core.registry import using
 
@@ -149,6 +150,8 @@ EXPORTS = [
     "CommandSpec",
     "ContractError",
     "Detection",
+    "EndToken",
+    "EndTokenWarning",
     "EngineInfo",
     "EngineSkipped",
     "EngineSpec",
@@ -165,6 +168,7 @@ EXPORTS = [
     "ModelError",
     "ModelLoadError",
     "ModelNotFound",
+    "NoChatTemplate",
     "NoProgress",
     "NumericalError",
     "Parameter",
@@ -172,6 +176,7 @@ EXPORTS = [
     "PluginConflict",
     "PluginError",
     "PluginStatus",
+    "PluginWarning",
     "PromptError",
     "Session",
     "Step",
@@ -208,6 +213,7 @@ EXPORTS = [
     "parse_assignments",
     "plugin_statuses",
     "register_algorithm",
+    "register_engine",
     "reload",
     "resolve",
     "standard",

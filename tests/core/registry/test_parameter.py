@@ -8,14 +8,22 @@ from typing import Any
 import pytest
 
 from llada_core import InvalidSpec, Parameter, ParameterError
+from llada_core.parameters import RESERVED
 
 BLOCK = Parameter(name="block_length", kind=int, minimum=1, maximum=1024, default=32)
 THRESHOLD = Parameter(name="threshold", kind=float, minimum=0, maximum=1, nullable=True)
-FACTOR = Parameter(name="factor", kind=float, minimum=0, exclusive_minimum=True)
-COUNT = Parameter(name="count", kind=int)
+FACTOR = Parameter(name="factor", kind=float, default=1.0, minimum=0, exclusive_minimum=True)
+COUNT = Parameter(name="count", kind=int, default=1)
 FLAG = Parameter(name="flag", kind=bool, default=True)
-ORDER = Parameter(name="order", kind=str, choices=("left", "right"), coerce={True: "left", False: "right"})
-PATH = Parameter(name="path", kind=str)
+ORDER = Parameter(
+    name="order",
+    kind=str,
+    default="left",
+    choices=("left", "right"),
+    coerce={True: "left", False: "right"},
+    neutral=("left",),
+)
+PATH = Parameter(name="path", kind=str, default="")
 
 
 @pytest.mark.parametrize(
@@ -94,28 +102,60 @@ def test_a_long_value_is_abbreviated_in_the_message() -> None:
     ],
 )
 def test_the_range_is_said_in_words(bounds: dict[str, Any], words: str) -> None:
-    assert Parameter(name="n", kind=int, **bounds).expected == words
+    assert Parameter(name="count", kind=int, default=1, **bounds).expected == words
 
 
 @pytest.mark.parametrize(
     ("fields", "message"),
     [
         ({"name": "max-tokens", "kind": int}, "parameter 'max-tokens': the name is not an identifier"),
-        ({"name": "n", "kind": list}, "kind must be int, float, bool or str"),
-        ({"name": "n", "kind": int, "aliases": "m"}, "aliases must be a tuple of strings"),
+        ({"name": "count", "kind": list}, "kind must be int, float, bool or str"),
+        ({"name": "count", "kind": int, "aliases": "m"}, "aliases must be a tuple of strings"),
         (
-            {"name": "n", "kind": int, "aliases": ("n",)},
+            {"name": "count", "kind": int, "aliases": ("count",)},
             "the aliases must differ from the name and from each other",
         ),
-        ({"name": "n", "kind": int, "default": 0, "minimum": 1}, "the default is not accepted: n=0"),
-        ({"name": "n", "kind": int, "minimum": 2, "maximum": 1}, "the minimum 2 is above the maximum 1"),
-        ({"name": "n", "kind": int, "choices": ("a",)}, "choices are for strings"),
-        ({"name": "n", "kind": str, "minimum": 1}, "a range is for numbers"),
+        ({"name": "count", "kind": int, "default": 0, "minimum": 1}, "the default is not accepted: count=0"),
+        ({"name": "count", "kind": int, "minimum": 2, "maximum": 1}, "the minimum 2 is above the maximum 1"),
+        ({"name": "count", "kind": int, "choices": ("a",)}, "choices are for strings"),
+        ({"name": "count", "kind": str, "minimum": 1}, "a range is for numbers"),
+        (
+            {"name": "count", "kind": int},
+            "the default is None, and None is not accepted; give a default, or n",
+        ),
+        (
+            {"name": "count", "kind": int, "default": 1, "neutral": 1},
+            "neutral must be a tuple of values, not 1",
+        ),
+        ({"name": "count", "kind": int, "default": 1, "neutral": (1.5,)}, "a neutral value is not accepted"),
+        ({"name": "count", "kind": int, "default": 1, "neutral": (None,)}, "a neutral value is None, and"),
     ],
 )
 def test_a_declaration_that_contradicts_itself_is_invalid(fields: dict[str, Any], message: str) -> None:
     with pytest.raises(InvalidSpec, match=message):
         Parameter(**fields)
+
+
+@pytest.mark.parametrize("name", sorted(RESERVED))
+def test_a_reserved_name_is_neither_a_name_nor_an_alias(name: str) -> None:
+    for names in ({"name": name}, {"name": "mine", "aliases": (name,)}):
+        with pytest.raises(InvalidSpec, match=rf"parameter '\w+': {name} is a .*; take another name"):
+            Parameter(kind=int, default=1, **names)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    "name", ["temperature", "top_p", "seed", "max_tokens", "max_completion_tokens", "frequency_penalty"]
+)
+def test_decoding_parameters_of_other_apis_stay_usable(name: str) -> None:
+    assert Parameter(name=name, kind=int, default=1).name == name
+
+
+@pytest.mark.parametrize(
+    ("value", "neutral"),
+    [("left", True), (True, True), ("right", False), (False, False), (1, False), (None, False)],
+)
+def test_a_neutral_value_may_be_given_in_any_form(value: object, neutral: bool) -> None:
+    assert ORDER.is_neutral(value) is neutral
 
 
 def test_a_parameter_can_be_a_member_of_a_set() -> None:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import itertools
+from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from llada_core import STANDARD, Parameter, ParameterError, UsageError, parse_assignments, resolve, standard
-from llada_core.parameters import block_count, whole_steps
+from llada_core.parameters import block_count, parameters_of_row, whole_steps
 
 TAKEN = tuple(STANDARD.values())
 DEFAULTS = {
@@ -97,8 +100,73 @@ def test_a_name_like_no_other_gets_no_guess() -> None:
 
 
 def test_an_algorithm_without_parameters_says_so() -> None:
-    with pytest.raises(ParameterError, match=r"^echo does not take steps; it takes no parameters$"):
-        resolve((), {"steps": 1}, algorithm="echo")
+    with pytest.raises(ParameterError, match=r"^echo does not take volume; it takes no parameters$"):
+        resolve((), {"volume": 1}, algorithm="echo")
+
+
+NEUTRAL = [
+    ("steps", None),
+    ("denoising_steps", None),
+    ("temperature", 0),
+    ("temperature", 0.0),
+    ("remasking", True),
+    ("remasking", "low_confidence"),
+    ("threshold", None),
+    ("factor", None),
+    ("seed", None),
+    ("early_stop", True),
+]
+
+
+@pytest.mark.parametrize(("name", "value"), NEUTRAL, ids=str)
+def test_a_standard_parameter_passes_at_a_neutral_value_where_it_is_not_taken(name: str, value: Any) -> None:
+    assert resolve((STANDARD["gen_length"],), {name: value, "max_tokens": 3}, algorithm="echo") == {
+        "gen_length": 3
+    }
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "remedy"),
+    [
+        ("factor", 1.0, "leave it out, or give factor=none, which asks for nothing"),
+        ("remasking", False, "leave it out, or give remasking=low_confidence, which asks for nothing"),
+        ("temperature", 0.5, "leave it out, or give temperature=0.0, which asks for nothing"),
+        ("block_size", 32, "leave it out"),
+        ("factor", "none", "leave it out, or give factor=none, which asks for nothing"),
+    ],
+)
+def test_another_value_is_refused_with_the_neutral_one(name: str, value: Any, remedy: str) -> None:
+    with pytest.raises(ParameterError) as refused:
+        resolve((STANDARD["gen_length"],), {name: value}, algorithm="echo")
+    assert str(refused.value) == f"echo does not take {name}={value!r}; {remedy}"
+    assert refused.value.value == value
+
+
+@pytest.mark.parametrize(
+    ("takers", "told"), [(["a"], "; a takes it"), (["a", "b"], "; a and b take it"), ([], "nothing")]
+)
+def test_the_refusal_names_who_takes_it(takers: list[str], told: str) -> None:
+    with pytest.raises(ParameterError, match=f"{told}$"):
+        resolve((), {"factor": 1.0}, algorithm="echo", takers={"factor": takers})
+
+
+def test_an_algorithm_that_implements_another_value_declares_it_as_the_only_one() -> None:
+    chance = standard("remasking", default="random", choices=("random",), coerce={False: "random"})
+    assert chance.neutral == ()
+    assert resolve((chance,), {"remasking": False}, algorithm="dice") == {"remasking": "random"}
+    with pytest.raises(ParameterError, match="remasking=True has the wrong type; give one of random"):
+        resolve((chance,), {"remasking": True}, algorithm="dice")
+
+
+@given(seed=st.integers(-(2**63), 2**64 - 1), row=st.integers(0, 2**10))
+def test_every_row_of_every_seed_has_a_seed_of_its_own_that_is_accepted(seed: int, row: int) -> None:
+    mine = parameters_of_row({"seed": seed}, row)["seed"]
+    assert STANDARD["seed"].accepts(mine)
+    assert (mine - seed - row) % 2**64 == 0  # type: ignore[operator]
+
+
+def test_a_seed_out_of_range_is_left_for_the_check_to_refuse() -> None:
+    assert parameters_of_row({"seed": 2**64}, 1) == {"seed": 2**64}
 
 
 @pytest.mark.parametrize(

@@ -6,15 +6,23 @@ from typing import Any
 
 import pytest
 
-from llada_core import PluginError, PluginStatus
+from llada_core import PluginError, PluginStatus, PluginWarning
 from llada_core.registry.registry import Registry
 
 Site = Any
 
+PANIC = "class Panic(BaseException): pass\nraise Panic('index out of bounds')"
+INDENTED_PANIC = PANIC.replace("\n", "\n    ")
 GUARDED = {
     "raises on import": ("raise RuntimeError('on purpose')", "RuntimeError: on purpose"),
     "lacks a module": ("import no_such_module", "ModuleNotFoundError: No module named 'no_such_module'"),
     "exits on import": ("raise SystemExit(3)", "SystemExit: 3"),
+    "closes a generator that is none": ("raise GeneratorExit", "GeneratorExit"),
+    "cancels a task that is none": ("import asyncio\nraise asyncio.CancelledError", "CancelledError"),
+    "skips a test that is none": (
+        "import pytest\npytest.importorskip('nowhere')",
+        "Skipped: could not import 'nowhere'",
+    ),
     "is no Python": ("def", "SyntaxError: invalid syntax"),
     "has no hook": ("x = 1", "it implements no hook; mark its hooks with hookimpl"),
     "misspells a hook": (
@@ -50,6 +58,44 @@ GUARDED = {
         "@hookimpl\ndef llada_algorithms():\n"
         "    yield AlgorithmSpec(name='', engine='e', target='m:A', summary='')",
         "llada_algorithms failed: InvalidSpec: algorithm '': name '' must consist of",
+    ),
+    "panics on import": (PANIC, "loading llada_bad failed: Panic: index out of bounds"),
+    "panics in a hook": (
+        f"from llada_core import hookimpl\n@hookimpl\ndef llada_engines():\n    {INDENTED_PANIC}",
+        "llada_engines failed: Panic: index out of bounds",
+    ),
+    "panics while yielding": (
+        "from llada_core import hookimpl\n"
+        f"@hookimpl\ndef llada_commands():\n    yield from ()\n    {INDENTED_PANIC}",
+        "llada_commands failed: Panic: index out of bounds",
+    ),
+    "exits in a hook": (
+        "from llada_core import hookimpl\n@hookimpl\ndef llada_wheels(): exit('no licence')",
+        "llada_wheels failed: SystemExit: no licence",
+    ),
+    "raises a group": (
+        "raise BaseExceptionGroup('two', [SystemExit(1), ValueError()])",
+        "BaseExceptionGroup: two (2 sub-exceptions)",
+    ),
+    "raises what cannot be told": (
+        "class Mute(BaseException):\n    def __str__(self): raise self\nraise Mute",
+        "loading llada_bad failed: Mute; ",
+    ),
+    "raises one of our errors": (
+        "from llada_core import PluginError\nraise PluginError('not so', plugin='x', reason='y')",
+        "loading llada_bad failed: PluginError: not so; ",
+    ),
+    "yields what cannot be shown": (
+        "from llada_core import hookimpl\n"
+        f"class Shy:\n    def __repr__(self):\n        {INDENTED_PANIC.replace(chr(10), chr(10) + '    ')}\n"
+        "@hookimpl\ndef llada_engines(): yield Shy()",
+        "llada_engines yielded an object of Shy, whose repr raises Panic: index out of bounds, which is no",
+    ),
+    "yields what only looks like a spec": (
+        "from llada_core import EngineSpec, hookimpl\n"
+        "class Posing:\n    __class__ = EngineSpec\n"
+        "@hookimpl\ndef llada_engines(): yield Posing()",
+        "which is no EngineSpec",
     ),
     "fails in its commands": (
         "from llada_core import hookimpl\n@hookimpl\ndef llada_commands(): return [3]",
@@ -87,6 +133,21 @@ def test_a_failure_is_told_with_the_remedy_and_all_else_works(site: Site, source
     assert registry.algorithms() == ["echo"]
 
 
+def test_all_failures_together_are_told_one_by_one_and_all_else_works(site: Site) -> None:
+    for number, (source, _) in enumerate(GUARDED.values()):
+        site.add(f"llada-bad-{number}", plugin=source)
+    for name in ("a-good", "llada-bad-good", "z-good"):
+        site.add_engine(name, algorithms={f"echo-of-{name}": ()}, distribution=name)
+    registry = site.registry()
+    assert registry.engines() == ["a-good", "llada-bad-good", "z-good"]
+    assert registry.algorithms(available=True) == registry.algorithms()
+    assert len(registry.algorithms()) == 3
+    for number, (_, reason) in enumerate(GUARDED.values()):
+        status = status_of(registry, f"llada-bad-{number}")
+        assert status.status == "broken"
+        assert reason.replace("llada_bad", f"llada_bad_{number}") in (status.reason or "")
+
+
 @pytest.mark.parametrize(("source", "reason"), GUARDED.values(), ids=GUARDED.keys())
 def test_strict_raises_the_failure(site: Site, source: str, reason: str) -> None:
     site.add("llada-bad", plugin=source)
@@ -97,9 +158,22 @@ def test_strict_raises_the_failure(site: Site, source: str, reason: str) -> None
     assert (raised.value.plugin, raised.value.dist) == ("bad", "llada-bad")
 
 
-def test_an_interrupt_during_an_import_is_not_the_plugins_and_passes(site: Site) -> None:
-    site.add("llada-slow", plugin="raise KeyboardInterrupt")
-    with pytest.raises(KeyboardInterrupt):
+@pytest.mark.parametrize(
+    ("source", "interrupt"),
+    [
+        ("raise KeyboardInterrupt", KeyboardInterrupt),
+        (
+            "from llada_core import hookimpl\n@hookimpl\ndef llada_engines(): raise KeyboardInterrupt",
+            KeyboardInterrupt,
+        ),
+    ],
+    ids=["in an import", "in a hook"],
+)
+def test_an_interrupt_is_not_the_plugins_and_passes(
+    site: Site, source: str, interrupt: type[BaseException]
+) -> None:
+    site.add("llada-slow", plugin=source)
+    with pytest.raises(interrupt):
         site.registry()
 
 
@@ -159,7 +233,8 @@ def test_an_empty_allow_list_lets_nothing_in(site: Site) -> None:
 
 
 def test_an_allow_list_that_names_what_is_not_installed_says_so(site: Site) -> None:
-    (status,) = site.registry(load_plugins=frozenset({"absent"})).statuses()
+    with pytest.warns(PluginWarning, match="LLADA_LOAD_PLUGINS names absent"):
+        (status,) = site.registry(load_plugins=frozenset({"absent"})).statuses()
     assert (status.name, status.distribution, status.version, status.status) == (
         "absent",
         None,
@@ -183,8 +258,14 @@ def test_a_plugin_for_another_core_is_refused_before_it_is_imported(site: Site, 
     status = status_of(site.registry(), "llada-future")
     assert status.status == "broken"
     assert "imported" not in (status.reason or "")
-    assert status.reason == (
-        f"llada-future needs {requirement}, and 0.1.0 is installed; pip install '{requirement}'"
+    assert (status.reason or "").startswith(f"llada-future needs {requirement}, and 0.1.0 is installed; ")
+    assert f"pip install '{requirement}'" in (status.reason or "")
+
+
+def test_a_plugin_for_an_older_core_is_to_be_upgraded_first(site: Site) -> None:
+    site.add("llada-pairs", requires=("llada-core>=0.0.1,<0.1",), plugin="raise RuntimeError('imported')")
+    assert (status_of(site.registry(), "llada-pairs").reason or "").endswith(
+        "; pip install --upgrade llada-pairs, or, if that is the newest, pip install 'llada-core<0.1,>=0.0.1'"
     )
 
 
@@ -203,29 +284,55 @@ def test_doubled_metadata_is_one_plugin(site: Site) -> None:
     assert len(site.registry().statuses()) == 1
 
 
-def test_metadata_that_cannot_be_read_is_passed_over(site: Site) -> None:
-    site.add_engine("good", algorithms={"echo": ()})
-    (site.folder / "empty-1.0.dist-info").mkdir()
-    binary = site.folder / "binary-1.0.dist-info"
-    binary.mkdir()
-    (binary / "entry_points.txt").write_bytes(b"[llada.engines]\n\xff\xfe = x\n")
-    (binary / "METADATA").write_bytes(b"\xff\xfe")
-    assert [status.name for status in site.registry().statuses()] == ["good"]
-
-
-def test_malformed_entry_points_are_told(site: Site) -> None:
-    info = site.add("llada-bad")
-    (info / "entry_points.txt").write_text("[llada.engines]\nno equals sign\n")
-    site.add_engine("good", algorithms={"echo": ()})
-    registry = site.registry()
-    assert status_of(registry, "llada-bad").status == "broken"
-    assert status_of(registry, "llada-good").status == "loaded"
-
-
 def test_an_entry_point_that_names_nothing_is_told(site: Site) -> None:
     site.add("llada-bad", entry_points={"bad": "no_such_module.plugin"})
     status = status_of(site.registry(), "llada-bad")
     assert "loading no_such_module.plugin failed: ModuleNotFoundError" in (status.reason or "")
+
+
+def test_two_entry_points_of_one_name_are_told_and_the_first_is_kept(site: Site) -> None:
+    site.add_engine("good", algorithms={"echo": ()})
+    points = site.folder / "llada_good-1.0.dist-info" / "entry_points.txt"
+    points.write_text(points.read_text() + "good = llada_good\n")
+    registry = site.registry()
+    assert registry.algorithms() == ["echo"]
+    assert [status.status for status in registry.statuses()] == ["loaded", "broken"]
+    assert "llada-good has another entry point of the name good" in (registry.statuses()[1].reason or "")
+
+
+@pytest.mark.parametrize("typed", ["llada-godo", "goood"])
+def test_a_deny_list_that_names_what_is_not_installed_says_so(site: Site, typed: str) -> None:
+    site.add_engine("good", algorithms={"echo": ()})
+    near = "llada-good" if typed.startswith("llada") else "good"
+    reason = (
+        f"LLADA_BLOCK_PLUGINS names {typed}, which is not installed; "
+        f"did you mean {near}? Correct the variable"
+    )
+    with pytest.warns(PluginWarning) as warned:
+        registry = site.registry(block_plugins=frozenset({typed}))
+    assert [str(each.message) for each in warned] == [reason]
+    assert [(each.name, each.reason) for each in registry.statuses()] == [("good", None), (typed, reason)]
+    assert registry.algorithms() == ["echo"]
+
+
+def test_strict_raises_a_deny_list_that_names_what_is_not_installed(site: Site) -> None:
+    with pytest.raises(PluginError, match="LLADA_BLOCK_PLUGINS names absent, which is not installed"):
+        site.registry(block_plugins=frozenset({"absent"}), strict_plugins=True)
+
+
+def test_a_plugin_that_takes_long_to_load_is_told(site: Site) -> None:
+    slow = "import time\nfrom llada_core import hookimpl\n"
+    hook = "@hookimpl\ndef llada_engines():\n    {}\n    return []"
+    site.add("llada-at-once", plugin=slow + hook.format("pass"))
+    site.add("llada-slow-import", plugin=f"{slow}time.sleep(0.51)\n{hook.format('pass')}")
+    site.add("llada-slow-hook", plugin=slow + hook.format("time.sleep(0.51)"))
+    quick, *others = site.registry().statuses()
+    assert (quick.distribution, quick.warnings) == ("llada-at-once", ())
+    for status in others:
+        assert (status.load_ms or 0) >= 510
+        (warning,) = status.warnings
+        assert warning.startswith(f"it takes {status.load_ms} ms to load, whenever anything is listed; ")
+        assert warning.endswith(f"tell the authors of {status.distribution}")
 
 
 def test_one_distribution_may_bring_several_plugins(site: Site) -> None:
@@ -238,6 +345,14 @@ def test_one_distribution_may_bring_several_plugins(site: Site) -> None:
 
 def test_a_status_is_data(site: Site) -> None:
     site.add_engine("good", algorithms={"echo": ()})
-    assert [status.as_dict() for status in site.registry().statuses()] == [
-        {"name": "good", "distribution": "llada-good", "version": "1.0", "status": "loaded", "reason": None}
-    ]
+    (told,) = [status.as_dict() for status in site.registry().statuses()]
+    assert isinstance(took := told.pop("load_ms"), int)
+    assert 0 <= took < 60_000
+    assert told == {
+        "name": "good",
+        "distribution": "llada-good",
+        "version": "1.0",
+        "status": "loaded",
+        "reason": None,
+        "warnings": [],
+    }

@@ -114,9 +114,9 @@ def test_an_algorithm_that_cannot_run_is_an_object_that_says_why(two_engines: Si
         ("raise OSError('no driver')", "importing parts:Echo failed: OSError: no driver; mend that"),
         (
             "class Echo:\n    def __init__(self): raise OSError('no')",
-            "making parts:Echo failed: OSError: no; mend",
+            "making parts:Echo failed: OSError: no; upgrade llada-e, or tell",
         ),
-        ("class Echo: pass", "parts:Echo is not a GenerationAlgorithm; mend that, or upgrade llada-e"),
+        ("class Echo: pass", "parts:Echo is not a GenerationAlgorithm; upgrade llada-e, or tell its authors"),
     ],
 )
 def test_an_algorithm_that_cannot_be_made_is_an_object_that_says_why(
@@ -234,3 +234,9 @@ def test_another_registry_is_shared_while_the_context_lasts(site: Site) -> None:
     with using(site.registry()):
         assert llada_core.list_engines() == ["e"]
     assert functions._shared.registry is before
+
+
+def test_facts_can_be_members_of_a_set(two_engines: Site) -> None:
+    facts = {llada_core.get_algorithm_info(name) for name in ("echo", "say", "shout")}
+    assert sorted(info.name for info in facts) == ["echo", "shout"]
+    assert len({llada_core.get_engine(name) for name in ("e", "engine-e")}) == 1

@@ -73,7 +73,12 @@ def test_a_target_reads_module_colon_attribute(target: Any) -> None:
         ({"summary": None}, "summary must be a string"),
         ({"parameters": ("steps",)}, "parameters must be a tuple of Parameter"),
         (
-            {"parameters": (standard("steps"), Parameter(name="n", kind=int, aliases=("steps",)))},
+            {
+                "parameters": (
+                    standard("steps"),
+                    Parameter(name="count", kind=int, default=1, aliases=("steps",)),
+                )
+            },
             "parameter names and aliases must be distinct; repeated: steps",
         ),
     ],

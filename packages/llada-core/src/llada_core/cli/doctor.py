@@ -13,18 +13,22 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 import click
-import importlib_metadata
 
 from llada_core import registry
 from llada_core.checkpoints.config import ModelConfig
+from llada_core.checkpoints.ends import EndToken, end_tokens_of
 from llada_core.checkpoints.hub import read_config
-from llada_core.cli.options import output_options
-from llada_core.cli.output import availability, print_json
+from llada_core.cli.checkup import asked, checkup, checkup_lines
+from llada_core.cli.options import output_options, trust_option
+from llada_core.cli.output import print_json, print_line
 from llada_core.detection import EngineSkipped, detect_config
 from llada_core.environment import read_environment
-from llada_core.errors import IncompatibleEngine, UnknownEngine, one_line
+from llada_core.errors import IncompatibleEngine, ModelError, UnknownEngine
+from llada_core.faults import fault_of, one_line
 from llada_core.imports import load_target
+from llada_core.machine import free_main_memory
 from llada_core.plugins.info import EngineInfo
+from llada_core.plugins.installed import Installed
 
 __all__ = ["doctor"]
 
@@ -35,32 +39,43 @@ _VARIABLES = ("HF_HOME", "HF_HUB_OFFLINE", "CUDA_VISIBLE_DEVICES")  # besides al
 _SECRET = re.compile(r"KEY|TOKEN|SECRET|PASSWORD")
 _MEMORY = (
     "dtype", "weights", "kv_per_token", "kv_per_row", "logits_per_row", "max_sequence_length", "available",
-    "rows_that_fit",
+    "columns_that_fit", "rows_that_fit",
 )  # fmt: skip
+_MAY_BE_UNKNOWN = ("available", "columns_that_fit", "rows_that_fit")
 
 
 @click.command()
 @click.option("--model", metavar="PATH|ID", help="Say what memory this model takes, and what fits.")
 @click.option("--revision", metavar="REV", help="Branch, tag or commit of a hub id.")
 @click.option("--dtype", type=click.Choice(("float32", "bfloat16", "float16")), help="Of weights and cache.")
+@trust_option("Ask as if the code that comes with the model were trusted; it is not run.")
 @output_options
-def doctor(model: str | None, revision: str | None, dtype: str | None, as_json: bool) -> None:
+def doctor(
+    model: str | None, revision: str | None, dtype: str | None, trust_remote_code: bool, as_json: bool
+) -> None:
     """Say what runs here, what does not and why.
 
-    The exit status is 1 where the memory of --model cannot be told.
+    Every target is imported, every detection hook asked, every engine probed. The exit status is 1 where
+    something that was asked for, by --model or by a variable, cannot be had.
     """
-    report = _machine()
-    report["plugins"] = [status.as_dict() for status in registry.plugin_statuses()]
-    report["engines"] = [_engine(name) for name in registry.list_engines()]
-    if model is not None:
-        report["model"] = _model(model, revision, dtype, report["devices"])
+    config = None if model is None else read_config(model, revision=revision)
+    report = {**_machine(), **checkup(None if config is None else config.fields)}
+    report["asked"] = asked(read_environment(), report["plugins"])
+    if config is not None:
+        engine = _engine_of(config, trust_remote_code)
+        report["model"] = _model(config, engine, dtype, report["devices"])
     if as_json:
         print_json(report)
     else:
         for line in _lines(report):
-            click.echo(line)
-    if model is not None and report["model"]["memory"] is None:
+            print_line(line)
+    if any(each["reason"] for each in report["asked"]) or not _is_told_of(report.get("model")):
         click.get_current_context().exit(1)
+
+
+def _is_told_of(model: Mapping[str, Any] | None) -> bool:
+    """Whether the model that was asked for, if any, can be run, and its memory is known."""
+    return model is None or (model["memory"] is not None and model["engine_reason"] is None)
 
 
 def _machine() -> dict[str, Any]:
@@ -84,18 +99,17 @@ def _environment() -> dict[str, str]:
 
 
 def _version(name: str) -> str | None:
-    try:
-        return importlib_metadata.version(name)
-    except importlib_metadata.PackageNotFoundError:
-        return None
+    package = Installed().find(name)
+    return None if package is None else package.version
 
 
 def _devices() -> tuple[list[dict[str, Any]] | None, str | None]:
     """The CUDA devices, or None and the reason why they are not known."""
     try:
         return load_target("llada_core.cli.devices:cuda_devices")(), None
-    except (ImportError, OSError, RuntimeError) as exc:  # OSError: torch is there and its libraries are not
-        return None, f"torch cannot tell ({exc}); pip install torch"
+    except BaseException as exc:  # torch may be there without its libraries, or have been built for others
+        remedy = "pip install torch" if _version("torch") is None else "pip install --force-reinstall torch"
+        return None, f"torch cannot tell ({one_line(fault_of(exc))}); {remedy}"
 
 
 def _graphs_reason(devices: list[dict[str, Any]] | None) -> str | None:
@@ -105,40 +119,49 @@ def _graphs_reason(devices: list[dict[str, Any]] | None) -> str | None:
     return None if devices else "no CUDA device"
 
 
-def _engine(name: str) -> dict[str, Any]:
-    """The facts of an engine, with its probe run: listing does not."""
-    reason = registry.diagnose_engine(name)
-    return {**registry.get_engine(name).as_dict(), "available": reason is None, "reason": reason}
-
-
 def _model(
-    model: str, revision: str | None, dtype: str | None, devices: list[dict[str, Any]] | None
+    config: ModelConfig,
+    found: tuple[EngineInfo | None, str | None],
+    dtype: str | None,
+    devices: list[dict[str, Any]] | None,
 ) -> dict[str, Any]:
-    """What the engine that takes the model says of its memory, or why there is nothing to tell."""
-    config = read_config(model, revision=revision)
-    engine, reason = _engine_of(config)
+    """What the engine ``found`` for the model says of its memory, or why there is nothing to tell."""
+    engine, reason = found
     memory = None
     if engine is not None:
         memory, reason = _memory(
             engine,
             config.fields,
             dtype=dtype or ("bfloat16" if devices else "float32"),
-            available=devices[0]["free"] if devices else _free_memory(),
+            available=devices[0]["free"] if devices else free_main_memory(),
         )
     return {
-        "path": model,
+        "path": config.path,
         "engine": None if engine is None else engine.name,
+        "engine_reason": None if engine is None else engine.reason,
         "memory": memory,
         "reason": reason,
+        **_ends(config),
     }
 
 
-def _engine_of(config: ModelConfig) -> tuple[EngineInfo | None, str | None]:
+def _ends(config: ModelConfig) -> dict[str, Any]:
+    """The tokens that end the model's answers, or None and the reason why they cannot be told."""
+    try:
+        ends = end_tokens_of(config.path, config.fields, revision=config.revision)
+    except ModelError as exc:
+        return {"end_tokens": None, "end_tokens_reason": str(exc)}
+    return {"end_tokens": [end.as_dict() for end in ends], "end_tokens_reason": None}
+
+
+def _engine_of(config: ModelConfig, trust_remote_code: bool) -> tuple[EngineInfo | None, str | None]:
     """The engine that takes the model, be it unable to run here, or None and the reason why there is none."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", EngineSkipped)  # the report says of each engine whether it runs
-            detection = detect_config(config)
+            detection = detect_config(
+                config, check=not trust_remote_code, trust_remote_code=trust_remote_code
+            )
     except (IncompatibleEngine, UnknownEngine) as exc:  # what LLADA_ENGINE names
         return None, str(exc)
     installed = [candidate.engine for candidate in detection.candidates if candidate.installed]
@@ -157,15 +180,15 @@ def _memory(
     upgrade = f"pip install --upgrade {engine.distribution or engine.name}"
     try:
         estimate = load_target(target)
-    except (Exception, SystemExit) as exc:  # a plugin's module may raise anything
-        return None, f"the memory it takes cannot be told ({one_line(exc)}); {upgrade}"
+    except BaseException as exc:  # a plugin's module may raise anything
+        return None, f"the memory it takes cannot be told ({one_line(fault_of(exc))}); {upgrade}"
     try:
         memory: dict[str, Any] = dict(estimate(config, dtype=dtype, available=available).as_dict())
         missing = ", ".join(key for key in _MEMORY if not _is_told(key, memory.get(key)))
     except ValueError as exc:
         return None, str(exc)
-    except (Exception, SystemExit) as exc:  # and so may its function
-        return None, f"{target} failed: {one_line(exc)}; {upgrade}"
+    except BaseException as exc:  # and so may its function
+        return None, f"{target} failed: {one_line(fault_of(exc))}; {upgrade}"
     return (None, f"{target} does not tell {missing}; {upgrade}") if missing else (memory, None)
 
 
@@ -173,15 +196,7 @@ def _is_told(key: str, value: object) -> bool:
     """Whether a figure of an estimate is there; what is free, and so what fits, may be unknown."""
     if key == "dtype":
         return isinstance(value, str)
-    return isinstance(value, int) or (value is None and key in ("available", "rows_that_fit"))
-
-
-def _free_memory() -> int | None:
-    """Bytes of main memory that are free, where the system says."""
-    try:
-        return os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    except (AttributeError, ValueError, OSError):
-        return None
+    return isinstance(value, int) or (value is None and key in _MAY_BE_UNKNOWN)
 
 
 def _lines(report: Mapping[str, Any]) -> Iterator[str]:
@@ -191,12 +206,7 @@ def _lines(report: Mapping[str, Any]) -> Iterator[str]:
     yield from _device_lines(report)
     for name, value in report["environment"].items():
         yield f"{name}={value}"
-    for plugin in report["plugins"]:
-        origin = f"{plugin['distribution']} {plugin['version']}"
-        because = f": {plugin['reason']}" if plugin["reason"] else ""
-        yield f"plugin {plugin['name']} of {origin}: {plugin['status']}{because}"
-    for engine in report["engines"]:
-        yield f"engine {engine['name']}: available {availability(engine['reason'])}"
+    yield from checkup_lines(report)
     if "model" in report:
         yield from _model_lines(report["model"])
 
@@ -214,6 +224,13 @@ def _device_lines(report: Mapping[str, Any]) -> Iterator[str]:
 
 def _model_lines(model: Mapping[str, Any]) -> Iterator[str]:
     yield f"model {model['path']}" + (f", of the engine {model['engine']}" if model["engine"] else "")
+    if model["engine_reason"]:
+        yield f"  cannot run here: {model['engine_reason']}"
+    yield from _memory_lines(model)
+    yield from _end_lines(model)
+
+
+def _memory_lines(model: Mapping[str, Any]) -> Iterator[str]:
     if model["memory"] is None:
         yield f"  {model['reason']}"
         return
@@ -223,9 +240,21 @@ def _model_lines(model: Mapping[str, Any]) -> Iterator[str]:
     limit = f"at the limit of {memory['max_sequence_length']} tokens"
     yield f"  KV per row       {_size(memory['kv_per_row'])} {limit}"
     yield f"  logits per row   {_size(memory['logits_per_row'])}"
+    if memory["columns_that_fit"] is not None:
+        beside = f"of all rows together, in {_size(memory['available'])} free"
+        yield f"  columns that fit {memory['columns_that_fit']} {beside}"
     if memory["rows_that_fit"] is not None:
         free = f"of full length, in {_size(memory['available'])} free"
         yield f"  rows that fit    {memory['rows_that_fit']} {free}"
+
+
+def _end_lines(model: Mapping[str, Any]) -> Iterator[str]:
+    if model["end_tokens"] is None:
+        yield f"  ends of answers: {model['end_tokens_reason']}"
+    elif not model["end_tokens"]:
+        yield "  answers end at no token: none is declared"
+    for end in model["end_tokens"] or ():
+        yield f"  answers end at   {EndToken(**end)}"
 
 
 def _size(count: float) -> str:

@@ -9,77 +9,27 @@ from __future__ import annotations
 
 import contextlib
 import reprlib
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
-from typing import Any, Literal, TypeVar
+import time
+import warnings
+from collections.abc import Iterator
+from typing import Any, TypeVar
 
 import importlib_metadata
 import pluggy
 from packaging.utils import canonicalize_name
 
 from llada_core.environment import Environment
-from llada_core.errors import PluginError, one_line
+from llada_core.errors import PluginError
+from llada_core.faults import fault_of, one_line
+from llada_core.names import closest
 from llada_core.plugins import hookspecs
 from llada_core.plugins.installed import EntryPoints, Installed, Package
 from llada_core.plugins.requirements import core_mismatch
+from llada_core.plugins.status import Decision, Plugin, PluginWarning, Question
 
-__all__ = ["Plugin", "PluginHost", "PluginStatus"]
+__all__ = ["PluginHost"]
 
 _Spec = TypeVar("_Spec")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PluginStatus:
-    """What became of a plugin: ``loaded``, ``blocked`` by the user, or ``broken``.
-
-    ``reason`` says why it is not loaded, or which part of a loaded plugin was left out; None where all is
-    well.
-    """
-
-    name: str
-    distribution: str | None
-    version: str | None
-    status: Literal["loaded", "blocked", "broken"]
-    reason: str | None
-
-    def as_dict(self) -> dict[str, str | None]:
-        """The status in JSON types."""
-        return {
-            "name": self.name,
-            "distribution": self.distribution,
-            "version": self.version,
-            "status": self.status,
-            "reason": self.reason,
-        }
-
-
-@dataclass(slots=True, kw_only=True, eq=False)
-class Plugin:
-    """One plugin on its way: what it is, what it contributed so far and what went wrong."""
-
-    name: str
-    distribution: str | None = None
-    version: str | None = None
-    blocked: str | None = None
-    contributed: int = 0
-    problems: list[PluginError] = field(default_factory=list)
-
-    @property
-    def owner(self) -> str:
-        """Who stands behind the plugin's names: the distribution, or the plugin where there is none."""
-        return self.distribution or self.name
-
-    def status(self) -> PluginStatus:
-        """The state as of now."""
-        reason = self.blocked or "; ".join(problem.reason for problem in self.problems) or None
-        broken = bool(self.problems) and not self.contributed
-        return PluginStatus(
-            name=self.name,
-            distribution=self.distribution,
-            version=self.version,
-            status="blocked" if self.blocked else "broken" if broken else "loaded",
-            reason=reason,
-        )
 
 
 class PluginHost:
@@ -95,50 +45,56 @@ class PluginHost:
             self._admit(offer, installed, environment)
         self._report_missing(environment)
 
-    def report(self, plugin: Plugin, problem: PluginError, cause: BaseException | None = None) -> None:
-        """Keep what went wrong with ``plugin``, or raise it under LLADA_STRICT_PLUGINS."""
+    def report(
+        self,
+        plugin: Plugin,
+        problem: PluginError,
+        cause: BaseException | None = None,
+        *,
+        about: str | None = None,
+    ) -> None:
+        """Keep what went wrong with ``plugin``, when it was asked ``about`` something or else for good, or
+        raise it under LLADA_STRICT_PLUGINS."""
         if self._strict:
             raise problem from cause
-        if problem.reason not in [known.reason for known in plugin.problems]:  # a hook may fail at each call
+        if about is not None:  # a hook may fail at each call: the first is told
+            plugin.misjudged.setdefault(problem.reason.replace(f" for {about}", "", 1), problem)
+        elif problem.reason not in [known.reason for known in plugin.problems]:
             plugin.problems.append(problem)
 
-    def contributions(self, hook: str, kind: type[_Spec]) -> Iterator[tuple[Plugin, _Spec]]:
+    def contributions(self, hook: str, kind: type[_Spec]) -> list[tuple[Plugin, _Spec]]:
         """Every spec that the plugins return from ``hook``, with its plugin, in the order of the plugins."""
-        for key, plugin in self._loaded.items():
-            for spec in self._ask(key, plugin, hook):
-                if isinstance(spec, kind):
-                    yield plugin, spec
-                else:
-                    self._fail(plugin, f"{hook} yielded {reprlib.repr(spec)}, which is no {kind.__name__}")
+        return [
+            (plugin, spec)
+            for key, plugin in self._loaded.items()
+            for spec in self._ask(key, plugin, hook, kind)
+        ]
 
-    def first_answer(self, hook: str, accept: Callable[[Any], bool], **arguments: object) -> Any:
-        """The first answer of a deciding ``hook`` that ``accept`` takes, or None; pluggy's order holds."""
-        for implementation in reversed(self._caller(hook).get_hookimpls()):
-            key = implementation.plugin_name
-            answer = None
-            with self._guard(self._loaded[key], f"{hook} failed"):
-                answer = self._only(key, hook)(**arguments)
-            if answer is not None and accept(answer):
-                return answer
+    def first_answer(self, question: Question) -> Any:
+        """The first acceptable answer to ``question``, or None; pluggy's order holds."""
+        for key in self._implementing(question.hook):
+            answer, _ = self._decide(key, question)
             if answer is not None:
-                said = f"{hook} answered {reprlib.repr(answer)}, which is no engine's name"
-                self._fail(self._loaded[key], said)
+                return answer
         return None
+
+    def decisions(self, question: Question) -> list[Decision]:
+        """What each plugin that implements the hook of ``question`` answers, each asked by itself."""
+        return [self._decision(key, question) for key in self._implementing(question.hook)]
 
     def _admit(self, offer: EntryPoints, installed: Installed, environment: Environment) -> None:
         package = offer.package
-        mismatch = core_mismatch(package, installed)
-        for entry_point in sorted(offer.entry_points, key=lambda each: each.name):
-            plugin = self._add(entry_point.name, package, _blocked_by(entry_point.name, package, environment))
+        problem = offer.problem or core_mismatch(package, installed)
+        points = sorted(offer.entry_points, key=lambda each: each.name)
+        for point in (*points,) or (None,):
+            name = package.name if point is None else point.name
+            plugin = self._add(name, package, _blocked_by(name, package, environment))
             if plugin.blocked:
                 continue
-            if mismatch is None:
-                self._load(plugin, entry_point)
-            else:
-                self.report(plugin, _problem(plugin, mismatch))
-        if offer.problem is not None:
-            with self._guard(self._add(package.name, package), "its entry points cannot be read"):
-                raise offer.problem
+            if problem is not None:
+                self.report(plugin, _problem(plugin, problem))
+            elif point is not None:
+                self._load(plugin, point)
 
     def _add(self, name: str, package: Package | None, blocked: str | None = None) -> Plugin:
         plugin = Plugin(
@@ -146,13 +102,16 @@ class PluginHost:
             distribution=package.name if package else None,
             version=package.version if package else None,
             blocked=blocked,
+            shadowed=package.shadowed if package else (),
         )
         self.plugins.append(plugin)
         return plugin
 
     def _load(self, plugin: Plugin, entry_point: importlib_metadata.EntryPoint) -> None:
         key = f"{plugin.owner}:{plugin.name}"
-        with self._guard(plugin, f"loading {entry_point.value} failed"):
+        with _timed(plugin), self._guard(plugin, f"loading {entry_point.value} failed"):
+            if key in self._loaded:
+                raise ValueError(f"{plugin.owner} has another entry point of the name {plugin.name}")
             module = entry_point.load()
             try:
                 self._register(key, module)
@@ -168,41 +127,115 @@ class PluginHost:
         if not self._manager.get_hookcallers(module):
             raise pluggy.PluginValidationError(module, "it implements no hook; mark its hooks with hookimpl")
 
-    def _ask(self, key: str, plugin: Plugin, hook: str) -> list[object]:
-        implementations = [each for each in self._caller(hook).get_hookimpls() if each.plugin_name == key]
-        with self._guard(plugin, f"{hook} failed"):
-            for answer in self._only(key, hook)():
-                return list(answer)
-            if implementations:
-                raise TypeError("it returned None; return a list of specs, or yield them")
+    def _ask(self, key: str, plugin: Plugin, hook: str, kind: type[_Spec]) -> list[_Spec]:
+        """The specs of one plugin; what else it returns is reported."""
+        answers: list[object] = []
+        with _timed(plugin), self._guard(plugin, f"{hook} failed"):
+            answers = self._answers(key, hook)
+        for answer in answers:
+            if not issubclass(type(answer), kind):
+                self._fail(plugin, f"{hook} yielded {_shown(answer)}, which is no {kind.__name__}")
+        return [answer for answer in answers if issubclass(type(answer), kind)]  # type: ignore[misc]
+
+    def _answers(self, key: str, hook: str) -> list[object]:
+        for answer in self._only(key, hook)():
+            return list(answer)
+        if key in self._implementing(hook):
+            raise TypeError("it returned None; return a list of specs, or yield them")
         return []
 
-    def _caller(self, hook: str) -> pluggy.HookCaller:
-        caller: pluggy.HookCaller = getattr(self._manager.hook, hook)
-        return caller
+    def _decision(self, key: str, question: Question) -> Decision:
+        began = time.perf_counter()
+        answer, reason = self._decide(key, question)
+        return Decision(
+            plugin=self._loaded[key].name,
+            distribution=self._loaded[key].distribution,
+            hook=question.hook,
+            about=question.about,
+            answer=answer,
+            reason=reason,
+            ms=round(1000 * (time.perf_counter() - began)),
+        )
+
+    def _decide(self, key: str, question: Question) -> tuple[Any, str | None]:
+        """The answer of one plugin's deciding hook, None where it has none that is acceptable, and what was
+        wrong with it, which is reported too: the plugin is loaded all the same."""
+        plugin, hook, given = self._loaded[key], question.hook, None
+        with self._guard(plugin, f"{hook} failed for {question.about}", about=question.about) as failures:
+            given = self._only(key, hook)(**question.arguments)
+            if given is None or question.accept(given):
+                return given, None
+        if failures:
+            return None, failures[0]
+        refused = f"{hook} answered {_shown(given)} for {question.about}, which is no engine's name"
+        return None, self._fail(plugin, refused, about=question.about)
+
+    def _implementing(self, hook: str) -> list[str]:
+        """The plugins that implement ``hook``, in the order in which pluggy asks them."""
+        called: pluggy.HookCaller = getattr(self._manager.hook, hook)
+        return [each.plugin_name for each in reversed(called.get_hookimpls())]
 
     def _only(self, key: str, hook: str) -> pluggy.HookCaller:
         others = [self._manager.get_plugin(other) for other in self._loaded if other != key]
         return self._manager.subset_hook_caller(hook, others)
 
     @contextlib.contextmanager
-    def _guard(self, plugin: Plugin, failure: str) -> Iterator[None]:
-        """Turn what a plugin's code raises into a report; an interrupt is not the plugin's and passes."""
+    def _guard(self, plugin: Plugin, failure: str, *, about: str | None = None) -> Iterator[list[str]]:
+        """Turn what a plugin's code raises into a report, whose reason joins the list; an interrupt is not
+        the plugin's and passes."""
+        failures: list[str] = []
         try:
-            yield
-        except (Exception, SystemExit) as exc:
-            self._fail(plugin, f"{failure}: {one_line(exc)}", exc)
+            with warnings.catch_warnings():  # whose filters a plugin may change
+                yield failures
+        except BaseException as exc:  # a plugin may raise anything
+            reason = f"{failure}: {one_line(fault_of(exc))}"
+            failures.append(self._fail(plugin, reason, exc, about=about))
 
-    def _fail(self, plugin: Plugin, reason: str, cause: BaseException | None = None) -> None:
+    def _fail(
+        self,
+        plugin: Plugin,
+        reason: str,
+        cause: BaseException | None = None,
+        *,
+        about: str | None = None,
+    ) -> str:
+        """Report what went wrong; the reason with its remedy."""
         remedy = f"upgrade or uninstall {plugin.owner}, or set LLADA_BLOCK_PLUGINS={plugin.owner}"
-        self.report(plugin, _problem(plugin, f"{reason}; {remedy}"), cause)
+        reason = f"{reason}; {remedy}"
+        self.report(plugin, _problem(plugin, reason), cause, about=about)
+        return reason
 
     def _report_missing(self, environment: Environment) -> None:
         known = {canonicalize_name(name) for plugin in self.plugins for name in (plugin.name, plugin.owner)}
-        for name in sorted((environment.load_plugins or frozenset()) - known):
-            plugin = self._add(name, None)
-            named = f"LLADA_LOAD_PLUGINS names {name}, which is not installed"
-            self.report(plugin, _problem(plugin, f"{named}; install it or correct the variable"))
+        allowed = environment.load_plugins or frozenset()
+        for variable, names, correction in (
+            ("LLADA_LOAD_PLUGINS", allowed, "install it or correct the variable"),
+            ("LLADA_BLOCK_PLUGINS", environment.block_plugins, "correct the variable"),
+        ):
+            for name in sorted(names - known):
+                near = closest(name, known, limit=1)
+                remedy = f"did you mean {near[0]}? Correct the variable" if near else correction
+                reason = f"{variable} names {name}, which is not installed; {remedy}"
+                plugin = self._add(name, None)
+                self.report(plugin, _problem(plugin, reason))
+                warnings.warn(reason, PluginWarning, stacklevel=2)
+
+
+@contextlib.contextmanager
+def _timed(plugin: Plugin) -> Iterator[None]:
+    """Count the time that the context takes as the plugin's."""
+    began = time.perf_counter()
+    try:
+        yield
+    finally:
+        plugin.seconds = (plugin.seconds or 0.0) + time.perf_counter() - began
+
+
+def _shown(answer: object) -> str:
+    try:
+        return reprlib.repr(answer)
+    except BaseException as exc:  # its __repr__ is foreign code too
+        return f"an object of {type(answer).__name__}, whose repr raises {one_line(fault_of(exc))}"
 
 
 def _problem(plugin: Plugin, reason: str) -> PluginError:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from llada_core.parameters.parameter import Parameter
 from llada_core.plugins.specs import AlgorithmSpec, EngineSpec
@@ -13,7 +14,8 @@ __all__ = ["AlgorithmInfo", "EngineInfo"]
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AlgorithmInfo:
     """An algorithm: ``reason`` says why it cannot run here, None if it can; ``default`` tells whether it is
-    its engine's default; ``distribution`` is None where it was registered at run time."""
+    its engine's default; ``distribution`` is None where it was registered at run time. ``takers`` are, for
+    each standard parameter that it does not take, the algorithms that do."""
 
     name: str
     description: str
@@ -26,6 +28,7 @@ class AlgorithmInfo:
     streams: bool
     distribution: str | None
     spec: AlgorithmSpec
+    takers: Mapping[str, tuple[str, ...]] = field(default_factory=dict, repr=False, compare=False)
 
     def as_dict(self) -> dict[str, object]:
         """The facts in JSON types."""

@@ -80,12 +80,15 @@ class EngineSpec:
     beyond those of the distribution; ``probe`` is the ``"module:attr"`` of a function that returns None or
     the reason why the engine cannot run here, and is called only on use. ``model_types`` and
     ``architectures`` are matched exactly against ``config.json``; of the engines that match, the one of
-    highest ``priority`` is taken. ``strangers`` are models that are easily taken for its own and are not;
-    where nothing takes one, the refusal says what it is. ``memory`` is the ``"module:attr"`` of a function
-    ``(config, *, dtype, available)``: of a parsed ``config.json``, the name of a dtype and the free bytes
-    (None where they are not known) it returns an object whose ``as_dict()`` has the keys of
-    ``llada_runtime.MemoryEstimate``, or raises ``ValueError`` with the reason why it cannot; it must be
-    importable without torch. Fields that contradict each other raise ``InvalidSpec``.
+    highest ``priority`` is taken. ``foreign`` says that the engine also runs masked models that no engine
+    knows, by the code that comes with them: it is asked last, under ``trust_remote_code`` alone, and of
+    several the one of highest ``priority`` is taken. ``strangers`` are models that are easily taken for its
+    own and are not, and those whose code would give it noise; where nothing takes one, the refusal says what
+    it is. ``memory`` is the ``"module:attr"`` of a function ``(config, *, dtype, available)``: of a parsed
+    ``config.json``, the name of a dtype and the free bytes (None where they are not known) it returns an
+    object whose ``as_dict()`` has the keys of ``llada_runtime.MemoryEstimate``, or raises ``ValueError`` with
+    the reason why it cannot; it must be importable without torch. Fields that contradict each other raise
+    ``InvalidSpec``.
     """
 
     name: str
@@ -98,6 +101,7 @@ class EngineSpec:
     memory: str | None = None
     model_types: tuple[str, ...] = ()
     architectures: tuple[str, ...] = ()
+    foreign: bool = False
     strangers: tuple[StrangerSpec, ...] = ()
     priority: int = 0
     summary: str = ""
@@ -112,6 +116,8 @@ class EngineSpec:
         _check_tuple(owner, "requires", self.requires, str)
         _check_requirements(owner, self.requires)
         _check_models(owner, self)
+        if not isinstance(self.foreign, bool):
+            raise InvalidSpec(f"{owner}: foreign must be True or False, not {self.foreign!r}")
         _check_text(owner, "summary", self.summary)
         self._check_algorithms(owner)
 

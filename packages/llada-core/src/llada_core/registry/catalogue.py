@@ -1,8 +1,9 @@
 """What the plugins and the running program contribute, under names that are unique.
 
-Names come before aliases, so that nobody's alias takes an algorithm's own name. Among equals the earlier
-plugin keeps the name; the newcomer loses the thing (for a name) or the alias. This module does not know what
-can run.
+Names come before aliases, so that nobody's alias takes an algorithm's own name. The name of an engine, and
+those of its algorithms, are kept by the distribution with the best title to the engine (``title_of``); among
+equals by the earlier one. The other loses the thing (for a name) or the alias, and is told. This module does
+not know what can run.
 """
 
 from __future__ import annotations
@@ -13,24 +14,30 @@ from typing import Any
 
 from packaging.utils import canonicalize_name
 
-from llada_core.errors import PluginConflict, UsageError
+from llada_core.errors import PluginConflict
 from llada_core.names import Claim, NameTable
-from llada_core.plugins.host import Plugin, PluginHost
+from llada_core.plugins.host import PluginHost
 from llada_core.plugins.specs import AlgorithmSpec, CommandSpec, EngineSpec, WheelSpec
-from llada_core.registry.wheels import Wheels
+from llada_core.plugins.status import Plugin
+from llada_core.registry.wheels import Wheels, title_of
 
 __all__ = ["RESERVED_COMMANDS", "AlgorithmEntry", "Catalogue", "EngineEntry"]
 
+_CORE = "llada-core"
 RESERVED_COMMANDS = ("algorithms", "chat", "detect", "doctor", "engines", "generate", "plugins")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EngineEntry:
-    """An engine that kept its name; ``default_algorithm`` is the spec's, unless that one lost its name."""
+    """An engine that kept its name; ``default_algorithm`` is the spec's, unless that one lost its name.
+
+    ``own`` tells that it came with an algorithm that names none, and is found where that one is.
+    """
 
     spec: EngineSpec
     distribution: str | None
     default_algorithm: str
+    own: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -48,20 +55,23 @@ class AlgorithmEntry:
 class Catalogue:
     """Engines, algorithms and commands by name, the names and aliases that lead to them, and known wheels.
 
-    Changes at run time replace ``algorithms`` as a whole, so that other threads may read meanwhile.
+    ``lost`` says of names and aliases of algorithms that lead nowhere why their plugin lost them.
+    Changes at run time (``Registrations``) replace ``engines`` and ``algorithms`` as a whole, so that other
+    threads may read meanwhile.
     """
 
     def __init__(self, host: PluginHost) -> None:
         self.engines: dict[str, EngineEntry] = {}
         self.algorithms: dict[str, AlgorithmEntry] = {}
         self.commands: dict[str, CommandSpec] = {}
+        self.command_owners: dict[str, str] = {}
         self.engine_names = NameTable()
         self.algorithm_names = NameTable()
+        self.lost: dict[str, str] = {}
         self.wheels = Wheels()
         self._host = host
-        engines = [
-            pair for pair in host.contributions("llada_engines", EngineSpec) if self._add_engine(*pair)
-        ]
+        claimed = _by_title(host.contributions("llada_engines", EngineSpec))
+        engines = [pair for pair in claimed if self._add_engine(*pair)]
         algorithms = [(plugin, algorithm) for plugin, spec in engines for algorithm in spec.algorithms]
         for plugin, spec in host.contributions("llada_algorithms", AlgorithmSpec):
             self._add_algorithm(plugin, spec)
@@ -75,35 +85,31 @@ class Catalogue:
         """The canonical name of the algorithm's engine, or the spec's own word for one that is not there."""
         return self.engine_names.resolve(spec.engine) or spec.engine
 
+    def missing_engine(self, engine: str) -> str:
+        """Why the engine of this name is not there, ending with how to get it."""
+        return self.unusable(engine) or self.wheels.advice(engine)
+
+    def unusable(self, engine: str) -> str | None:
+        """Why the engine of a known wheel that is installed is not there all the same, or None."""
+        row = self.wheels.find(engine)
+        wanted = None if row is None else canonicalize_name(row.distribution)
+        for plugin in self._host.plugins:
+            status = plugin.status()
+            if status.reason and canonicalize_name(plugin.owner) == wanted:
+                return f"the engine {engine} is of {plugin.owner}, which is {status.status}: {status.reason}"
+        return None
+
     def algorithms_of(self, engine: str) -> list[str]:
         """The names of the algorithms on the engine of this canonical name, sorted."""
         return sorted(n for n, entry in self.algorithms.items() if self.engine_of(entry.spec) == engine)
 
-    def register(self, spec: AlgorithmSpec, factory: Callable[[], Any]) -> AlgorithmEntry:
-        """Take in an algorithm at run time; one of the same target (a notebook cell run again) is replaced.
-
-        Raises ``UsageError`` where another algorithm has one of its names.
-        """
-        for name in (spec.name, *spec.aliases):
-            owner = self.algorithm_names.owner(name)
-            if owner not in (None, spec.target):
-                raise UsageError(f"the name {name} is taken by {owner}; register under another name")
-        self.algorithm_names.release(spec.name)
-        for name in (spec.name, *spec.aliases):
-            self.algorithm_names.claim(Claim(name=name, target=spec.name, owner=spec.target))
-        entry = AlgorithmEntry(spec=spec, distribution=None, factory=factory)
-        self.algorithms = {**self.algorithms, spec.name: entry}
-        return entry
-
-    def unregister(self, entry: AlgorithmEntry) -> None:
-        """Undo ``register``; nothing happens where the entry has been replaced or undone already."""
-        if self.algorithms.get(entry.spec.name) is entry:
-            self.algorithms = {n: kept for n, kept in self.algorithms.items() if kept is not entry}
-            self.algorithm_names.release(entry.spec.name)
-
     def _add_engine(self, plugin: Plugin, spec: EngineSpec) -> bool:
         """Whether the engine and at least one of its algorithms kept their names."""
-        if not self._claim(self.engine_names, "engine", spec.name, spec.name, plugin):
+        reason = self._refused(self.engine_names, "engine", spec.name, spec.name, plugin)
+        if reason is not None:
+            self.lost.update(
+                {name: reason for each in spec.algorithms for name in (each.name, *each.aliases)}
+            )
             return False
         kept = [each.name for each in spec.algorithms if self._add_algorithm(plugin, each)]
         if not kept:
@@ -116,7 +122,9 @@ class Catalogue:
         return True
 
     def _add_algorithm(self, plugin: Plugin, spec: AlgorithmSpec) -> bool:
-        if not self._claim(self.algorithm_names, "algorithm", spec.name, spec.name, plugin):
+        reason = self._refused(self.algorithm_names, "algorithm", spec.name, spec.name, plugin)
+        if reason is not None:
+            self.lost.update(dict.fromkeys(spec.aliases, reason))
             return False
         self.algorithms[spec.name] = AlgorithmEntry(spec=spec, distribution=plugin.distribution)
         plugin.contributed += 1
@@ -133,15 +141,15 @@ class Catalogue:
             entry = entries.get(spec.name)
             if entry is not None and entry.spec is spec:
                 for alias in spec.aliases:
-                    self._claim(table, f"{what} alias", alias, spec.name, plugin)
+                    self._refused(table, f"{what} alias", alias, spec.name, plugin)
 
     def _add_commands(self, contributed: Iterable[tuple[Plugin, CommandSpec]]) -> None:
         table = NameTable()
         for name in RESERVED_COMMANDS:
-            table.claim(Claim(name=name, target=name, owner="llada-core"))
+            table.claim(Claim(name=name, target=name, owner=_CORE))
         for plugin, spec in contributed:
-            if self._claim(table, "command", spec.name, spec.name, plugin):
-                self.commands[spec.name] = spec
+            if self._refused(table, "command", spec.name, spec.name, plugin) is None:
+                self.commands[spec.name], self.command_owners[spec.name] = spec, plugin.owner
                 plugin.contributed += 1
 
     def _add_wheels(self, contributed: Iterable[tuple[Plugin, WheelSpec]]) -> None:
@@ -152,11 +160,25 @@ class Catalogue:
             else:
                 self._host.report(plugin, _other_wheel(kept, row, plugin))
 
-    def _claim(self, table: NameTable, what: str, name: str, target: str, plugin: Plugin) -> bool:
+    def _refused(self, table: NameTable, what: str, name: str, target: str, plugin: Plugin) -> str | None:
+        """None once the name is the plugin's, or the reason why it is not, which has been reported."""
         kept = table.claim(Claim(name=name, target=target, owner=plugin.owner))
-        if kept is not None:
-            self._host.report(plugin, _conflict(what, kept, plugin))
-        return kept is None
+        if kept is None:
+            return None
+        conflict = _conflict(what, kept, plugin)
+        self._host.report(plugin, conflict)
+        return conflict.reason
+
+
+def _by_title(claimed: list[tuple[Plugin, EngineSpec]]) -> list[tuple[Plugin, EngineSpec]]:
+    """The engines, those with the best titles first; in the plugins' order where no name is contested."""
+    engines = [spec.name for _, spec in claimed]
+    algorithms = [
+        name for _, spec in claimed for each in spec.algorithms for name in (each.name, *each.aliases)
+    ]
+    if len(set(engines)) == len(engines) and len(set(algorithms)) == len(algorithms):
+        return claimed  # without a look at the data file
+    return sorted(claimed, key=lambda claim: title_of(claim[0].distribution, claim[1].name).rank)
 
 
 def _other_wheel(kept: WheelSpec, row: WheelSpec, plugin: Plugin) -> PluginConflict:
@@ -170,10 +192,22 @@ def _other_wheel(kept: WheelSpec, row: WheelSpec, plugin: Plugin) -> PluginConfl
 
 
 def _conflict(what: str, kept: Claim, plugin: Plugin) -> PluginConflict:
-    reason = (
-        f"the {what} {kept.name} of {plugin.owner} is dropped, because {kept.owner} has that name; "
-        "uninstall one of them, or name it in LLADA_BLOCK_PLUGINS"
+    dropped = f"the {what} {kept.name} of {plugin.owner} is dropped" + (
+        " with its algorithms" if what == "engine" else ""
     )
+    reason = f"{dropped}, because {_holder(what, kept)}; {_choice(kept, plugin)}"
     return PluginConflict(
         reason, plugin=plugin.name, name=kept.name, dist=plugin.distribution, other=kept.owner
     )
+
+
+def _holder(what: str, kept: Claim) -> str:
+    title = f", {title_of(kept.owner, kept.name).why}," if what == "engine" else ""
+    return f"{kept.owner}{title} has that name"
+
+
+def _choice(kept: Claim, plugin: Plugin) -> str:
+    """How the name could go to the plugin after all."""
+    if kept.owner in (plugin.owner, _CORE):
+        return f"tell the authors of {plugin.owner} to rename it"
+    return f"LLADA_BLOCK_PLUGINS={kept.owner} gives it to {plugin.owner}, or uninstall one of them"

@@ -5,27 +5,38 @@ Reading takes no lock, because what changes at run time is replaced as a whole; 
 
 from __future__ import annotations
 
+import reprlib
 import threading
 from collections.abc import Callable, Iterable, Mapping
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from llada_core.environment import Environment, read_environment
-from llada_core.errors import EngineUnavailable, UnknownAlgorithm, UnknownEngine
+from llada_core.errors import EngineUnavailable, UnknownAlgorithm, UnknownEngine, UsageError
 from llada_core.imports import load_target
-from llada_core.plugins.host import PluginHost, PluginStatus
+from llada_core.parameters import STANDARD
+from llada_core.plugins.host import PluginHost
 from llada_core.plugins.info import AlgorithmInfo, EngineInfo
 from llada_core.plugins.installed import Installed
-from llada_core.plugins.specs import CommandSpec, StrangerSpec, WheelSpec
-from llada_core.registry.catalogue import Catalogue
-from llada_core.registry.instances import factory_of, make, spec_of
+from llada_core.plugins.specs import AlgorithmSpec, CommandSpec, EngineSpec, StrangerSpec, WheelSpec
+from llada_core.plugins.status import Decision, PluginStatus, Question
+from llada_core.registry.advice import advice
+from llada_core.registry.catalogue import AlgorithmEntry, Catalogue
+from llada_core.registry.instances import factory_of, make, owner_of, refusal_of, spec_of
 from llada_core.registry.readiness import Readiness
+from llada_core.registry.registration import Registrations
 from llada_core.registry.wheels import published
 
 if TYPE_CHECKING:
     from llada_core.generation.algorithm import GenerationAlgorithm
 
 __all__ = ["Registry"]
+
+_DETECTS = "llada_detect_engine"
+# A config that is nobody's: what a hook is asked about to see whether it can be asked at all.
+_INVENTED: Mapping[str, Any] = MappingProxyType(
+    {"model_type": "unknown", "architectures": ["UnknownModel"], "auto_map": {}}
+)
 
 
 class Registry:
@@ -38,8 +49,10 @@ class Registry:
         installed = Installed() if installed is None else installed
         self._host = PluginHost(installed, read_environment() if environment is None else environment)
         self._catalogue = Catalogue(self._host)
+        self._registrations = Registrations(self._catalogue)
         self._readiness = Readiness(self._catalogue, installed)
         self._told: set[object] = set()
+        self._taking: tuple[Mapping[str, AlgorithmEntry], dict[str, tuple[str, ...]]] | None = None
         self._lock = threading.Lock()
 
     def algorithms(self, *, engine: str | None = None, available: bool = False) -> list[str]:
@@ -47,7 +60,7 @@ class Registry:
         if engine is None:
             names = sorted(self._catalogue.algorithms)
         else:
-            names = self._catalogue.algorithms_of(self._engine_of_algorithms(engine))
+            names = self._catalogue.algorithms_of(self._resolve_engine(engine))
         return [name for name in names if not available or self._readiness.algorithm(name) is None]
 
     def engines(self) -> list[str]:
@@ -59,16 +72,23 @@ class Registry:
         return [self._catalogue.commands[name] for name in sorted(self._catalogue.commands)]
 
     def statuses(self) -> list[PluginStatus]:
-        """What became of each plugin, sorted by distribution."""
+        """What became of each plugin, sorted by distribution. Asks their detection hooks where that was not
+        done by ``decisions``."""
+        if self.tell_once(_DETECTS):
+            self.decisions()
         return [plugin.status() for plugin in self._host.plugins]
 
     def algorithm(self, name: str, *, use: bool = False) -> AlgorithmInfo:
-        """The facts of an algorithm; with ``use`` it is imported and its engine probed to find them out."""
+        """The facts of an algorithm; with ``use`` an object is made of it to find them out."""
+        if use:
+            self.create(name)
         canonical = self._resolve_algorithm(name)
+        return self._info(canonical, self._readiness.algorithm(canonical))
+
+    def _info(self, canonical: str, reason: str | None) -> AlgorithmInfo:
         entry = self._catalogue.algorithms[canonical]
         engine = self._catalogue.engine_of(entry.spec)
         holder = self._catalogue.engines.get(engine)
-        reason = self._readiness.algorithm(canonical, use=use)
         return AlgorithmInfo(
             name=canonical,
             description=entry.spec.summary,
@@ -81,7 +101,16 @@ class Registry:
             streams=entry.spec.streams,
             distribution=entry.distribution,
             spec=entry.spec,
+            takers=self._takers(entry.spec),
         )
+
+    def _takers(self, spec: AlgorithmSpec) -> dict[str, tuple[str, ...]]:
+        """Which algorithms take those standard parameters that this one does not."""
+        algorithms = self._catalogue.algorithms
+        if self._taking is None or self._taking[0] is not algorithms:  # it is replaced where it changes
+            self._taking = (algorithms, _taking(algorithms))
+        mine = {parameter.name for parameter in spec.parameters}
+        return {name: who for name, who in self._taking[1].items() if name not in mine}
 
     def engine(self, name: str, *, use: bool = False) -> EngineInfo:
         """The facts of an engine; with ``use`` it is imported and probed to find them out."""
@@ -103,8 +132,11 @@ class Registry:
 
     def create(self, name: str) -> GenerationAlgorithm:
         """A fresh object of the algorithm; where it cannot run, a stand-in that says why."""
-        info = self.algorithm(name, use=True)
-        return make(info, self._catalogue.algorithms[info.name].factory)
+        canonical = self._resolve_algorithm(name)
+        info = self._info(canonical, self._readiness.algorithm(canonical, use=True))
+        made = make(info, self._catalogue.algorithms[canonical].factory)
+        self._readiness.remember(canonical, refusal_of(made))
+        return made
 
     def load_engine_class(self, name: str) -> Any:
         """The class that the engine's target names. Raises ``EngineUnavailable`` where it cannot run."""
@@ -112,31 +144,68 @@ class Registry:
         if info.reason is not None:
             message = f"the engine {info.name} cannot run here: {info.reason}"
             raise EngineUnavailable(message, name=info.name, reason=info.reason)
+        if self._catalogue.engines[info.name].own:
+            return type(self.create(info.default_algorithm))
         return load_target(info.spec.target)
 
     def register(self, algorithm: Any, aliases: Iterable[str] = ()) -> Callable[[], None]:
         """Take in an algorithm at run time and return what undoes it."""
         factory, spec = factory_of(algorithm), spec_of(algorithm, aliases)
         with self._lock:
-            entry = self._catalogue.register(spec, factory)
+            undo = self._registrations.add_algorithm(spec, factory, owner=owner_of(algorithm))
+        return self._locked(undo)
 
-        def undo() -> None:
+    def register_engine(self, spec: EngineSpec) -> Callable[[], None]:
+        """Take in an engine with its algorithms at run time and return what undoes it."""
+        if not isinstance(spec, EngineSpec):
+            raise UsageError(f"{reprlib.repr(spec)} is no EngineSpec; give EngineSpec(name=…, target=…, …)")
+        with self._lock:
+            undo = self._registrations.add_engine(spec)
+        return self._locked(undo)
+
+    def _locked(self, undo: Callable[[], None]) -> Callable[[], None]:
+        def locked() -> None:
             with self._lock:
-                self._catalogue.unregister(entry)
+                undo()
 
-        return undo
+        return locked
 
     def detect_by_hook(self, config: Mapping[str, Any]) -> str | None:
         """The engine that the first hook with an opinion names for a model of this config, or None."""
+        answer = self._host.first_answer(self._question(config))
+        return None if answer is None else self._catalogue.engine_names.resolve(answer)
+
+    def decisions(self, config: Mapping[str, Any] | None = None) -> list[Decision]:
+        """What each plugin's detection hook says of a model of this config, None for an invented one, each
+        asked by itself."""
+        self.tell_once(_DETECTS)
+        return self._host.decisions(self._question(config))
+
+    def _question(self, config: Mapping[str, Any] | None) -> Question:
         engines = [self.engine(name) for name in self.engines()]
-        names = self._catalogue.engine_names
-        answer = self._host.first_answer(
-            "llada_detect_engine",
-            lambda name: isinstance(name, str) and names.resolve(name) is not None,
-            config=MappingProxyType(dict(config)),
-            engines=engines,
+        asked = _INVENTED if config is None else config
+        return Question(
+            hook=_DETECTS,
+            about=_told(config),
+            arguments={"config": MappingProxyType(dict(asked)), "engines": engines},
+            accept=self._is_engine,
         )
-        return None if answer is None else names.resolve(answer)
+
+    def _is_engine(self, name: object) -> bool:
+        return isinstance(name, str) and self._catalogue.engine_names.resolve(name) is not None
+
+    def targets(self) -> list[tuple[str, str]]:
+        """Every ``"module:attr"`` that the specs name, once, with the distribution that names it."""
+        found: dict[str, str] = {}
+        for engine in self._catalogue.engines.values():
+            for target in (engine.spec.target, engine.spec.probe, engine.spec.memory):
+                found.setdefault(target or "", engine.distribution or engine.spec.name)
+        for entry in self._catalogue.algorithms.values():
+            if entry.factory is None:
+                found.setdefault(entry.spec.target, entry.distribution or entry.spec.name)
+        for name, command in self._catalogue.commands.items():
+            found.setdefault(command.target, self._catalogue.command_owners[name])
+        return sorted((target, owner) for target, owner in found.items() if target)
 
     def missing_wheels(self) -> list[WheelSpec]:
         """The known wheels whose engines are not installed."""
@@ -150,8 +219,12 @@ class Registry:
         return [stranger for strangers in named for stranger in strangers]
 
     def advice(self, engine: str) -> str:
-        """How to get an engine that is not installed."""
-        return self._catalogue.wheels.advice(engine)
+        """Why an engine is not there, ending with how to get it."""
+        return self._catalogue.missing_engine(engine)
+
+    def unusable(self, engine: str) -> str | None:
+        """Why an engine is not there though the wheel that is known to bring it is installed, or None."""
+        return self._catalogue.unusable(engine)
 
     def tell_once(self, what: object) -> bool:
         """Whether this is the first time that ``what`` is told."""
@@ -173,7 +246,7 @@ class Registry:
         canonical = names.resolve(name)
         if canonical is None:
             near = names.closest(name)
-            message = f"no algorithm is called {name!r}; {self._advice(near, 'algorithms')}"
+            message = self._unknown("algorithm", name, near, lost=self._catalogue.lost)
             raise UnknownAlgorithm(message, name=name, candidates=near)
         return canonical
 
@@ -182,18 +255,32 @@ class Registry:
         canonical = names.resolve(name)
         if canonical is None:
             near = names.closest(name)
-            message = f"no engine is called {name!r}; {self._advice(near, 'engines')}"
+            message = self._unknown("engine", name, near)
             if self._catalogue.wheels.find(name) is not None:
-                message = self._catalogue.wheels.advice(name)
+                message = self._catalogue.missing_engine(name)
             raise UnknownEngine(message, name=name, candidates=near)
         return canonical
 
-    def _advice(self, near: tuple[str, ...], command: str) -> str:
-        if near:
-            return f"did you mean {' or '.join(near)}? `llada {command}` lists them all"
+    def _unknown(
+        self, what: str, name: str, near: tuple[str, ...], lost: Mapping[str, str] | None = None
+    ) -> str:
         empty = None if self._catalogue.algorithms else self.why_empty()
-        return empty or f"`llada {command}` lists them all"
+        statuses = [plugin.status() for plugin in self._host.plugins]
+        told = advice(name, near, listing=f"{what}s", statuses=statuses, lost=lost)
+        return f"no {what} is called {name!r}; {empty or told}"
 
-    def _engine_of_algorithms(self, name: str) -> str:
-        """The canonical engine name; an engine that only run-time algorithms name is one too."""
-        return name if self._catalogue.algorithms_of(name) else self._resolve_engine(name)
+
+def _told(config: Mapping[str, Any] | None) -> str:
+    """Which model a hook is asked about, in words."""
+    if config is None:
+        return "an invented model"
+    kind = config.get("model_type")
+    return "a model of no type" if kind is None else f"a model of type {reprlib.repr(kind)}"
+
+
+def _taking(algorithms: Mapping[str, AlgorithmEntry]) -> dict[str, tuple[str, ...]]:
+    """The names of the algorithms that take each standard parameter, sorted."""
+    takes = {
+        name: {parameter.name for parameter in entry.spec.parameters} for name, entry in algorithms.items()
+    }
+    return {name: tuple(sorted(who for who in takes if name in takes[who])) for name in STANDARD}

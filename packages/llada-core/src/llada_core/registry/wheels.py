@@ -9,14 +9,17 @@ from __future__ import annotations
 import functools
 import json
 import pkgutil
+import re
 from collections.abc import Mapping
 from fnmatch import fnmatchcase
 from typing import Any, NamedTuple
 
+from packaging.utils import canonicalize_name
+
 from llada_core.checkpoints.config import ModelConfig
 from llada_core.plugins.specs import StrangerSpec, WheelSpec
 
-__all__ = ["Published", "Wheels", "published", "takes"]
+__all__ = ["Published", "Title", "Wheels", "published", "takes", "title_of"]
 
 
 class Published(NamedTuple):
@@ -33,6 +36,29 @@ def published() -> Published:
     assert text is not None, "the wheel of llada-core holds it"
     data = json.loads(text)
     return Published(rows=tuple(map(_row, data["wheels"])), recommended=data["recommended"])
+
+
+class Title(NamedTuple):
+    """How good a claim to an engine's name is: the lower ``rank`` keeps it. ``why`` says what it rests on."""
+
+    rank: int
+    why: str
+
+
+def title_of(distribution: str | None, engine: str) -> Title:
+    """The claim of a distribution to the name of an engine that it brings.
+
+    Nothing that a plugin says of itself counts. The data file says whom a published engine is of, and the
+    name of a distribution is its owner's alone in the index that it comes from; who comes first in the
+    alphabet says nothing.
+    """
+    owner = canonicalize_name(distribution or "")
+    for row in published().rows:
+        if row.engine == engine and canonicalize_name(row.distribution) == owner:
+            return Title(0, "to which that name belongs")
+    if _letters(owner) in (_letters(engine), _letters(f"llada-{engine}")):
+        return Title(1, "which is named for it")
+    return Title(2, "which comes first")
 
 
 def takes(row: WheelSpec, config: ModelConfig) -> bool:
@@ -72,6 +98,10 @@ class Wheels:
         row = self.find(engine)
         remedy = f"pip install {row.distribution}" if row else "install the distribution that brings it"
         return f"the engine {engine} is not installed; {remedy}"
+
+
+def _letters(name: str) -> str:
+    return re.sub(r"[^a-z0-9]", "", name.lower())
 
 
 def _row(fields: Mapping[str, Any]) -> WheelSpec:
