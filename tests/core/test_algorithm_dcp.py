@@ -12,7 +12,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch.distributed import checkpoint
 
-from llada_core import ModelLoadError, ModelNotFound, get_algorithm
+from llada_core import ModelLoadError, ModelNotFound, UsageError, get_algorithm, load_model
 from llada_core.checkpoints.dcp import as_hf_folder
 
 pytestmark = pytest.mark.usefixtures("world")
@@ -57,6 +57,50 @@ def test_the_model_is_found_in_what_trainers_save(
         assert all(torch.equal(found[name], WEIGHTS[name]) for name in WEIGHTS)
 
 
+def test_names_of_the_network_tell_where_the_model_is(save: Callable[..., Path], folder: Path) -> None:
+    state = {"app": {"model": dict(WEIGHTS)}, "step": 7, "scheduler": {"rate": torch.ones(1)}}
+    with as_hf_folder(save(state), folder, names=WEIGHTS.keys()) as made:
+        assert set(read(made)) == set(WEIGHTS)
+
+
+def test_of_several_models_one_is_named_by_its_prefix(save: Callable[..., Path], folder: Path) -> None:
+    path = save({"policy": dict(WEIGHTS), "ref": {name: -tensor for name, tensor in WEIGHTS.items()}})
+    with (
+        pytest.raises(
+            UsageError, match=r"several times, under 'policy\.' and 'ref\.'; give the prefix of the one"
+        ),
+        as_hf_folder(path, folder, names=WEIGHTS.keys()),
+    ):
+        pass
+    for prefix, sign in (("policy", 1), ("policy.", 1), ("ref.", -1)):
+        with as_hf_folder(path, folder, names=WEIGHTS.keys(), prefix=prefix) as made:
+            assert all(torch.equal(tensor, sign * WEIGHTS[name]) for name, tensor in read(made).items())
+
+
+@pytest.mark.parametrize(
+    ("prefix", "said"),
+    [
+        (
+            None,
+            r"none of its tensors \(a\.b\) is one of the model's \(model\.transformer\.bias, .*\); give",
+        ),
+        ("x", r"is one of the model's .* behind the prefix 'x'; give the base model"),
+    ],
+)
+def test_a_checkpoint_of_another_model_is_told_with_names_of_both(
+    save: Callable[..., Path], folder: Path, prefix: str | None, said: str
+) -> None:
+    made = as_hf_folder(save({"a": {"b": torch.ones(1)}}), folder, names=WEIGHTS.keys(), prefix=prefix)
+    with pytest.raises(ModelLoadError, match=said), made:
+        pass
+
+
+@pytest.mark.parametrize("prefix", [3, b"policy.", ["policy."]])
+def test_a_prefix_is_text(save: Callable[..., Path], folder: Path, prefix: Any) -> None:
+    with pytest.raises(UsageError, match=r"is no prefix of names; give a string such as 'policy.'"):
+        get_algorithm("pairs").load_model_from_dcp(save(dict(WEIGHTS)), folder, prefix=prefix)
+
+
 def test_a_base_without_weights_is_enough(save: Callable[..., Path], folder: Path) -> None:
     with as_hf_folder(save({"model": dict(WEIGHTS), "optim": {"state": torch.ones(1)}}), folder) as made:
         assert set(read(made)) == set(WEIGHTS)
@@ -86,10 +130,84 @@ def test_the_model_is_loaded_and_the_temporary_folder_removed(
 
 
 def test_a_folder_that_is_no_checkpoint_is_not_found(folder: Path, tmp_path: Path) -> None:
-    with pytest.raises(
-        ModelNotFound, match=r"is not a torch\.distributed checkpoint .* that dcp\.save wrote"
+    load = get_algorithm("pairs").load_model_from_dcp
+    (tmp_path / "nothing").mkdir()
+    for path, said in (
+        (tmp_path / "nothing", r"is not a torch\.distributed checkpoint .* that dcp\.save wrote"),
+        (folder, "it is in the Hugging Face layout; load it with load_model_from_hf"),
+        (tmp_path / "nowhere", "there is no folder .*nowhere"),
+        ("a\0b", "there is no folder"),
     ):
-        get_algorithm("pairs").load_model_from_dcp(tmp_path, folder)
+        with pytest.raises(ModelNotFound, match=said):
+            load(path, folder)
+
+
+def test_the_folder_above_and_a_file_inside_name_it(save: Callable[..., Path], folder: Path) -> None:
+    path, load = save(dict(WEIGHTS)), get_algorithm("pairs").load_model_from_dcp
+    with pytest.raises(ModelNotFound, match=f"it holds {path}; give that folder"):
+        load(path.parent, folder)
+    with pytest.raises(ModelNotFound, match=f"is a file; give its folder, {path}"):
+        load(path / ".metadata", folder)
+
+
+@pytest.mark.parametrize("way", [load_model, lambda path: get_algorithm("pairs").load_model_from_hf(path)])
+def test_given_as_a_model_it_says_how_to_load_it(
+    save: Callable[..., Path], way: Callable[[Path], Any]
+) -> None:
+    path = save(dict(WEIGHTS))
+    with pytest.raises(
+        ModelNotFound, match=rf"load_model_from_dcp\('{path}', BASE\), where BASE is the folder or"
+    ):
+        way(path)
+
+
+@pytest.mark.parametrize("temp_dir", ["/nowhere", 3, "a\0b"])
+def test_a_temp_dir_that_takes_no_folder_is_a_wrong_call(
+    save: Callable[..., Path], folder: Path, temp_dir: Any
+) -> None:
+    with pytest.raises(UsageError, match=r"temp_dir=.* takes no folder .*; give one that can be written"):
+        get_algorithm("pairs").load_model_from_dcp(save(dict(WEIGHTS)), folder, temp_dir=temp_dir)
+
+
+def test_a_full_disk_says_where_there_is_no_room(
+    save: Callable[..., Path], folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: Any) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("llada_core.checkpoints.dcp.save_file", full)
+    (tmp_path / "scratch").mkdir()
+    with pytest.raises(
+        ModelLoadError, match=r"cannot be copied to .*scratch .*No space left .*; give a temp_dir"
+    ):
+        get_algorithm("pairs").load_model_from_dcp(save(dict(WEIGHTS)), folder, temp_dir=tmp_path / "scratch")
+    assert list((tmp_path / "scratch").iterdir()) == []
+
+
+@pytest.mark.parametrize("file", ["tokenizer.json", "tokenizer_config.json"])
+def test_an_error_of_a_file_of_the_base_names_that_file(
+    save: Callable[..., Path], folder: Path, tmp_path: Path, file: str
+) -> None:
+    (folder / file).write_text("{")
+    (tmp_path / "scratch").mkdir()
+    path = save(dict(WEIGHTS))
+    with pytest.raises(ModelLoadError) as told:
+        get_algorithm("pairs").load_model_from_dcp(path, folder, temp_dir=tmp_path / "scratch")
+    assert f"{folder / file} is no JSON" in str(told.value)
+    assert "scratch" not in str(told.value) + told.value.reason + told.value.path
+    assert told.value.path == str(path)
+
+
+def test_an_error_of_the_loader_names_the_checkpoint(
+    save: Callable[..., Path], make_folder: Callable[..., Path], tmp_path: Path
+) -> None:
+    path, base = save(dict(WEIGHTS)), make_folder(damaged=True)
+    with pytest.raises(ModelLoadError) as told:
+        get_algorithm("pairs").load_model_from_dcp(path, base)
+    assert (
+        str(told.value)
+        == f"{path} cannot be loaded: tensor wte.weight is missing; download the weights again"
+    )
 
 
 def test_truncated_weights_are_a_load_error(save: Callable[..., Path], folder: Path) -> None:

@@ -9,7 +9,9 @@ from typing import Any
 import pytest
 
 from llada_core import (
+    AlgorithmSpec,
     AlgorithmUnavailable,
+    EngineSpec,
     GenerationRequest,
     IncompatibleEngine,
     LoadedModel,
@@ -20,8 +22,12 @@ from llada_core import (
     UnknownAlgorithm,
     UnsupportedModel,
     UsageError,
+    get_algorithm,
+    list_algorithms,
     load_model,
     register_algorithm,
+    register_engine,
+    standard,
 )
 
 pytestmark = pytest.mark.usefixtures("world")
@@ -161,6 +167,81 @@ def test_an_algorithm_of_another_engine_runs_on_the_same_kind_of_network(lm: Loa
 def test_an_algorithm_for_another_network_is_refused_with_what_there_is(lm: LoadedModel) -> None:
     with pytest.raises(UsageError, match=r"alien runs on the engine alien.* give one of .*pairs, singles"):
         lm.generate("Hello", algorithm="alien")
+
+
+def test_what_is_listed_without_a_reason_is_what_runs(lm: LoadedModel) -> None:
+    class Refusing(type(get_algorithm("opaque"))):  # type: ignore[misc]
+        name, engine, parameters = "refusing", "alien", get_algorithm("opaque").parameters
+
+        def unfit_reason(self, model: Any) -> str | None:
+            return "it refuses; ask another"
+
+    register_algorithm(Refusing)
+    listed = lm.algorithms()
+    able = [name for name, reason in listed.items() if reason is None]
+    assert able == ["guest", "opaque", "pairs", "singles"]
+    for name in able:
+        assert lm.generate("Hello", algorithm=name).algorithm == name
+    for name in listed.keys() - able:
+        with pytest.raises(AlgorithmUnavailable) as unable:
+            lm.generate("Hello", algorithm=name)
+        assert unable.value.reason == listed[name]
+    for name in set(list_algorithms()) - listed.keys():
+        with pytest.raises(UsageError, match=f"give one of {', '.join(able)}$"):
+            lm.generate("Hello", algorithm=name)
+    assert listed["refusing"] == "it refuses; ask another"
+
+
+def test_an_algorithm_that_comes_later_is_in_the_list(lm: LoadedModel) -> None:
+    class Later(type(get_algorithm("opaque"))):  # type: ignore[misc]
+        name, engine = "later", "fake"
+
+    undo = register_algorithm(Later)
+    assert lm.algorithms()["later"] is None
+    with pytest.raises(UsageError, match="give one of guest, later, opaque, pairs, singles"):
+        lm.generate("Hello", algorithm="alien")
+    undo()
+    assert "later" not in lm.algorithms()
+
+
+def test_a_registered_engine_takes_its_models(make_folder: Callable[..., Path]) -> None:
+    algorithm = AlgorithmSpec(
+        name="stripes",
+        engine="zoo",
+        target="fake_engine:Opaque",
+        summary="",
+        parameters=(standard("gen_length"),),
+    )
+    undo = register_engine(
+        EngineSpec(
+            name="zoo",
+            target="fake_engine:Opaque",
+            default_algorithm="stripes",
+            algorithms=(algorithm,),
+            model_types=("zebra",),
+        )
+    )
+    folder = make_folder(model_type="zebra")
+    result = load_model(folder).generate("Hello")
+    assert (result.engine, result.algorithm, result.text) == ("zoo", "stripes", "Hi there.")
+    undo()
+    with pytest.raises(UnsupportedModel):
+        load_model(folder)
+
+
+def test_who_takes_a_parameter_is_told_where_it_is_refused(lm: LoadedModel) -> None:
+    class Tempered(type(get_algorithm("opaque"))):  # type: ignore[misc]
+        name, engine = "tempered", "fake"
+        parameters = (standard("gen_length"), standard("temperature"))
+
+    register_algorithm(Tempered)
+    with pytest.raises(ParameterError) as refused:
+        lm.generate("Hello", temperature=0.5)
+    assert str(refused.value) == (
+        "pairs does not take temperature=0.5; leave it out, or give temperature=0.0, which asks for nothing; "
+        "tempered takes it"
+    )
+    assert lm.generate("Hello", temperature=0, remasking=True, factor=None, steps=None).text == "Hi there."
 
 
 def test_an_unavailable_algorithm_gives_its_reason(lm: LoadedModel) -> None:

@@ -78,11 +78,14 @@ def test_so_they_are_by_the_doctor(folder: Path, count: Count) -> None:
 
 
 @in_the_world
-def test_the_program_passes_on_how_to_load(folder: Path, loads: list[Any]) -> None:
+def test_the_program_passes_on_how_to_load(
+    folder: Path, loads: list[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("huggingface_hub.snapshot_download", lambda *_, **__: str(folder))
     options = ("--dtype", "bfloat16", "--device", "cpu", "--trust-remote-code", "--revision", "v2")
-    assert run(["generate", "Hello", "--model", str(folder), *options]) == 0
+    assert run(["generate", "Hello", "--model", "owner/name", *options]) == 0
     ((_, path, given),) = loads
-    assert path == str(folder)
+    assert path == "owner/name"
     assert (given.dtype, given.device, given.trust_remote_code, given.revision) == (
         "bfloat16", "cpu", True, "v2",
     )  # fmt: skip
@@ -136,7 +139,7 @@ def apart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
         (site / f"apart_{name}.py").write_text(DECODER)
     model = tmp_path / "model"
     model.mkdir()
-    (model / "config.json").write_text(json.dumps({"model_type": "apart"}))
+    (model / "config.json").write_text(json.dumps({"model_type": "apart", "eos_token_id": 1}))
     monkeypatch.syspath_prepend(str(site))
     monkeypatch.setattr(sys, "dont_write_bytecode", True)
     with registry.using(Registry(Installed([str(site)]), Environment())):

@@ -14,6 +14,7 @@ from transformers import AutoModel
 import llada_core
 from llada_core import AlgorithmUnavailable, GenerationRequest, ModelLoadError, ParameterError
 from llada_nemotron import NemotronModel
+from llada_nemotron.block import BlockGeneration
 from llada_runtime.testing import check_network
 from tests.nemotron.tiny_models import EOS, MASK, VOCABULARY, Variant, write_model
 
@@ -249,7 +250,7 @@ def test_thinking_has_no_effect_on_ids(ours: Mapping[Any, Any]) -> None:
 def test_a_model_without_trust_runs_by_our_code_alone(ours: Mapping[Any, Any]) -> None:
     lm = ours["labs", 0]
     with pytest.raises(AlgorithmUnavailable, match=r"trust_remote_code=True .* or use nemotron_block"):
-        lm.generate([5, 6, 7])
+        lm.generate([5, 6, 7], algorithm="nemotron")
     reasons = lm.algorithms()
     assert reasons["nemotron_block"] is None
     assert all(reasons[name] for name in ("nemotron", "nemotron_ar", "nemotron_linear_spec"))
@@ -289,3 +290,18 @@ def test_a_model_handle_has_the_interface_of_a_network(tmp_path: Path) -> None:
     assert len(check_network(model)) == 6
     assert model.caches
     assert (model.device.type, model.dtype) == ("cpu", torch.float32)
+
+
+@pytest.mark.parametrize("names", [["gen_length"], ["gen_length", "steps"], ["gen_length", "threshold"]])
+def test_a_decoder_may_declare_fewer_parameters(
+    ours: Mapping[tuple[str, int], llada_core.LoadedModel], names: list[str]
+) -> None:
+    lm = ours["labs", 0]
+    declared = tuple(llada_core.standard(name) for name in names)
+    undo = llada_core.register_algorithm(
+        type("Few", (BlockGeneration,), {"name": "few", "engine": lm.engine.name, "parameters": declared})
+    )
+    try:
+        assert lm.generate([1, 2], algorithm="few", max_tokens=4).nfe
+    finally:
+        undo()

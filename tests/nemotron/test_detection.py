@@ -11,10 +11,11 @@ import pytest
 
 import llada_core
 from llada_core.checkpoints.config import ModelConfig
-from llada_core.errors import IncompatibleEngine, UnsupportedModel
+from llada_core.errors import IncompatibleEngine, ModelLoadError, UnsupportedModel
 from llada_core.registry.wheels import published, takes
 from llada_nemotron.plugin import llada_detect_engine, llada_engines
 from tests.nemotron.published import FAMILY, STRANGERS
+from tests.nemotron.tiny_models import write_model
 
 LLADA = {"model_type": "llada", "architectures": ["LLaDAModelLM"], "mask_token_id": 126336}
 
@@ -117,3 +118,9 @@ def test_the_row_of_known_wheels_takes_the_same(config: dict[str, Any]) -> None:
     ours = model.matches(engine.model_types, engine.architectures) or hook(config) == "nemotron"
     (row,) = [row for row in published().rows if row.engine == engine.name]
     assert takes(row, model) is ours
+
+
+def test_what_our_network_does_not_implement_is_not_offered_to_another_engine(tmp_path: Path) -> None:
+    folder = write_model(tmp_path, "labs", architectures=["NemotronLabsDiffusionVLMModel"])
+    with pytest.raises(ModelLoadError, match=r"\(--trust-remote-code\) the model's own code can run it$"):
+        llada_core.load_model(folder, device="cpu")

@@ -181,11 +181,12 @@ def test_untrusted_code_is_not_run_and_our_network_is_offered(tmp_path: Path) ->
     with pytest.raises(
         AlgorithmUnavailable, match=r"nemotron cannot run on .*labs.*--trust-remote-code"
     ) as caught:
-        lm.generate(IDS)
+        lm.generate(IDS, algorithm="nemotron")
     assert caught.value.reason.endswith("or use nemotron_block")
     with pytest.raises(AlgorithmUnavailable):
         _ = lm.model.network.native
-    assert lm.generate(IDS, algorithm="nemotron_block", **SHORT).token_ids
+    ours = lm.generate(IDS, algorithm="nemotron_block", **SHORT)
+    assert lm.generate(IDS, **SHORT).token_ids == ours.token_ids  # it is the default then
 
 
 def test_each_algorithm_says_why_it_does_not_fit(models: dict[str, LoadedModel]) -> None:
@@ -209,6 +210,26 @@ def test_an_unknown_architecture_with_a_fitting_generate_runs_when_named(tmp_pat
     assert len(lm.generate(IDS, early_stop=False, **SHORT).token_ids) == 20
     with pytest.raises(AlgorithmUnavailable, match=r"Foreign.*; use nemotron"):
         lm.generate(IDS, algorithm="nemotron_block")
+
+
+@pytest.mark.parametrize(
+    ("name", "trust"), [("nemotron", True), ("nemotron_block", True), ("nemotron_block", False)]
+)
+def test_answers_end_where_the_whole_checkpoint_says(tmp_path: Path, name: str, trust: bool) -> None:
+    folder = write_model(tmp_path / "model", "labs", eos_token_id=40)
+    options = {"device": "cpu", "trust_remote_code": trust}
+    whole = llada_core.load_model(folder, **options).generate(IDS, algorithm=name, early_stop=False, **SHORT)
+    end = whole.token_ids[5]
+    (folder / "generation_config.json").write_text(json.dumps({"eos_token_id": [40, end]}))
+    lm = llada_core.load_model(folder, **options)
+    assert {each.id: each.sources for each in lm.model.end_tokens} == {
+        40: ("config.json", "generation_config.json"),
+        end: ("generation_config.json",),
+        EOS: ("the tokenizer's eos_token", "the chat template"),
+    }
+    result = lm.generate(IDS, algorithm=name, **SHORT)
+    assert result.finish_reason == "stop"
+    assert result.token_ids == whole.token_ids[: whole.token_ids.index(end)]
 
 
 def test_what_the_file_leaves_out_comes_from_the_config_class(tmp_path: Path) -> None:
@@ -363,7 +384,7 @@ def test_the_program_answers_by_the_models_own_code(generate: Any, labs: LoadedM
 
 
 def test_the_program_says_what_code_it_does_not_trust(generate: Any) -> None:
-    status, out, err = generate("Hello")
+    status, out, err = generate("Hello", "--algorithm", "nemotron")
     assert (status, out, err.count("\n")) == (1, "", 1)
     assert "load the model with trust_remote_code=True (--trust-remote-code)" in err
 
@@ -373,7 +394,7 @@ def test_the_program_compares_the_ways_of_decoding(generate: Any) -> None:
     status, out, _ = generate(
         "Hi", "--trust-remote-code", "--json", *(f"--algorithm={name}" for name in names)
     )
-    assert (status, [answer["algorithm"] for answer in json.loads(out)]) == (0, names)
+    assert (status, [answer["algorithm"] for answer in json.loads(out)["results"]]) == (0, names)
 
 
 def test_the_program_prints_warnings_beside_the_answer(folders: dict[str, Path], llada: Llada) -> None:

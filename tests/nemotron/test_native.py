@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import threading
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import torch
 from torch import Tensor
 
-from llada_core import AlgorithmUnavailable, Answer, ParameterError, PromptError
+from llada_core import AlgorithmUnavailable, Answer, ParameterError, PromptError, UsageError
 from llada_nemotron import (
     AutoregressiveGeneration,
     LinearSpecGeneration,
@@ -255,6 +256,28 @@ def test_the_tokenizer_stands_in_for_a_config_without_an_end_token() -> None:
     assert model.calls[-1]["eos"] == EOS
 
 
+def test_the_generation_config_of_a_model_ends_answers_too() -> None:
+    model = Labs([1, 3, 2], eos_token_id=EOS)
+    model.generation_config = SimpleNamespace(eos_token_id=[EOS, 3])
+    (answer,) = answers(model, [[5]], gen_length=6, block_length=3)
+    assert answer.token_ids == (1, 3)
+    output, _ = NemotronGeneration().generate(model, PROMPT, gen_length=6, block_length=3)
+    assert output[0, 3:].tolist() == [1, *[3] * 5]
+
+
+@pytest.mark.parametrize("kind", ALGORITHMS)
+def test_no_model_is_told(kind: Any) -> None:
+    with pytest.raises(UsageError, match="was given no model; call load_model_from_hf first"):
+        kind().generate(None, PROMPT)
+
+
+@pytest.mark.parametrize("dtype", [torch.uint8, torch.int32, torch.int64])
+def test_ids_of_every_dtype_give_int64(dtype: torch.dtype) -> None:
+    output, _ = NemotronGeneration().generate(Labs([1, 2]), PROMPT.to(dtype), gen_length=4, block_length=4)
+    assert output.dtype == torch.int64
+    assert output.tolist() == [[5, 6, 7, 1, 2, 1, 2]]
+
+
 def test_masks_that_are_left_are_taken_out_and_told() -> None:
     few = {"gen_length": 8, "block_length": 8, "steps": 2, "threshold": 0.9}
     (answer,) = answers(Gen1([1, MASK, 2, MASK]), [[5]], **few)
@@ -363,13 +386,14 @@ def test_one_row_may_come_without_a_batch_dimension() -> None:
 @pytest.mark.parametrize(
     ("prompt", "mask", "said"),
     [
-        (torch.ones(1, 2), None, "torch.float32 tensor"),
+        (torch.ones(1, 2), None, "a float32 array of shape"),
         (torch.ones(1, 1, 1, dtype=torch.long), None, r"shape \[1, 1, 1\]"),
-        (torch.ones(0, 2, dtype=torch.long), None, "no rows"),
+        (torch.ones(0, 2, dtype=torch.long), None, "the prompt is empty"),
         (torch.ones(2, 0, dtype=torch.long), None, "the prompt is empty"),
         (torch.tensor([[1, MASK]]), None, "holds the mask token"),
         (torch.tensor([[1, 128]]), None, "out of the vocabulary"),
-        (PROMPT, torch.ones(1, 2), "attention_mask has shape"),
+        (PROMPT, torch.ones(1, 3), "attention_mask holds 1.0"),
+        (PROMPT, torch.ones(1, 2, dtype=torch.long), "attention_mask has shape"),
         (PROMPT, torch.tensor([[1, 0, 1]]), "a 0 after a 1"),
     ],
 )
@@ -402,7 +426,7 @@ def test_the_switch_of_adapters_is_put_back(off: bool) -> None:
 
 
 @pytest.mark.parametrize("kind", ALGORITHMS)
-@pytest.mark.parametrize("model", [None, "a name", {}, object()])
+@pytest.mark.parametrize("model", ["a name", {}, object()])
 def test_what_is_no_model_is_refused(kind: Any, model: Any) -> None:
     with pytest.raises(AlgorithmUnavailable, match=r"its own code has no .*; needed is one that takes"):
         kind().generate(model, PROMPT)

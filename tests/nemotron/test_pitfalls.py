@@ -158,3 +158,11 @@ def test_logits_are_shifted_only_when_asked(asked: bool | None, passed: bool) ->
     model = Gen1()
     NemotronGeneration().generate(model, PROMPT, shift_logits=asked)
     assert model.calls[-1]["shift_logits"] is passed
+
+
+@pytest.mark.parametrize("algorithm", ["nemotron", "nemotron_block"])
+def test_autocast_around_a_call_changes_no_answer(labs: LoadedModel, algorithm: str) -> None:
+    expected = labs.generate([5, 6, 7], algorithm=algorithm, gen_length=16).token_ids
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        found = labs.generate([5, 6, 7], algorithm=algorithm, gen_length=16).token_ids
+    assert found == expected

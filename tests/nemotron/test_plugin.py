@@ -10,6 +10,7 @@ import pytest
 
 import llada_core
 import llada_nemotron
+from llada_core import ParameterError
 from llada_core.environment import Environment
 from llada_core.plugins.installed import Installed
 from llada_core.registry.registry import Registry
@@ -135,3 +136,27 @@ def test_without_the_right_transformers_all_is_listed_with_the_remedy(
         assert reason.startswith("llada-nemotron needs transformers<6,>=4.57, ")
         assert said in reason
         assert reason.endswith("pip install 'transformers<6,>=4.57'")
+
+
+@pytest.mark.parametrize("name", ALGORITHMS)
+def test_standard_parameters_pass_at_the_value_that_is_implemented_anyway(name: str) -> None:
+    algorithm = llada_core.get_algorithm(name)
+    neutral = {"remasking": True, "factor": None, "steps": None, "temperature": 0, "seed": None}
+    assert algorithm.validate_args(**neutral) == algorithm.validate_args()
+    with pytest.raises(
+        ParameterError, match=f"{name} does not take factor=1.0; leave it out, or give factor=non"
+    ):
+        algorithm.validate_args(factor=1.0)
+
+
+def test_what_one_token_at_a_time_has_no_use_for_is_refused() -> None:
+    autoregressive = llada_core.get_algorithm("nemotron_ar")
+    assert autoregressive.validate_args(threshold=None) == autoregressive.validate_args()
+    with pytest.raises(
+        ParameterError, match=r"nemotron_ar does not take threshold=0\.9; leave it out, or give thr"
+    ):
+        autoregressive.validate_args(threshold=0.9)
+    with pytest.raises(
+        ParameterError, match=r"nemotron_ar does not take block_length=32; leave it out; .* take it"
+    ):
+        autoregressive.validate_args(block_length=32)

@@ -7,30 +7,13 @@ from pathlib import Path
 
 import pytest
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 
-from llada_runtime import CheckpointError, LLaDAModel, UnsupportedArchitecture
+from llada_runtime import CheckpointError, LLaDAConfig, LLaDAModel, UnsupportedArchitecture
+from llada_runtime.network.weight_files import UnusedWeights
 
 IDS = torch.tensor([[1, 2, 3, 4, 5]])
 Q = "model.transformer.blocks.1.q_proj.weight"
-
-
-def shard(folder: Path) -> None:
-    """Split the single file in two, with an index."""
-    tensors = load_file(folder / "model.safetensors")
-    names = sorted(tensors)
-    places = {name: f"model-{1 + (n >= 5)}-of-2.safetensors" for n, name in enumerate(names)}
-    for file in set(places.values()):
-        save_file({n: tensors[n] for n in names if places[n] == file}, folder / file)
-    (folder / "model.safetensors.index.json").write_text(json.dumps({"weight_map": places}))
-    (folder / "model.safetensors").unlink()
-
-
-def test_a_sharded_checkpoint_equals_the_single_file(write_checkpoint) -> None:
-    folder = write_checkpoint()
-    expected = LLaDAModel.from_pretrained(folder)(IDS)
-    shard(folder)
-    assert torch.equal(LLaDAModel.from_pretrained(folder)(IDS), expected)
 
 
 def test_a_tied_head_reads_the_embedding(write_checkpoint) -> None:
@@ -39,6 +22,77 @@ def test_a_tied_head_reads_the_embedding(write_checkpoint) -> None:
     tensors = load_file(folder / "model.safetensors")
     untied = {**tensors, "model.transformer.ff_out.weight": tensors["model.transformer.wte.weight"].clone()}
     assert torch.equal(LLaDAModel.from_pretrained(write_checkpoint(weights=untied))(IDS), tied)
+
+
+HEAD, EMBEDDING = "model.transformer.ff_out.weight", "model.transformer.wte.weight"
+
+
+@pytest.mark.parametrize("kept", [{EMBEDDING}, {HEAD}, {EMBEDDING, HEAD}], ids=["embedding", "head", "both"])
+def test_a_tied_weight_may_be_stored_under_one_name_or_both(write_checkpoint, kept: set[str]) -> None:
+    tie = {"weight_tying": True}
+    folder = write_checkpoint(config=tie)
+    expected = LLaDAModel.from_pretrained(folder)(IDS)
+    matrix = load_file(folder / "model.safetensors")[EMBEDDING]
+    stored = {name: matrix.clone() if name in kept else ... for name in (EMBEDDING, HEAD)}
+    model = LLaDAModel.from_pretrained(write_checkpoint(config=tie, weights=stored))
+    assert torch.equal(model(IDS), expected)
+
+
+def test_a_head_that_is_not_the_embedding_it_is_tied_to_is_not_used_and_told(write_checkpoint) -> None:
+    tie = {"weight_tying": True}
+    expected = LLaDAModel.from_pretrained(write_checkpoint(config=tie))(IDS)
+    folder = write_checkpoint(config=tie, weights={HEAD: torch.ones(32, 16)})
+    with pytest.warns(UnusedWeights, match=f"{HEAD} is not used, because config.json ties it"):
+        model = LLaDAModel.from_pretrained(folder)
+    assert torch.equal(model(IDS), expected)
+
+
+def test_a_tied_weight_that_is_nowhere_is_named_by_both_names(write_checkpoint) -> None:
+    folder = write_checkpoint(config={"weight_tying": True}, weights={EMBEDDING: ...})
+    with pytest.raises(CheckpointError, match=f"lacks {EMBEDDING} or {HEAD}"):
+        LLaDAModel.from_pretrained(folder)
+
+
+@pytest.mark.parametrize(
+    ("dtype", "said"),
+    [
+        (torch.int8, "I8"),
+        (torch.uint8, "U8"),
+        (torch.int64, "I64"),
+        (torch.bool, "BOOL"),
+        (torch.float8_e4m3fn, "F8_E4M3"),
+        (torch.float8_e5m2, "F8_E5M2"),
+    ],
+)
+def test_numbers_that_mean_nothing_without_scales_are_refused(write_checkpoint, dtype, said: str) -> None:
+    folder = write_checkpoint(weights={Q: torch.ones(16, 16).to(dtype)})
+    with pytest.raises(
+        CheckpointError, match=rf"{Q} is stored as {said}, .*; take the checkpoint that was not"
+    ):
+        LLaDAModel.from_pretrained(folder)
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32, torch.bfloat16, torch.float16])
+def test_floating_point_numbers_of_any_width_are_read(write_checkpoint, dtype) -> None:
+    LLaDAModel.from_pretrained(write_checkpoint(weights={Q: torch.ones(16, 16, dtype=dtype)}))
+
+
+@pytest.mark.parametrize(
+    "mark", ["weight_scale_inv", "qweight", "SCB", "weight.absmax", "weight.quant_state.bitsandbytes__nf4"]
+)
+def test_a_quantised_checkpoint_is_told_by_its_names(write_checkpoint, mark: str) -> None:
+    name = f"{Q.removesuffix('.weight')}.{mark}"
+    with pytest.raises(
+        CheckpointError, match=rf"are quantised \({name}\), .*; take the checkpoint that was not"
+    ):
+        LLaDAModel.from_pretrained(write_checkpoint(weights={name: torch.ones(1), Q: ...}))
+
+
+@pytest.mark.parametrize("name", ["rotary_emb.inv_freq", "blocks.0.rotary_emb.inv_freq", "position_ids"])
+def test_buffers_that_follow_from_the_config_are_passed_over(write_checkpoint, name: str) -> None:
+    expected = LLaDAModel.from_pretrained(write_checkpoint())(IDS)
+    folder = write_checkpoint(weights={f"model.transformer.{name}": torch.ones(2)})
+    assert torch.equal(LLaDAModel.from_pretrained(folder)(IDS), expected)
 
 
 def test_weights_are_cast_to_the_dtype_asked_for(write_checkpoint) -> None:
@@ -65,45 +119,6 @@ def test_a_missing_unknown_or_misshapen_tensor_is_named(write_checkpoint, weight
         LLaDAModel.from_pretrained(write_checkpoint(weights=weights))
 
 
-def test_a_truncated_file_is_named_with_the_remedy(write_checkpoint) -> None:
-    file = write_checkpoint() / "model.safetensors"
-    file.write_bytes(file.read_bytes()[:-100])
-    with pytest.raises(CheckpointError, match=r"model\.safetensors is not a complete .* download it again"):
-        LLaDAModel.from_pretrained(file.parent)
-
-
-def test_a_missing_shard_is_named(write_checkpoint) -> None:
-    folder = write_checkpoint()
-    shard(folder)
-    (folder / "model-2-of-2.safetensors").unlink()
-    with pytest.raises(CheckpointError, match=r"model-2-of-2\.safetensors is named in .* does not exist"):
-        LLaDAModel.from_pretrained(folder)
-
-
-def test_an_index_that_places_a_tensor_wrongly_is_refused(write_checkpoint) -> None:
-    folder = write_checkpoint()
-    shard(folder)
-    index = folder / "model.safetensors.index.json"
-    text = index.read_text().replace("model-2-of-2", "model-1-of-2")
-    index.write_text(text)
-    with pytest.raises(CheckpointError, match=r"lacks .* and 1[0-9] more, which .* places there"):
-        LLaDAModel.from_pretrained(folder)
-
-
-def test_an_index_that_is_no_index_is_refused(write_checkpoint) -> None:
-    folder = write_checkpoint()
-    (folder / "model.safetensors.index.json").write_text("[]")
-    with pytest.raises(CheckpointError, match="cannot be read as a weight index"):
-        LLaDAModel.from_pretrained(folder)
-
-
-def test_weights_in_another_format_are_pointed_out(write_checkpoint) -> None:
-    folder = write_checkpoint()
-    (folder / "model.safetensors").rename(folder / "pytorch_model.bin")
-    with pytest.raises(CheckpointError, match=r"pytorch_model\.bin: convert the weights to safetensors"):
-        LLaDAModel.from_pretrained(folder)
-
-
 def test_a_folder_without_config_is_refused(tmp_path: Path) -> None:
     with pytest.raises(CheckpointError, match=r"config\.json does not exist"):
         LLaDAModel.from_pretrained(tmp_path)
@@ -126,7 +141,6 @@ def test_a_config_that_is_no_json_object_is_refused(tmp_path: Path, text: str) -
         "max_sequence_length",
         "rope_theta",
         "mask_token_id",
-        "eos_token_id",
         "rms_norm_eps",
     ],
 )
@@ -137,6 +151,13 @@ def test_a_config_without_a_needed_field_names_it(write_checkpoint, field: str) 
     (folder / "config.json").write_text(json.dumps(fields))
     with pytest.raises(CheckpointError, match=f"{field} is missing"):
         LLaDAModel.from_pretrained(folder)
+
+
+def test_end_tokens_may_be_left_to_other_files(write_checkpoint) -> None:
+    folder = write_checkpoint()
+    fields = json.loads((folder / "config.json").read_text())
+    del fields["eos_token_id"]
+    assert LLaDAConfig.from_dict(fields).eos_ids == ()
 
 
 @pytest.mark.parametrize(
@@ -167,6 +188,20 @@ def test_a_config_with_an_impossible_value_names_it(write_checkpoint, field: str
 def test_another_architecture_is_refused_by_its_field(write_checkpoint, field: str, value: object) -> None:
     with pytest.raises(UnsupportedArchitecture, match=field):
         LLaDAModel.from_pretrained(write_checkpoint(config={field: value}))
+
+
+@pytest.mark.parametrize(
+    ("device", "said"),
+    [
+        ("meta", "device 'meta' has shapes and no numbers"),
+        (torch.device("meta"), "device 'meta' has shapes and no numbers"),
+        ("xpu:3", "device 'xpu:3' cannot be used here"),
+        ("hpu", "device 'hpu' cannot be used here"),
+    ],
+)
+def test_a_device_that_can_hold_no_weights_is_refused_as_such(write_checkpoint, device, said: str) -> None:
+    with pytest.raises(CheckpointError, match=f"{said}.*; use 'cpu'"):
+        LLaDAModel.from_pretrained(write_checkpoint(), device=device)
 
 
 def test_an_unknown_device_and_dtype_are_refused(write_checkpoint) -> None:

@@ -15,11 +15,18 @@ if TYPE_CHECKING:
         DualCacheGeneration,
         FastDLLMGeneration,
         PrefixCacheGeneration,
+        RunsByOwnCode,
     )
 
 __version__ = "0.2.0"
 
-__all__ = ["BasicGeneration", "DualCacheGeneration", "FastDLLMGeneration", "PrefixCacheGeneration"]
+__all__ = [
+    "BasicGeneration",
+    "DualCacheGeneration",
+    "FastDLLMGeneration",
+    "PrefixCacheGeneration",
+    "RunsByOwnCode",
+]
 
 __getattr__, __dir__ = lazy_exports(
     __name__,
@@ -28,5 +35,6 @@ __getattr__, __dir__ = lazy_exports(
         "DualCacheGeneration": "llada_fastdllm.generation",
         "FastDLLMGeneration": "llada_fastdllm.generation",
         "PrefixCacheGeneration": "llada_fastdllm.generation",
+        "RunsByOwnCode": "llada_fastdllm.generation",
     },
 )

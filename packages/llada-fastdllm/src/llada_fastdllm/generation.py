@@ -7,13 +7,14 @@ need divide; a row stops at its end-of-sequence token unless ``early_stop`` is F
 
 from __future__ import annotations
 
+import warnings
 from abc import abstractmethod
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from llada_core import LoadOptions
-from llada_core.parameters import block_count, whole_steps
+from llada_core.parameters import spelled_out, steps_a_block, whole_steps
 from llada_runtime import (
     DualCache,
     Factor,
@@ -32,17 +33,32 @@ from llada_runtime.models.register import load_network
 
 from .plugin import BASIC_PARAMETERS, PARAMETERS
 
-__all__ = ["BasicGeneration", "DualCacheGeneration", "FastDLLMGeneration", "PrefixCacheGeneration"]
+__all__ = [
+    "BasicGeneration",
+    "DualCacheGeneration",
+    "FastDLLMGeneration",
+    "PrefixCacheGeneration",
+    "RunsByOwnCode",
+]
 
 _UNCACHED = (
     "the model runs by its own code, whose keys and values cannot be cached; use the algorithm 'basic'"
 )
+_BY_OWN_CODE = (
+    "the model runs by the code that comes with it, as no network of ours implements it ({reason}): nothing "
+    "can be cached, so that every step is a forward of the whole canvas, and only the algorithm 'basic' runs"
+)
+
+
+class RunsByOwnCode(UserWarning):
+    """The model was loaded by the code that comes with it, which is slower than a network of ours."""
 
 
 class FastDLLMGeneration(StepAlgorithm):
     """What Fast-dLLM's decoders share: loading, parameters and commit rules. Subclasses give the policy.
 
-    The rule is chosen by the parameters: ``factor``, else ``threshold``, else the quota of ``steps``.
+    The rule is chosen by the parameters: ``factor``, else ``threshold``, else the quota of ``steps``. A
+    subclass with a ``generate`` of its own gives neither policy nor rule, and decides itself.
     """
 
     engine = "fast-dllm"
@@ -58,37 +74,43 @@ class FastDLLMGeneration(StepAlgorithm):
             return Factor(params["factor"])
         if params.get("threshold") is not None:
             return Threshold(params["threshold"])
-        return Quota(params["steps"] // block_count(params))
+        return Quota(steps_a_block(params))
 
     def validate_args(self, **params: Any) -> dict[str, Any]:
         """The effective values of ``params``: the rule in force keeps its parameter, others are None.
 
         ``steps`` of the quota rule is rounded up to a multiple of the block count. A subclass may declare
-        fewer parameters.
+        fewer parameters. One with a ``generate`` of its own gets them all as they were given, and ``seed``
+        and ``early_stop``, for which Fast-dLLM has no names, only where they are given.
 
         Raises:
             ParameterError: a name is unknown, or a value of the wrong type or out of range.
         """
         values: dict[str, Any] = super().validate_args(**params)
+        if not self.yields_steps():
+            return _for_its_own(self, values)
         declared = [name for name in ("factor", "threshold", "steps") if name in values]
         in_force = next((name for name in declared if values[name] is not None), "steps")
         values |= {name: None for name in declared if name != in_force}
-        if in_force in declared and in_force == "steps":
+        if in_force == "steps" and {"steps", "gen_length"} <= values.keys():
             values["steps"] = whole_steps(values, values["steps"] or values["gen_length"])
         return values
 
     def unfit_reason(self, model: Network) -> str | None:
         """Why a decoder whose policy caches cannot run on a network that does not."""
-        caches = self.policy(self.get_required_args()).caches
-        return _UNCACHED if caches and not model.caches else None
+        return None if super().unfit_reason(model) is None else _UNCACHED
 
     def load_network(self, folder: Path, options: LoadOptions) -> Network:
         """The network in ``folder``; where its code is trusted also one that its own code alone can run.
+
+        A subclass with a ``load_model_class`` of its own loads by that.
 
         Raises:
             CheckpointError: the files are damaged or do not belong together.
             UnsupportedArchitecture: the runtime does not implement the model, and its code is not trusted.
         """
+        if type(self).load_model_class is not StepAlgorithm.load_model_class:
+            return super().load_network(folder, options)  # type: ignore[no-any-return]
         try:
             return load_network(folder, device=options.device, dtype=options.dtype)
         except UnsupportedArchitecture as exc:
@@ -96,7 +118,18 @@ class FastDLLMGeneration(StepAlgorithm):
                 raise UnsupportedArchitecture(
                     f"{exc}; with trust_remote_code=True the algorithm 'basic' can run it by its own code"
                 ) from exc
-            return RemoteNetwork.from_pretrained(folder, device=options.device, dtype=options.dtype)
+            network = RemoteNetwork.from_pretrained(folder, device=options.device, dtype=options.dtype)
+            reason = str(exc).partition(";")[0]
+            warnings.warn(_BY_OWN_CODE.format(reason=reason), RunsByOwnCode, stacklevel=2)
+            return network
+
+
+def _for_its_own(algorithm: FastDLLMGeneration, values: dict[str, Any]) -> dict[str, Any]:
+    """Effective values for a function of Fast-dLLM, which takes a number of steps and only its own names."""
+    ours = {each.name: each.default for each in algorithm.parameters if each.name in ("seed", "early_stop")}
+    return {
+        name: value for name, value in spelled_out(values).items() if name not in ours or ours[name] != value
+    }
 
 
 class BasicGeneration(FastDLLMGeneration):

@@ -69,10 +69,20 @@ def llada_engines() -> Iterable[EngineSpec]:
         memory="llada_runtime.memory:estimate",
         model_types=("llada",),
         architectures=("LLaDAModelLM",),
+        foreign=True,
         strangers=(
             StrangerSpec(
                 patterns=("*fast_dllm_qwen*",),
                 kind="a Fast-dLLM v2 model, whose token shift and interface are its own",
+            ),
+            # Their own code would run, and fill masks with what it means for other positions or attention.
+            StrangerSpec(
+                patterns=("dream*", "*modeling_dream*"),
+                kind="a Dream model, whose logits are those of the position behind",
+            ),
+            StrangerSpec(
+                patterns=("sdar*", "*modeling_sdar*", "llada2*", "*modeling_llada2*"),
+                kind="a block diffusion model, whose attention is causal from block to block",
             ),
         ),
         priority=10,

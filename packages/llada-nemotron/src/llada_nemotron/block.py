@@ -18,7 +18,7 @@ from typing import Any
 
 from torch import Tensor
 
-from llada_core.parameters import block_count, whole_steps
+from llada_core.parameters import block_count, steps_a_block, whole_steps
 from llada_runtime import Network, Plan, Policy, Quota, Rule, Sequence, StepAlgorithm, Threshold
 
 from .model import NemotronModel, OnNemotron
@@ -92,20 +92,24 @@ class BlockGeneration(OnNemotron, StepAlgorithm):
 
     def rule(self, params: Mapping[str, Any]) -> Rule:
         """A threshold, or a fixed schedule where ``steps`` is in force."""
-        if params["threshold"] is not None:
+        if params.get("threshold") is not None:
             return Threshold(params["threshold"])
-        return Quota(params["steps"] // block_count(params))
+        return Quota(steps_a_block(params))
 
     def validate_args(self, **params: Any) -> dict[str, Any]:
         """The effective values of ``params``; ``steps`` is None where a threshold rules.
+
+        A subclass may declare fewer; one with a ``generate`` of its own gets them as they were given.
 
         Raises:
             ParameterError: a name is unknown, or a value of the wrong type or out of range.
         """
         values: dict[str, Any] = super().validate_args(**params)
-        if values["threshold"] is not None:
+        if not self.yields_steps() or not {"steps", "gen_length"} <= values.keys():
+            return values
+        if values.get("threshold") is not None:
             return {**values, "steps": None}
-        one_each = block_count(values) * values["block_length"]
+        one_each = block_count(values) * (values.get("block_length") or values["gen_length"])
         return {**values, "steps": whole_steps(values, values["steps"] or one_each)}
 
     def sequence(self, model: Network, prompt_ids: Ids[int], params: Mapping[str, Any]) -> Sequence:
@@ -115,7 +119,7 @@ class BlockGeneration(OnNemotron, StepAlgorithm):
             PromptError, ParameterError: the prompt or its length does not fit the model.
         """
         assert isinstance(model, NemotronModel), "check_fits comes first"
-        causal = params["causal_context"]
+        causal = params.get("causal_context")
         trained = model.config.causal_context
         chosen = {**params, "causal_context": trained if causal is None else causal}
         return super().sequence(model, prompt_ids, chosen)

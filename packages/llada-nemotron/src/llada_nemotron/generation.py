@@ -14,7 +14,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
-from llada_core import Answer, GenerationAlgorithm, ParameterError, PromptError
+from llada_core import Answer, GenerationAlgorithm, ParameterError
 from llada_core.generation.model import Model
 from llada_core.generation.prompts import check_prompt
 from llada_core.parameters import block_count, parameters_of_row, whole_steps
@@ -91,7 +91,7 @@ class NativeGeneration(OnNemotron, GenerationAlgorithm):
         """
         self.check_fits(model)
         native = _native(model)
-        rows = _rows(prompt, attention_mask)
+        padded, rows = prompt_rows(prompt, attention_mask)
         of_rows = [self._resolve(parameters_of_row(params, row)) for row in range(len(rows))]
         self.check_chat(of_rows[0], read=())
         limits = Model.of(native.model).limits
@@ -102,7 +102,6 @@ class NativeGeneration(OnNemotron, GenerationAlgorithm):
         for told in dict.fromkeys(told for answer in answers for told in answer.warnings):
             warnings.warn(told, UnfilledMasks, stacklevel=2)
         written = torch.tensor([self._filled_up(native, answer, width) for answer in answers])
-        padded = prompt.reshape(len(rows), -1)
         return torch.cat((padded, written.to(padded)), dim=1), max(answer.nfe for answer in answers)
 
     def check_chat(self, params: Mapping[str, object], *, read: Collection[str]) -> None:
@@ -168,8 +167,7 @@ class NativeGeneration(OnNemotron, GenerationAlgorithm):
         )
 
     def _eos_ids(self, native: NativeModel) -> tuple[int, ...]:
-        eos = getattr(self.tokenizer, "eos_token_id", None)
-        return native.eos_ids or (() if eos is None else (eos,))
+        return tuple(end.id for end in Model.of(native.model, self.tokenizer).end_tokens)
 
     def _end_think_id(self) -> int | None:
         """The last id of ``</think>``, or None where there is no tokenizer that knows it."""
@@ -238,16 +236,6 @@ class LinearSpecGeneration(NativeGeneration):
     description = "The model's own code: diffusion drafts a block, one causal forward verifies it."
     parameters = LINEAR_SPEC_PARAMETERS
     mode = LINEAR_SPEC
-
-
-def _rows(prompt: Tensor, attention_mask: Tensor | None) -> list[list[int]]:
-    """The runtime's ``prompt_rows``, for a mask that has the very shape of the prompt."""
-    if attention_mask is not None and attention_mask.dim() != prompt.dim():
-        raise PromptError(
-            f"attention_mask has {attention_mask.dim()} dimensions and the prompt {prompt.dim()}; "
-            "they must be equal"
-        )
-    return prompt_rows(prompt, attention_mask)
 
 
 def _native(model: Any) -> NativeModel:

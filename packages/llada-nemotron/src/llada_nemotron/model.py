@@ -6,21 +6,20 @@ handle has the interface of the runtime's ``Network``, so that step algorithms r
 
 from __future__ import annotations
 
-import contextlib
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar
 
 import torch
 import transformers
 from torch import Tensor
-from transformers.utils import logging
 
 from llada_core import AlgorithmUnavailable, LoadOptions
 from llada_core.checkpoints import read_fields
-from llada_core.errors import one_line
+from llada_core.checkpoints.ends import EndToken
 from llada_runtime import CheckpointError, KVCache, Network, UnsupportedArchitecture
+from llada_runtime.models import own_code
 from llada_runtime.network.calls import Merge
 from llada_runtime.network.checkpoint import choose_device, choose_dtype
 from llada_runtime.network.graphs import graphed
@@ -137,6 +136,16 @@ class NemotronModel:
             raise AlgorithmUnavailable(str(exc), name="nemotron_block", reason=str(exc)) from exc
 
     @property
+    def end_tokens(self) -> tuple[EndToken, ...] | None:
+        """What the checkpoint declares to end an answer, noted on what was loaded; None before it is."""
+        noted: tuple[EndToken, ...] | None = getattr(self._loaded, "end_tokens", None)
+        return noted
+
+    @end_tokens.setter
+    def end_tokens(self, ends: tuple[EndToken, ...]) -> None:
+        self._loaded.end_tokens = ends
+
+    @property
     def device(self) -> torch.device:
         """Where the weights are."""
         return self._loaded.device
@@ -196,6 +205,14 @@ class OnNemotron:
             trust_remote_code=options.trust_remote_code,
         )
 
+    def tensor_names(self, folder: Path) -> frozenset[str] | None:
+        """The names of the tensors of our own network, which are those of the model's own code; None for an
+        architecture that it does not implement."""
+        try:
+            return NemotronNetwork.tensor_names(folder)
+        except UnsupportedArchitecture:
+            return None
+
 
 def _config(model: Any, fields: Mapping[str, Any]) -> NemotronConfig:
     try:
@@ -211,45 +228,13 @@ def _load(
     dtype: str | torch.dtype | None,
 ) -> Any:
     """The model by its own code, ready to decode."""
-    place = choose_device(device)
+    place, remedy = choose_device(device), _remedy(fields)
     precision = choose_dtype(dtype, place)
-    try:
-        with _no_bar():
-            model, told = _read(folder, precision)
-    except Exception as exc:  # the model's own code may raise anything
-        raise CheckpointError(
-            f"{folder}: the model's own code cannot load it ({one_line(exc)}); {_remedy(fields)}"
-        ) from exc
-    missing = sorted(told["missing_keys"])
-    if missing:
-        raise CheckpointError(
-            f"{folder}: the weights lack {', '.join(missing[:3])} ({len(missing)} that the model's own code "
-            "needs); download them again"
-        )
-    return model.to(place).eval()
-
-
-def _read(folder: Path, dtype: torch.dtype) -> tuple[Any, Mapping[str, Any]]:
-    """The model, and what transformers has to say about its weights."""
-    config = transformers.AutoConfig.from_pretrained(str(folder), trust_remote_code=True)
+    config = own_code.load_config(folder, remedy=remedy)
     if hasattr(config, "dlm_paradigm"):
         config.dlm_paradigm = "bidirectional"  # tuned models keep one whose attention is for training
-    read: tuple[Any, Mapping[str, Any]] = transformers.AutoModel.from_pretrained(
-        str(folder), config=config, dtype=dtype, trust_remote_code=True, output_loading_info=True
-    )
-    return read
-
-
-@contextlib.contextmanager
-def _no_bar() -> Iterator[None]:
-    """The caller has a bar of its own, or wants none."""
-    shown = logging.is_progress_bar_enabled()
-    logging.disable_progress_bar()
-    try:
-        yield
-    finally:
-        if shown:
-            logging.enable_progress_bar()
+    name = own_code.auto_classes(fields)[0]
+    return own_code.load_model(folder, name, config=config, device=place, dtype=precision, remedy=remedy)
 
 
 def _remedy(fields: Mapping[str, Any]) -> str:

@@ -15,7 +15,7 @@ from weakref import WeakKeyDictionary
 import torch
 from torch import Tensor
 
-from llada_core.errors import one_line
+from llada_core.faults import fault_of, one_line
 
 from .errors import NativeCodeError
 from .signature import Entry, Mode, entry_of, unfit_reason
@@ -49,7 +49,7 @@ class NativeModel:
 
     Attributes:
         model: the model itself.
-        mask_id, eos_ids: what its config says; None and empty where it says nothing.
+        mask_id: what its config says; None where it says nothing.
     """
 
     def __init__(self, model: Any) -> None:
@@ -57,7 +57,6 @@ class NativeModel:
         config = getattr(self.model, "config", None)
         given = (_mask(config), _mask(self.model))
         self.mask_id = next((mask for mask in given if mask is not None), None)
-        self.eos_ids = _ids(getattr(config, "eos_token_id", None))
         self._paradigm = getattr(config, "dlm_paradigm", None)
 
     @property
@@ -100,15 +99,16 @@ class NativeModel:
             _locks.of(self.model),
             self._ready(bidirectional),
             self._random(draws, seed),
+            torch.autocast(self.device.type, enabled=False),  # as for a network of ours
             torch.inference_mode(),
         ):
             try:
                 return method(*before, ids.to(self.device), **keywords)
             except torch.OutOfMemoryError:
                 raise
-            except Exception as exc:  # the model's own code may raise anything
+            except BaseException as exc:  # the model's own code may raise anything
                 raise NativeCodeError(
-                    f"the model's own {entry.method} failed ({one_line(exc)}); "
+                    f"the model's own {entry.method} failed ({one_line(fault_of(exc))}); "
                     "see its model card for what it takes"
                 ) from exc
 
@@ -165,9 +165,3 @@ def _mask(holder: Any) -> int | None:
     """Its mask id; a config class says "none" by a negative one."""
     value = getattr(holder, "mask_token_id", None)
     return value if isinstance(value, int) and value >= 0 else None
-
-
-def _ids(value: Any) -> tuple[int, ...]:
-    if value is None:
-        return ()
-    return (value,) if isinstance(value, int) else tuple(value)

@@ -117,6 +117,7 @@ LINEAR_SPEC_PARAMETERS: tuple[Parameter, ...] = (
         "threshold",
         default=0.0,
         nullable=False,
+        coerce={None: 0.0},
         default_unless=(),
         summary="Drafts commit every position this confident; 0 drafts in one forward.",
     ),

@@ -12,21 +12,23 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from llada_core.checkpoints.contents import how_to_get
 from llada_core.errors import CheckpointError
 from llada_core.plugins.specs import StrangerSpec
 
 __all__ = ["ModelConfig", "read_fields"]
 
 
-def read_fields(folder: str | os.PathLike[str]) -> dict[str, Any]:
-    """The JSON object in ``folder/config.json``. Raises ``CheckpointError`` where there is none."""
-    file = Path(folder) / "config.json"
+def read_fields(folder: str | os.PathLike[str], name: str = "config.json") -> dict[str, Any]:
+    """The JSON object in ``folder/config.json``, or in the file called so. Raises ``CheckpointError`` where
+    there is none."""
+    file = Path(folder) / name
     try:
         fields = json.loads(file.read_text(encoding="utf-8"))
     except FileNotFoundError as exc:
         raise CheckpointError(f"{file} does not exist; point at a folder that holds a checkpoint") from exc
     except (OSError, ValueError, RecursionError) as exc:
-        raise CheckpointError(f"{file} cannot be read as JSON ({exc}); download it again") from exc
+        raise CheckpointError(f"{file} cannot be read as JSON ({exc}); {how_to_get(file)}") from exc
     if not isinstance(fields, dict):
         raise CheckpointError(f"{file} does not hold a JSON object; download it again")
     return fields
@@ -34,10 +36,11 @@ def read_fields(folder: str | os.PathLike[str]) -> dict[str, Any]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelConfig:
-    """The ``fields`` of the config of the model at ``path``, a folder or a hub id."""
+    """The ``fields`` of the config of the model at ``path``: a folder, or a hub id at ``revision``."""
 
     path: str
     fields: Mapping[str, Any]
+    revision: str | None = None
 
     @property
     def model_type(self) -> str | None:
@@ -62,6 +65,13 @@ class ModelConfig:
     def auto_modules(self) -> tuple[str, ...]:
         """The modules of those classes, without the ``owner/name--`` of a class in another repository."""
         return tuple(name.rpartition("--")[2].partition(".")[0] for name in self.auto_classes)
+
+    @property
+    def brings_a_network(self) -> bool:
+        """Whether ``auto_map`` names a class that code beside the weights makes the model with."""
+        auto_map = self.fields.get("auto_map")
+        names = auto_map.items() if isinstance(auto_map, dict) else ()
+        return any(name.startswith("AutoModel") and isinstance(value, str) for name, value in names)
 
     def matches(self, model_types: tuple[str, ...], architectures: tuple[str, ...]) -> bool:
         """Whether the type or one of the architectures is listed, exactly as written."""

@@ -7,17 +7,19 @@ in the files, but that one of them is the config.
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Iterable
 from pathlib import Path
 
 from llada_core.checkpoints.config import ModelConfig, read_fields
+from llada_core.checkpoints.guard import raised_as
+from llada_core.checkpoints.mask import TOKENIZER_SETTINGS, mask_token_id
+from llada_core.checkpoints.places import check_config, local_folder, model_name
 from llada_core.errors import CheckpointError, ModelNotFound
+from llada_core.faults import one_line
 from llada_core.imports import load_target
 
-__all__ = ["read_config", "resolve_model"]
+__all__ = ["read_config", "read_mask_token_id", "resolve_model"]
 
-_HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
 _SETTINGS = ("*.json", "*.jinja", "*.model", "*.txt", "*.tiktoken")
 _WEIGHTS = ("*.safetensors",)
 _CODE = ("*.py",)
@@ -32,49 +34,44 @@ def resolve_model(
 ) -> Path:
     """The local folder of a checkpoint, downloaded first where ``path_or_id`` is a hub id that is not cached.
 
-    A folder of that name wins over a hub id. ``weights=False`` leaves the safetensors out; ``code=True``
-    brings the repository's Python files along. Raises ``ModelNotFound`` where there is nothing, or no
-    ``config.json`` in it.
+    A folder of that name wins over a hub id; ``~`` is expanded. ``weights=False`` leaves the safetensors out;
+    ``code=True`` brings the repository's Python files along. Raises ``ModelNotFound`` where there is nothing,
+    or no ``config.json`` in it, and ``UsageError`` for what can name no model and for a ``revision`` of a
+    folder.
     """
-    name = os.fspath(path_or_id)
-    folder = _local_folder(name)
+    name = model_name(path_or_id)
+    folder = local_folder(name, revision=revision)
     if folder is None:
         patterns = (*_SETTINGS, *(_WEIGHTS if weights else ()), *(_CODE if code else ()))
         folder = _download(name, patterns, revision)
-    _check_config(name, folder)
+    check_config(name, folder)
     return folder
 
 
 def read_config(path_or_id: str | os.PathLike[str], *, revision: str | None = None) -> ModelConfig:
-    """The config of a folder or hub id, for which no other file is read or fetched. Raises
-    ``ModelNotFound``."""
-    name = os.fspath(path_or_id)
-    folder = _local_folder(name) or _download(name, ("config.json",), revision)
-    _check_config(name, folder)
+    """The config of a folder or hub id, for which no other file is read or fetched. Raises as
+    ``resolve_model`` does."""
+    name = model_name(path_or_id)
+    folder = local_folder(name, revision=revision) or _download(name, ("config.json",), revision)
+    check_config(name, folder)
     try:
-        return ModelConfig(path=name, fields=read_fields(folder))
+        return ModelConfig(path=name, fields=read_fields(folder), revision=revision)
     except CheckpointError as exc:
         raise ModelNotFound(f"{name} is no checkpoint: {exc}", path=name) from exc
 
 
-def _check_config(name: str, folder: Path) -> None:
-    """Refuse a folder that holds no ``config.json``."""
-    if not (folder / "config.json").is_file():
-        remedy = "give the folder of a checkpoint in the Hugging Face layout"
-        raise ModelNotFound(f"{name} holds no config.json; {remedy}", path=name)
-
-
-def _local_folder(name: str) -> Path | None:
-    """The folder called ``name``, or None where only the hub can have it."""
-    folder = Path(name).expanduser()
-    if folder.is_dir():
-        return folder
-    if folder.exists():
-        raise ModelNotFound(f"{name} is a file; give the folder that holds config.json", path=name)
-    if not _HUB_ID.fullmatch(name):
-        remedy = "give an existing folder, or a hub id such as GSAI-ML/LLaDA-8B-Instruct"
-        raise ModelNotFound(f"there is no folder {name}; {remedy}", path=name)
-    return None
+def read_mask_token_id(config: ModelConfig) -> int | None:
+    """The id of the mask token by the model's config or its tokenizer's files, which are fetched where need
+    be; None where neither tells."""
+    told = mask_token_id(config.fields, None)
+    if told is not None:
+        return told
+    try:
+        folder = local_folder(config.path, revision=config.revision)
+        folder = folder or _download(config.path, TOKENIZER_SETTINGS, config.revision)
+    except ModelNotFound:  # the hub cannot be asked now
+        return None
+    return mask_token_id(config.fields, folder)
 
 
 def _download(model_id: str, patterns: Iterable[str], revision: str | None) -> Path:
@@ -85,10 +82,9 @@ def _download(model_id: str, patterns: Iterable[str], revision: str | None) -> P
         remedy = "pip install huggingface_hub, or give an existing folder"
         message = f"there is no folder {model_id}, and hub ids need huggingface_hub: {remedy}"
         raise ModelNotFound(message, path=model_id) from exc
-    try:
+    # Which HTTP client's errors come through depends on the hub's version.
+    with raised_as(lambda exc: ModelNotFound(_explain(model_id, revision, exc), path=model_id)):
         return Path(snapshot_download(model_id, revision=revision, allow_patterns=list(patterns)))
-    except Exception as exc:  # which HTTP client's errors come through depends on the hub's version
-        raise ModelNotFound(_explain(model_id, revision, exc), path=model_id) from exc
 
 
 def _explain(model_id: str, revision: str | None, exc: BaseException) -> str:
@@ -111,4 +107,4 @@ def _explain(model_id: str, revision: str | None, exc: BaseException) -> str:
             f"{where} is neither a folder nor in the hub's cache, and the hub cannot be reached; "
             "give an existing folder, or check the connection"
         )
-    return f"{where} could not be fetched from the hub ({type(exc).__name__}: {exc}); give an existing folder"
+    return f"{where} could not be fetched from the hub ({one_line(exc)}); give an existing folder"

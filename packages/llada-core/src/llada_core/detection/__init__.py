@@ -9,7 +9,9 @@ from llada_core.detection.detection import (
     detect,
     detect_config,
     detect_engine,
+    engine_by_own_code,
     engine_for,
+    is_named,
 )
 
 __all__ = [
@@ -19,5 +21,7 @@ __all__ = [
     "detect",
     "detect_config",
     "detect_engine",
+    "engine_by_own_code",
     "engine_for",
+    "is_named",
 ]

@@ -6,10 +6,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from llada_core.checkpoints.config import ModelConfig
+from llada_core.checkpoints.hub import read_mask_token_id
+from llada_core.plugins.info import EngineInfo
 from llada_core.registry.registry import Registry
 from llada_core.registry.wheels import takes
 
-__all__ = ["Candidate", "installed_candidates", "known_candidates"]
+__all__ = ["Candidate", "foreign_candidates", "installed_candidates", "known_candidates"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,17 +53,32 @@ def installed_candidates(registry: Registry, config: ModelConfig) -> tuple[Candi
         if info.name == hooked or config.matches(info.spec.model_types, info.spec.architectures)
     ]
     fitting.sort(key=lambda info: (info.name != hooked, -info.priority, info.name))
-    return tuple(
-        Candidate(
-            engine=info.name,
-            available=info.available,
-            reason=info.reason,
-            priority=info.priority,
-            distribution=info.distribution,
-            installed=True,
-            summary=info.summary,
-        )
-        for info in fitting
+    return tuple(map(_candidate, fitting))
+
+
+def foreign_candidates(registry: Registry, config: ModelConfig) -> tuple[Candidate, ...]:
+    """The installed engines that run models by the models' own code, best first.
+
+    None for a model that brings no code, whose mask token cannot be told, or that is known to be something
+    else. To be asked where no engine knows the model.
+    """
+    engines = [registry.engine(name) for name in registry.engines()]
+    taking = [info for info in engines if info.spec.foreign]
+    taking.sort(key=lambda info: (-info.priority, info.name))
+    if not taking or not config.brings_a_network or config.kind_among(registry.strangers()) is not None:
+        return ()
+    return () if read_mask_token_id(config) is None else tuple(map(_candidate, taking))
+
+
+def _candidate(info: EngineInfo) -> Candidate:
+    return Candidate(
+        engine=info.name,
+        available=info.available,
+        reason=info.reason,
+        priority=info.priority,
+        distribution=info.distribution,
+        installed=True,
+        summary=info.summary,
     )
 
 

@@ -1,8 +1,10 @@
-"""Which engine takes a model, told from its ``config.json`` alone: the model's own code is never run.
+"""Which engine takes a model, told from its ``config.json``: the model's own code is never run.
 
 In this order: the engine that the caller names, the one that LLADA_ENGINE names, the one that a plugin's
 ``llada_detect_engine`` names, and of the engines whose ``model_types`` or ``architectures`` match exactly,
-the one of highest priority that can run here. Paths and hub ids say nothing: only the config does.
+the one of highest priority that can run here. Where no engine knows the model, its own code is trusted and
+its mask token can be told (then the tokenizer's files are read too), of the engines that take foreign models
+the one of highest priority. Paths and hub ids say nothing: only the config does.
 """
 
 from __future__ import annotations
@@ -15,7 +17,12 @@ from llada_core.checkpoints.config import ModelConfig
 from llada_core.checkpoints.hub import read_config
 from llada_core.checkpoints.options import LoadOptions
 from llada_core.detection import refusals
-from llada_core.detection.candidates import Candidate, installed_candidates, known_candidates
+from llada_core.detection.candidates import (
+    Candidate,
+    foreign_candidates,
+    installed_candidates,
+    known_candidates,
+)
 from llada_core.environment import read_environment
 from llada_core.errors import LladaError, UnknownEngine
 from llada_core.plugins.info import EngineInfo
@@ -29,7 +36,9 @@ __all__ = [
     "detect",
     "detect_config",
     "detect_engine",
+    "engine_by_own_code",
     "engine_for",
+    "is_named",
 ]
 
 
@@ -74,13 +83,17 @@ def detect_engine(
     engine: str | None = None,
     revision: str | None = None,
     check: bool = True,
+    trust_remote_code: bool = False,
 ) -> str:
     """The name of the engine for a model, chosen as ``detect`` does.
 
     Raises ``UnsupportedModel`` where no engine takes it and ``EngineUnavailable`` where none of those that do
     can run here, besides what ``detect`` raises.
     """
-    return _chosen(detect(model_path, engine=engine, revision=revision, check=check))
+    found = detect(
+        model_path, engine=engine, revision=revision, check=check, trust_remote_code=trust_remote_code
+    )
+    return _chosen(found)
 
 
 def engine_for(path: str, options: LoadOptions, *, engine: str | None = None) -> EngineInfo:
@@ -89,8 +102,23 @@ def engine_for(path: str, options: LoadOptions, *, engine: str | None = None) ->
     One that is named may run a foreign model by the model's own code, where that is trusted.
     """
     config = read_config(path, revision=options.revision)
-    name = _chosen(detect_config(config, engine=engine, check=not options.trust_remote_code))
+    trust = options.trust_remote_code
+    name = _chosen(detect_config(config, engine=engine, check=not trust, trust_remote_code=trust))
     return shared().engine(name)
+
+
+def is_named(engine: str | None) -> bool:
+    """Whether an engine is named: ``engine``, which a caller gave, or else by LLADA_ENGINE."""
+    return engine is not None or read_environment().engine is not None
+
+
+def engine_by_own_code(config: ModelConfig) -> str | None:
+    """The engine that takes models of this kind, and would run this one by the code that it brings, be that
+    trusted or not; None where none that can run here would."""
+    registry = shared()
+    takers = {candidate.engine for candidate in installed_candidates(registry, config)}
+    candidates = [each for each in foreign_candidates(registry, config) if each.engine in takers]
+    return next((candidate.engine for candidate in candidates if candidate.available), None)
 
 
 def detect(
@@ -99,18 +127,23 @@ def detect(
     engine: str | None = None,
     revision: str | None = None,
     check: bool = True,
+    trust_remote_code: bool = False,
 ) -> Detection:
     """What is known about the model in a folder or under a hub id, and the engine for it, if any.
 
     An engine that is named (``engine`` or LLADA_ENGINE) must take the model, unless ``check`` is False and
-    the model is not known to be something else, and is not asked whether it can run here. Raises
-    ``ModelNotFound``, ``UnknownEngine`` and ``IncompatibleEngine``; warns with ``EngineSkipped``, once, where
-    a better engine cannot run.
+    the model is not known to be something else, and is not asked whether it can run here. With
+    ``trust_remote_code`` a model that no engine knows may be one for its own code. Raises ``ModelNotFound``,
+    ``UnknownEngine``, ``IncompatibleEngine`` and ``UsageError``; warns with ``EngineSkipped``, once, where a
+    better engine cannot run.
     """
-    return detect_config(read_config(model_path, revision=revision), engine=engine, check=check)
+    config = read_config(model_path, revision=revision)
+    return detect_config(config, engine=engine, check=check, trust_remote_code=trust_remote_code)
 
 
-def detect_config(config: ModelConfig, *, engine: str | None = None, check: bool = True) -> Detection:
+def detect_config(
+    config: ModelConfig, *, engine: str | None = None, check: bool = True, trust_remote_code: bool = False
+) -> Detection:
     """The same of a model whose config has been read."""
     registry = shared()
     installed = installed_candidates(registry, config)
@@ -121,9 +154,13 @@ def detect_config(config: ModelConfig, *, engine: str | None = None, check: bool
         if foreign and (check or config.kind_among(registry.strangers()) is not None):
             raise refusals.incompatible(config, registry, candidates, named.name, by_variable=engine is None)
         return _detection(config, candidates, named.name)
+    by_own_code = () if candidates else foreign_candidates(registry, config)
+    if trust_remote_code and by_own_code:
+        installed = candidates = by_own_code
     chosen = next((candidate.engine for candidate in installed if candidate.available), None)
     if chosen is None:
-        return _detection(config, candidates, None, refusals.no_engine(config, registry, candidates))
+        refusal = refusals.no_engine(config, registry, candidates, by_own_code)
+        return _detection(config, candidates, None, refusal)
     _warn_of_skipped(registry, config.path, installed, chosen)
     return _detection(config, candidates, chosen)
 

@@ -28,8 +28,14 @@ def incompatible(
     return IncompatibleEngine(message, path=config.path, engine=engine, candidates=fitting)
 
 
-def no_engine(config: ModelConfig, registry: Registry, candidates: tuple[Candidate, ...]) -> LladaError:
-    """None of the engines that take the model can run here, or there is none."""
+def no_engine(
+    config: ModelConfig,
+    registry: Registry,
+    candidates: tuple[Candidate, ...],
+    by_own_code: tuple[Candidate, ...],
+) -> LladaError:
+    """None of the engines that take the model can run here, or there is none; ``by_own_code`` are those that
+    would run it by the code that it brings, were that trusted."""
     if candidates and candidates[0].installed:
         best = candidates[0]
         reason = best.reason or ""
@@ -37,12 +43,15 @@ def no_engine(config: ModelConfig, registry: Registry, candidates: tuple[Candida
         return EngineUnavailable(message, name=best.engine, reason=reason)
     kind = config.kind_among(registry.strangers())
     if candidates:
-        message = f"no installed engine takes {config}; {_install(candidates)}"
+        remedy = _unusable(registry, candidates) or _install(candidates)
+        message = f"no installed engine takes {config}; {remedy}"
     elif kind is not None:
         message = f"{config} is {kind}; {_taken(registry)}"
+    elif by_own_code:
+        message = f"no known engine takes {config}; {_trusting(by_own_code)}"
     else:
-        message = f"no known engine takes {config}; {_taken(registry)}"
-    names = [candidate.distribution or candidate.engine for candidate in candidates]
+        message = f"no known engine takes {config}; {_without_mask(config, registry)}{_taken(registry)}"
+    names = [candidate.distribution or candidate.engine for candidate in candidates or by_own_code]
     return UnsupportedModel(message, path=config.path, model_type=config.model_type, candidates=names)
 
 
@@ -50,6 +59,30 @@ def _install(candidates: tuple[Candidate, ...]) -> str:
     """How to get the candidates that are not installed, or an empty string."""
     missing = [candidate.distribution for candidate in candidates if candidate.distribution]
     return f"pip install {' or '.join(missing)}" if missing else ""
+
+
+def _unusable(registry: Registry, candidates: tuple[Candidate, ...]) -> str | None:
+    """Why the first of the candidates whose wheel is installed cannot be used all the same, or None."""
+    return next(filter(None, (registry.unusable(candidate.engine) for candidate in candidates)), None)
+
+
+def _trusting(by_own_code: tuple[Candidate, ...]) -> str:
+    """That the model's own code could be trusted."""
+    return (
+        f"{by_own_code[0].engine} can run it by the Python code that comes with it: give "
+        "trust_remote_code=True (--trust-remote-code) if you trust that code"
+    )
+
+
+def _without_mask(config: ModelConfig, registry: Registry) -> str:
+    """What a model lacks that an engine could run by the code that it brings, as the beginning of advice."""
+    foreign = [name for name in registry.engines() if registry.engine(name).spec.foreign]
+    if not foreign or not config.brings_a_network:
+        return ""
+    return (
+        "if it fills masks, give the id of its mask token as mask_token_id in config.json, so that "
+        f"{foreign[0]} can run it by its own code, or "
+    )
 
 
 def _taken(registry: Registry) -> str:

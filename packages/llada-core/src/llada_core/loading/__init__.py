@@ -2,8 +2,16 @@
 
 from __future__ import annotations
 
-from llada_core.loading.load import embedded_model, load_model, load_on
+from llada_core.loading.load import embedded_model, load_model, load_on, named_model
 from llada_core.loading.loaded import LoadedModel, default_algorithm
 from llada_core.loading.session import Session
 
-__all__ = ["LoadedModel", "Session", "default_algorithm", "embedded_model", "load_model", "load_on"]
+__all__ = [
+    "LoadedModel",
+    "Session",
+    "default_algorithm",
+    "embedded_model",
+    "load_model",
+    "load_on",
+    "named_model",
+]

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import os
+import warnings
 from typing import TYPE_CHECKING
 
 from llada_core import registry
+from llada_core.checkpoints.hub import read_config
 from llada_core.checkpoints.options import LoadOptions
-from llada_core.detection import engine_for
-from llada_core.errors import EngineUnavailable, ModelNotFound
+from llada_core.checkpoints.places import model_name
+from llada_core.detection import EngineSkipped, engine_by_own_code, engine_for, is_named
+from llada_core.errors import EngineUnavailable, ModelLoadError, ModelNotFound, UnsupportedArchitecture
 from llada_core.generation.algorithm import GenerationAlgorithm
 from llada_core.imports import load_target
 from llada_core.loading.loaded import LoadedModel
@@ -17,7 +20,7 @@ from llada_core.plugins.info import EngineInfo
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["embedded_model", "load_model", "load_on"]
+__all__ = ["embedded_model", "load_model", "load_on", "named_model"]
 
 
 def embedded_model() -> str:
@@ -33,6 +36,14 @@ def embedded_model() -> str:
     return folder
 
 
+def named_model(path_or_id: str | os.PathLike[str] | None) -> str:
+    """The folder or hub id that a caller means; None is the embedded model.
+
+    Raises ``UsageError`` for what can name no model, and ``ModelNotFound`` as ``embedded_model``.
+    """
+    return embedded_model() if path_or_id is None else model_name(path_or_id)
+
+
 def load_model(
     path_or_id: str | os.PathLike[str] | None = None,
     *,
@@ -44,22 +55,56 @@ def load_model(
 ) -> LoadedModel:
     """The checkpoint in a folder or under a hub id (None: the embedded one), loaded by the engine that fits.
 
-    ``engine`` overrules detection; ``device`` None is CUDA where there is one; ``dtype`` None is bfloat16 on
-    CUDA and float32 elsewhere. The checkpoint's own code is run only under ``trust_remote_code``. Raises
-    ``ModelNotFound``, ``ModelLoadError``, ``UnsupportedModel``, ``IncompatibleEngine``, ``UnknownEngine``,
-    ``EngineUnavailable`` and ``UsageError``.
+    A folder of that name wins over a hub id; ``~`` is expanded. ``engine`` overrules detection; ``device``
+    None is CUDA where there is one; ``dtype`` None is bfloat16 on CUDA and float32 elsewhere. The
+    checkpoint's own code is run only under ``trust_remote_code``: then a masked model that no engine knows
+    is run by it, slower. ``revision`` is of a hub id. Raises ``ModelNotFound``, ``ModelLoadError``,
+    ``UnsupportedModel``, ``IncompatibleEngine``, ``UnknownEngine``, ``EngineUnavailable`` and ``UsageError``.
     """
     options = LoadOptions(device=device, dtype=dtype, trust_remote_code=trust_remote_code, revision=revision)
-    path = embedded_model() if path_or_id is None else os.fspath(path_or_id)
-    return load_on(engine_for(path, options, engine=engine), path, options)
+    path = named_model(path_or_id)
+    return load_on(engine_for(path, options, engine=engine), path, options, named=is_named(engine))
 
 
-def load_on(engine: EngineInfo, path: str, options: LoadOptions) -> LoadedModel:
-    """The checkpoint, loaded by an engine that is known to take it. Raises ``ModelNotFound``,
-    ``ModelLoadError`` and ``EngineUnavailable``."""
+def load_on(engine: EngineInfo, path: str, options: LoadOptions, *, named: bool = True) -> LoadedModel:
+    """The checkpoint, loaded by an engine that is known to take it.
+
+    Where that engine does not implement the model and its own code is trusted, an engine for such models
+    loads it, with the warning ``EngineSkipped``, unless the first was ``named`` by somebody. Raises
+    ``ModelNotFound``, ``ModelLoadError`` and ``EngineUnavailable``.
+    """
     loader = _loader(engine)
-    loader.load_checkpoint(path, options)
-    return LoadedModel(loader, engine)
+    try:
+        loader.load_checkpoint(path, options)
+    except ModelLoadError as exc:
+        other = None if engine.spec.foreign else _engine_for_own_code(exc, path, options)
+        if other is None:
+            raise
+        if named or not options.trust_remote_code:
+            raise _advising(exc, other, named=named) from exc.__cause__
+        message = f"{path} is given to {other}: {engine.name} does not implement it: {exc.reason}"
+        warnings.warn(message, EngineSkipped, stacklevel=3)
+    else:
+        return LoadedModel(loader, engine)
+    return load_on(registry.get_engine(other), path, options)
+
+
+def _advising(exc: ModelLoadError, other: str, *, named: bool) -> ModelLoadError:
+    """The same error with the advice to let the engine ``other`` run the model by its own code."""
+    python = "trust_remote_code=True" if not named else f"engine={other!r} and trust_remote_code=True"
+    program = "--trust-remote-code" if not named else f"--engine {other} --trust-remote-code"
+    reason = (
+        f"{exc.reason}; {other} can run it by the Python code that comes with it: give {python} ({program}) "
+        "if you trust that code"
+    )
+    return ModelLoadError(f"{exc.path} cannot be loaded: {reason}", path=exc.path, reason=reason)
+
+
+def _engine_for_own_code(exc: ModelLoadError, path: str, options: LoadOptions) -> str | None:
+    """The engine that can run the model by its own code, where its own engine does not implement it."""
+    if not isinstance(exc.__cause__, UnsupportedArchitecture):
+        return None
+    return engine_by_own_code(read_config(path, revision=options.revision))
 
 
 def _loader(engine: EngineInfo) -> GenerationAlgorithm:

@@ -13,12 +13,14 @@ from llada_core.errors import (
     UnknownAlgorithm,
     UsageError,
 )
+from llada_core.faults import fault_of
 from llada_core.generation import execution
 from llada_core.generation.algorithm import GenerationAlgorithm
 from llada_core.generation.jobs import Job
 from llada_core.generation.model import Model
-from llada_core.generation.prompts import Prompt, Prompts, is_batch
-from llada_core.generation.results import GenerationRequest, GenerationResult
+from llada_core.generation.prompt_kinds import Given, prompts_of
+from llada_core.generation.prompts import AnyPrompts, Prompt, Prompts
+from llada_core.generation.results import GenerationRequest, GenerationResult, requests_of
 from llada_core.generation.steps import Step
 from llada_core.imports import LazyModule
 from llada_core.loading.session import Session
@@ -56,7 +58,7 @@ class LoadedModel:
 
     def __init__(self, loader: GenerationAlgorithm, engine: EngineInfo) -> None:
         self._model: Model | None = Model.of(loader.model, loader.tokenizer, path=loader.model_path)
-        self._model_class = loader.load_model_class()
+        self._model_class = loader.network_class()
         self._algorithms: dict[str, GenerationAlgorithm] = {}
         self.engine = engine
 
@@ -70,14 +72,27 @@ class LoadedModel:
     def algorithm(self, name: str | None = None) -> GenerationAlgorithm:
         """The algorithm of this name or alias, None for the default, holding this model.
 
-        Raises ``UnknownAlgorithm``, ``AlgorithmUnavailable`` where it cannot run here or on this network, and
-        ``UsageError`` for one of an engine with networks of another class.
+        Where the engine's default cannot run on this network, the first of its algorithms that can is the
+        default. Raises ``UnknownAlgorithm``, ``AlgorithmUnavailable`` where it cannot run here or on this
+        network, and ``UsageError`` for one of an engine with networks of another class.
         """
-        info = registry.get_algorithm_info(name or default_algorithm(self.engine))
+        info = registry.get_algorithm_info(self._default() if name is None else name)
         kept = self._algorithms.get(info.name)
         if kept is None or kept.info is None or kept.info.spec is not info.spec:
             kept = self._algorithms[info.name] = self._bound(info.name, named=name is not None)
         return kept
+
+    def _default(self) -> str:
+        """The algorithm of a call that names none. Raises ``UnknownAlgorithm`` as ``default_algorithm``."""
+        preferred = default_algorithm(self.engine)
+        if preferred != self.engine.default_algorithm:
+            return preferred  # LLADA_ALGORITHM has a reason of its own
+        able = (name for name in (preferred, *self.engine.algorithms) if self._can_run(name))
+        return next(able, preferred)
+
+    def _can_run(self, name: str) -> bool:
+        algorithm = self._algorithms.get(name) or registry.get_algorithm(name)
+        return algorithm.unavailable_reason is None and algorithm.why_unfit(self.model.network) is None
 
     def _bound(self, name: str, *, named: bool) -> GenerationAlgorithm:
         """The algorithm, known to run on this model, and holding it."""
@@ -89,21 +104,34 @@ class LoadedModel:
         return found
 
     def algorithms(self) -> dict[str, str | None]:
-        """The engine's algorithms by name, each with the reason why it cannot run on this model, or None."""
-        network = self.model.network
-        found = map(registry.get_algorithm, registry.list_algorithms_by_engine(self.engine.name))
-        return {each.name: each.unavailable_reason or each.unfit_reason(network) for each in found}
+        """The algorithms for this model by name, each with the reason why it cannot run on it, or None.
+
+        They are those of its engine, and those of other engines whose networks are of the same class: the
+        ones without a reason are those that ``generate`` takes.
+        """
+        found = map(registry.get_algorithm, registry.list_algorithms())
+        return {each.name: self._reason(each) for each in found if self._is_for(each)}
+
+    def _is_for(self, algorithm: GenerationAlgorithm) -> bool:
+        """Whether the algorithm is of this engine, or runs on networks of the class of this one."""
+        if algorithm.engine == self.engine.name:
+            return True
+        return self._model_class is not None and _network_class(algorithm) is self._model_class
+
+    def _reason(self, algorithm: GenerationAlgorithm) -> str | None:
+        return algorithm.unavailable_reason or algorithm.why_unfit(self.model.network)
 
     def _check_runs(self, algorithm: GenerationAlgorithm, *, named: bool) -> None:
         reason = algorithm.unavailable_reason
         if reason is not None:
             message = f"{algorithm.name} cannot run here: {reason}"
             raise AlgorithmUnavailable(message, name=algorithm.name, reason=reason)
-        if algorithm.engine != self.engine.name and algorithm.load_model_class() is not self._model_class:
+        if not self._is_for(algorithm):
             source = "" if named else " (named by LLADA_ALGORITHM)"
+            able = ", ".join(name for name, reason in self.algorithms().items() if reason is None)
             raise UsageError(
                 f"{algorithm.name}{source} runs on the engine {algorithm.engine}, and this model is loaded "
-                f"for {self.engine.name}; give one of {', '.join(self.engine.algorithms)}"
+                f"for {self.engine.name}; give one of {able}"
             )
 
     @overload
@@ -114,36 +142,44 @@ class LoadedModel:
     def generate(
         self, prompt: Prompts, *, algorithm: str | None = None, raw: bool = False, **params: Any
     ) -> list[GenerationResult]: ...
+    @overload
     def generate(
-        self, prompt: Prompt | Prompts, *, algorithm: str | None = None, raw: bool = False, **params: Any
+        self, prompt: AnyPrompts, *, algorithm: str | None = None, raw: bool = False, **params: Any
+    ) -> GenerationResult | list[GenerationResult]: ...
+    def generate(
+        self, prompt: AnyPrompts, *, algorithm: str | None = None, raw: bool = False, **params: Any
     ) -> GenerationResult | list[GenerationResult]:
         """The answer to one prompt, or the answers to a list of prompts, in its order.
 
         A prompt is text (one user message of the chat template; ``raw`` takes it as it stands), chat
-        messages, or token ids. ``params`` are the algorithm's, by name or alias; with a ``seed``, prompt n of
-        a list draws from seed + n. Raises ``UnknownAlgorithm``, ``AlgorithmUnavailable``, ``ParameterError``,
-        ``PromptError`` and ``TokenizerMissing`` before anything is run; and the ``GenerationError`` of a row
-        that failed once all rows have ended, with the ``results`` of the others.
+        messages, or token ids: a list, an array or an integer tensor ``[P]``. Lists of prompts are all other
+        iterables, ``[B, P]`` and what a tokenizer returned for several. ``params`` are the algorithm's, by
+        name or alias; with a ``seed``, prompt n of a list draws from seed + n. Raises ``UnknownAlgorithm``,
+        ``AlgorithmUnavailable``, ``ParameterError``, ``PromptError``, ``TokenizerMissing`` and, for a chat
+        template that cannot be used, ``ModelError`` before anything is run; and the ``GenerationError`` of a
+        row that failed once all rows have ended, with the ``results`` of the others.
         """
-        results = self.generate_batch(_requests(prompt, algorithm, raw, params))
-        return results if is_batch(prompt) else results[0]
+        given = prompts_of(prompt)
+        results = self.generate_batch(_requests(given, algorithm, raw, params))
+        return results[0] if given.single else results
 
     def generate_batch(self, requests: Iterable[GenerationRequest]) -> list[GenerationResult]:
         """One result per request, in their order; requests may differ in algorithm and parameters.
 
-        Those whose algorithms share one step loop run together. Raises as ``generate`` does.
+        Those whose algorithms share one step loop run together. Raises as ``generate`` does, and
+        ``UsageError`` for what is no request.
         """
         return execution.run_to_end(self.model, self._prepare(requests))
 
     def stream(
-        self, prompt: Prompt | Prompts, *, algorithm: str | None = None, raw: bool = False, **params: Any
+        self, prompt: AnyPrompts, *, algorithm: str | None = None, raw: bool = False, **params: Any
     ) -> Generator[Step, None, None]:
         """The steps of the answer as they happen; the last one of each prompt carries its result.
 
         An algorithm that cannot be watched gives one final step. Closing the iterator stops the work. Raises
         as ``generate`` does, at the call.
         """
-        return execution.run(self.model, self._prepare(_requests(prompt, algorithm, raw, params)))
+        return execution.run(self.model, self._prepare(_requests(prompts_of(prompt), algorithm, raw, params)))
 
     def session(self, *, rows: int = execution.ROWS, columns: int | None = None) -> Session:
         """An open loop on this model: requests of any algorithms come and go between its steps.
@@ -154,7 +190,7 @@ class LoadedModel:
         return Session(self.model, self._job, rows=rows, columns=columns)
 
     def _prepare(self, requests: Iterable[GenerationRequest]) -> list[Job]:
-        return [self._job(request, index) for index, request in enumerate(requests)]
+        return [self._job(request, index) for index, request in enumerate(requests_of(requests))]
 
     def _job(self, request: GenerationRequest, index: int) -> Job:
         algorithm = self.algorithm(request.algorithm)
@@ -185,13 +221,21 @@ class LoadedModel:
         return f"<LoadedModel {path} on engine {self.engine.name!r}>"
 
 
+def _network_class(algorithm: GenerationAlgorithm) -> Any:
+    """Its class of networks; None where that cannot be told, as of one that cannot run here."""
+    try:
+        return algorithm.network_class()
+    except BaseException as exc:  # it is a plugin's, and asked only whether it would do
+        fault_of(exc)
+        return None
+
+
 def _requests(
-    prompt: Prompt | Prompts, algorithm: str | None, raw: bool, params: dict[str, Any]
+    given: Given, algorithm: str | None, raw: bool, params: dict[str, Any]
 ) -> list[GenerationRequest]:
-    prompts: Any = prompt if is_batch(prompt) else [prompt]
     return [
         GenerationRequest(
             prompt=each, algorithm=algorithm, raw=raw, parameters=parameters_of_row(params, row)
         )
-        for row, each in enumerate(prompts)
+        for row, each in enumerate(given.prompts)
     ]

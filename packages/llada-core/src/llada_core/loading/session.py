@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import reprlib
 from collections.abc import Callable, Iterator
 from types import TracebackType
 
@@ -10,7 +9,7 @@ from llada_core.errors import UsageError
 from llada_core.generation.execution import ROWS, Execution
 from llada_core.generation.jobs import Job
 from llada_core.generation.model import Model
-from llada_core.generation.results import GenerationRequest
+from llada_core.generation.results import GenerationRequest, check_request
 from llada_core.generation.steps import Step, Ticket
 
 __all__ = ["Session"]
@@ -72,9 +71,7 @@ class Session:
         """
         if self._closed:
             raise UsageError("this session is closed; open another one with LoadedModel.session")
-        if not isinstance(request, GenerationRequest):
-            raise UsageError(f"{reprlib.repr(request)} is no request; give GenerationRequest(prompt=...)")
-        ticket = self._execution.submit(self._prepare(request, self._submitted))
+        ticket = self._execution.submit(self._prepare(check_request(request), self._submitted))
         self._submitted += 1
         return ticket
 

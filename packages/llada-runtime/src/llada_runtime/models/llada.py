@@ -52,13 +52,16 @@ class LLaDAModel(Transformer):
             f"{root}.blocks", _NAMES, embedding=f"{root}.wte", norm=f"{root}.ln_f", head=f"{root}.ff_out"
         )
 
-    @torch.inference_mode()
     def forward(self, input_ids: Tensor) -> Tensor:
-        """Logits of a full pass without a cache: ``[B, T]`` int64 ids to ``[B, T, V]``, the model's dtype."""
+        """Logits of a full pass without a cache: ``[B, T]`` int64 ids to ``[B, T, V]``, the model's dtype.
+
+        They are the caller's own, to be changed in place in any mode of torch.
+        """
         rows, length = input_ids.shape
         spans = [
             Span(ids=ids, lo=0, hi=length, length=length, head_lo=0, head_hi=length)
             for ids in input_ids.tolist()
         ]
         layout = Layout.of(spans, device=self.device, merge=self.merges)
-        return self.logits(layout, None).view(rows, length, -1)
+        logits = self.logits(layout, None).view(rows, length, -1)
+        return logits if torch.is_inference_mode_enabled() else logits.clone()

@@ -52,7 +52,7 @@ class LLaDAConfig:
     rms_norm_eps: float
     weight_tying: bool
     mask_token_id: int
-    eos_token_id: int | tuple[int, ...]
+    eos_token_id: int | tuple[int, ...] | None
 
     def __post_init__(self) -> None:
         self._require(self.d_model % self.n_heads == 0, "d_model", "a multiple of n_heads")
@@ -77,7 +77,9 @@ class LLaDAConfig:
 
     @property
     def eos_ids(self) -> tuple[int, ...]:
-        """The end-of-sequence ids, one or several."""
+        """The end-of-sequence ids: none where the file leaves it to others of the checkpoint."""
+        if self.eos_token_id is None:
+            return ()
         return self.eos_token_id if isinstance(self.eos_token_id, tuple) else (self.eos_token_id,)
 
     @property
@@ -156,6 +158,12 @@ def _refuse_other_architectures(data: Mapping[str, Any]) -> None:
                 f"config.json: {field} = {data[field]!r} is not implemented (only {wanted!r} is); "
                 "this checkpoint needs its own model code"
             )
+    named = data.get("architectures")
+    if "d_model" not in data and isinstance(named, list) and named and "LLaDAModelLM" not in named:
+        raise UnsupportedArchitecture(  # as a mixture of experts, which bears the type and has other fields
+            f"config.json: architectures is {named!r}, with other fields than 'LLaDAModelLM' has "
+            "(no d_model); this checkpoint needs its own model code"
+        )
 
 
 def _field(data: Mapping[str, Any], name: str) -> Any:
@@ -187,8 +195,8 @@ def _token(data: Mapping[str, Any], name: str) -> int:
     return value
 
 
-def _eos(data: Mapping[str, Any]) -> int | tuple[int, ...]:
-    value = _field(data, "eos_token_id")
+def _eos(data: Mapping[str, Any]) -> int | tuple[int, ...] | None:
+    value = data.get("eos_token_id")
     if isinstance(value, list):
         return tuple(_token({"eos_token_id": item}, "eos_token_id") for item in value)
-    return _token(data, "eos_token_id")
+    return None if value is None else _token(data, "eos_token_id")

@@ -17,7 +17,7 @@ from llada_core.imports import load_target
 if TYPE_CHECKING:
     from llada_runtime.network.protocol import Network
 
-__all__ = ["load_network", "network_class", "register"]
+__all__ = ["load_network", "network_class", "register", "tensor_names"]
 
 _ARCHITECTURES: dict[str, str] = {
     "LLaDAModelLM": "llada_runtime.models.llada:LLaDAModel",
@@ -27,6 +27,7 @@ _MODEL_TYPES: dict[str, str] = {
 }
 
 _GRAPHED = "llada_runtime.network.graphs:graphed"
+_WARM_UP = "llada_runtime.network.warmup:warm_up"
 
 
 def register(
@@ -72,19 +73,26 @@ def network_class(config: Mapping[str, Any]) -> type[Any]:
         target = _MODEL_TYPES.get(model_type)
     if target is None:
         raise UnsupportedArchitecture(
-            f"config.json: model_type is {model_type!r} and architectures is {named!r}, and this runtime "
-            f"runs {', '.join(sorted({*_MODEL_TYPES, *_ARCHITECTURES}))}; "
+            f"config.json: model_type is {model_type!r} and architectures is {named!r}; this runtime runs "
+            f"{', '.join(sorted({*_MODEL_TYPES, *_ARCHITECTURES}))}: "
             "load the model with the engine made for it"
         )
     found: type[Any] = load_target(target)
     return found
 
 
-def load_network(folder: str | Path, *, device: Any = None, dtype: Any = None) -> Network:
+def load_network(
+    folder: str | Path,
+    *,
+    device: Any = None,
+    dtype: Any = None,
+    told: Callable[[int, int], None] | None = None,
+) -> Network:
     """The network in ``folder``, by the class that is registered for it; on a GPU with its steps as graphs.
 
     Args:
         device, dtype: None is the GPU in bfloat16 if there is one, else the CPU in float32.
+        told: is called with how many kinds of steps have been captured, and how many are to be.
 
     Raises:
         CheckpointError: the files are damaged or do not belong together.
@@ -93,4 +101,22 @@ def load_network(folder: str | Path, *, device: Any = None, dtype: Any = None) -
     kind = network_class(read_fields(Path(folder)))
     network: Network = kind.from_pretrained(folder, device=device, dtype=dtype)
     graphed: Network = load_target(_GRAPHED)(network)
+    load_target(_WARM_UP)(graphed, told=told)
     return graphed
+
+
+def tensor_names(folder: str | Path) -> frozenset[str] | None:
+    """The names of the tensors of the network that is registered for the config in ``folder``.
+
+    None where there is none, or its class does not tell.
+
+    Raises:
+        CheckpointError: ``config.json`` is damaged, or lacks a field.
+    """
+    try:
+        kind = network_class(read_fields(Path(folder)))
+        tell = getattr(kind, "tensor_names", None)
+        names: frozenset[str] | None = None if tell is None else tell(folder)
+    except UnsupportedArchitecture:  # it may still be run by its own code, or the loader says what is wrong
+        return None
+    return names

@@ -13,15 +13,22 @@ from typing import Any, NoReturn
 
 import torch
 from torch import Tensor
-from transformers import AutoModel
 
 from llada_core.checkpoints import read_fields
+from llada_core.checkpoints.guard import raised_as
+from llada_core.checkpoints.mask import mask_token_id
 from llada_core.errors import CheckpointError, UnsupportedArchitecture
+from llada_core.faults import one_line
+from llada_runtime.models import own_code
 from llada_runtime.network.calls import Call, Ragged
 from llada_runtime.network.checkpoint import choose_device, choose_dtype
 from llada_runtime.network.layout import Layout
+from llada_runtime.network.precision import without_autocast
 
 __all__ = ["RemoteConfig", "RemoteNetwork"]
+
+_SIZES = ("embedding_size", "vocab_size", "padded_vocab_size")
+_LIMITS = ("max_sequence_length", "max_position_embeddings", "max_seq_len", "n_positions", "seq_length")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,28 +36,49 @@ class RemoteConfig:
     """What decoding needs from any masked diffusion model's ``config.json``."""
 
     mask_token_id: int
-    eos_token_id: int | tuple[int, ...]
+    eos_token_id: int | tuple[int, ...] | None
     embedding_size: int
     max_sequence_length: int
 
     @property
     def eos_ids(self) -> tuple[int, ...]:
+        if self.eos_token_id is None:
+            return ()
         return self.eos_token_id if isinstance(self.eos_token_id, tuple) else (self.eos_token_id,)
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> RemoteConfig:
-        """Raises CheckpointError where ``config.json`` does not say one of the four."""
-        eos = _first(data, "eos_token_id")
-        return cls(
+        """Raises CheckpointError where ``config.json`` lacks one of them; end tokens others may declare."""
+        size = _integer(data, *_SIZES)
+        eos = data.get("eos_token_id")
+        config = cls(
             mask_token_id=_first(data, "mask_token_id"),
             eos_token_id=tuple(eos) if isinstance(eos, list) else eos,
-            embedding_size=_first(data, "embedding_size", "vocab_size"),
-            max_sequence_length=_first(data, "max_sequence_length", "max_position_embeddings"),
+            embedding_size=size,
+            max_sequence_length=_integer(data, *_LIMITS),
         )
+        for field, ids in (("mask_token_id", (config.mask_token_id,)), ("eos_token_id", config.eos_ids)):
+            if not all(isinstance(each, int) and 0 <= each < size for each in ids):
+                raise CheckpointError(
+                    f"config.json: {field} = {data[field]!r} is not of ids from 0 to {size - 1}; correct it"
+                )
+        return config
+
+    @classmethod
+    def from_pretrained(cls, folder: str | Path, loaded: Any) -> RemoteConfig:
+        """The config in ``folder``, completed by what its class, of which ``loaded`` is one, fills in.
+
+        The tokenizer's files may tell the mask token. Raises CheckpointError as `from_dict`.
+        """
+        place = Path(folder)
+        given = {name: value for name, value in read_fields(place).items() if value is not None}
+        names = ("mask_token_id", "eos_token_id", *_SIZES, *_LIMITS)
+        data = {name: getattr(loaded, name, None) for name in names} | given
+        return cls.from_dict({**data, "mask_token_id": mask_token_id(data, place)})
 
 
 class RemoteNetwork:
-    """A model loaded by ``AutoModel`` with its own code. Load one only if you trust that code."""
+    """A model loaded by transformers with its own code. Load one only if you trust that code."""
 
     caches = False
     merges = True
@@ -68,23 +96,28 @@ class RemoteNetwork:
         device: str | torch.device | None = None,
         dtype: str | torch.dtype | None = None,
     ) -> RemoteNetwork:
-        """The model in ``folder``, by the code that its ``auto_map`` names.
+        """The model in ``folder``, by the class of its code that gives logits, as ``auto_map`` names it.
 
         Raises:
-            CheckpointError: ``config.json`` lacks what decoding needs, or the model's code fails.
+            CheckpointError: ``config.json`` lacks what decoding needs, the model's code fails, or none of its
+                classes gives logits.
         """
-        config = RemoteConfig.from_dict(read_fields(Path(folder)))
-        place = choose_device(device)
-        try:
-            model = AutoModel.from_pretrained(
-                str(folder), trust_remote_code=True, dtype=choose_dtype(dtype, place)
-            )
-        except Exception as exc:  # the model's own code may raise anything
-            raise CheckpointError(
-                f"{folder}: the model's own code cannot load it ({type(exc).__name__}: {exc}); "
-                "see its model card for the versions that it needs"
-            ) from exc
-        return cls(model.to(place).eval(), config)
+        folder, place = Path(folder), choose_device(device)
+        precision = choose_dtype(dtype, place)
+        settings = own_code.load_config(folder)
+        config = RemoteConfig.from_pretrained(folder, settings)
+        tried = []
+        for name in own_code.auto_classes(read_fields(folder)):
+            model = own_code.load_model(folder, name, config=settings, device=place, dtype=precision)
+            reason = _why_no_logits(model, config)
+            if reason is None:
+                return cls(model, config)
+            tried.append(f"{name} {reason}")
+        raise CheckpointError(
+            f"{folder}: the model's own code gives no logits ({'; '.join(tried)}); let auto_map in "
+            "config.json name its class with a language-model head, as AutoModelForMaskedLM or "
+            "AutoModelForCausalLM"
+        )
 
     def new_cache(self, *, columns: int) -> NoReturn:
         """Raises UnsupportedArchitecture: nothing is known of its keys and values."""
@@ -106,6 +139,7 @@ class RemoteNetwork:
         )
 
     @torch.inference_mode()
+    @without_autocast
     def logits(self, layout: Layout, cache: None) -> Tensor:
         """Logits ``[head columns, V]``: one call of the model for each group of rows of equal length."""
         assert cache is None
@@ -118,8 +152,34 @@ class RemoteNetwork:
     def _call(self, ids: Tensor, call: Call | Ragged) -> Tensor:
         assert isinstance(call, Call), "rows that bring all their columns"
         rows = ids[call.start : call.start + call.rows * call.width].view(call.rows, call.width)
-        logits: Tensor = self._model(input_ids=rows).logits  # [rows, width, V]
+        logits: Tensor = _logits_in(self._model(input_ids=rows))  # [rows, width, V]
         return logits.flatten(0, 1)
+
+
+@torch.inference_mode()
+def _why_no_logits(model: Any, config: RemoteConfig) -> str | None:
+    """Why the model cannot be decoded on: what it gives for two masks is no logits for them; else None."""
+    ids = torch.full((1, 2), config.mask_token_id, device=model.device)
+
+    def told(exc: BaseException) -> CheckpointError:
+        return CheckpointError(
+            f"the model's own code cannot be called with input_ids alone ({one_line(exc)}); "
+            "see its model card for the versions that it needs"
+        )
+
+    with raised_as(told):
+        output = model(input_ids=ids)
+        logits = _logits_in(output)
+    if not isinstance(logits, Tensor):
+        return f"is {type(model).__name__}, which returns {type(output).__name__} without logits"
+    if logits.dim() != 3 or logits.shape[:2] != ids.shape or logits.shape[2] <= config.mask_token_id:
+        found, wanted = list(logits.shape), [*ids.shape, config.embedding_size]
+        return f"is {type(model).__name__}, whose logits for two ids are {found} and not {wanted}"
+    return None
+
+
+def _logits_in(output: Any) -> Any:
+    return output.get("logits") if isinstance(output, Mapping) else getattr(output, "logits", None)
 
 
 def _first(data: Mapping[str, Any], *names: str) -> Any:
@@ -129,3 +189,12 @@ def _first(data: Mapping[str, Any], *names: str) -> Any:
     raise CheckpointError(
         f"config.json: {' or '.join(names)} is missing, and decoding needs it; add it to the file"
     )
+
+
+def _integer(data: Mapping[str, Any], *names: str) -> int:
+    value = _first(data, *names)
+    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+        raise CheckpointError(
+            f"config.json: {' or '.join(names)} = {value!r} is not a positive integer; correct the file"
+        )
+    return value

@@ -1,32 +1,44 @@
 """Reading safetensors straight into the tensors that want them, one at a time.
 
-This module knows files, names, shapes and dtypes, not networks: it is given a mapping from the names in
-the checkpoint to the (views of) tensors to fill. Names and shapes are all checked before anything is read.
+This module knows names, shapes and dtypes, not networks: it is given a mapping from the names in the
+checkpoint to the (views of) tensors to fill. All of these are checked before anything is read.
 """
 
 from __future__ import annotations
 
-import json
+import re
+import warnings
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError, safe_open
+from safetensors import SafetensorError
 from torch import Tensor
 
 from llada_core.errors import CheckpointError
+from llada_core.faults import one_line
+from llada_core.names import some
+from llada_runtime.network.weight_files import UnusedWeights, locate, opened
 
 __all__ = ["choose_device", "choose_dtype", "fill"]
 
-_SINGLE, _INDEX = "model.safetensors", "model.safetensors.index.json"
+_FLOATING = ("F64", "F32", "F16", "BF16")  # as safetensors calls them
+# What tools that quantise put beside or in place of a weight.
+_QUANTISED = re.compile(
+    r"\.(qweight|qzeros|scales|g_idx|weight_scale(_inv)?|weight_zero_point|input_scale|SCB|weight_packed|"
+    r"weight\.(absmax|quant_map|nested_\w+|quant_state\..*))$"
+)
+# Buffers that older releases of transformers saved, and that follow from the config.
+_DERIVED = re.compile(r"(^|\.)(inv_freq|position_ids)$")
+_UNQUANTISED = "take the checkpoint that was not quantised, or write its weights as floating-point numbers"
 
 
 def choose_device(device: str | torch.device | None) -> torch.device:
     """``device``, or the GPU if there is one, else the CPU.
 
     Raises:
-        CheckpointError: the device does not exist here.
+        CheckpointError: the device does not exist here, or can hold no weights.
     """
     if device is None:
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
@@ -38,6 +50,19 @@ def choose_device(device: str | torch.device | None) -> torch.device:
         ) from exc
     if chosen.type == "cuda" and not torch.cuda.is_available():
         raise CheckpointError(f"device {device!r} was asked for, and torch sees no GPU; use device='cpu'")
+    if chosen.type == "meta":
+        raise CheckpointError(
+            f"device {str(device)!r} has shapes and no numbers, so that nothing can be decoded on it; "
+            "use 'cpu' or 'cuda'"
+        )
+    try:
+        torch.empty(1, device=chosen)
+    except Exception as exc:  # where torch was built without it: RuntimeError, AssertionError, ImportError
+        said = one_line(exc).partition(". ")[0]
+        raise CheckpointError(
+            f"device {str(device)!r} cannot be used here ({said}); use 'cpu', or 'cuda:N' of a GPU that "
+            "torch sees"
+        ) from exc
     return chosen
 
 
@@ -58,72 +83,66 @@ def choose_dtype(dtype: str | torch.dtype | None, device: torch.device) -> torch
 def fill(targets: Mapping[str, Tensor], folder: Path) -> None:
     """Copy every tensor of the checkpoint in ``folder`` into the target of the same name, casting as needed.
 
+    A target that has several names is a tied weight: the checkpoint holds it under one of them, or under
+    more. Where those differ, the first counts and ``UnusedWeights`` warns.
+
     Raises:
-        CheckpointError: a file cannot be read, or a tensor is missing, unknown or of another shape; the
-            message names it. Nothing has been copied then, unless a file turned out damaged half-way.
+        CheckpointError: a file cannot be read, or a tensor is missing, unknown, of another shape or no
+            floating-point numbers; the message names it. Nothing has been copied then, unless a file turned
+            out damaged half-way.
     """
-    places = _locate(folder)
-    _compare_names(folder, wanted=targets.keys(), found=places.keys())
+    places = locate(folder)
+    places = {name: path for name, path in places.items() if name in targets or not _DERIVED.search(name)}
+    names = _names_of(targets)
+    _compare_names(folder, names, found=places.keys())
     by_file: dict[Path, list[str]] = {}
     for name, path in places.items():
         by_file.setdefault(path, []).append(name)
-    for path, names in by_file.items():
-        _compare_shapes(path, names, targets)
-    for path, names in by_file.items():
-        _copy(path, names, targets)
+    for path, held in by_file.items():
+        _compare_contents(path, held, targets)
+    first = {next(filter(places.__contains__, each)) for each in names}
+    for path, held in by_file.items():
+        _copy(path, [name for name in held if name in first], targets)
+    _tell_of_untied(places.keys() - first, places, targets)
 
 
-def _locate(folder: Path) -> dict[str, Path]:
-    """Which file holds which tensor."""
-    index, single = folder / _INDEX, folder / _SINGLE
-    if index.is_file():
-        return _sharded(folder, index)
-    if not single.is_file():
-        others = sorted(path.name for path in folder.glob("*.bin"))
-        hint = f" (it has {', '.join(others[:3])}: convert the weights to safetensors)" if others else ""
-        raise CheckpointError(f"{folder} holds neither {_SINGLE} nor {_INDEX}{hint}; download the weights")
-    with _opened(single) as file:
-        return dict.fromkeys(file.keys(), single)
+def _names_of(targets: Mapping[str, Tensor]) -> list[list[str]]:
+    """The names of each target, in the order of ``targets``."""
+    names: dict[int, list[str]] = {}
+    for name, tensor in targets.items():
+        names.setdefault(id(tensor), []).append(name)
+    return list(names.values())
 
 
-def _sharded(folder: Path, index: Path) -> dict[str, Path]:
-    try:
-        weight_map = json.loads(index.read_text(encoding="utf-8"))["weight_map"]
-        places = {str(name): folder / str(file) for name, file in weight_map.items()}
-    except (OSError, ValueError, KeyError, AttributeError, TypeError) as exc:
+def _compare_names(folder: Path, names: list[list[str]], *, found: Iterable[str]) -> None:
+    held = set(found)
+    missing = [" or ".join(each) for each in names if held.isdisjoint(each)]
+    unknown = held.difference(*names)
+    if any(map(_QUANTISED.search, unknown)):
+        marks = filter(_QUANTISED.search, unknown)
         raise CheckpointError(
-            f"{index} cannot be read as a weight index ({exc!r}); download it again"
-        ) from exc
-    for path in sorted(set(places.values())):
-        if not path.is_file():
-            raise CheckpointError(
-                f"{path} is named in {_INDEX} and does not exist; download the missing shard"
-            )
-        with _opened(path) as file:
-            stored = set(file.keys())
-        absent = sorted(name for name, place in places.items() if place == path and name not in stored)
-        if absent:
-            raise CheckpointError(
-                f"{path} lacks {_some(absent)}, which {_INDEX} places there; download both again"
-            )
-    return places
-
-
-def _compare_names(folder: Path, *, wanted: Iterable[str], found: Iterable[str]) -> None:
-    missing, unknown = sorted(set(wanted) - set(found)), sorted(set(found) - set(wanted))
+            f"the weights in {folder} are quantised ({some(marks)}), and this network reads floating-point "
+            f"ones; {_UNQUANTISED}"
+        )
     if missing or unknown:
-        parts = [f"lacks {_some(missing)}"] if missing else []
-        parts += [f"holds {_some(unknown)}, which this network has no place for"] if unknown else []
+        parts = [f"lacks {some(missing)}"] if missing else []
+        parts += [f"holds {some(unknown)}, which this network has no place for"] if unknown else []
         raise CheckpointError(
             f"the checkpoint in {folder} {' and '.join(parts)}; "
             "check that config.json and the weights belong together"
         )
 
 
-def _compare_shapes(path: Path, names: Iterable[str], targets: Mapping[str, Tensor]) -> None:
-    with _opened(path) as file:
+def _compare_contents(path: Path, names: Iterable[str], targets: Mapping[str, Tensor]) -> None:
+    with opened(path) as file:
         for name in names:
-            shape, wanted = tuple(file.get_slice(name).get_shape()), tuple(targets[name].shape)
+            facts = file.get_slice(name)
+            if facts.get_dtype() not in _FLOATING:
+                raise CheckpointError(
+                    f"{path}: {name} is stored as {facts.get_dtype()}, whose numbers mean nothing without "
+                    f"the scales of what quantised it; {_UNQUANTISED}"
+                )
+            shape, wanted = tuple(facts.get_shape()), tuple(targets[name].shape)
             if shape != wanted:
                 raise CheckpointError(
                     f"{path}: {name} is {list(shape)}, and config.json makes it {list(wanted)}; "
@@ -131,27 +150,33 @@ def _compare_shapes(path: Path, names: Iterable[str], targets: Mapping[str, Tens
                 )
 
 
-def _copy(path: Path, names: Iterable[str], targets: Mapping[str, Tensor]) -> None:
-    names = list(names)
-    with _opened(path, targets[names[0]].device) as file:
+def _copy(path: Path, names: list[str], targets: Mapping[str, Tensor]) -> None:
+    if not names:
+        return
+    with opened(path, targets[names[0]].device) as file:
         for name in names:
-            try:
-                targets[name].copy_(file.get_tensor(name))
-            except SafetensorError as exc:
-                raise CheckpointError(
-                    f"{path}: {name} cannot be read ({exc}); download the file again"
-                ) from exc
+            targets[name].copy_(_read(path, file, name))
 
 
-def _opened(path: Path, device: torch.device | None = None) -> Any:  # safetensors ships no types for it
+def _read(path: Path, file: Any, name: str) -> Tensor:
     try:
-        return safe_open(path, framework="pt", device=str(device or "cpu"))
-    except (SafetensorError, OSError) as exc:
-        raise CheckpointError(
-            f"{path} is not a complete safetensors file ({exc}); download it again"
-        ) from exc
+        tensor: Tensor = file.get_tensor(name)
+    except SafetensorError as exc:
+        raise CheckpointError(f"{path}: {name} cannot be read ({exc}); download the file again") from exc
+    return tensor
 
 
-def _some(names: list[str]) -> str:
-    shown = ", ".join(names[:3])
-    return shown if len(names) <= 3 else f"{shown} and {len(names) - 3} more"
+def _tell_of_untied(
+    redundant: Iterable[str], places: Mapping[str, Path], targets: Mapping[str, Tensor]
+) -> None:
+    """Warn of weights that the config ties to others and that are not these."""
+    for name in sorted(redundant):
+        with opened(places[name]) as file:
+            stored = _read(places[name], file, name)
+        target = targets[name]
+        if not torch.equal(stored.to(device=target.device, dtype=target.dtype), target):
+            message = (
+                f"{places[name]}: {name} is not used, because config.json ties it to another tensor, which "
+                "differs from it; correct config.json if the two are not tied"
+            )
+            warnings.warn(message, UnusedWeights, stacklevel=2)
