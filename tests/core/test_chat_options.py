@@ -19,7 +19,10 @@ from llada_core import (
 )
 from tests.support.program import Llada, error
 
-pytestmark = pytest.mark.usefixtures("world")
+pytestmark = [
+    pytest.mark.usefixtures("world"),
+    pytest.mark.filterwarnings("ignore::llada_core.NoChatTemplate"),
+]
 
 TEMPLATE = (
     "{{ messages[0]['content'] }}{% if style is defined %}-{{ style }}{% endif %}"

@@ -2,82 +2,126 @@
 
 from __future__ import annotations
 
+import reprlib
+import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
 from typing import Any
 
-from llada_core.errors import TokenizerMissing
-from llada_core.generation.prompts import NO_VARIABLES, Limits, Prompt, encode_prompt, holds_ids, why_unread
+from llada_core.checkpoints.chat_template import NO_VARIABLES, template_of
+from llada_core.checkpoints.ends import (
+    Declared,
+    EndToken,
+    EndTokenWarning,
+    declared_before,
+    declared_by_files,
+    declared_by_network,
+    declared_by_tokenizer,
+    end_tokens,
+    vocabulary_of,
+)
+from llada_core.checkpoints.guard import raised_as
+from llada_core.errors import ModelError, TokenizerMissing
+from llada_core.faults import one_line
+from llada_core.generation.encoding import NoChatTemplate, encode_prompt, why_unread
+from llada_core.generation.prompt_kinds import holds_ids, one_prompt
+from llada_core.generation.prompts import IdArray, Limits, Prompt, check_vocabulary
 
-__all__ = ["Model"]
+__all__ = ["Model", "note_end_tokens"]
 
-_TURN_END = "<|eot_id|>"
+_ADD = "add eos_token_id to its generation_config.json"
+_LET = "let its class have attributes"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Model:
     """A network and its tokenizer, None where the folder has none; ``path`` is what was asked for.
 
-    ``end_ids`` end an answer. ``pad_id`` fills the left of short rows: the tokenizer's, else an end id.
+    ``end_tokens`` end an answer: all that the checkpoint declares. ``pad_id`` fills the left of short rows:
+    the tokenizer's, else an end id.
     """
 
     path: str
     network: Any
     tokenizer: Any
-    end_ids: frozenset[int]
+    end_tokens: tuple[EndToken, ...]
     pad_id: int
     limits: Limits
 
     @classmethod
     def of(cls, network: Any, tokenizer: Any = None, *, path: str = "the model") -> Model:
-        """The checkpoint of a network with a ``transformers`` config (or None) and a tokenizer (or None)."""
-        config = getattr(network, "config", None)
-        eos = getattr(config, "eos_token_id", None)
-        if eos is None:
-            eos = getattr(tokenizer, "eos_token_id", None)
-        ends = [*_ids(eos), *_turn_end(tokenizer)]
+        """The checkpoint of a network with a ``transformers`` config (or None) and a tokenizer (or None).
+
+        Its end tokens are those that were noted when it was loaded, else what its configs and ``tokenizer``
+        declare.
+        """
+        limits = Limits.of(getattr(network, "config", None))
+        ends = _end_tokens(network, tokenizer)
         pad = getattr(tokenizer, "pad_token_id", None)
+        if pad is None or (limits.vocab_size is not None and pad >= limits.vocab_size):
+            pad = next((end.id for end in ends), 0)
         return cls(
-            path=path,
-            network=network,
-            tokenizer=tokenizer,
-            end_ids=frozenset(ends),
-            pad_id=pad if pad is not None else next(iter(ends), 0),
-            limits=Limits.of(config),
+            path=path, network=network, tokenizer=tokenizer, end_tokens=ends, pad_id=pad, limits=limits
         )
 
+    @property
+    def end_ids(self) -> frozenset[int]:
+        """The ids of the end tokens."""
+        return frozenset(end.id for end in self.end_tokens)
+
     def encode(
-        self, prompt: Prompt, *, raw: bool = False, variables: Mapping[str, object] = NO_VARIABLES
+        self, prompt: Prompt | IdArray, *, raw: bool = False, variables: Mapping[str, object] = NO_VARIABLES
     ) -> list[int]:
         """The ids of text, messages or ids; ``variables`` are those of the chat template.
 
-        Raises ``TokenizerMissing`` and ``PromptError``.
+        Text without a chat template is taken as it stands, with the warning ``NoChatTemplate``. Raises
+        ``TokenizerMissing``, ``PromptError``, and ``ModelError`` for a chat template that cannot be used.
         """
-        if holds_ids(prompt):
-            return list(prompt)
-        return encode_prompt(self._tokenizer("encoded"), prompt, raw=raw, variables=variables)
+        plain = one_prompt(prompt)
+        if holds_ids(plain):
+            check_vocabulary(plain, self.limits.vocab_size)
+            return list(plain)
+        tokenizer = self._tokenizer("encoded")
+        if isinstance(plain, str) and not raw and template_of(tokenizer, path=self.path) is None:
+            self._warn_of_no_template()
+        ids = encode_prompt(tokenizer, plain, raw=raw, variables=variables, path=self.path)
+        check_vocabulary(ids, self.limits.vocab_size, tokenizer)
+        return ids
 
-    def unread(self, prompt: Prompt, names: Iterable[str], *, raw: bool = False) -> dict[str, str]:
+    def unread(self, prompt: Prompt | IdArray, names: Iterable[str], *, raw: bool = False) -> dict[str, str]:
         """Those of ``names`` that no chat template reads when ``encode`` writes the prompt, and why.
 
-        Raises ``TokenizerMissing`` for a prompt that needs a tokenizer.
+        Raises ``TokenizerMissing`` for a prompt that needs a tokenizer, ``PromptError`` and ``ModelError``.
         """
-        tokenizer = None if holds_ids(prompt) else self._tokenizer("encoded")
-        reasons = {name: why_unread(tokenizer, prompt, name, raw=raw) for name in names}
+        plain = one_prompt(prompt)
+        tokenizer = None if holds_ids(plain) else self._tokenizer("encoded")
+        reasons = {name: why_unread(tokenizer, plain, name, raw=raw) for name in names}
         return {name: reason for name, reason in reasons.items() if reason is not None}
 
     def decode(self, ids: Sequence[int]) -> str:
-        """The text of an answer up to its first end id. Raises ``TokenizerMissing``."""
+        """The text of an answer up to its first end id. Raises ``TokenizerMissing``, and ``ModelError`` where
+        the tokenizer fails."""
         tokenizer = self._tokenizer("decoded")
         kept, _ = self.cut(ids)
-        # Clean-up would rewrite spaces before punctuation, which the model wrote on purpose.
-        text: str = tokenizer.decode(kept, skip_special_tokens=True, clean_up_tokenization_spaces=False)
+        with raised_as(partial(self._not_decoded, kept)):
+            # Clean-up would rewrite spaces before punctuation, which the model wrote on purpose.
+            text: str = tokenizer.decode(kept, skip_special_tokens=True, clean_up_tokenization_spaces=False)
         return text
+
+    def _not_decoded(self, ids: Sequence[int], exc: BaseException) -> ModelError:
+        return ModelError(
+            f"the tokenizer of {self.path} cannot decode {reprlib.repr(ids)} ({one_line(exc)}); "
+            "take the tokenizer that was published with the weights, or read the token_ids",
+            path=self.path,
+        )
 
     def cut(self, ids: Sequence[int]) -> tuple[tuple[int, ...], bool]:
         """``ids`` before the first end id, and whether there was one."""
+        ends = self.end_ids
         for position, token in enumerate(ids):
-            if token in self.end_ids:
+            if token in ends:
                 return tuple(ids[:position]), True
         return tuple(ids), False
 
@@ -95,17 +139,51 @@ class Model:
             )
         return self.tokenizer
 
-
-def _turn_end(tokenizer: Any) -> list[int]:
-    if tokenizer is None:
-        return []
-    found = tokenizer.convert_tokens_to_ids(_TURN_END)
-    # An unknown token maps to the id of the unknown token, or to None.
-    known = found is not None and tokenizer.convert_ids_to_tokens(found) == _TURN_END
-    return [found] if known else []
+    def _warn_of_no_template(self) -> None:
+        message = (
+            f"{self.path} has no chat template, so text is given to the model as it stands and not as a turn "
+            "of a conversation; say raw=True if that is meant, or add chat_template.jinja to its folder"
+        )
+        warnings.warn(message, NoChatTemplate, stacklevel=2)
 
 
-def _ids(value: int | Iterable[int] | None) -> list[int]:
-    if value is None:
-        return []
-    return [value] if isinstance(value, int) else list(value)
+def note_end_tokens(network: Any, folder: Path, tokenizer: Any) -> None:
+    """Write on a network that was just loaded, as ``end_tokens``, what its checkpoint declares.
+
+    So every algorithm on it ends answers alike, whichever loaded it. Raises ``ModelLoadError`` for files that
+    say nothing sensible. Warns with ``EndTokenWarning`` where nothing is declared, and of a network that
+    takes no attribute, whose config then speaks alone.
+    """
+    declared = list(declared_by_files(folder))
+    known = {token for _, token in declared}
+    declared += [each for each in declared_by_network(network) if each[1] not in known]  # of its config class
+    ends = _merged([*declared, *declared_by_tokenizer(tokenizer)], network, tokenizer)
+    if not ends:
+        _warn(f"{folder} declares no end token, so every answer is as long as gen_length says; {_ADD}")
+    try:
+        network.end_tokens = ends
+    except (AttributeError, TypeError):
+        kind = type(network).__name__
+        _warn(f"{kind} takes no attribute end_tokens, so only its config says what ends an answer; {_LET}")
+
+
+def _warn(message: str) -> None:
+    warnings.warn(message, EndTokenWarning, stacklevel=3)
+
+
+def _end_tokens(network: Any, tokenizer: Any) -> tuple[EndToken, ...]:
+    noted: tuple[EndToken, ...] | None = getattr(network, "end_tokens", None)
+    if noted is not None and (tokenizer is None or any(end.by_tokenizer for end in noted)):
+        return noted
+    known = declared_by_network(network) if noted is None else declared_before(noted)
+    return _merged([*known, *declared_by_tokenizer(tokenizer)], network, tokenizer)
+
+
+def _merged(declared: Iterable[Declared], network: Any, tokenizer: Any) -> tuple[EndToken, ...]:
+    config = getattr(network, "config", None)
+    return end_tokens(
+        declared,
+        tokenizer,
+        vocabulary=vocabulary_of(partial(getattr, config)),
+        mask_id=Limits.of(config).mask_id,
+    )
