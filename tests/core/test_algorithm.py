@@ -23,6 +23,7 @@ from llada_core import (
     get_algorithm,
 )
 from llada_core.generation.algorithm import GenerationAlgorithm, SupportsSteps
+from llada_core.generation.encoding import NoChatTemplate
 
 pytestmark = pytest.mark.usefixtures("world")
 
@@ -103,7 +104,10 @@ def test_damaged_files_are_a_load_error_with_the_loaders_words(
 
 def test_a_damaged_tokenizer_is_a_load_error(pairs: GenerationAlgorithm, folder: Path) -> None:
     (folder / "tokenizer.json").write_text("{")
-    with pytest.raises(ModelLoadError, match=r"its tokenizer cannot be loaded .* replace its files"):
+    with pytest.raises(
+        ModelLoadError,
+        match=r"its tokenizer cannot be loaded .*tokenizer\.json is no JSON.*, or remove its files",
+    ):
         pairs.load_model_from_hf(folder)
 
 
@@ -181,7 +185,9 @@ def test_without_a_template_text_is_plain_and_messages_are_refused(
     pairs: GenerationAlgorithm, make_tokenizer_with: Callable[..., Any]
 ) -> None:
     pairs.tokenizer = make_tokenizer_with(template=None)
-    assert pairs.tokenizer.decode(pairs.tokenize_prompts("Hello")[0][0]) == "Hello"
+    with pytest.warns(NoChatTemplate, match="no chat template, so text is given to the model as it stands"):
+        ids, _ = pairs.tokenize_prompts("Hello")
+    assert pairs.tokenizer.decode(ids[0]) == "Hello"
     with pytest.raises(PromptError, match="no chat template; give the prompt as text"):
         pairs.tokenize_prompts([{"role": "user", "content": "Hello"}])
 
@@ -252,3 +258,12 @@ def test_loading_a_tokenizer_says_nothing(
 ) -> None:
     pairs.load_model_from_hf(folder)
     assert [record.message for record in caplog.records if record.levelname != "DEBUG"] == []
+
+
+@pytest.mark.parametrize(
+    "ask", [lambda pairs: pairs.tokenize_prompts("hi"), lambda pairs: pairs.decode_outputs([[1]], 0)]
+)
+def test_text_needs_what_was_loaded(pairs: Any, ask: Any) -> None:
+    pairs.model = pairs.tokenizer = None
+    with pytest.raises(UsageError, match="has no model yet; call load_model_from_hf first"):
+        ask(pairs)

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from llada_core.cli.live import runs, watch
+from llada_core.cli.live import stretches, watch
 from llada_core.loading import load_model
 from tests.support.program import Llada, Ran, error
 
@@ -27,11 +27,10 @@ def generate(llada: Llada, folder: Path) -> Llada:
     return call
 
 
-def test_people_get_the_answer_and_one_line_of_figures(generate: Any) -> None:
+def test_people_get_the_answer_alone_and_one_line_of_figures_on_stderr(generate: Any) -> None:
     status, out, err = generate("Hello", "--max-tokens", "32")
-    assert (status, err) == (0, "")
-    answer, figures = out.splitlines()
-    assert answer == "Hi there."
+    assert (status, out) == (0, "Hi there.\n")
+    (figures,) = err.splitlines()
     assert figures.startswith("NFE 16 · 9 tokens · 0.56 tokens/forward · ")
     assert figures.endswith(" · pairs (fake) · stop")
 
@@ -54,14 +53,6 @@ def test_programs_get_the_documented_json(generate: Any) -> None:
     assert result["parameters"] == {"gen_length": 128, "threshold": 0.5, "seed": 3}
 
 
-def test_several_algorithms_answer_in_turn(generate: Any) -> None:
-    arguments = ("Hello", "--algorithm", "pairs", "--algorithm", "opaque")
-    results = json.loads(generate(*arguments, "--json")[1])
-    assert [result["algorithm"] for result in results] == ["pairs", "opaque"]
-    answers = generate(*arguments)[1].split("\n\n")
-    assert [answer.splitlines()[0] for answer in answers] == ["Hi there."] * 2
-
-
 def test_the_embedded_model_is_the_default(
     folder: Path, llada: Llada, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -75,6 +66,16 @@ def test_a_dash_reads_the_prompt_from_stdin(generate: Any, monkeypatch: pytest.M
     monkeypatch.setattr("sys.stdin", io.StringIO("two\nlines\n"))
     result = json.loads(generate("-", "--raw", "--json")[1])
     assert result["usage"]["prompt_tokens"] == len("two\nlines")
+
+
+def test_stdin_that_is_no_text_says_which_byte_where(llada: Llada, folder: Path) -> None:
+    ran = llada("generate", "-", "--model", str(folder), typed=b"one\ncaf\xe9\n")
+    assert "stdin: byte 0xe9 at line 2, column 4 is not text in utf-8; convert it" in error(ran, status=2)
+
+
+def test_a_closed_stdin_is_a_wrong_call(generate: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.stdin", None)
+    assert "stdin is closed, so there is no prompt to read" in error(generate("-"), status=2)
 
 
 def test_live_without_a_terminal_is_plain(generate: Any) -> None:
@@ -93,11 +94,16 @@ def test_live_without_a_terminal_is_plain(generate: Any) -> None:
         (("Hello", "-p", "seed=1", "--seed", "2"), "seed is given by -p and by --seed; give it once"),
         (("Hello", "--max-tokens", "1000"), "exceeds the 200 tokens that the model takes; give a gen_length"),
         (("Hello", "--max-tokens", "many"), "see llada generate --help"),
-        (("Hello", "--algorithm", "alien"), "give one of broken, opaque, pairs, singles"),
+        (("Hello", "--algorithm", "alien"), "give one of guest, opaque, pairs, singles"),
         (("",), "the prompt is empty; write what is to be answered"),
         (("<|mdm_mask|>",), "holds the mask token (id 258)"),
         (("Hello", "--engine", "fak"), "did you mean fake"),
-        ((), "Missing argument 'PROMPT'"),
+        ((), "Missing argument 'PROMPT'; give it, or --prompts FILE; see llada generate --help"),
+        (("caf\udce9",), "the prompt: byte 0xe9 at column 4 is not text in utf-8; convert it"),
+        (("a\ud83d",), "the prompt is no text at position 1: a lone surrogate stands there (U+D83D)"),
+        (("Hello", "--live", "--prompts", "x"), "a prompt and --prompts are both given; give one of them"),
+        (("--live", "--prompts", "x"), "--live shows one answer at a time; leave it out with --prompts"),
+        (("--prompts", "[/]"), "--prompts: [/] cannot be read (No such file or directory); give a file"),
     ],
 )
 def test_a_wrong_call_is_one_line_and_status_2(generate: Any, arguments: tuple[str, ...], said: str) -> None:
@@ -129,9 +135,9 @@ def test_an_unavailable_algorithm_is_status_1(generate: Any) -> None:
 # -- the live view
 
 
-def test_the_canvas_is_seen_as_runs_up_to_its_end() -> None:
+def test_the_canvas_is_seen_in_stretches_up_to_its_end() -> None:
     canvas = (5, 6, None, None, 7, 1, None)
-    assert list(runs(canvas, fresh={1, 4}, ends={1})) == [
+    assert list(stretches(canvas, fresh={1, 4}, ends={1})) == [
         ("settled", [5]),
         ("fresh", [6]),
         ("mask", [0, 0]),

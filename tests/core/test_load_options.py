@@ -158,8 +158,8 @@ def test_a_class_that_names_its_network_is_loaded_as_ever(folder: Path) -> None:
 
 @pytest.mark.parametrize("kind", [OfItsOwn, Renamed, Wrapped])
 def test_a_loader_of_its_own_gets_the_options_as_one_value(kind: type[Plain], folder: Path) -> None:
-    network = kind().load_model_from_hf(folder, dtype="bfloat16", trust_remote_code=True, revision="v2")
-    options = LoadOptions(dtype="bfloat16", trust_remote_code=True, revision="v2")
+    network = kind().load_model_from_hf(folder, dtype="bfloat16", trust_remote_code=True)
+    options = LoadOptions(dtype="bfloat16", trust_remote_code=True)
     assert network.loaded == (folder, options)
 
 

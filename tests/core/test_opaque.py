@@ -16,11 +16,12 @@ from llada_core import (
     GenerationRequest,
     LladaError,
     LoadedModel,
+    UsageError,
     get_algorithm,
     load_model,
     register_algorithm,
 )
-from tests.support.program import Llada, error
+from tests.support.program import Llada, error, notes_of
 
 pytestmark = pytest.mark.usefixtures("world")
 
@@ -120,6 +121,39 @@ def test_a_wrong_number_of_answers_is_told(lm: LoadedModel) -> None:
         lm.generate([1], algorithm="mine")
 
 
+@pytest.mark.parametrize("own", ["generate", "answers"])
+def test_an_answer_longer_than_asked_is_told(lm: LoadedModel, own: str) -> None:
+    long = {
+        "generate": lambda self, model, prompt, **params: (torch.cat((prompt, prompt.repeat(1, 9)), 1), 1),
+        "answers": lambda self, model, prompts, params: [Answer(token_ids=(3,) * 9, nfe=1)],
+    }
+    register(**{own: long[own]})
+    told = (
+        "mine failed in row 0: it answered with 9 tokens for gen_length=4; return at most gen_length columns"
+    )
+    with pytest.raises(LladaError, match=told):
+        lm.generate([3], algorithm="mine", max_tokens=4)
+    assert lm.generate([3], algorithm="mine", max_tokens=9).completion_tokens == 9
+
+
+@pytest.mark.parametrize("of", [lambda lm: lm, lambda lm: lm.model])
+def test_what_holds_the_network_is_no_network(lm: LoadedModel, of: Callable[[LoadedModel], Any]) -> None:
+    with pytest.raises(
+        UsageError, match=r"opaque was given a .*, which holds the network; give lm\.model\.net"
+    ):
+        lm.algorithm("opaque").check_fits(of(lm))
+
+
+def test_padding_behind_the_end_of_an_answer_does_not_count(lm: LoadedModel) -> None:
+    end = min(lm.model.end_ids)
+
+    def generate(self: Any, model: Any, prompt: Any, **params: Any) -> Any:
+        return torch.cat((prompt, torch.tensor([[3, *[end] * 9]])), dim=1), 1
+
+    register(generate=generate)
+    assert lm.generate([3], algorithm="mine", max_tokens=4).token_ids == (3,)
+
+
 def test_a_mask_in_an_answer_is_told(lm: LoadedModel) -> None:
     mask = lm.model.limits.mask_id
     register(answers=lambda self, model, prompts, params: [Answer(token_ids=(4, mask), nfe=1)])
@@ -164,7 +198,8 @@ def test_the_algorithm_that_loaded_the_model_may_not_fit_it(
 ) -> None:
     monkeypatch.setattr(type(get_algorithm("pairs")), "unfit_reason", headless)
     with pytest.raises(AlgorithmUnavailable, match="pairs cannot run on"):
-        lm.generate("Hello")
+        lm.generate("Hello", algorithm="pairs")
+    assert lm.generate("Hello").algorithm != "pairs"  # what can run is the default
 
 
 def test_an_algorithm_with_a_model_of_its_own_says_it_too(folder: Path) -> None:
@@ -178,10 +213,11 @@ def test_an_algorithm_with_a_model_of_its_own_says_it_too(folder: Path) -> None:
 def test_a_model_lists_its_engines_algorithms_with_what_is_against_them(lm: LoadedModel) -> None:
     register(unfit_reason=headless)
     found = lm.algorithms()
-    assert list(found) == ["broken", "mine", "opaque", "pairs", "singles"]
+    # ``guest`` is of another engine, and runs on networks of this class; ``alien`` does not.
+    assert list(found) == ["broken", "guest", "mine", "opaque", "pairs", "singles"]
     assert found["broken"] == get_algorithm("broken").unavailable_reason
     assert found["mine"] == REASON
-    assert [found[name] for name in ("opaque", "pairs", "singles")] == [None] * 3
+    assert [found[name] for name in ("guest", "opaque", "pairs", "singles")] == [None] * 4
 
 
 # -- on the command line
@@ -190,8 +226,7 @@ def test_a_model_lists_its_engines_algorithms_with_what_is_against_them(lm: Load
 def test_generate_prints_warnings_on_stderr(folder: Path, llada: Llada) -> None:
     register(answers=answers_by_length)
     arguments = ["generate", "Hello", "--raw", "--model", str(folder), "--algorithm", "mine"]
-    status, _, err = llada(*arguments)
-    assert (status, err) == (0, "warning: 5 tokens were read\n")
+    assert notes_of(llada(*arguments)) == ["warning: 5 tokens were read"]
     status, out, err = llada(*arguments, "--json")
     assert json.loads(out)["warnings"] == ["5 tokens\nwere read"]
     assert (status, err) == (0, "")
@@ -218,6 +253,29 @@ def test_a_named_engine_runs_a_foreign_model_whose_code_is_trusted(
 ) -> None:
     arguments = ["generate", "Hello", "--model", str(make_folder()), "--engine", "alien"]
     assert "alien does not take" in error(llada(*arguments), status=1)
-    status, out, _ = llada(*arguments, "--trust-remote-code")
-    assert status == 0
-    assert "alien (alien)" in out
+    status, out, err = llada(*arguments, "--trust-remote-code")
+    assert (status, out) == (0, "Hi there.\n")
+    assert "alien (alien)" in err
+
+
+def test_an_algorithm_of_another_engine_that_cannot_run_is_listed_with_the_reason(lm: LoadedModel) -> None:
+    kind = type(get_algorithm("guest"))  # on networks of the engine fake
+    register_algorithm(
+        type("Off", (kind,), {"name": "off", "engine": "alien", "is_available": lambda _: False})
+    )
+    assert lm.algorithms()["guest"] is None
+    reason = lm.algorithms()["off"]
+    assert reason is not None
+    assert "Off.is_available()" in reason
+    with pytest.raises(AlgorithmUnavailable, match="off cannot run here"):
+        lm.algorithm("off")
+
+
+def test_an_algorithm_of_another_engine_and_network_is_not_listed_because_it_cannot_run(
+    lm: LoadedModel,
+) -> None:
+    kind = type(get_algorithm("alien"))
+    register_algorithm(
+        type("Off", (kind,), {"name": "off", "engine": "alien", "is_available": lambda _: False})
+    )
+    assert "off" not in lm.algorithms()

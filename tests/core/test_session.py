@@ -6,10 +6,11 @@ import copy
 import gc
 import pickle
 import random
+import re
 import time
 import weakref
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,7 @@ from llada_core import (
     PromptError,
     Step,
     Ticket,
+    TokenizerMissing,
     UsageError,
     get_algorithm,
     load_model,
@@ -314,7 +316,7 @@ def test_an_interrupted_call_is_in_flight_all_the_same(lm: LoadedModel) -> None:
     assert (good.result.finish_reason, stopped.result.finish_reason) == ("length", "cancelled")
 
 
-def test_a_row_that_is_in_work_already_is_refused(lm: LoadedModel) -> None:
+def test_a_row_that_is_in_work_already_fails(lm: LoadedModel) -> None:
     rows: list[Any] = []
     plain = type(get_algorithm("pairs")).sequence
 
@@ -324,10 +326,11 @@ def test_a_row_that_is_in_work_already_is_refused(lm: LoadedModel) -> None:
 
     register("pairs", "again", sequence=sequence)
     with lm.session() as session:
-        session.submit(request(4, "again"))
-        with pytest.raises(ContractError, match="again: its sequence is in work already; make a new one"):
-            session.submit(request(4, "again"))
-        assert len(final(list(session))) == 1
+        first, second = session.submit(request(4, "again")), session.submit(request(4, "again"))
+        assert len(final(list(session))) == 2
+    assert first.error is None
+    assert isinstance(second.error, ContractError)
+    assert "its sequence returned a row that is in work already; make a new one" in str(second.error)
 
 
 def test_an_error_that_cannot_be_told_is_a_rows_error_all_the_same(lm: LoadedModel) -> None:
@@ -339,8 +342,66 @@ def test_an_error_that_cannot_be_told_is_a_rows_error_all_the_same(lm: LoadedMod
         raise Mute
 
     register("opaque", "mute", answers=answers)
-    with pytest.raises(GenerationError, match="mute failed in row 0: Mute; mend that"):
+    with pytest.raises(GenerationError, match="mute failed in row 0: Mute; mend its code"):
         lm.generate("Hello", algorithm="mute")
+
+
+class Panic(BaseException):
+    """As a Rust extension raises: no ``Exception``, and no interrupt."""
+
+
+def panic(*arguments: Any, **options: Any) -> Any:
+    raise Panic("index out of bounds")
+
+
+class PanickingLoop:
+    """A loop class that fails in one of its methods, once."""
+
+    @staticmethod
+    def of(method: str) -> type:
+        plain = type(get_algorithm("pairs")).loop_class
+        failed: list[str] = []
+
+        def once(self: Any, *arguments: Any) -> Any:
+            if not failed:
+                failed.append(method)
+                raise Panic("index out of bounds")
+            return getattr(super(made, self), method)(*arguments)
+
+        made = type("Panicking", (plain,), {method: once})
+        return made
+
+
+PANICS: dict[str, tuple[str, Callable[[], dict[str, Any]]]] = {
+    "a call": ("opaque", lambda: {"generate": panic}),
+    "its answers": ("opaque", lambda: {"answers": panic}),
+    "making its row": ("pairs", lambda: {"sequence": panic}),
+    "opening its loop": ("pairs", lambda: {"open_loop": panic, "loop_class": PanickingLoop.of("step")}),
+    "admitting it": ("pairs", lambda: {"loop_class": PanickingLoop.of("admit")}),
+    "a step of its loop": ("pairs", lambda: {"loop_class": PanickingLoop.of("step")}),
+}
+
+
+@pytest.mark.parametrize(("base", "attributes"), PANICS.values(), ids=PANICS.keys())
+def test_a_fault_that_is_no_exception_ends_its_row_and_no_other(
+    lm: LoadedModel, base: str, attributes: Callable[[], dict[str, Any]]
+) -> None:
+    register(base, "panicking", **attributes())
+    with lm.session() as session:
+        bad, good = session.submit(request(4, "panicking")), session.submit(request(4))
+        assert set(final(list(session))) == {bad, good}
+    assert isinstance(bad.error, GenerationError)
+    assert "panicking failed in row 0: Panic: index out of bounds; mend its code" in str(bad.error)
+    assert good.result is not None
+
+
+def test_what_a_panic_says_reaches_another_process(lm: LoadedModel) -> None:
+    register("opaque", "panicking", generate=panic)
+    with pytest.raises(GenerationError) as caught:
+        lm.generate("Hello", algorithm="panicking")
+    again = pickle.loads(pickle.dumps(caught.value))
+    assert str(again) == str(caught.value)
+    assert str(again.__cause__) == "Panic: index out of bounds"
 
 
 @pytest.mark.parametrize("wrong", ["Hello", None, [1, 2]])
@@ -349,9 +410,28 @@ def test_only_requests_are_submitted(lm: LoadedModel, wrong: Any) -> None:
         session.submit(wrong)
 
 
-def test_a_ticket_stays_in_its_process(lm: LoadedModel) -> None:
-    with lm.session() as session, pytest.raises(TypeError, match="send its result"):
-        pickle.dumps(session.submit(request(4)))
+def test_a_step_survives_a_process_with_what_its_ticket_knew(lm: LoadedModel) -> None:
+    with lm.session() as session:
+        ticket = session.submit(request(4))
+        first, *_ = session.step()
+        sent = pickle.loads(pickle.dumps(first))
+        (last,) = session.step()
+    assert (sent.positions, sent.tokens, sent.nfe) == (first.positions, first.tokens, first.nfe)
+    assert (sent.ticket.status, sent.ticket.nfe) == ("running", 1)
+    assert sent.ticket.token_ids == ticket.token_ids[:2]
+    with pytest.raises(TokenizerMissing, match="decode its token_ids yourself"):
+        sent.ticket.text  # noqa: B018  the access is what is tested
+    received = pickle.loads(pickle.dumps(last)).ticket
+    assert (received.status, received.canvas, received.text) == ("finished", ticket.canvas, ticket.text)
+    assert (received.result, received.finished) == (ticket.result, ticket.finished)
+
+
+def test_a_copy_of_a_step_is_of_the_same_ticket(lm: LoadedModel) -> None:
+    with lm.session() as session:
+        session.submit(request(4))
+        first, *_ = session.step()
+    assert copy.copy(first) == first
+    assert copy.deepcopy(first).ticket is first.ticket
 
 
 def test_an_error_of_a_row_survives_a_process(lm: LoadedModel) -> None:
@@ -398,6 +478,55 @@ def test_a_loop_that_breaks_ends_its_rows_and_the_next_ones_get_a_new_one(lm: Lo
     assert tickets[2].result
     assert good.result
     assert len(final(steps)) == 4
+
+
+def forgets(steps: list[Step], loop: Any) -> list[Step]:
+    loop.sequences.clear()
+    return []
+
+
+@pytest.mark.parametrize(
+    ("changed", "told"),
+    [
+        (lambda steps, loop: None, "its loop's step returned None; return a list of Steps"),
+        (lambda steps, loop: (), r"its loop's step returned \(\); return a list of Steps"),
+        (lambda steps, loop: ["done"], r"its loop's step returned \['done'\]; return a list of Steps"),
+        (
+            lambda steps, loop: [Step.last(step.ticket) for step in steps] * 2,
+            "told of a row that had ended; each",
+        ),
+        (
+            lambda steps, loop: [Step.last(Ticket(step.ticket.row)) for step in steps],
+            "told of a row that had",
+        ),
+        (forgets, "its loop let go of the row without a final step; tell Step.last of its ticket"),
+    ],
+    ids=["nothing", "a tuple", "words", "twice", "a stranger", "forgotten"],
+)
+def test_a_loop_that_tells_what_it_may_not_ends_its_rows_and_no_others(
+    lm: LoadedModel, changed: Any, told: str
+) -> None:
+    plain = type(get_algorithm("pairs")).loop_class  # type: ignore[attr-defined]
+
+    class Wrong(plain):  # type: ignore[misc,valid-type]
+        def step(self) -> Any:
+            return changed(super().step(), self)
+
+    register("pairs", "wrong", loop_class=Wrong)
+    with lm.session() as session:
+        bad, good = session.submit(request(6, "wrong")), session.submit(request(6, "singles"))
+        assert final(list(session)).keys() == {bad, good}
+    assert isinstance(bad.error, ContractError)
+    assert re.search(told, str(bad.error))
+    assert good.result
+    assert good.result.text == "Hi the"
+
+
+@pytest.mark.parametrize("row", [None, "row", 3])
+def test_a_sequence_that_is_no_row_fails(lm: LoadedModel, row: Any) -> None:
+    register("pairs", "rowless", sequence=lambda self, *rest: row)
+    with pytest.raises(ContractError, match=r"its sequence returned .*; return a row, with its ticket"):
+        lm.generate("Hello", algorithm="rowless")
 
 
 @pytest.mark.parametrize("seed", range(8))

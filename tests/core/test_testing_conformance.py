@@ -9,10 +9,12 @@ from typing import Any
 import pytest
 import torch
 
-from llada_core import Parameter, get_algorithm, register_algorithm
+from llada_core import Parameter, UsageError, get_algorithm, register_algorithm, standard
 from llada_core.testing import ConformanceError, FakeSite, check_algorithm
 
 pytestmark = pytest.mark.usefixtures("world")
+
+PARAMETERS = (standard("gen_length"),)
 
 
 def faulty(**members: Any) -> Any:
@@ -119,8 +121,7 @@ def test_a_model_that_cannot_be_loaded_is_a_finding(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("members", "check"),
     [
-        ({"name": ""}, "it has a name and an engine"),
-        ({"engine": ""}, "it has a name and an engine"),
+        ({"name": ""}, "it has a name"),
         ({"get_required_args": lambda self: {}}, "its parameters have values where none is given"),
         ({"validate_args": lambda self, **params: dict(params)}, "an unknown parameter is refused"),
         (
@@ -188,3 +189,51 @@ def test_an_algorithm_that_cannot_say_its_checks_is_found(folder: Path) -> None:
 def test_all_failures_are_told_at_once(folder: Path) -> None:
     algorithm = generating(lambda ids, nfe, prompt: (ids[:, :-1], 0))
     assert len(failures(algorithm, folder)) == 2
+
+
+def test_a_class_is_checked_as_an_object_of_it(folder: Path) -> None:
+    mine = faulty(name="mine", parameters=PARAMETERS)
+    assert check_algorithm(type(mine), model=folder) == check_algorithm(mine, model=folder)
+
+
+@pytest.mark.parametrize("thing", [None, dict, 3, object()])
+def test_what_is_no_algorithm_is_told(thing: Any) -> None:
+    with pytest.raises(
+        UsageError, match="is no algorithm; give a name, or a GenerationAlgorithm or its class"
+    ):
+        check_algorithm(thing)
+
+
+def test_a_class_that_cannot_be_made_is_told() -> None:
+    kind = type(get_algorithm("opaque"))
+
+    class Needy(kind):  # type: ignore[misc,valid-type]
+        def __init__(self, wish: str) -> None:
+            super().__init__()
+
+    with pytest.raises(UsageError, match=r"Needy\(\) failed: TypeError: .*; give an object of it"):
+        check_algorithm(Needy)
+
+
+def test_prompts_of_different_lengths_need_a_mask_that_is_named(folder: Path) -> None:
+    good = get_algorithm("opaque")
+    blind = faulty(generate=lambda self, model, prompt, **params: good.generate(model, prompt, **params))
+    assert check_algorithm(blind, model=folder)
+    with pytest.raises(ConformanceError, match="names no attention_mask, so that only prompts of one length"):
+        check_algorithm(blind, model=folder, prompts=[[1], [2, 3]])
+
+
+def test_a_spec_that_promises_steps_of_one_call_is_told(world: FakeSite, folder: Path) -> None:
+    plugin = (
+        "from llada_core import AlgorithmSpec, hookimpl, standard\n\n\n@hookimpl\ndef llada_algorithms():\n"
+        "    yield AlgorithmSpec(name='own', engine='fake', target='own_code:Own', summary='Its own.',\n"
+        "                        parameters=(standard('gen_length'),))\n"
+    )
+    code = "from fake_engine import Opaque, Pairs\n\n\nclass Own(Pairs):\n    generate = Opaque.generate\n"
+    world.add(
+        "llada-own", modules={"own_plugin": plugin, "own_code": code}, entry_points={"own": "own_plugin"}
+    )
+    with world.shared(), pytest.raises(ConformanceError) as caught:
+        check_algorithm("own", model=folder)
+    assert [failure.check for failure in caught.value.failures] == ["the registered facts are the object's"]
+    assert "is one call, as its generate or answers is its own; write streams=False" in str(caught.value)

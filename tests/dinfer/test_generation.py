@@ -365,3 +365,44 @@ def test_both_engines_share_one_network_and_one_batch(model: LLaDAModel) -> None
         pass
     for algorithm, row in zip(algorithms, rows, strict=True):
         assert row.canvas == decoded(algorithm, model, [[1, 2, 3]], **SHORT)[0].canvas
+
+
+def test_standard_parameters_pass_at_the_value_that_is_implemented_anyway(
+    algorithm: GenerationAlgorithm,
+) -> None:
+    plain = algorithm.validate_args(threshold=0.95)
+    passed = algorithm.validate_args(threshold=0.95, remasking=True, factor=None, steps=None)
+    assert passed == plain
+    with pytest.raises(
+        ParameterError, match=r"does not take factor=1\.0; leave it out, or give factor=none, which"
+    ):
+        algorithm.validate_args(factor=1.0)
+    with pytest.raises(
+        ParameterError, match="does not take remasking=False; leave it out, or give remasking=low"
+    ):
+        algorithm.validate_args(remasking=False)
+
+
+@needs_fast_dllm
+def test_a_refusal_names_the_algorithms_that_take_it() -> None:
+    with pytest.raises(ParameterError, match=r"; basic, .*dual_cache.* take it$"):
+        llada_core.get_algorithm("dinfer_hierarchy").validate_args(factor=1.0)
+
+
+@pytest.mark.parametrize("base", [BlockWiseGeneration, HierarchyGeneration, CreditGeneration])
+@pytest.mark.parametrize("names", [["gen_length"], ["gen_length", "steps"], ["gen_length", "cont_weight"]])
+def test_a_decoder_may_declare_fewer_parameters(
+    model: LLaDAModel, base: type[DInferGeneration], names: list[str]
+) -> None:
+    known = {each.name: each for each in base.parameters} | {"steps": llada_core.standard("steps")}
+    few: Any = type("Few", (base,), {"name": "few", "parameters": tuple(known[name] for name in names)})
+    (sequence,) = decoded(few(), model, [[1, 2]], gen_length=8)
+    assert MASK not in sequence.canvas
+
+
+def test_a_generate_of_its_own_takes_what_it_names_and_combines_it_itself() -> None:
+    class Own(BlockWiseGeneration):
+        def generate(self, model: Any, prompt: Any, *, gen_length: int = 4, after_look: int = 2) -> Any:  # type: ignore[override]
+            return prompt, 1
+
+    assert Own().validate_args() == {"gen_length": 4, "after_look": 2}

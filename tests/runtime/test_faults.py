@@ -12,7 +12,8 @@ import torch
 from torch import Tensor
 
 from llada_core import ContractError, NoProgress, NumericalError, Step
-from llada_core.generation.execution import _let_go  # what a session does with a row's error
+from llada_core.faults import one_line
+from llada_core.generation.outcomes import let_go  # what a session does with a row's error
 from llada_runtime import (
     DualCache,
     LLaDAModel,
@@ -152,6 +153,45 @@ def test_what_a_hook_raises_ends_its_row_and_no_other(model: LLaDAModel, part: s
     assert all(ends(steps)[each].error is None for each in rows)
 
 
+class Panic(BaseException):
+    """As a Rust extension raises: no ``Exception``, and no interrupt."""
+
+
+@pytest.mark.parametrize(("part", "hook"), HOOKS, ids=[hook for _, hook in HOOKS])
+def test_a_fault_that_is_no_exception_ends_its_row_and_no_other(
+    model: LLaDAModel, monkeypatch: pytest.MonkeyPatch, part: str, hook: str
+) -> None:
+    monkeypatch.setitem(globals(), "Boom", Panic)
+    bad = row(model, [3, 3], **{part: BadPolicy(hook) if part == "policy" else bad_rule(hook)})
+    good = row(model)
+    final = ends(run(model, [bad, good]))
+    assert isinstance(final[bad].error, Exception)
+    assert one_line(final[bad].error) == "Panic: boom"
+    assert isinstance(final[bad].error.__cause__, Panic)
+    assert final[good].error is None
+
+
+@pytest.mark.parametrize(("part", "hook"), HOOKS, ids=[hook for _, hook in HOOKS])
+def test_an_interrupt_in_a_hook_passes(
+    model: LLaDAModel, monkeypatch: pytest.MonkeyPatch, part: str, hook: str
+) -> None:
+    monkeypatch.setitem(globals(), "Boom", KeyboardInterrupt)
+    bad = row(model, [3, 3], **{part: BadPolicy(hook) if part == "policy" else bad_rule(hook)})
+    with pytest.raises(KeyboardInterrupt):
+        run(model, [bad, row(model)])
+
+
+def test_a_network_that_panics_ends_its_rows(write_checkpoint: Any) -> None:
+    class Panicking(LLaDAModel):
+        def logits(self, layout: Any, cache: Any) -> Tensor:
+            raise Panic("a kernel is gone")
+
+    rows = good_rows(network := Panicking.from_pretrained(write_checkpoint()))
+    final = ends(run(network, rows))
+    told = {str(final[each].error) for each in rows}
+    assert told == {"the network failed: Panic: a kernel is gone"}
+
+
 def test_of_several_rows_of_one_rule_the_culprit_is_found(model: LLaDAModel) -> None:
     class Picky(Quota):
         __slots__ = ()
@@ -211,8 +251,28 @@ def test_a_choice_that_is_no_mask_of_the_rows_is_told(model: LLaDAModel, chosen:
     for error in errors[:2]:
         if error is not None:
             assert isinstance(error, ContractError)
-            assert "Wrong chose by a" in str(error)
+            assert "Wrong chose by " in str(error)
             assert "return a bool tensor [1, 4] on cpu" in str(error)
+
+
+def test_what_a_rule_does_to_its_arguments_is_nothing_to_anybody(model: LLaDAModel) -> None:
+    class Careless(Quota):
+        __slots__ = ()
+
+        @classmethod
+        def select(cls, sequences: list[Sequence], scores: Tensor, open_: Tensor) -> Tensor:
+            chosen = super().select(sequences, scores, open_)
+            scores.fill_(0.0)
+            open_.fill_(True)
+            return chosen | open_
+
+    rows, plain = [row(model, p, rule=Careless(4)) for p in PROMPTS], good_rows(model)
+    final = ends(run(model, [*rows, *plain]))
+    assert all(step.error is None for step in final.values())
+    alone = good_rows(model)
+    run(model, alone)
+    assert [(each.canvas, each.nfe) for each in plain] == [(each.canvas, each.nfe) for each in alone]
+    assert [each.nfe for each in rows] == [3] * 4  # a block a step, and nothing that stood was written over
 
 
 WIDTH = 16  # of the small network
@@ -259,7 +319,7 @@ def test_several_canvases_combined_to_something_else_are_their_rows_fault(
 
     bad, good = row(model, policy=Wrong()), row(model)
     final = ends(run(model, [bad, good]))
-    assert "Wrong.combine returned a" in str(final[bad].error)
+    assert "Wrong.combine returned " in str(final[bad].error)
     assert final[good].error is None
 
 
@@ -296,7 +356,7 @@ def test_an_error_keeps_neither_loop_nor_cache_alive(model: LLaDAModel) -> None:
     while loop.active:
         steps += loop.step()
     error, known = steps[-1].error, weakref.ref(loop)
-    _let_go(error)
+    let_go(error)
     del loop
     gc.collect()
     assert known() is None
@@ -315,6 +375,7 @@ def test_a_rule_that_chooses_nothing_says_what_to_define(model: LLaDAModel) -> N
     ("plan", "told"),
     [
         (PlanOf(lo=0, hi=99), "it covers columns 0 to 99 of 12"),
+        (PlanOf(lo=4, hi=8, reads=True, writes=True), "the policy says that it does not cache"),
         (PlanOf(lo=0, hi=12, targets=(11, 13)), "it decides columns (11, 13), and the canvas has 12"),
         (PlanOf(lo=0, hi=12, targets=(0, 2), shift=1), "it decides (0, 2) from the logits of -1 to 1"),
         (PlanOf(lo=0, hi=12, targets=(0, 2), shift=1, whole=True), "from the logits of -1 to 1"),

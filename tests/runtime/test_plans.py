@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 import torch
 
-from llada_core import Step
+from llada_core import ContractError, ParameterError, Step, standard
 from llada_runtime import (
     DualCache,
     LLaDAModel,
@@ -16,6 +17,7 @@ from llada_runtime import (
     Policy,
     Quota,
     Sequence,
+    StepAlgorithm,
     Threshold,
     drain,
 )
@@ -132,3 +134,83 @@ def test_a_schedule_may_begin_anew_within_a_block(model: LLaDAModel) -> None:
     sequence.commit([3], [5])
     sequence.begin_schedule()
     assert (sequence.block_open, sequence.block_nfe, sequence.nfe) == (3, 0, 1)
+
+
+class Reading(Policy):
+    """Caches the prompt, then plans ``plan`` of what is cached and what the block is."""
+
+    caches = True
+
+    def __init__(self, **fields: int) -> None:
+        self.fields = fields
+
+    def plan(self, sequence: Sequence) -> Plan:
+        start, end = sequence.block_start, sequence.block_end
+        if sequence.nfe == 0:
+            return Plan(lo=0, hi=start, end=start, writes=True, targets=(start, start), **self.fields)
+        return Plan(lo=start, hi=end, reads=True, writes=True, **self.fields)
+
+
+def test_columns_that_no_forward_has_cached_are_not_read(model: LLaDAModel) -> None:
+    (*_, last) = decode(model, row(model, Reading()))
+    assert isinstance(last.error, ContractError)
+    assert "it reads column 7 from the cache, which no forward of this row has written" in str(last.error)
+
+
+@pytest.mark.parametrize("stride", [1, 7])
+def test_columns_that_a_stride_hides_need_not_be_cached(model: LLaDAModel, stride: int) -> None:
+    sequence = row(model, Reading(stride=stride))
+    assert [step.error for step in decode(model, sequence)] == [None] * sequence.nfe
+    assert MASK not in sequence.canvas
+
+
+def test_what_was_cached_once_may_be_read_ever_after(model: LLaDAModel) -> None:
+    sequence = row(model, DualCache())
+    assert decode(model, sequence)[-1].error is None
+    assert set(sequence.cached) == {1}
+    assert row(model, NoCache()).cached == b""
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"lo": 0.0, "hi": 3},
+        {"lo": 0, "hi": True},
+        {"lo": 0, "hi": 3, "end": 2.5},
+        {"lo": 0, "hi": 3, "stride": "all"},
+        {"lo": 0, "hi": 3, "shift": None},
+    ],
+    ids=str,
+)
+def test_columns_are_integers(fields: dict[str, Any]) -> None:
+    with pytest.raises(ContractError, match=r"Plan\(.*\) cannot be run: give columns as integers"):
+        Plan(**fields)
+
+
+def test_a_block_ends_behind_its_start_and_on_the_canvas(model: LLaDAModel) -> None:
+    sequence = row(model, NoCache())
+    for column in (0, sequence.block_start, sequence.length + 1):
+        with pytest.raises(ContractError, match=f"was to end before column {column}; give one from 4 to 11"):
+            sequence.end_block(column)
+    sequence.end_block(5)
+    assert sequence.block_end == 5
+
+
+@pytest.mark.parametrize("length", [0, -1, 2.5, True, None])
+def test_lengths_are_numbers_of_columns(model: LLaDAModel, length: Any) -> None:
+    with pytest.raises(ParameterError, match=r"gen_length=.* is no number of columns; give an integer"):
+        row(model, NoCache(), gen_length=length)
+
+
+def test_without_a_block_length_the_answer_is_one_block(model: LLaDAModel) -> None:
+    class Whole(StepAlgorithm):
+        parameters = (standard("gen_length"),)
+
+        def policy(self, params: Any) -> Policy:
+            return DualCache()
+
+        def rule(self, params: Any) -> Quota:
+            return Quota(5)
+
+    ids, nfe = Whole().generate(model, torch.tensor([[1, 2, 3]]), gen_length=20)
+    assert (ids.shape, nfe) == ((1, 23), 5)

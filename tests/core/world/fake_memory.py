@@ -14,6 +14,7 @@ def estimate(config, *, dtype, available):
         "logits_per_row": 3 * 2**20,
         "max_sequence_length": config["max_sequence_length"],
         "available": available,
+        "columns_that_fit": 900,
         "rows_that_fit": 4,
     }
     return SimpleNamespace(as_dict=lambda: facts)

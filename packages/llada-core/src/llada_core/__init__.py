@@ -39,9 +39,9 @@ from llada_core.errors import (
 from llada_core.imports import lazy_exports, load_target
 from llada_core.parameters import STANDARD, Parameter, parse_assignments, resolve, standard
 from llada_core.plugins.hookspecs import hookimpl
-from llada_core.plugins.host import PluginStatus
 from llada_core.plugins.info import AlgorithmInfo, EngineInfo
 from llada_core.plugins.specs import AlgorithmSpec, CommandSpec, EngineSpec, StrangerSpec, WheelSpec
+from llada_core.plugins.status import PluginStatus, PluginWarning
 from llada_core.registry import (
     diagnose_algorithm,
     diagnose_engine,
@@ -58,11 +58,14 @@ from llada_core.registry import (
     load_engine_class,
     plugin_statuses,
     register_algorithm,
+    register_engine,
     reload,
 )
 
 if TYPE_CHECKING:
+    from llada_core.checkpoints.ends import EndToken, EndTokenWarning
     from llada_core.generation.algorithm import GenerationAlgorithm
+    from llada_core.generation.encoding import NoChatTemplate
     from llada_core.generation.results import Answer, GenerationRequest, GenerationResult
     from llada_core.generation.steps import Step, StepLoop, SupportsSteps, Ticket
     from llada_core.loading import LoadedModel, Session, load_model
@@ -80,6 +83,8 @@ __all__ = [
     "CommandSpec",
     "ContractError",
     "Detection",
+    "EndToken",
+    "EndTokenWarning",
     "EngineInfo",
     "EngineSkipped",
     "EngineSpec",
@@ -96,6 +101,7 @@ __all__ = [
     "ModelError",
     "ModelLoadError",
     "ModelNotFound",
+    "NoChatTemplate",
     "NoProgress",
     "NumericalError",
     "Parameter",
@@ -103,6 +109,7 @@ __all__ = [
     "PluginConflict",
     "PluginError",
     "PluginStatus",
+    "PluginWarning",
     "PromptError",
     "Session",
     "Step",
@@ -139,6 +146,7 @@ __all__ = [
     "parse_assignments",
     "plugin_statuses",
     "register_algorithm",
+    "register_engine",
     "reload",
     "resolve",
     "standard",
@@ -149,10 +157,13 @@ __getattr__, __dir__ = lazy_exports(
     __name__,
     {
         "Answer": "llada_core.generation.results",
+        "EndToken": "llada_core.checkpoints.ends",
+        "EndTokenWarning": "llada_core.checkpoints.ends",
         "GenerationAlgorithm": "llada_core.generation.algorithm",
         "GenerationRequest": "llada_core.generation.results",
         "GenerationResult": "llada_core.generation.results",
         "LoadedModel": "llada_core.loading",
+        "NoChatTemplate": "llada_core.generation.encoding",
         "Session": "llada_core.loading",
         "Step": "llada_core.generation.steps",
         "StepLoop": "llada_core.generation.steps",

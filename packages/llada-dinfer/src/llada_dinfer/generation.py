@@ -9,12 +9,12 @@ token; by default no surplus iterations are run.
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from llada_core import LoadOptions, ParameterError
-from llada_core.parameters import block_count, whole_steps
+from llada_core import LoadOptions, Parameter, ParameterError
+from llada_core.parameters import steps_a_block, whole_steps
 from llada_runtime import Network, Policy, Quota, Rule, StepAlgorithm
 from llada_runtime.models.register import load_network
 
@@ -40,6 +40,7 @@ class DInferGeneration(StepAlgorithm):
 
     def policy(self, params: Mapping[str, Any]) -> Policy:
         """The iteration that the effective parameters describe."""
+        params = _complete(params)
         return Iteration(
             cache=params["cache"],
             update_freq=params["cache_update_freq"],
@@ -50,25 +51,37 @@ class DInferGeneration(StepAlgorithm):
         )
 
     def load_network(self, folder: Path, options: LoadOptions) -> Network:
-        """The network in ``folder``. Raises CheckpointError, or UnsupportedArchitecture if none runs it."""
+        """The network in ``folder``. Raises CheckpointError, or UnsupportedArchitecture if none runs it.
+
+        A subclass with a ``load_model_class`` of its own loads by that.
+        """
+        if type(self).load_model_class is not StepAlgorithm.load_model_class:
+            return super().load_network(folder, options)  # type: ignore[no-any-return]
         return load_network(folder, device=options.device, dtype=options.dtype)
 
     def validate_args(self, **params: Any) -> dict[str, Any]:
         """The effective values of ``params``; smoothing's parameters are None where smoothing is off.
+
+        A subclass may declare fewer: the others are then at their defaults. One with a ``generate`` of its
+        own decides itself what may be combined.
 
         Raises:
             ParameterError: a name is unknown, a value of the wrong type or out of range, or two parameters
                 contradict each other.
         """
         values: dict[str, Any] = super().validate_args(**params)
-        _check_cache(values)
-        if values["cont_weight"] is None:
-            _refuse_without_smoothing(values)
+        if not self.yields_steps():
+            return values
+        known = _complete(values)
+        _check_cache(known)
+        if known["cont_weight"] is None:
+            _refuse_without_smoothing(known)
         else:
-            _refuse_decay_without_threshold(values)
-            for name, published in _SMOOTHING.items():
-                values[name] = published if values[name] is None else values[name]
-        return _with_steps(values) if "steps" in values else values  # hierarchy has no schedule
+            _refuse_decay_without_threshold(known)
+            for name in _SMOOTHING.keys() & values.keys():
+                values[name] = _SMOOTHING[name] if values[name] is None else values[name]
+        # Hierarchy has no schedule.
+        return _with_steps(values) if {"steps", "gen_length"} <= values.keys() else values
 
 
 class BlockWiseGeneration(DInferGeneration):
@@ -78,8 +91,8 @@ class BlockWiseGeneration(DInferGeneration):
     description = "Commits every position whose confidence passes a threshold."
 
     def rule(self, params: Mapping[str, Any]) -> Rule:
-        if params["threshold"] is None:
-            return Quota(params["steps"] // block_count(params))
+        if params.get("threshold") is None:
+            return Quota(steps_a_block(params))
         return NearTieThreshold(params["threshold"])
 
 
@@ -91,6 +104,7 @@ class HierarchyGeneration(DInferGeneration):
     parameters = HIERARCHY_PARAMETERS
 
     def rule(self, params: Mapping[str, Any]) -> Rule:
+        params = _complete(params, HIERARCHY_PARAMETERS)
         return Hierarchy(params["threshold"], params["low_threshold"])
 
 
@@ -102,21 +116,29 @@ class CreditGeneration(DInferGeneration):
     parameters = CREDIT_PARAMETERS
 
     def rule(self, params: Mapping[str, Any]) -> Rule:
+        known = _complete(params, CREDIT_PARAMETERS)
         credit = {
-            "alpha": params["credit_alpha"],
-            "gamma": params["boost_gamma"],
-            "beta": params["decay_beta"],
+            "alpha": known["credit_alpha"],
+            "gamma": known["boost_gamma"],
+            "beta": known["decay_beta"],
         }
-        if params["threshold"] is None:
-            return CreditQuota(steps=params["steps"] // block_count(params), **credit)
+        if params.get("threshold") is None:
+            return CreditQuota(steps=steps_a_block(params), **credit)
         return CreditThreshold(threshold=params["threshold"], **credit)
+
+
+def _complete(
+    params: Mapping[str, Any], declared: Iterable[Parameter] = BLOCKWISE_PARAMETERS
+) -> dict[str, Any]:
+    """``params`` with the defaults of those ``declared`` here that a subclass leaves out."""
+    return {each.name: each.default for each in declared} | dict(params)
 
 
 def _with_steps(values: dict[str, Any]) -> dict[str, Any]:
     """Steps of a fixed schedule, rounded up to a multiple of the blocks; None where a threshold rules."""
-    if values["threshold"] is not None:
+    if values.get("threshold") is not None:
         return {**values, "steps": None}
-    if values["start_block_align"]:
+    if values.get("start_block_align"):
         raise ParameterError(
             f"steps = {values['steps']} cannot be spread with start_block_align = True, as the number of "
             "blocks then depends on the prompt; use a threshold or leave the blocks unaligned",

@@ -76,7 +76,9 @@ def _run_maxima(confidence: Tensor, open_: Tensor) -> Tensor:
     begins = open_.clone()
     begins[:, 1:] &= ~open_[:, :-1]
     run = begins.long().cumsum(-1)
-    maxima = torch.full((*run.shape[:1], run.shape[1] + 1), -1.0, device=confidence.device)
+    maxima = torch.full(
+        (*run.shape[:1], run.shape[1] + 1), -1.0, dtype=confidence.dtype, device=confidence.device
+    )
     maxima.scatter_reduce_(-1, run, confidence.masked_fill(~open_, -1.0), "amax")
     return maxima.gather(-1, run)
 
@@ -107,7 +109,7 @@ class Ledger:
     @classmethod
     def empty(cls, block: int, logits: Tensor) -> Ledger:
         tokens = torch.zeros(logits.shape[0], 0, dtype=torch.int64, device=logits.device)
-        return cls(block, tokens, torch.zeros(tokens.shape, device=logits.device))
+        return cls(block, tokens, torch.zeros(tokens.shape, dtype=torch.float32, device=logits.device))
 
     def earn(self, tokens: Tensor, amounts: Tensor) -> None:
         """Add ``amounts [L]`` to the credit of ``tokens [L]``, one token a position."""

@@ -5,74 +5,68 @@ Importing this module needs no torch; loading and generating do.
 
 from __future__ import annotations
 
-import os
-import reprlib
-from abc import ABC, abstractmethod
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
+import inspect
+from abc import abstractmethod
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, cast
 
-from llada_core.checkpoints.hub import resolve_model
-from llada_core.checkpoints.options import LoadOptions, check_loader
-from llada_core.checkpoints.tokenizer import load_tokenizer
-from llada_core.errors import (
-    AlgorithmUnavailable,
-    ContractError,
-    ModelLoadError,
-    ParameterError,
-    UsageError,
-)
+from llada_core.errors import ContractError, GenerationError, LladaError, ParameterError, UsageError
+from llada_core.faults import fault_of, one_line
 from llada_core.generation import execution
+from llada_core.generation.calls import Calls
+from llada_core.generation.chat import ReadsPrompts, TokenizedPrompts
 from llada_core.generation.jobs import Job
 from llada_core.generation.model import Model
-from llada_core.generation.prompts import Prompt, Prompts, is_batch
-from llada_core.generation.results import Answer, GenerationResult
+from llada_core.generation.prompt_kinds import prompts_of
+from llada_core.generation.prompts import AnyPrompts, IdArray, Prompt
+from llada_core.generation.results import Answer, GenerationResult, check_raw
+from llada_core.generation.signature import Undeclared, rows_of_a_call, takes_all, takes_mask
 from llada_core.generation.steps import SupportsSteps
 from llada_core.imports import LazyModule
-from llada_core.parameters import Parameter, parameters_of_row, resolve
+from llada_core.parameters import Parameter, parameters_of_row, resolve, spelled_out
+from llada_core.values import told
 
 if TYPE_CHECKING:
     import torch
 
-    from llada_core.checkpoints import dcp
-    from llada_core.generation import tensors
+    from llada_core.generation import returned, tensors
     from llada_core.plugins.info import AlgorithmInfo
 else:
-    dcp = LazyModule("llada_core.checkpoints.dcp")
+    returned = LazyModule("llada_core.generation.returned")
     tensors = LazyModule("llada_core.generation.tensors")
 
 __all__ = ["GenerationAlgorithm", "SupportsSteps", "TokenizedPrompts"]
 
 
-class TokenizedPrompts(NamedTuple):
-    """Prompts as tensors: int64 ``[B, P]`` both, rows left-padded, ``attention_mask`` 0 on padding."""
-
-    input_ids: torch.Tensor
-    attention_mask: torch.Tensor
-
-
-class GenerationAlgorithm(ABC):
+class GenerationAlgorithm(ReadsPrompts):
     """One way of filling masks, together with how its checkpoints are loaded and its text is read.
 
     Subclasses give ``load_model_class`` and ``generate``. An object obtained from the registry carries what
     its spec says (``name``, ``engine``, ``parameters``, ``aliases`` …); a class used without the registry
-    sets these itself. Objects do not share state: each remembers the model and tokenizer that it loaded, in
-    ``model`` and ``tokenizer``.
+    sets these itself, or hands ``name``, ``description`` and ``engine`` to ``__init__``. A class that
+    declares no ``parameters`` takes those that its ``generate`` names; so does one that inherits them and has
+    a ``generate`` of its own without ``**``. Objects do not share state: each remembers the model and
+    tokenizer that it loaded, in ``model`` and ``tokenizer``.
     """
 
-    chat_options: ClassVar[tuple[str, ...]] = ()
-    """Names of parameters whose values are handed to the tokenizer's chat template as variables."""
-
-    name: str = ""
     description: str = ""
     engine: str = ""
     aliases: tuple[str, ...] = ()
-    parameters: tuple[Parameter, ...] = ()
-    info: AlgorithmInfo | None = None
+    parameters: tuple[Parameter, ...] = cast("tuple[Parameter, ...]", Undeclared())
 
-    model: Any = None
-    tokenizer: Any = None
-    model_path: str = "the model"
+    def __init__(
+        self, name: str | None = None, description: str | None = None, engine: str | None = None
+    ) -> None:
+        given = {"name": name, "description": description, "engine": engine}
+        for field, value in given.items():
+            if value is not None:
+                setattr(self, field, value)
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        declared = inspect.getattr_static(cls, "parameters")
+        if isinstance(declared, tuple) and _names_its_own(cls):
+            cls.parameters = cast("tuple[Parameter, ...]", Undeclared(declared))
 
     def _bind(self, info: AlgorithmInfo) -> None:
         """Take over what the registry knows; called once, by the registry."""
@@ -81,179 +75,49 @@ class GenerationAlgorithm(ABC):
         self.description = info.description
         self.engine = info.engine
         self.aliases = info.aliases
-        self.parameters = info.parameters
+        if info.parameters and info.parameters != self.parameters:
+            self.parameters = info.parameters
 
-    @property
-    def unavailable_reason(self) -> str | None:
-        """Why the algorithm cannot run here, ending with the remedy; None where it can."""
-        return None if self.info is None else self.info.reason
+    @classmethod
+    def yields_steps(cls) -> bool:
+        """Whether its rows are run step by step, on the loop that its class opens.
 
-    def is_available(self) -> bool:
-        """Whether the algorithm can run here; ``unavailable_reason`` says why not."""
-        return self.unavailable_reason is None
-
-    def unfit_reason(self, model: Any) -> str | None:
-        """Why the algorithm cannot run on this loaded network, ending with the remedy; None where it can.
-
-        To be overridden where not every network that the engine loads will do.
+        They are not where a class has a ``generate`` or ``answers`` of its own that does not come from where
+        its ``open_loop`` does: what is overridden is what runs, in one call.
         """
-        return None
+        opens = _depth(cls, "open_loop")
+        return opens is not None and all(opens <= (_depth(cls, own) or 0) for own in ("generate", "answers"))
 
-    def check_fits(self, model: Any) -> None:
-        """Refuse a loaded network that the algorithm cannot run on. Raises ``AlgorithmUnavailable``."""
-        reason = self.unfit_reason(model)
-        if reason is not None:
-            message = f"{self.name} cannot run on {self.model_path}: {reason}"
-            raise AlgorithmUnavailable(message, name=self.name, reason=reason)
+    def runner(self) -> SupportsSteps:
+        """What makes its rows and the loop that runs them: itself, or else what calls it."""
+        return cast("SupportsSteps", self) if self.yields_steps() else Calls(self)
 
     def get_required_args(self) -> dict[str, object]:
         """The parameters that ``generate`` takes, by canonical name, with their defaults."""
         return self.validate_args()
 
     def validate_args(self, **params: Any) -> dict[str, object]:
-        """The effective values of ``params`` by canonical name, with defaults. Raises ``ParameterError``."""
-        return resolve(self.parameters, params, algorithm=self.name or type(self).__name__)
+        """The effective values of ``params`` by canonical name, with defaults. Raises ``ParameterError``.
 
-    @abstractmethod
-    def load_model_class(self) -> Any:
-        """The class whose ``from_pretrained(folder, *, device, dtype)`` reads the checkpoints."""
-
-    def load_network(self, folder: Path, options: LoadOptions) -> Any:
-        """The network in ``folder``: the seam for an engine that loads in its own way.
-
-        May raise ``OSError``, ``ValueError`` or ``RuntimeError``, which callers see as ``ModelLoadError``.
+        Where no parameters are declared, ``steps`` none is the number that it stands for.
         """
-        return self.load_model_class().from_pretrained(folder, device=options.device, dtype=options.dtype)
-
-    def load_model_from_hf(
-        self,
-        model_path: str | os.PathLike[str],
-        *,
-        device: torch.device | str | None = None,
-        dtype: torch.dtype | str | None = None,
-        trust_remote_code: bool = False,
-        revision: str | None = None,
-    ) -> Any:
-        """The model in a folder or under a hub id, kept as ``model`` with its ``tokenizer``.
-
-        ``device`` None is CUDA where there is one; ``dtype`` None is bfloat16 on CUDA and float32 elsewhere.
-        Honours ``HF_HOME``, ``HF_HUB_OFFLINE`` and ``HF_TOKEN``. A folder without a tokenizer loads too.
-        Raises ``AlgorithmUnavailable``, ``ModelNotFound``, ``ModelLoadError`` and ``UsageError``.
-        """
-        options = LoadOptions(
-            device=device, dtype=dtype, trust_remote_code=trust_remote_code, revision=revision
-        )
-        return self.load_checkpoint(model_path, options)
-
-    def load_model_from_dcp(
-        self,
-        dcp_path: str | os.PathLike[str],
-        base_model: str | os.PathLike[str],
-        *,
-        device: torch.device | str | None = None,
-        dtype: torch.dtype | str | None = None,
-        trust_remote_code: bool = False,
-        revision: str | None = None,
-        temp_dir: str | os.PathLike[str] | None = None,
-    ) -> Any:
-        """The model whose weights are a ``torch.distributed.checkpoint`` folder, kept likewise.
-
-        Config and tokenizer are those of ``base_model`` (folder or hub id, at ``revision``). The weights pass
-        through a temporary folder of the size of the model, made in ``temp_dir`` and removed before this
-        returns. The format keeps a pickle, which can run code: load only what you trust.
-        """
-        options = LoadOptions(
-            device=device, dtype=dtype, trust_remote_code=trust_remote_code, revision=revision
-        )
-        base = resolve_model(base_model, revision=revision, weights=False, code=trust_remote_code)
-        with dcp.as_hf_folder(Path(dcp_path), base, temp_dir=temp_dir) as folder:
-            model = self.load_checkpoint(folder, options)
-        self.model_path = os.fspath(dcp_path)
-        return model
-
-    def load_checkpoint(self, model_path: str | os.PathLike[str], options: LoadOptions) -> Any:
-        """What ``load_model_from_hf`` does, for callers that have the options as one value."""
-        check_loader(self.load_network, owner=self.name or type(self).__name__)
-        folder = resolve_model(model_path, revision=options.revision, code=options.trust_remote_code)
-        path = os.fspath(model_path)
+        takers = {} if self.info is None else self.info.takers
+        owner = self.name or type(self).__name__
+        if not isinstance(inspect.getattr_static(self, "parameters"), Undeclared):
+            return resolve(self.parameters, params, algorithm=owner, takers=takers)
+        taken = {name for parameter in self.parameters for name in parameter.names}
         try:
-            model = self.load_network(folder, options)
-        except (OSError, ValueError, RuntimeError) as exc:
-            raise ModelLoadError(f"{path} cannot be loaded: {exc}", path=path, reason=str(exc)) from exc
-        tokenizer = load_tokenizer(folder, trust_remote_code=options.trust_remote_code)
-        self.model, self.tokenizer, self.model_path = model, tokenizer, path
-        return model
-
-    def tokenize_prompts(
-        self, prompts: Prompt | Prompts, *, raw: bool = False, **variables: Any
-    ) -> TokenizedPrompts:
-        """One prompt or a list of them as ids and mask, int64 ``[B, P]``, left-padded, on the model's device.
-
-        A prompt is text (one user message of the chat template), chat messages, or ids. ``raw`` takes text as
-        it stands; ``variables`` are ``chat_options``. Special tokens are added once. Raises ``PromptError``,
-        ``ParameterError`` and ``TokenizerMissing``.
-        """
-        effective = self._check_variables(variables)
-        model = self._loaded()
-        rows = [self.encode(model, prompt, effective, raw=raw) for prompt in _as_batch(prompts)]
-        device = getattr(self.model, "device", None)
-        return TokenizedPrompts(*tensors.pad_left(rows, model.pad_id, device))
-
-    def check_chat(self, params: Mapping[str, object], *, read: Collection[str]) -> None:
-        """Refuse effective ``params`` that do not suit a prompt whose template reads the options ``read``.
-
-        This one refuses ``chat_options`` that are not read and not at their defaults: to be called with none
-        by a ``generate`` that takes ids, and extended where a parameter depends on what is read. Raises
-        ``ParameterError``.
-        """
-        for option in self.parameters:
-            if option.name not in self.chat_options or option.name in read:
-                continue
-            if params[option.name] == option.default:
-                continue
-            raise ParameterError(
-                f"{self.name}: {option.name}={params[option.name]!r} has no effect on a prompt of ids; "
-                "give it to tokenize_prompts, which writes the prompt",
-                parameter=option.name,
-                value=params[option.name],
-            )
-
-    def _check_variables(self, variables: Mapping[str, Any]) -> dict[str, object]:
-        effective = self.validate_args(**variables)
-        options = [parameter for parameter in self.parameters if parameter.name in self.chat_options]
-        for name, value in variables.items():
-            if not any(name in option.names for option in options):
-                known = ", ".join(option.name for option in options) or "no variables"
-                message = (
-                    f"{name} does not change the prompts of {self.name}, which take {known}; leave it out"
-                )
-                raise ParameterError(message, parameter=name, value=value)
-        return effective
-
-    def encode(
-        self, model: Model, prompt: Prompt, params: Mapping[str, object], *, raw: bool = False
-    ) -> list[int]:
-        """The ids of ``prompt`` for ``model``, the ``chat_options`` of effective ``params`` given to the
-        template.
-
-        One that is not at its default and that no template reads is a ``ParameterError``. Raises
-        ``PromptError`` and ``TokenizerMissing`` too.
-        """
-        options = [parameter for parameter in self.parameters if parameter.name in self.chat_options]
-        variables = {option.name: params[option.name] for option in options}
-        unread = model.unread(prompt, variables, raw=raw)
-        for option in options:
-            value = variables[option.name]
-            if option.name in unread and value != option.default:
-                message = f"{option.name}={reprlib.repr(value)} has no effect: {unread[option.name]}"
-                raise ParameterError(message, parameter=option.name, value=value)
-        self.check_chat(params, read=variables.keys() - unread)
-        return model.encode(prompt, raw=raw, variables=variables)
+            return spelled_out(resolve(self.parameters, params, algorithm=owner, takers=takers))
+        except ParameterError as exc:
+            if exc.parameter in taken:
+                raise
+            advice = f"to take it, name it in {type(self).__name__}.generate, or declare it in parameters"
+            raise ParameterError(f"{exc}; {advice}", parameter=exc.parameter, value=exc.value) from exc
 
     def prepare(
         self,
         model: Model,
-        prompt: Prompt,
+        prompt: Prompt | IdArray,
         params: Mapping[str, object],
         *,
         index: int = 0,
@@ -261,25 +125,39 @@ class GenerationAlgorithm(ABC):
     ) -> Job:
         """A job of ``prompt`` and ``params`` (names or aliases), ready to be submitted; nothing is run.
 
-        Raises ``ParameterError``, ``PromptError`` and ``TokenizerMissing``.
+        Raises ``UsageError``, ``ParameterError``, ``PromptError`` and ``TokenizerMissing``, and
+        ``GenerationError`` where the algorithm's own checks fail.
         """
-        effective = self.validate_args(**params)
+        check_raw(raw)
+        effective = self._validated(params)
         ids = self.encode(model, prompt, effective, raw=raw)
-        return Job(index=index, algorithm=self, prompt_ids=tuple(ids), parameters=effective)
+        return Job(
+            index=index,
+            algorithm=self,
+            runner=self.runner(),
+            prompt_ids=tuple(ids),
+            parameters=effective,
+        )
 
-    def decode_outputs(self, output_ids: torch.Tensor, prompt_lengths: int | Sequence[int]) -> list[str]:
-        """The answers in ``output_ids`` ``[B, P+G]`` as text, each up to its first end token.
-
-        ``prompt_lengths`` is the width P of the prompt columns, or the length of each prompt: rows are
-        left-padded, so all answers start in the column where the longest prompt ends. Raises
-        ``TokenizerMissing``.
-        """
-        width = prompt_lengths if isinstance(prompt_lengths, int) else max(prompt_lengths, default=0)
-        model = self._loaded()
-        return [model.decode(answer) for answer in tensors.answer_rows(output_ids, width)]
-
-    def _loaded(self) -> Model:
-        return Model.of(self.model, self.tokenizer, path=self.model_path)
+    def _validated(self, params: Mapping[str, object]) -> dict[str, object]:
+        """What ``validate_args`` makes of them, whoever wrote it."""
+        try:
+            effective: Any = self.validate_args(**params)
+        except LladaError:
+            raise
+        except BaseException as exc:  # it may be a plugin's, and raise anything
+            raise GenerationError(
+                f"{self._whose}: its validate_args failed: {one_line(fault_of(exc))}; "
+                "let it raise ParameterError for what it does not accept",
+                algorithm=self.name,
+            ) from exc
+        if not isinstance(effective, dict):
+            raise ContractError(
+                f"{self._whose}: its validate_args returned {told(effective)}; "
+                "return the effective values as a dict",
+                algorithm=self.name,
+            )
+        return effective
 
     @abstractmethod
     def generate(
@@ -302,19 +180,22 @@ class GenerationAlgorithm(ABC):
         """One ``Answer`` a prompt, in their order, on ``model``; ``params`` are effective and hold for all.
 
         Prompts are ids without padding. This one pads them on the left and calls ``generate``, so all rows
-        get its ``nfe`` and no warnings. An engine that knows more of each row, or that cannot take padding,
-        overrides it. Algorithms that yield their steps are not asked.
+        get its ``nfe`` and no warnings; a ``generate`` that names no ``attention_mask`` is given prompts of
+        one length. An engine that knows more of each row, or that cannot take padding, overrides it.
+        Algorithms that yield their steps are not asked. Raises ``ContractError`` for what may not be
+        returned.
         """
         loaded = Model.of(model, self.tokenizer, path=self.model_path)
-        ids, mask = tensors.pad_left(prompts, loaded.pad_id, getattr(model, "device", None))
-        output_ids, nfe = self.generate(model, ids, attention_mask=mask, **params)
-        rows = tensors.answer_rows(output_ids, ids.shape[1])
-        if len(rows) != len(prompts):
-            raise ContractError(
-                f"it returned {len(rows)} rows for {len(prompts)} prompts; "
-                "its generate must return ids of shape [B, P+G], prompt columns included"
+        found: dict[int, Answer] = {}
+        for rows in rows_of_a_call(self.generate, prompts):
+            ids, mask = tensors.pad_left(
+                [prompts[row] for row in rows], loaded.pad_id, getattr(model, "device", None)
             )
-        return [Answer(token_ids=loaded.through_end(row), nfe=nfe) for row in rows]
+            padding = {"attention_mask": mask} if takes_mask(self.generate) else {}
+            made = returned.read_returned(self.generate(model, ids.clone(), **padding, **params), ids)
+            for row, answer in zip(rows, made.answers, strict=True):
+                found[row] = Answer(token_ids=loaded.through_end(answer), nfe=made.nfe)
+        return [found[row] for row in range(len(prompts))]
 
     def conformance_checks(self) -> Iterable[tuple[str, Callable[[], object]]]:
         """What ``llada_core.testing.check_algorithm`` is to check besides: what holds, and a function that
@@ -325,7 +206,7 @@ class GenerationAlgorithm(ABC):
         return ()
 
     def generate_batch(
-        self, prompts: Prompt | Prompts, *, raw: bool = False, **params: Any
+        self, prompts: AnyPrompts, *, raw: bool = False, **params: Any
     ) -> list[GenerationResult]:
         """One result per prompt, on the model that this object loaded; the parameters hold for all.
 
@@ -341,7 +222,7 @@ class GenerationAlgorithm(ABC):
         self.check_fits(self.model)
         jobs = [
             self.prepare(model, prompt, parameters_of_row(params, index), index=index, raw=raw)
-            for index, prompt in enumerate(_as_batch(prompts))
+            for index, prompt in enumerate(prompts_of(prompts).prompts)
         ]
         return execution.run_to_end(model, jobs)
 
@@ -349,5 +230,13 @@ class GenerationAlgorithm(ABC):
         return f"<{type(self).__name__} {self.name!r} of engine {self.engine!r}>"
 
 
-def _as_batch(prompts: Prompt | Prompts) -> list[Any]:
-    return list(prompts) if is_batch(prompts) else [prompts]
+def _depth(cls: type, name: str) -> int | None:
+    """How far up among the bases of ``cls`` the first is that defines ``name``."""
+    return next((depth for depth, base in enumerate(cls.__mro__) if name in vars(base)), None)
+
+
+def _names_its_own(cls: type[GenerationAlgorithm]) -> bool:
+    """Whether the ``generate`` that is called is younger than the parameters and takes only what it names."""
+    younger = (_depth(cls, "generate") or 0) < (_depth(cls, "parameters") or 0)
+    called = not cls.yields_steps() and cls.answers is GenerationAlgorithm.answers
+    return younger and called and not takes_all(cls.generate)

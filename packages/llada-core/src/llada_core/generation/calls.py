@@ -5,18 +5,19 @@ Rows share a call where their algorithm and parameters are the same.
 
 from __future__ import annotations
 
-import reprlib
 import time
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Mapping, Sequence
+from typing import Any, ClassVar
 
 from llada_core.errors import ContractError
-from llada_core.generation.jobs import Job
-from llada_core.generation.model import Model
-from llada_core.generation.prompts import check_prompt
+from llada_core.faults import fault_of
+from llada_core.generation.answers import problem_of
+from llada_core.generation.jobs import Decoder
+from llada_core.generation.prompts import Limits, check_prompt
 from llada_core.generation.results import Answer
 from llada_core.generation.steps import Row, Step, StepLoop, Ticket
 
-__all__ = ["Call", "CallLoop"]
+__all__ = ["Call", "CallLoop", "Calls"]
 
 
 class Call:
@@ -25,24 +26,30 @@ class Call:
 
     columns = 0
 
-    def __init__(self, job: Job, model: Model) -> None:
-        width = job.parameters.get("gen_length")
+    def __init__(
+        self,
+        algorithm: Decoder,
+        prompt_ids: Sequence[int],
+        parameters: Mapping[str, object],
+        limits: Limits,
+    ) -> None:
+        width = parameters.get("gen_length")
         asked = width if isinstance(width, int) else None
-        check_prompt(job.prompt_ids, model.limits, gen_length=asked)
-        self.job = job
-        self.group: Hashable = (type(job.algorithm), job.algorithm.name, repr(sorted(job.parameters.items())))
-        self.prompt_length, self.gen_length = len(job.prompt_ids), asked or 0
-        self.mask_id = model.limits.mask_id
+        check_prompt(prompt_ids, limits, gen_length=asked)
+        self.algorithm, self.prompt_ids, self.parameters = algorithm, tuple(prompt_ids), parameters
+        self.group: Hashable = (type(algorithm), algorithm.name, repr(sorted(parameters.items())))
+        self.asked, self.prompt_length, self.gen_length = asked, len(prompt_ids), asked or 0
+        self.limits, self.mask_id = limits, limits.mask_id
         masks = [] if self.mask_id is None else [self.mask_id] * self.gen_length
-        self.canvas: list[int] = [*job.prompt_ids, *masks]
+        self.canvas: list[int] = [*prompt_ids, *masks]
         self.nfe = 0
         self.cancelled = False
         self.warnings: tuple[str, ...] = ()
-        self.ticket = Ticket(self, index=job.index)
+        self.ticket = Ticket(self)
 
     def write(self, answer: Answer) -> Step:
         """The final step of the row, whose answer this is."""
-        self.canvas = [*self.job.prompt_ids, *answer.token_ids]
+        self.canvas = [*self.prompt_ids, *answer.token_ids]
         self.gen_length, self.nfe, self.warnings = len(answer.token_ids), answer.nfe, answer.warnings
         return Step(
             ticket=self.ticket,
@@ -57,9 +64,9 @@ class Call:
 
 
 class CallLoop(StepLoop):
-    """Calls on ``model``, ``rows`` of them in flight and in a group at most."""
+    """Calls on ``model``, a network: ``rows`` of them in flight and in a group at most."""
 
-    def __init__(self, model: Model, *, rows: int) -> None:
+    def __init__(self, model: Any, *, rows: int) -> None:
         self._model, self._rows = model, rows
         self._calls: list[Call] = []
 
@@ -98,47 +105,52 @@ class CallLoop(StepLoop):
         """The final steps of the rows of one call; where it fails, of each row in a call of its own."""
         if not group:
             return []
-        if not group:
-            return []
         began = time.perf_counter()
         for call in group:
             call.ticket.admitted = began  # until then it waited, in the loop or before
         try:
             answers = self._answers(group)
-        except Exception as exc:  # an algorithm may raise anything; it is its row's error
+        except BaseException as exc:  # an algorithm may raise anything; it is its row's error
+            fault = fault_of(exc)
             if len(group) == 1:
-                return [Step.last(group[0].ticket, error=exc)]
+                return [Step.last(group[0].ticket, error=fault)]
             return [step for call in group for step in self._run([call])]
-        return [self._written(call, answer) for call, answer in zip(group, answers, strict=True)]
+        return [_written(call, answer) for call, answer in zip(group, answers, strict=True)]
 
     def _answers(self, group: Sequence[Call]) -> list[Answer]:
-        job = group[0].job
-        prompts = [call.job.prompt_ids for call in group]
-        answers = list(job.algorithm.answers(self._model.network, prompts, job.parameters))
-        if len(answers) != len(group):
+        first = group[0]
+        prompts = [call.prompt_ids for call in group]
+        # Copies: what an algorithm does to them is nothing to its rows.
+        answers = first.algorithm.answers(self._model, prompts, dict(first.parameters))
+        if not isinstance(answers, list | tuple) or len(answers) != len(group):
+            told = len(answers) if isinstance(answers, list | tuple) else f"a {type(answers).__name__}: no"
             raise ContractError(
-                f"it returned {len(answers)} answers for {len(group)} prompts; "
+                f"it returned {told} answers for {len(group)} prompts; "
                 "its answers must return one Answer a prompt, in their order"
             )
-        return answers
+        return list(answers)
 
-    def _written(self, call: Call, answer: object) -> Step:
-        problem = self._problem(answer)
-        if problem is None:
-            assert isinstance(answer, Answer)
-            return call.write(answer)
+
+class Calls:
+    """What runs an ``algorithm`` whose ``generate`` or ``answers`` is its own."""
+
+    loop_class: ClassVar[type[StepLoop]] = CallLoop
+
+    def __init__(self, algorithm: Decoder) -> None:
+        self._algorithm = algorithm
+
+    def sequence(self, model: Any, prompt_ids: Sequence[int], params: Mapping[str, Any]) -> Call:
+        """A row ready to be admitted. Raises ``PromptError`` and ``ParameterError`` for what cannot fit."""
+        return Call(self._algorithm, prompt_ids, params, Limits.of(getattr(model, "config", None)))
+
+    def open_loop(self, model: Any, *, rows: int, columns: int | None = None) -> CallLoop:
+        """A loop of calls; nothing is known of what they cache."""
+        return CallLoop(model, rows=rows)
+
+
+def _written(call: Call, answer: object) -> Step:
+    problem = problem_of(answer, call.limits, gen_length=call.asked)
+    if problem is not None:
         return Step.last(call.ticket, error=ContractError(problem))
-
-    def _problem(self, answer: object) -> str | None:
-        """What is wrong with an answer, ending with what its algorithm must do; None where nothing is."""
-        if not isinstance(answer, Answer):
-            return f"it answered {reprlib.repr(answer)}; its answers must return one Answer a prompt"
-        ids, mask = answer.token_ids, self._model.limits.mask_id
-        if not isinstance(ids, tuple) or not all(type(token) is int for token in ids):
-            return f"its Answer holds {reprlib.repr(ids)}; token_ids must be a tuple of integers"
-        if mask in ids:
-            return (
-                f"it left the mask token (id {mask}) in an answer; "
-                "its generate must fill every position before the end token"
-            )
-        return None
+    assert isinstance(answer, Answer)
+    return call.write(answer)

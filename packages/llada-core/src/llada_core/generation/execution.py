@@ -1,26 +1,28 @@
 """Requests in work on one model: a queue in front of open loops, and what becomes of every row.
 
-Rows of all algorithms with one ``loop_class`` share a loop, whatever their parameters. Other algorithms are
-opaque: a loop of their own runs them as calls of equal parameters.
+Rows of all algorithms with one ``loop_class`` share a loop, whatever their parameters. That of opaque
+algorithms runs them as calls.
 """
 
 from __future__ import annotations
 
-import copy
+import reprlib
 import time
-import traceback
 from collections import deque
 from collections.abc import Callable, Generator, Hashable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
-from types import FrameType
+from typing import Any
 
-from llada_core.errors import ContractError, GenerationError, LladaError, PromptError, UsageError, one_line
-from llada_core.generation.calls import Call, CallLoop
+from llada_core.errors import ContractError, GenerationError, LladaError, PromptError, UsageError
+from llada_core.faults import fault_of
+from llada_core.generation.calls import Calls
 from llada_core.generation.jobs import Job
 from llada_core.generation.model import Model
+from llada_core.generation.outcomes import located, result_of
 from llada_core.generation.results import FinishReason, GenerationResult
-from llada_core.generation.steps import Row, Step, StepLoop, SupportsSteps, Ticket
+from llada_core.generation.steps import Row, Step, StepLoop, Ticket
+from llada_core.values import shown, told
 
 __all__ = ["ROWS", "Execution", "finished_tickets", "run", "run_to_end"]
 
@@ -68,19 +70,24 @@ class Execution:
         """
         try:
             lane, row = self._lane(job), self._row(job)
-            if row.ticket in self._jobs:
-                raise ContractError(f"{job.algorithm.name}: its sequence is in work already; make a new one")
             reason = lane.loop.refusal(row)
-        except LladaError:
-            raise
-        except Exception as exc:  # a rule, a policy or a loop may raise anything where it is made
-            ticket = self._ticket(Call(job, self._model), job)
-            self._told.append(self._ended(Step.last(ticket, error=exc)))
-            return ticket
+        except LladaError as exc:
+            if not isinstance(exc, GenerationError):
+                raise
+            return self._failed(job, exc)
+        except BaseException as exc:  # a rule, a policy or a loop may raise anything where it is made
+            return self._failed(job, fault_of(exc))
         if reason is not None:
             raise PromptError(f"{job.algorithm.name}: {reason}")
         ticket = self._ticket(row, job)
         lane.waiting.append(ticket)
+        return ticket
+
+    def _failed(self, job: Job, error: Exception) -> Ticket:
+        """The ticket of a row that could not even be made."""
+        made = Calls(job.algorithm).sequence(self._model.network, job.prompt_ids, job.parameters)
+        ticket = self._ticket(made, job)
+        self._told.append(self._ended(Step.last(ticket, error=error)))
         return ticket
 
     def _ticket(self, row: Row, job: Job) -> Ticket:
@@ -92,8 +99,10 @@ class Execution:
     def cancel(self, ticket: Ticket) -> None:
         """Let the row leave: the next ``step`` holds its final one. A row that has ended stays as it is.
 
-        Raises ``UsageError`` for a ticket of somebody else.
+        Raises ``UsageError`` for a ticket of somebody else, and for what is none.
         """
+        if not isinstance(ticket, Ticket):
+            raise UsageError(f"{shown(ticket)} is no ticket; give what submit returned")
         if ticket not in self._jobs and ticket.finished is None:
             raise UsageError(f"{ticket!r} was not submitted here; cancel it where it was")
         for lane in self._lanes.values():
@@ -113,8 +122,8 @@ class Execution:
             if lane.running:
                 for step in self._stepped(lane):
                     self._told.append(self._ended(step) if step.finished else step)
-        told, self._told = self._told, []
-        return told
+        steps, self._told = self._told, []
+        return steps
 
     def close(self) -> None:
         """Cancel every row. All have ended when this returns; one more ``step`` tells of them."""
@@ -125,20 +134,19 @@ class Execution:
             self._told.append(self._ended(Step.last(ticket), reason="cancelled"))
 
     def _lane(self, job: Job) -> _Lane:
-        algorithm = job.algorithm
-        key: Hashable = CallLoop
-        open_loop: Callable[[], StepLoop] = partial(CallLoop, self._model, rows=self._rows)
-        if isinstance(algorithm, SupportsSteps):
-            key, network = algorithm.loop_class, self._model.network
-            open_loop = partial(algorithm.open_loop, network, rows=self._rows, columns=self._columns)
+        key, network = job.runner.loop_class, self._model.network
         if key not in self._lanes:
+            open_loop = partial(job.runner.open_loop, network, rows=self._rows, columns=self._columns)
             self._lanes[key] = _Lane(open=open_loop, loop=open_loop())
         return self._lanes[key]
 
     def _row(self, job: Job) -> Row:
-        if isinstance(job.algorithm, SupportsSteps):
-            return job.algorithm.sequence(self._model.network, job.prompt_ids, job.parameters)
-        return Call(job, self._model)
+        row: Any = job.runner.sequence(self._model.network, job.prompt_ids, job.parameters)
+        if not isinstance(getattr(row, "ticket", None), Ticket):
+            raise ContractError(f"its sequence returned {told(row)}; return a row, with its ticket")
+        if row.ticket in self._jobs:
+            raise ContractError("its sequence returned a row that is in work already; make a new one")
+        return row  # type: ignore[no-any-return]
 
     def _admit(self) -> None:
         """Let those in who came first and whose loop has room for them."""
@@ -161,21 +169,23 @@ class Execution:
                 return False  # who leaves may make room, in another loop too
             else:  # alone, and still no room: the memory that it was promised is not there
                 raise LladaError(lane.loop.refusal(ticket.row) or "there is no memory for it; shorten it")
-        except Exception as exc:  # a loop may raise anything; the row that it raised for ends
-            self._told.append(self._ended(Step.last(ticket, error=exc)))
+        except BaseException as exc:  # a loop may raise anything; the row that it raised for ends
+            self._told.append(self._ended(Step.last(ticket, error=fault_of(exc))))
         lane.waiting.popleft()
         return True
 
     def _stepped(self, lane: _Lane) -> list[Step]:
         """The loop's steps; where it breaks, the final steps of its rows, and another loop takes over."""
         try:
-            return lane.loop.step()
-        except Exception as exc:  # not a row's fault: those are in the steps
-            ended = [Step.last(ticket, error=exc) for ticket in lane.running]
+            return _checked(lane.loop.step(), lane)
+        except BaseException as exc:  # not a row's fault: those are in the steps
+            fault = fault_of(exc)
+            ended = [Step.last(ticket, error=fault) for ticket in lane.running]
         try:
             lane.loop = lane.open()
-        except Exception as exc:  # then those who wait have no loop either
-            ended += [Step.last(ticket, error=exc) for ticket in lane.waiting]
+        except BaseException as exc:  # then those who wait have no loop either
+            fault = fault_of(exc)
+            ended += [Step.last(ticket, error=fault) for ticket in lane.waiting]
             lane.waiting.clear()
             del self._lanes[next(key for key, each in self._lanes.items() if each is lane)]
         return ended
@@ -194,12 +204,28 @@ class Execution:
         ticket.admitted = ticket.finished if ticket.admitted is None else ticket.admitted
         if step.error is None:
             try:
-                ticket.result = _result(self._model, job, ticket, reason)
-            except Exception as exc:  # a tokenizer may raise anything for ids that it does not know
-                ticket.error = _located(exc, job)
+                ticket.result = result_of(self._model, job, ticket, reason)
+            except BaseException as exc:  # a tokenizer may raise anything for ids that it does not know
+                ticket.error = located(fault_of(exc), job)
         else:
-            ticket.error = _located(step.error, job)
+            ticket.error = located(step.error, job)
         return replace(step, result=ticket.result, error=ticket.error)
+
+
+def _checked(steps: object, lane: _Lane) -> list[Step]:
+    """The steps of a loop, that tell of its own rows, and of the end of each once.
+
+    A row that it has let go of without a word ends too. Raises ``ContractError`` for anything else.
+    """
+    if not isinstance(steps, list) or not all(isinstance(step, Step) for step in steps):
+        raise ContractError(f"its loop's step returned {reprlib.repr(steps)}; return a list of Steps")
+    ended, running = [step.ticket for step in steps if step.finished], set(lane.running)
+    if len(set(ended)) < len(ended) or any(step.ticket not in running for step in steps):
+        raise ContractError("its loop's step told of a row that had ended; each row has one final step")
+    if not lane.loop.active:
+        lost = ContractError("its loop let go of the row without a final step; tell Step.last of its ticket")
+        steps = steps + [Step.last(each, error=lost) for each in lane.running if each not in ended]
+    return steps
 
 
 def run_to_end(model: Model, jobs: Sequence[Job]) -> list[GenerationResult]:
@@ -245,64 +271,3 @@ def _raise_first(tickets: Sequence[Ticket]) -> None:
         if len(errors) > 1:
             first.add_note(f"{len(errors)} of {len(tickets)} rows failed; this is the first one's error")
         raise first
-
-
-def _result(model: Model, job: Job, ticket: Ticket, reason: FinishReason | None) -> GenerationResult:
-    token_ids, stopped = model.cut(ticket.token_ids)
-    cancelled: FinishReason | None = "cancelled" if ticket.row.cancelled else reason
-    assert ticket.arrived is not None
-    assert ticket.admitted is not None
-    assert ticket.finished is not None
-    return GenerationResult(
-        text="" if model.tokenizer is None else model.decode(token_ids),
-        token_ids=token_ids,
-        finish_reason=cancelled or ("stop" if stopped else "length"),
-        prompt_tokens=len(job.prompt_ids),
-        nfe=ticket.nfe,
-        arrived=ticket.arrived,
-        admitted=ticket.admitted,
-        finished=ticket.finished,
-        engine=job.algorithm.engine,
-        algorithm=job.algorithm.name,
-        parameters=job.parameters,
-        warnings=ticket.row.warnings,
-    )
-
-
-def _located(error: Exception, job: Job) -> GenerationError:
-    """The error of a row as its caller sees it: it names algorithm, distribution and row, cause chained."""
-    name, distribution = job.algorithm.name, job.distribution
-    owner = f"{name} of {distribution}" if distribution else name
-    remedy = "" if isinstance(error, LladaError) else f"; {_remedy(distribution)}"
-    said = str(error) if isinstance(error, LladaError) else one_line(error)
-    message = f"{owner} failed in row {job.index}: {said}{remedy}"
-    if isinstance(error, GenerationError):
-        told = copy.copy(error)  # of its own kind; the same fault may have ended several rows
-        told.args = (message,)
-    else:
-        told = GenerationError(message)
-    told.algorithm, told.distribution, told.row = name, distribution, job.index
-    told.__cause__ = error
-    _let_go(error)
-    return told
-
-
-def _let_go(error: BaseException | None) -> None:
-    """Clear the frames that an error's tracebacks hold: their variables keep a loop and its memory alive.
-
-    Files and lines stay readable.
-    """
-    while error is not None:
-        for frame, _ in traceback.walk_tb(error.__traceback__):
-            caller: FrameType | None = frame
-            while caller is not None:
-                try:
-                    caller.clear()
-                except RuntimeError:  # it is still being executed, as all that called it
-                    break
-                caller = caller.f_back
-        error = error.__cause__ or error.__context__
-
-
-def _remedy(distribution: str | None) -> str:
-    return f"upgrade {distribution}, or tell its authors" if distribution else "mend that"

@@ -7,13 +7,14 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from llada_core.generation.results import Answer
+from llada_core.generation.steps import SupportsSteps
 from llada_core.plugins.info import AlgorithmInfo
 
 __all__ = ["Decoder", "Job"]
 
 
 class Decoder(Protocol):
-    """What running a request asks of a ``GenerationAlgorithm`` that is no ``SupportsSteps``."""
+    """What is asked of a ``GenerationAlgorithm``: whose request it is, and, in calls, its answers."""
 
     name: str
     engine: str
@@ -26,10 +27,14 @@ class Decoder(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Job:
-    """One request: ids for a prompt, effective values for parameters; ``index`` is its row in a call."""
+    """One request: ids for a prompt, effective values for parameters; ``index`` is its row in a call.
+
+    ``runner`` makes its row and the loop that runs it: the algorithm itself, or what calls it.
+    """
 
     index: int
     algorithm: Decoder
+    runner: SupportsSteps
     prompt_ids: tuple[int, ...]
     parameters: Mapping[str, object]
 

@@ -5,13 +5,25 @@ Knows nothing of networks: the figures are counted by ``execution``.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import reprlib
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from llada_core.generation.prompts import Prompt
+from llada_core.errors import UsageError
+from llada_core.generation.prompts import IdArray, Prompt
+from llada_core.values import shown
 
-__all__ = ["Answer", "Canvas", "FinishReason", "GenerationRequest", "GenerationResult"]
+__all__ = [
+    "Answer",
+    "Canvas",
+    "FinishReason",
+    "GenerationRequest",
+    "GenerationResult",
+    "check_raw",
+    "check_request",
+    "requests_of",
+]
 
 FinishReason = Literal["stop", "length", "cancelled"]
 Canvas = tuple["int | None", ...]
@@ -21,14 +33,48 @@ Canvas = tuple["int | None", ...]
 class GenerationRequest:
     """One prompt and how it is to be decoded.
 
-    ``prompt`` is text, chat messages or token ids; ``raw`` leaves the chat template out; ``algorithm`` None
-    means the default; ``parameters`` are checked when the request is run, under canonical names or aliases.
+    ``prompt`` is text, chat messages or token ids (a list, array or integer tensor ``[P]``); ``raw`` leaves
+    the chat template out; ``algorithm`` None means the default; ``parameters`` are checked when the request
+    is run, under canonical names or aliases.
     """
 
-    prompt: Prompt
+    prompt: Prompt | IdArray
     algorithm: str | None = None
     raw: bool = False
     parameters: Mapping[str, object] = field(default_factory=dict)
+
+
+def check_request(given: object) -> GenerationRequest:
+    """``given``, which is a request with fields of their kinds; its prompt and the values of its parameters
+    are not looked at. Raises ``UsageError`` for anything else."""
+    if not isinstance(given, GenerationRequest):
+        raise UsageError(f"{reprlib.repr(given)} is no request; give GenerationRequest(prompt=...)")
+    if given.algorithm is not None and not isinstance(given.algorithm, str):
+        raise UsageError(
+            f"algorithm={shown(given.algorithm)} is no name of one; give a name, or None for the default"
+        )
+    check_raw(given.raw)
+    named = isinstance(given.parameters, Mapping) and all(isinstance(name, str) for name in given.parameters)
+    if not named:
+        raise UsageError(
+            f"parameters={shown(given.parameters)} are no parameters by name; give a dict, such as "
+            "{'gen_length': 32}"
+        )
+    return given
+
+
+def check_raw(raw: object) -> None:
+    """Refuse what does not say whether text is taken as it stands. Raises ``UsageError``."""
+    if not isinstance(raw, bool):
+        raise UsageError(f"raw={shown(raw)} is neither; give True to take text as it stands, or False")
+
+
+def requests_of(given: Iterable[object]) -> list[GenerationRequest]:
+    """The requests in ``given``. Raises ``UsageError`` where it holds anything else."""
+    if isinstance(given, str | bytes | Mapping | GenerationRequest) or not isinstance(given, Iterable):
+        remedy = "give a list of them, or take generate, which takes prompts"
+        raise UsageError(f"{reprlib.repr(given)} is no list of requests; {remedy}")
+    return [check_request(each) for each in given]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,7 +95,7 @@ class Answer:
 class GenerationResult:
     """One answer and what it cost.
 
-    ``text`` and ``token_ids`` end before the first end token (an EOS of the config, or ``<|eot_id|>``);
+    ``text`` and ``token_ids`` end before the first end token (``Model.end_tokens``);
     ``finish_reason`` is ``"stop"`` if there was one, ``"length"`` if not. Where it is ``"cancelled"``, they
     are what stood before the first mask. ``text`` is empty where the checkpoint has no tokenizer. ``nfe``
     counts the forward passes of this row. ``arrived``, ``admitted`` and ``finished`` are the row's own clock,

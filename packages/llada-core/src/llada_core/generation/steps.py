@@ -9,7 +9,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, NoReturn, Protocol, runtime_checkable
+from typing import Any, Literal, NoReturn, Protocol, Self, runtime_checkable
 
 from llada_core.errors import TokenizerMissing
 from llada_core.generation.model import Model
@@ -50,6 +50,9 @@ class Row(Protocol):
 
 class Ticket:
     """The handle of a row: hashable, and good for questions while the row waits, runs, and when it has ended.
+
+    A copy is the ticket itself. In another process, to which a pickle brings it, it is a record of the row as
+    it stood: it goes on answering, and nothing changes any more.
 
     Attributes:
         row: the row itself.
@@ -97,10 +100,12 @@ class Ticket:
     def text(self) -> str:
         """The answer so far: what stands before its first mask and its first end token.
 
-        Raises ``TokenizerMissing``.
+        Raises ``TokenizerMissing``, in another process too, unless the row has its result.
         """
+        if self._model is None and self.result is not None:
+            return self.result.text
         if self._model is None:
-            message = "this row was admitted without a model's tokenizer; decode its token_ids yourself"
+            message = "this row is here without a model's tokenizer; decode its token_ids yourself"
             raise TokenizerMissing(message, path="the model")
         return self._model.decode(self.token_ids)
 
@@ -108,11 +113,56 @@ class Ticket:
         begin = self.row.prompt_length
         return list(self.row.canvas[begin : begin + self.row.gen_length])
 
-    def __reduce__(self) -> NoReturn:
-        raise TypeError("a ticket belongs to its process, with the model that it asks; send its result")
+    def __copy__(self) -> Self:
+        return self  # a handle of the row is the handle
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
+        return self
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        row = self.row
+        record = _Record(
+            prompt_length=row.prompt_length,
+            gen_length=row.gen_length,
+            mask_id=row.mask_id,
+            canvas=tuple(row.canvas),
+            columns=row.columns,
+            nfe=row.nfe,
+            cancelled=row.cancelled,
+            warnings=row.warnings,
+        )
+        clock = (self.arrived, self.admitted, self.finished)
+        return _received, (record, self.index, clock, self.result, self.error)
 
     def __repr__(self) -> str:
         return f"<Ticket {self.index}, {self.status}>"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Record:
+    """A row as it stood when its ticket was pickled."""
+
+    prompt_length: int
+    gen_length: int
+    mask_id: int | None
+    canvas: tuple[int, ...]
+    columns: int
+    nfe: int
+    cancelled: bool
+    warnings: tuple[str, ...]
+
+
+def _received(
+    record: _Record,
+    index: int,
+    clock: tuple[float | None, float | None, float | None],
+    result: GenerationResult | None,
+    error: Exception | None,
+) -> Ticket:
+    ticket = Ticket(record, index=index)  # type: ignore[arg-type]  # nobody asks a record for its ticket
+    ticket.arrived, ticket.admitted, ticket.finished = clock
+    ticket.result, ticket.error = result, error
+    return ticket
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -215,9 +265,10 @@ class StepLoop(ABC):
 
 @runtime_checkable
 class SupportsSteps(Protocol):
-    """An algorithm whose rows can share forwards, be watched and be cancelled.
+    """What runs rows: an algorithm whose rows can share forwards, be watched and be cancelled, or what calls
+    one that is opaque.
 
-    Rows of all algorithms with the same ``loop_class`` share a loop.
+    Rows of all with the same ``loop_class`` share a loop.
     """
 
     @property

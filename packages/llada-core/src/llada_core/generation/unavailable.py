@@ -1,7 +1,8 @@
-"""The stand-in for an algorithm that is registered and cannot be imported."""
+"""The stand-in for an algorithm that is registered and cannot run here."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, NoReturn
 
 from llada_core.errors import AlgorithmUnavailable
@@ -12,16 +13,23 @@ __all__ = ["UnavailableAlgorithm"]
 
 
 class UnavailableAlgorithm(GenerationAlgorithm):
-    """Stands for a registered algorithm whose code cannot be imported: it answers questions and refuses work.
+    """Stands for a registered algorithm that cannot run here: it answers questions and refuses work.
 
     Loading and generating raise ``AlgorithmUnavailable`` with ``unavailable_reason``.
     """
 
-    def __init__(self, info: AlgorithmInfo) -> None:
+    parameters = ()
+
+    def __init__(self, info: AlgorithmInfo, networks: Callable[[], Any] | None = None) -> None:
+        """``networks`` tells the class of networks that it would run on; None where nobody knows."""
         self._bind(info)
+        self._networks = networks
 
     def is_available(self) -> bool:
         return False
+
+    def network_class(self) -> Any:
+        return None if self._networks is None else self._networks()
 
     def load_model_class(self) -> NoReturn:
         self._refuse()

@@ -3,22 +3,28 @@
 from __future__ import annotations
 
 from llada_core.parameters.parameter import Parameter
+from llada_core.parameters.reserved import RESERVED
 from llada_core.parameters.resolution import (
     block_count,
     parameters_of_row,
     parse_assignments,
     resolve,
+    spelled_out,
+    steps_a_block,
     whole_steps,
 )
 from llada_core.parameters.standard import STANDARD, standard
 
 __all__ = [
+    "RESERVED",
     "STANDARD",
     "Parameter",
     "block_count",
     "parameters_of_row",
     "parse_assignments",
     "resolve",
+    "spelled_out",
     "standard",
+    "steps_a_block",
     "whole_steps",
 ]

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from llada_core.errors import InvalidSpec, ParameterError
+from llada_core.parameters.reserved import why_reserved
 
 __all__ = ["Parameter"]
 
@@ -22,7 +23,8 @@ class Parameter:
     ``kind`` is ``int``, ``float``, ``bool`` or ``str``; an int is accepted where a float is wanted, a bool
     never stands for a number, and NaN and infinities are refused. ``coerce`` maps values of another type onto
     accepted ones. The default gives way to None when one of ``default_unless`` is given explicitly and is not
-    None. A declaration that contradicts itself raises ``InvalidSpec``.
+    None. ``neutral`` are the values that ask for nothing: an algorithm that does not take a standard
+    parameter accepts it at one of these. A declaration that contradicts itself raises ``InvalidSpec``.
     """
 
     name: str
@@ -36,17 +38,27 @@ class Parameter:
     choices: tuple[str, ...] = ()
     coerce: Mapping[Any, Any] = field(default_factory=dict, hash=False)
     default_unless: tuple[str, ...] = ()
+    neutral: tuple[int | float | bool | str | None, ...] = ()
     summary: str = ""
 
     def __post_init__(self) -> None:
         problem = self._contradiction()
         if problem is not None:
             raise InvalidSpec(f"parameter {self.name!r}: {problem}")
-        if self.default is not None:
-            try:
-                self.check(self.default)
-            except ParameterError as exc:
-                raise InvalidSpec(f"parameter {self.name!r}: the default is not accepted: {exc}") from exc
+        for what, values in (("the default", (self.default,)), ("a neutral value", self.neutral)):
+            for value in values:
+                self._check_own(what, value)
+
+    def _check_own(self, what: str, value: object) -> None:
+        try:
+            self.check(value)
+        except ParameterError as exc:
+            if value is None:
+                raise InvalidSpec(
+                    f"parameter {self.name!r}: {what} is None, and None is not accepted; "
+                    "give a default, or nullable=True"
+                ) from exc
+            raise InvalidSpec(f"parameter {self.name!r}: {what} is not accepted: {exc}") from exc
 
     def _contradiction(self) -> str | None:
         if not isinstance(self.name, str) or not self.name.isidentifier():
@@ -59,6 +71,10 @@ class Parameter:
                 return f"{field_name} must be a tuple of strings, not {values!r}"
         if len(set(self.names)) < len(self.names):
             return "the aliases must differ from the name and from each other"
+        if not isinstance(self.neutral, tuple):
+            return f"neutral must be a tuple of values, not {self.neutral!r}"
+        for reserved in filter(None, map(why_reserved, self.names)):
+            return reserved
         if self.choices and self.kind is not str:
             return "choices are for strings; give minimum and maximum"
         return self._range_contradiction()
@@ -95,6 +111,18 @@ class Parameter:
             raise self._refusal(value, "is not accepted" if self.choices else "is out of range")
         return converted
 
+    def accepts(self, value: object) -> bool:
+        """Whether ``check`` takes the value."""
+        try:
+            self.check(value)
+        except ParameterError:
+            return False
+        return True
+
+    def is_neutral(self, value: object) -> bool:
+        """Whether the value is accepted and one of the ``neutral`` ones."""
+        return self.accepts(value) and self.check(value) in self.neutral
+
     def as_dict(self) -> dict[str, object]:
         """The declaration in JSON types."""
         return {
@@ -108,6 +136,7 @@ class Parameter:
             "aliases": list(self.aliases),
             "choices": list(self.choices),
             "default_unless": list(self.default_unless),
+            "neutral": list(self.neutral),
             "summary": self.summary,
         }
 

@@ -1,5 +1,5 @@
 """The standard parameters: names, ranges and defaults that algorithms share, so that a call can change its
-algorithm and keep its parameters."""
+algorithm and keep its parameters: at a neutral value even those that the other one does not take."""
 
 from __future__ import annotations
 
@@ -17,9 +17,14 @@ def standard(name: str, **changes: Any) -> Parameter:
     """The standard parameter of this name, with some fields changed if any are given.
 
     ``standard("threshold", default=None)`` is the threshold of an algorithm that commits by quota unless
-    told. Raises ``KeyError`` for a name that is not in ``STANDARD``.
+    told. Neutral values that the changed one does not accept are left out. Raises ``KeyError`` for a name
+    that is not in ``STANDARD``.
     """
-    return replace(STANDARD[name], **changes)
+    known = STANDARD[name]
+    changed = replace(known, **{"neutral": (), **changes})
+    if "neutral" in changes:
+        return changed
+    return replace(changed, neutral=tuple(value for value in known.neutral if changed.accepts(value)))
 
 
 STANDARD: Mapping[str, Parameter] = MappingProxyType(
@@ -50,6 +55,7 @@ STANDARD: Mapping[str, Parameter] = MappingProxyType(
                 nullable=True,
                 default=None,
                 aliases=("denoising_steps",),
+                neutral=(None,),
                 summary=(
                     "Forward passes of the quota rule, rounded up to a multiple of the block count; none "
                     "means gen_length. Giving it selects the quota rule, unless threshold or factor is given."
@@ -60,6 +66,7 @@ STANDARD: Mapping[str, Parameter] = MappingProxyType(
                 kind=float,
                 minimum=0,
                 default=0.0,
+                neutral=(0.0,),
                 summary="Gumbel noise on the choice of tokens; 0 takes the most likely token.",
             ),
             Parameter(
@@ -68,6 +75,7 @@ STANDARD: Mapping[str, Parameter] = MappingProxyType(
                 default="low_confidence",
                 choices=("low_confidence", "random"),
                 coerce={True: "low_confidence", False: "random"},
+                neutral=("low_confidence",),
                 summary="What ranks the positions: the token's probability, or chance.",
             ),
             Parameter(
@@ -79,6 +87,7 @@ STANDARD: Mapping[str, Parameter] = MappingProxyType(
                 default=0.9,
                 aliases=("confidence_threshold",),
                 default_unless=("steps", "factor"),
+                neutral=(None,),
                 summary=(
                     "Commit every position at least this confident. An explicit steps means the quota rule "
                     "and an explicit factor the factor rule: the default then gives way to none."
@@ -91,6 +100,7 @@ STANDARD: Mapping[str, Parameter] = MappingProxyType(
                 exclusive_minimum=True,
                 nullable=True,
                 default=None,
+                neutral=(None,),
                 summary="Parallelism of the factor rule; wins over threshold, as threshold wins over steps.",
             ),
             Parameter(
@@ -100,12 +110,14 @@ STANDARD: Mapping[str, Parameter] = MappingProxyType(
                 maximum=2**64 - 1,
                 nullable=True,
                 default=None,
+                neutral=(None,),
                 summary="Seed of the row's random generator; none draws a fresh one.",
             ),
             Parameter(
                 name="early_stop",
                 kind=bool,
                 default=True,
+                neutral=(True,),
                 summary="Stop a row once an EOS stands with no mask before it; false decodes every position.",
             ),
         )

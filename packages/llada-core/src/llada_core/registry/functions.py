@@ -12,9 +12,9 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from llada_core.errors import LladaError, UnknownAlgorithm
-from llada_core.plugins.host import PluginStatus
 from llada_core.plugins.info import AlgorithmInfo, EngineInfo
-from llada_core.plugins.specs import CommandSpec
+from llada_core.plugins.specs import CommandSpec, EngineSpec
+from llada_core.plugins.status import PluginStatus
 from llada_core.registry.registry import Registry
 
 if TYPE_CHECKING:
@@ -36,6 +36,7 @@ __all__ = [
     "load_engine_class",
     "plugin_statuses",
     "register_algorithm",
+    "register_engine",
     "reload",
     "shared",
     "using",
@@ -61,7 +62,10 @@ class _Shared:
 
     def _make(self) -> Registry:
         if self._making:  # by this thread: the lock keeps others out
-            raise LladaError("plugins are being loaded; ask the registry after the import, not during it")
+            raise LladaError(
+                "plugins are being loaded; ask the registry after the import, not during it, and contribute "
+                "algorithms and engines by hooks"
+            )
         self._making = True
         try:
             return Registry()
@@ -177,12 +181,25 @@ def diagnose_engine(name: str) -> str | None:
 def register_algorithm(algorithm: Any, aliases: Iterable[str] = ()) -> Callable[[], None]:
     """Register a class or an instance of ``GenerationAlgorithm`` without a wheel; returns what undoes it.
 
-    ``name``, ``engine``, ``description``, ``aliases`` and ``parameters`` are its attributes.
-    ``get_algorithm`` calls a class without arguments; of an instance it gives shallow copies that have no
-    model loaded. Registering the same class again replaces it. Raises ``UsageError`` where a name is taken
-    or this is no algorithm, and ``InvalidSpec`` where the attributes do not make a spec.
+    ``name``, ``engine``, ``description``, ``aliases`` and ``parameters`` are its attributes; one that names
+    no engine is an engine of its own name too. ``get_algorithm`` calls a class without arguments; of an
+    instance it gives shallow copies that have no model loaded. Registering the same class again, or one that
+    is written in its place (of the same module and qualified name, as in a notebook's cell), replaces it.
+    Raises ``UsageError`` where a name is taken by anything else, nobody has its engine, or this is no
+    algorithm, and ``InvalidSpec`` where the attributes do not make a spec, or ``generate`` cannot be
+    called with the parameters.
     """
     return shared().register(algorithm, aliases)
+
+
+def register_engine(spec: EngineSpec) -> Callable[[], None]:
+    """Register an engine with its algorithms without a wheel; returns what undoes it.
+
+    Its targets must be importable; one of the same name and target is replaced. Algorithms that others
+    registered for it stay when it is undone, and cannot run. Raises ``UsageError`` where one of the names is
+    taken by anything else, or a target cannot be imported.
+    """
+    return shared().register_engine(spec)
 
 
 def list_commands() -> list[CommandSpec]:

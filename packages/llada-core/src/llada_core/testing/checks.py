@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
-from llada_core.errors import one_line
+from llada_core.faults import fault_of, one_line
 
 __all__ = ["Check", "ConformanceError", "Failure", "run_checks"]
 
@@ -30,6 +31,9 @@ class ConformanceError(AssertionError):
         lines = [f"- {failure.check}: {failure.problem}" for failure in failures]
         super().__init__("\n".join([f"{subject} fails {len(failures)} of its checks:", *lines]))
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self.subject, self.failures)
+
 
 def run_checks(subject: str, checks: Iterable[Check]) -> tuple[str, ...]:
     """Run all ``checks``, each by itself: what was checked, where all of it holds.
@@ -44,8 +48,8 @@ def run_checks(subject: str, checks: Iterable[Check]) -> tuple[str, ...]:
             check()
         except AssertionError as exc:
             failures.append(Failure(check=name, problem=str(exc) or "it does not hold"))
-        except Exception as exc:  # whatever is raised is a finding, and the next is checked
-            failures.append(Failure(check=name, problem=f"{one_line(exc)}; it should not raise"))
+        except BaseException as exc:  # whatever is raised is a finding, and the next is checked
+            failures.append(Failure(check=name, problem=f"{one_line(fault_of(exc))}; it should not raise"))
     if failures:
         raise ConformanceError(subject, failures)
     return tuple(names)

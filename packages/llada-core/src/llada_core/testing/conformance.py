@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import functools
 import os
+import reprlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from llada_core import registry
-from llada_core.errors import ParameterError, one_line
+from llada_core.errors import ParameterError, UsageError
+from llada_core.faults import fault_of, one_line
 from llada_core.generation.algorithm import GenerationAlgorithm
-from llada_core.generation.steps import SupportsSteps
 from llada_core.imports import LazyModule
 from llada_core.loading import embedded_model
 from llada_core.testing.checks import Check, run_checks
@@ -27,7 +28,7 @@ __all__ = ["check_algorithm"]
 
 
 def check_algorithm(
-    algorithm: str | GenerationAlgorithm,
+    algorithm: str | GenerationAlgorithm | type[GenerationAlgorithm],
     *,
     model: Any = None,
     prompts: Sequence[Sequence[int]] | None = None,
@@ -36,7 +37,7 @@ def check_algorithm(
     """What was checked, where all of it holds.
 
     Args:
-        algorithm: the name of a registered one, or an object.
+        algorithm: the name of a registered one, an object, or a class, of which one is made.
         model: a loaded network, or the folder or hub id of a checkpoint. None is the model that the object
             has loaded, or else the embedded checkpoint (llada-tiny). Rows are compared exactly: take float32
             on a CPU.
@@ -45,8 +46,9 @@ def check_algorithm(
 
     Raises:
         ConformanceError: something does not hold. All failures are in it.
+        UsageError: this is no algorithm, or no object of the class can be made.
     """
-    found = registry.get_algorithm(algorithm) if isinstance(algorithm, str) else algorithm
+    found = _object(algorithm)
     name = found.name or type(found).__name__
     checks: list[Check] = [*_facts(found, registered=isinstance(algorithm, str)), *_parameters(found)]
     if found.is_available():
@@ -55,9 +57,25 @@ def check_algorithm(
     return run_checks(name, checks)
 
 
+def _object(algorithm: object) -> GenerationAlgorithm:
+    if isinstance(algorithm, str):
+        return registry.get_algorithm(algorithm)
+    made = algorithm
+    if isinstance(algorithm, type):
+        try:
+            made = algorithm()
+        except Exception as exc:
+            raise UsageError(f"{algorithm.__name__}() failed: {one_line(exc)}; give an object of it") from exc
+    if not isinstance(made, GenerationAlgorithm):
+        raise UsageError(
+            f"{reprlib.repr(algorithm)} is no algorithm; give a name, or a GenerationAlgorithm or its class"
+        )
+    return made
+
+
 def _facts(algorithm: GenerationAlgorithm, *, registered: bool) -> Iterator[Check]:
     yield "it can run here", lambda: _can_run(algorithm)
-    yield "it has a name and an engine", lambda: _is_named(algorithm)
+    yield "it has a name", lambda: _is_named(algorithm)
     if registered:
         yield "the registered facts are the object's", lambda: _agrees_with_registry(algorithm)
         yield "each name and alias gives a fresh object of it", lambda: _is_fresh(algorithm)
@@ -68,22 +86,24 @@ def _can_run(algorithm: GenerationAlgorithm) -> None:
 
 
 def _is_named(algorithm: GenerationAlgorithm) -> None:
-    for field in ("name", "engine"):
-        assert getattr(algorithm, field), (
-            f"its {field} is empty; register it, or set the class attribute {field}"
-        )
+    assert algorithm.name, "its name is empty; register it, or set the class attribute name"
 
 
 def _agrees_with_registry(algorithm: GenerationAlgorithm) -> None:
     info = registry.get_algorithm_info(algorithm.name)
     for field in ("name", "engine", "description", "aliases", "parameters"):
         told, has = getattr(info, field), getattr(algorithm, field)
-        assert told == has, f"{field} is {told!r} in the spec and {has!r} in the object; do not set it there"
+        advice = (
+            "declare in the spec what it takes"
+            if field == "parameters" and not told
+            else "do not set it there"
+        )
+        assert told == has, f"{field} is {told!r} in the spec and {has!r} in the object; {advice}"
     if algorithm.is_available():
-        yields = isinstance(algorithm, SupportsSteps)
+        yields = algorithm.yields_steps()
+        runs = "runs by steps" if yields else "is one call, as its generate or answers is its own"
         assert info.streams is yields, (
-            f"its spec says streams={info.streams}, and the object {'yields' if yields else 'has no'} steps; "
-            f"write streams={yields}"
+            f"its spec says streams={info.streams}, and the object {runs}; write streams={yields}"
         )
 
 
@@ -102,7 +122,10 @@ def _parameters(algorithm: GenerationAlgorithm) -> Iterator[Check]:
 
 def _has_values(algorithm: GenerationAlgorithm) -> None:
     names, values = {each.name for each in algorithm.parameters}, algorithm.get_required_args()
-    assert values.keys() == names, (
+    silent = {each.name for each in algorithm.parameters if each.default in each.neutral}
+    # A generate of its own may be left in peace with what asks for nothing.
+    given = values.keys() if algorithm.yields_steps() else values.keys() | silent
+    assert given == names, (
         f"get_required_args gives {sorted(values)} and its parameters are {sorted(names)}; "
         "declare every parameter, and let validate_args return them all"
     )
@@ -132,8 +155,8 @@ def _listed(name: str, call: Callable[[], Iterable[Check]]) -> list[Check]:
     """The checks that ``call`` gives; where it raises, one called ``name`` that says so."""
     try:
         return list(call())
-    except Exception as exc:
-        return [(name, functools.partial(_raise, exc))]
+    except BaseException as exc:  # an algorithm may raise anything
+        return [(name, functools.partial(_raise, fault_of(exc)))]
 
 
 def _raise(exc: Exception) -> None:
@@ -149,9 +172,9 @@ def _decoding(
     """The checks of ``generate``."""
     try:
         network = _network(algorithm, model)
-    except Exception as exc:
+    except BaseException as exc:  # an algorithm may raise anything
         advice = "give model=, a network or the folder of a checkpoint"
-        raise AssertionError(f"{one_line(exc)}; {advice}") from exc
+        raise AssertionError(f"{one_line(fault_of(exc))}; {advice}") from exc
     return decoding.checks(algorithm, network, prompts, params)
 
 

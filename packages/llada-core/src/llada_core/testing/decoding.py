@@ -13,6 +13,7 @@ from llada_core.generation import tensors
 from llada_core.generation.algorithm import GenerationAlgorithm
 from llada_core.generation.model import Model
 from llada_core.generation.prompts import Limits
+from llada_core.generation.signature import takes_mask
 from llada_core.parameters import parameters_of_row
 
 __all__ = ["checks"]
@@ -46,6 +47,8 @@ def checks(
     """The checks of ``algorithm`` on ``network``. Generates once for all ``prompts`` and once for each."""
     model = Model.of(network, algorithm.tokenizer)
     rows = made_up(model.limits, model.end_ids) if prompts is None else prompts
+    if not takes_mask(algorithm.generate):
+        rows = _of_one_length(rows, made_up=prompts is None)
     params = _canonical(algorithm, params)
     if any(parameter.name == "gen_length" for parameter in algorithm.parameters):
         params.setdefault("gen_length", _GEN_LENGTH)
@@ -57,6 +60,17 @@ def checks(
         yield name, functools.partial(_each, check, (batch, *alone))
     yield "a batch is its rows alone", lambda: _is_its_rows(batch, alone)
     yield "a batch takes as many forwards as its slowest row", lambda: _counts_the_slowest(batch, alone)
+
+
+def _of_one_length(rows: Sequence[Sequence[int]], *, made_up: bool) -> Sequence[Sequence[int]]:
+    """Prompts that can share a call of a ``generate`` which is not told of padding."""
+    shortest = max(2, min(len(row) for row in rows)) if made_up else min(len(row) for row in rows)
+    short = [list(row[:shortest]) for row in rows if len(row) >= shortest]
+    assert made_up or short == [list(row) for row in rows], (
+        "its generate names no attention_mask, so that only prompts of one length share a call; "
+        "give such ones"
+    )
+    return short
 
 
 def made_up(limits: Limits, end_ids: frozenset[int]) -> list[list[int]]:
@@ -79,7 +93,8 @@ def _run(
 ) -> _Run:
     device = getattr(model.network, "device", None)
     ids, mask = tensors.pad_left(prompts, model.pad_id, device)
-    output_ids, nfe = algorithm.generate(model.network, ids.clone(), attention_mask=mask, **params)
+    told = {"attention_mask": mask} if takes_mask(algorithm.generate) else {}
+    output_ids, nfe = algorithm.generate(model.network, ids.clone(), **told, **params)
     gen_length = params.get("gen_length")
     return _Run(
         model=model,

@@ -1,0 +1,151 @@
+"""How an algorithm loads its checkpoints. This module does not know what it does with them."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from abc import ABC, abstractmethod
+from collections.abc import Collection
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from llada_core.checkpoints.guard import loading
+from llada_core.checkpoints.hub import resolve_model
+from llada_core.checkpoints.options import LoadOptions, check_loader
+from llada_core.checkpoints.tokenizer import load_tokenizer
+from llada_core.errors import UsageError
+from llada_core.generation.availability import Availability
+from llada_core.generation.model import Model, note_end_tokens
+from llada_core.imports import LazyModule
+from llada_core.values import told
+
+if TYPE_CHECKING:
+    import torch
+
+    from llada_core.checkpoints import dcp
+    from llada_core.generation import networks
+else:
+    dcp = LazyModule("llada_core.checkpoints.dcp")
+    networks = LazyModule("llada_core.generation.networks")
+
+__all__ = ["LoadsModels"]
+
+
+class LoadsModels(Availability, ABC):
+    """What loads a model and its tokenizer, and holds them as ``model`` and ``tokenizer``."""
+
+    model: Any = None
+    tokenizer: Any = None
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        if "load_model" in vars(cls) and "load_model_class" not in vars(cls):
+            cls.load_model_class = vars(cls)["load_model"]  # type: ignore[method-assign]
+
+    def check_fits(self, model: Any) -> None:
+        """Refuse a loaded network that the algorithm cannot run on. Raises ``AlgorithmUnavailable``, and
+        ``UsageError`` where no network was given but None, or what holds one."""
+        if isinstance(model, Model) or isinstance(getattr(model, "model", None), Model):
+            raise UsageError(
+                f"{self.name} was given {told(model)}, which holds the network; give lm.model.network, where "
+                "lm is what load_model returned"
+            )
+        super().check_fits(model)
+
+    @abstractmethod
+    def load_model_class(self, *args: Any, **options: Any) -> Any:
+        """What reads the checkpoints: a class with ``from_pretrained(folder, *, device, dtype)``, a class of
+        transformers, or a model.
+
+        Called without arguments, or, where it has a place for the folder, with that and with what
+        ``from_pretrained`` of transformers takes: ``load_model_class(folder, dtype=…)``.
+        """
+
+    def network_class(self) -> Any:
+        """The class whose networks it runs on, None where only a loaded model could tell."""
+        return networks.class_named_by(self.load_model_class)
+
+    def load_network(self, folder: Path, options: LoadOptions) -> Any:
+        """The network in ``folder``: the seam for an engine that loads in its own way.
+
+        May raise ``OSError``, ``ValueError`` or ``RuntimeError``, which callers see as ``ModelLoadError``.
+        """
+        return networks.load_network(self.load_model_class, folder, options)
+
+    def tensor_names(self, folder: Path) -> Collection[str] | None:
+        """The names of the network's tensors in a checkpoint with the config in ``folder``, or None.
+
+        They tell where the model is in what a trainer saved. To be overridden by an engine that knows them
+        without the weights.
+        """
+        return None
+
+    def load_model_from_hf(
+        self,
+        model_path: str | os.PathLike[str],
+        *,
+        device: torch.device | str | None = None,
+        dtype: torch.dtype | str | None = None,
+        trust_remote_code: bool = False,
+        revision: str | None = None,
+    ) -> Any:
+        """The model in a folder or under a hub id, kept as ``model`` with its ``tokenizer``.
+
+        ``device`` None is CUDA where there is one; ``dtype`` None is bfloat16 on CUDA and float32 elsewhere.
+        Honours ``HF_HOME``, ``HF_HUB_OFFLINE`` and ``HF_TOKEN``. A folder without a tokenizer loads too.
+        Raises ``AlgorithmUnavailable``, ``ModelNotFound``, ``ModelLoadError`` and ``UsageError``.
+        """
+        options = LoadOptions(
+            device=device, dtype=dtype, trust_remote_code=trust_remote_code, revision=revision
+        )
+        return self.load_checkpoint(model_path, options)
+
+    def load_model_from_dcp(
+        self,
+        dcp_path: str | os.PathLike[str],
+        base_model: str | os.PathLike[str],
+        *,
+        device: torch.device | str | None = None,
+        dtype: torch.dtype | str | None = None,
+        trust_remote_code: bool = False,
+        revision: str | None = None,
+        prefix: str | None = None,
+        temp_dir: str | os.PathLike[str] | None = None,
+    ) -> Any:
+        """The model whose weights are a ``torch.distributed.checkpoint`` folder, kept likewise.
+
+        Config and tokenizer are those of ``base_model`` (folder or hub id, at ``revision``). What stands
+        before the names of the model's tensors is found by these; a ``prefix`` such as ``"policy."`` says so
+        where it holds several models. Optimizer, step and whatever else it holds is left out. The weights
+        pass through a temporary folder of the size of the model, made in ``temp_dir`` and removed before this
+        returns. The format keeps a pickle, which can run code: load only what you trust. Raises as
+        ``load_model_from_hf``.
+        """
+        options = LoadOptions(
+            device=device, dtype=dtype, trust_remote_code=trust_remote_code, revision=revision
+        )
+        base = resolve_model(base_model, revision=revision, weights=False, code=trust_remote_code)
+        with loading(os.fspath(base_model)):
+            names = self.tensor_names(base)
+        with dcp.as_hf_folder(dcp_path, base, names=names, prefix=prefix, temp_dir=temp_dir) as folder:
+            model = self.load_checkpoint(folder, dataclasses.replace(options, revision=None))
+        self.model_path = os.fspath(dcp_path)
+        return model
+
+    def load_checkpoint(self, model_path: str | os.PathLike[str], options: LoadOptions) -> Any:
+        """What ``load_model_from_hf`` does, for callers that have the options as one value."""
+        check_loader(self.load_network, owner=self.name or type(self).__name__)
+        folder = resolve_model(model_path, revision=options.revision, code=options.trust_remote_code)
+        path = os.fspath(model_path)
+        with loading(path):
+            model = self.load_network(folder, options)
+        tokenizer = load_tokenizer(folder, trust_remote_code=options.trust_remote_code)
+        note_end_tokens(model, folder, tokenizer)
+        self.model, self.tokenizer, self.model_path = model, tokenizer, path
+        return model
+
+    def _loaded(self) -> Model:
+        """What was loaded. Raises ``UsageError`` where nothing was."""
+        if self.model is None and self.tokenizer is None:
+            raise UsageError(f"{self.name} has no model yet; call load_model_from_hf first")
+        return Model.of(self.model, self.tokenizer, path=self.model_path)

@@ -1,0 +1,43 @@
+"""How much main memory is free: what the machine has, and what a container leaves of it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from llada_core import machine as facts
+from llada_core.machine import free_main_memory
+
+
+@pytest.fixture
+def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with the files that the system would have, 3,000 KiB available and no container's limit."""
+    (tmp_path / "meminfo").write_text("MemTotal: 9000 kB\nMemAvailable: 3000 kB\n")
+    monkeypatch.setattr(facts, "_MEMINFO", tmp_path / "meminfo")
+    monkeypatch.setattr(facts, "_CGROUP", tmp_path)
+    return tmp_path
+
+
+def limit(machine: Path, most: str) -> None:
+    (machine / "memory.max").write_text(most)
+    (machine / "memory.current").write_text("700000")
+    (machine / "memory.stat").write_text("anon 5\ninactive_file 200000\n")
+
+
+def test_what_is_available_is_free(machine: Path) -> None:
+    assert free_main_memory() == 3000 * 1024
+    limit(machine, "max\n")
+    assert free_main_memory() == 3000 * 1024
+
+
+def test_a_container_leaves_less(machine: Path) -> None:
+    limit(machine, "1000000\n")
+    assert free_main_memory() == 500_000
+    limit(machine, "400000\n")
+    assert free_main_memory() == 0
+
+
+def test_a_machine_that_does_not_tell_has_half_of_what_is_built_in(machine: Path) -> None:
+    (machine / "meminfo").unlink()
+    assert 0 < free_main_memory() == facts._physical() // 2
