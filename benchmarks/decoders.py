@@ -1,9 +1,11 @@
-"""Write the comparison of all decoders, `docs/decoders.md` and its plot, from one evaluation on llada-tiny.
+"""Compare all decoders in one evaluation on llada-tiny: `docs/decoders.md`, its plot and its figures.
 
-    python benchmarks/decoders.py [-n 100] [--device cpu] [--results FILE]
+    python benchmarks/decoders.py [-n 100] [--device cpu] [--write]
+    python benchmarks/decoders.py --results docs/decoders.json
 
-Every setting of `evaluate.py` is run on `n` held-out instances a family. With `--results`, the figures of an
-earlier run of this program are read instead, and only the page and the plot are written anew.
+Every setting of `evaluate.py` is run on `n` held-out instances a family, and the table is printed. A run of
+100 instances or more is written into `docs/`; a smaller one is a look, and is written under `--write` only.
+With `--results`, the figures of an earlier run are read instead, and page and plot are written anew.
 """
 
 from __future__ import annotations
@@ -12,63 +14,59 @@ import argparse
 import json
 import platform
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import evaluate
-import matplotlib
 import torch
+from decoders_plot import Row, front, plot
 
 import llada_core
 from llada_tiny.tasks import FAMILIES, held_out
 
 DOCS = Path(__file__).parents[1] / "docs"
 BEGIN, END = "<!-- figures: begin -->", "<!-- figures: end -->"
-COLOURS = {
-    "basic": "tab:gray",
-    "prefix_cache": "tab:olive",
-    "dual_cache": "tab:green",
-    "dinfer_blockwise": "tab:blue",
-    "dinfer_hierarchy": "tab:red",
-    "dinfer_credit": "tab:purple",
-}
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Row:
-    """One setting over all families; ``exact`` is the mean of the families' percentages."""
-
-    setting: str
-    algorithm: str
-    parameters: Mapping[str, object]
-    exact: float
-    word_problems: float
-    nfe: float
-    tokens_per_forward: float
-    seconds: float
+FULL = 100  # instances a family from which a run may stand on the page
 
 
 def main() -> None:
     options = _options()
-    if options.results:
-        run = json.loads(options.results.read_text())
-    else:
-        run = _run(options)
-        (DOCS / "decoders.json").write_text(json.dumps(run, indent=1) + "\n")
+    run = json.loads(options.results.read_text()) if options.results else _run(options)
     rows = [Row(**row) for row in run["rows"]]
+    print(table(rows, run["about"]))
+    if options.results or options.write or options.n >= FULL:
+        write(run, rows, figures=not options.results)
+    else:
+        print(
+            f"docs/ is as it was: {options.n} instances are no full run of {FULL}; give --write to write them"
+        )
+
+
+def write(run: Mapping[str, Any], rows: list[Row], *, figures: bool) -> None:
+    """Write page and plot, and the figures themselves where they are new."""
+    if figures:
+        (DOCS / "decoders.json").write_text(json.dumps(run, indent=1) + "\n")
     plot(rows, DOCS / "decoders.svg")
     page = DOCS / "decoders.md"
-    before, rest = page.read_text().split(BEGIN)
-    page.write_text(before + BEGIN + "\n\n" + table(rows, run["about"]) + "\n" + END + rest.split(END)[1])
+    page.write_text(with_table(page.read_text(), table(rows, run["about"])))
+
+
+def with_table(page: str, written: str) -> str:
+    """The page with this table between its marks."""
+    before, rest = page.split(BEGIN)
+    picture = "![Accuracy against tokens per forward](decoders.svg)"
+    return f"{before}{BEGIN}\n\n{written}\n{picture}\n\n{END}{rest.split(END)[1]}"
 
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("-n", type=int, default=100, help="instances a family")
+    parser.add_argument("-n", type=int, default=FULL, help="instances a family")
     parser.add_argument("--device")
     parser.add_argument("--batch", type=int, default=32)
+    parser.add_argument("--write", action="store_true", help="write a small run into docs/, too")
     parser.add_argument("--results", type=Path, help="figures of an earlier run, such as docs/decoders.json")
     return parser.parse_args()
 
@@ -110,46 +108,23 @@ def _row(model: llada_core.LoadedModel, setting: str, options: argparse.Namespac
 
 
 def table(rows: list[Row], about: str) -> str:
-    """The figures as Markdown."""
+    """The figures as Markdown; the settings of the front are bold."""
+    best = front(rows)
     lines = [
-        f"{about}.",
+        f"{about}. Bold: the front, of which no setting is beaten in both exact % and tokens per forward.",
         "",
-        "| algorithm | parameters | exact % | word problems % | NFE | tokens per forward | seconds |",
-        "|---|---|---:|---:|---:|---:|---:|",
+        "| setting | algorithm | parameters | exact % | word problems % | NFE | tokens per forward "
+        "| seconds |",
+        "|---|---|---|---:|---:|---:|---:|---:|",
     ]
     for row in rows:
         given = ", ".join(f"`{name}={value}`" for name, value in row.parameters.items()) or "defaults"
+        setting = f"**{row.setting}**" if row in best else row.setting
         lines.append(
-            f"| `{row.algorithm}` | {given} | {row.exact:.1f} | {row.word_problems:.1f} | {row.nfe:.1f} "
-            f"| {row.tokens_per_forward:.1f} | {row.seconds:.0f} |"
+            f"| {setting} | `{row.algorithm}` | {given} | {row.exact:.1f} | {row.word_problems:.1f} "
+            f"| {row.nfe:.1f} | {row.tokens_per_forward:.1f} | {row.seconds:.0f} |"
         )
-    return "\n".join([*lines, "", "![Accuracy against tokens per forward](decoders.svg)", ""])
-
-
-def plot(rows: list[Row], path: Path) -> None:
-    """Accuracy against tokens per forward, one point a setting, as SVG."""
-    matplotlib.use("svg")
-    matplotlib.rcParams["svg.hashsalt"] = "llada"  # the same figures give the same file
-    from matplotlib import pyplot  # after the backend is chosen
-
-    figure, axes = pyplot.subplots(figsize=(9, 5.5), layout="constrained")
-    for algorithm, colour in COLOURS.items():
-        mine = [row for row in rows if row.algorithm == algorithm]
-        axes.scatter(
-            [r.tokens_per_forward for r in mine], [r.exact for r in mine], color=colour, label=algorithm
-        )
-        for row in mine:
-            axes.annotate(
-                row.setting,
-                (row.tokens_per_forward, row.exact),
-                xytext=(4, 3),
-                textcoords="offset points",
-                fontsize=6,
-            )
-    axes.set(xlabel="answer tokens per forward", ylabel="exact answers, % (mean over families)")
-    axes.grid(alpha=0.3)
-    axes.legend(fontsize=8)
-    figure.savefig(path, metadata={"Date": None})
+    return "\n".join([*lines, ""])
 
 
 if __name__ == "__main__":

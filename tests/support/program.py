@@ -10,7 +10,7 @@ import pytest
 
 from llada_core.cli.program import run
 
-__all__ = ["Llada", "Ran", "error", "llada"]
+__all__ = ["Llada", "Ran", "error", "llada", "notes_of"]
 
 
 class Ran(NamedTuple):
@@ -34,12 +34,20 @@ def error(ran: Ran, *, status: int) -> str:
     return ran.err
 
 
+def notes_of(ran: Ran) -> list[str]:
+    """The lines on stderr beside the figures of answers, of a run that went well."""
+    assert ran.status == 0
+    return [line for line in ran.err.splitlines() if not line.startswith("NFE ")]
+
+
 @pytest.fixture
 def llada(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Llada:
     """A function that runs ``llada`` with these arguments; ``typed`` is what stands on stdin."""
 
-    def call(*arguments: str, typed: str | None = None) -> Ran:
-        if typed is not None:
+    def call(*arguments: str, typed: str | bytes | None = None) -> Ran:
+        if isinstance(typed, bytes):
+            monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(typed), encoding="utf-8"))
+        elif typed is not None:
             monkeypatch.setattr("sys.stdin", io.StringIO(typed))
         status = run(arguments)
         return Ran(status, *capsys.readouterr())

@@ -1,94 +1,127 @@
-"""The command ``generate``: a prompt, answered by one algorithm or by several in turn."""
+"""The command ``generate``: a prompt or many, answered with one setting or with several, to compare them."""
 
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from typing import Any
 
 import click
 
-from llada_core.cli.live import watch
+from llada_core.cli.answers import Answers
+from llada_core.cli.comparison import print_comparison, summary
 from llada_core.cli.opening import opened_model
-from llada_core.cli.options import (
-    ModelChoice,
-    decoding_options,
-    model_options,
-    output_options,
-    parameters_of,
-)
-from llada_core.cli.output import print_figures, print_json, print_warnings
-from llada_core.errors import PromptError
-from llada_core.generation.results import GenerationResult
+from llada_core.cli.options import ModelChoice, model_options, output_options
+from llada_core.cli.output import note
+from llada_core.cli.progress import busy_bar, prompts_bar
+from llada_core.cli.prompts import Entry, prompt_of_call, prompts_of_file
+from llada_core.cli.runs import Run, warm_up
+from llada_core.cli.settings import SettingsCommand, labels, settings_of, settings_options
+from llada_core.errors import UsageError
+from llada_core.generation.execution import ROWS
 from llada_core.loading import LoadedModel
 
 __all__ = ["generate"]
 
+_EXAMPLE = """\b
+llada generate "What is 12 + 30?" --max-tokens 64 \\
+    --algorithm dual_cache -p threshold=0.5 \\
+    --algorithm dual_cache -p threshold=0.9 --algorithm basic
+"""
 
-@click.command()
-@click.argument("prompt")
-@model_options
+
+@click.command(cls=SettingsCommand, epilog=_EXAMPLE)
+@click.argument("prompt", required=False)
 @click.option(
-    "--algorithm",
-    "algorithms",
-    metavar="NAME",
-    multiple=True,
-    help="Algorithm to decode with; repeatable, to compare. Default: LLADA_ALGORITHM, or the engine's.",
+    "--prompts",
+    "file",
+    metavar="FILE",
+    help="Answer the prompts of a file (- is stdin): text, one a line, or JSON lines of prompt or messages.",
 )
-@decoding_options
-@click.option("--raw", is_flag=True, help="Take the prompt as it stands, without the chat template.")
-@click.option("--live", is_flag=True, help="Show the canvas filling, on a terminal.")
+@model_options
+@settings_options
+@click.option(
+    "--rows",
+    type=click.IntRange(min=1),
+    default=ROWS,
+    metavar="N",
+    show_default=True,
+    help="Prompts of a file that share a forward, at most.",
+)
+@click.option("--raw", is_flag=True, help="Take prompts as they stand, without the chat template.")
+@click.option("--live", is_flag=True, help="Show the canvas filling, on a terminal; its seconds count.")
 @output_options
+@click.pass_context
 def generate(
-    prompt: str,
-    algorithms: tuple[str, ...],
-    assignments: tuple[str, ...],
-    max_tokens: int | None,
-    seed: int | None,
+    ctx: click.Context,
+    /,
+    prompt: str | None,
+    file: str | None,
+    rows: int,
     raw: bool,
     live: bool,
     as_json: bool,
-    **model: Any,
+    **given: Any,
 ) -> None:
-    """Answer PROMPT; - reads it from stdin."""
-    text = _read_stdin() if prompt == "-" else prompt
-    parameters = parameters_of(assignments, max_tokens, seed)
-    watched = live and not as_json and sys.stdout.isatty()
-    results = []
-    with opened_model(ModelChoice(**model), algorithms, parameters) as lm:
-        for name in algorithms or (None,):
-            result = _answer(lm, text, name, raw, parameters, watched=watched)
-            results.append(result)
-            if not as_json:
-                _print_answer(result, first=len(results) == 1)
-    if as_json:
-        listed = [result.as_dict() for result in results]
-        print_json(listed if len(algorithms) > 1 else listed[0])
+    """Answer PROMPT (- reads it from stdin), or the prompts of a file.
+
+    Answers go to stdout, figures to stderr. Given --algorithm several times, the settings run one after the
+    other, each alone, and their figures stand in one table. --max-tokens and --seed hold for all.
+
+    The exit status is 1 where one of several prompts or settings gave no answer; the others are written.
+    """
+    entries = _entries(ctx, prompt, file, live)
+    settings = settings_of(ctx)
+    runs = [Run(setting=each, label=label) for each, label in zip(settings, labels(settings), strict=True)]
+    answers = Answers(runs, as_json=as_json, from_file=file is not None)
+    with opened_model(ModelChoice.of(given), settings) as lm:
+        _answer(lm, entries, runs, answers, rows=rows, raw=raw, live=live)
+    _conclude(ctx, runs, rows=rows, from_file=file is not None)
 
 
-def _read_stdin() -> str:
-    try:
-        return sys.stdin.read().rstrip("\n")
-    except UnicodeDecodeError as exc:
-        raise PromptError(f"stdin is not text in {exc.encoding}; convert it first") from exc
+def _entries(ctx: click.Context, prompt: str | None, file: str | None, live: bool) -> list[Entry]:
+    if prompt is not None and file is not None:
+        raise UsageError("a prompt and --prompts are both given; give one of them")
+    if live and file is not None:
+        raise UsageError("--live shows one answer at a time; leave it out with --prompts")
+    if file is not None:
+        return prompts_of_file(file)
+    if prompt is None:
+        raise click.UsageError("Missing argument 'PROMPT'; give it, or --prompts FILE", ctx)
+    return [prompt_of_call(prompt)]
 
 
 def _answer(
     lm: LoadedModel,
-    prompt: str,
-    algorithm: str | None,
-    raw: bool,
-    parameters: dict[str, Any],
+    entries: Sequence[Entry],
+    runs: Sequence[Run],
+    answers: Answers,
     *,
-    watched: bool,
-) -> GenerationResult:
-    if watched:
-        return watch(lm.stream(prompt, algorithm=algorithm, raw=raw, **parameters), lm.model)
-    return lm.generate(prompt, algorithm=algorithm, raw=raw, **parameters)
+    rows: int,
+    raw: bool,
+    live: bool,
+) -> None:
+    """Run each setting alone, so that its seconds are its own."""
+    if len(runs) > 1:
+        with busy_bar("Warming up"):
+            warm_up(lm, runs, entries[0], raw=raw)
+    watched = live and sys.stderr is not None and sys.stderr.isatty()
+    try:
+        for run in runs:
+            with prompts_bar(run.label if len(runs) > 1 else "Answering", len(entries)) as bar:
+                seen = run.watch(lm, entries[0], raw=raw)
+                for outcome in seen if watched else run.decode(lm, entries, rows=rows, raw=raw, bar=bar):
+                    with bar.away():
+                        answers.take(run, outcome)
+    finally:  # Ctrl-C, too: what there is is not lost
+        answers.end()
 
 
-def _print_answer(result: GenerationResult, *, first: bool) -> None:
-    if not first:
-        click.echo()
-    click.echo(result.text)
-    print_figures(result)
-    print_warnings(result)
+def _conclude(ctx: click.Context, runs: Sequence[Run], *, rows: int, from_file: bool) -> None:
+    """Say what all of it took, and exit with 1 where an answer is missing."""
+    if len(runs) > 1:
+        print_comparison(runs, rows=rows)
+    elif from_file:
+        note(summary(runs[0]))
+    if any(run.errors for run in runs):
+        ctx.exit(1)

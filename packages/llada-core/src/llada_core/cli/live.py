@@ -7,12 +7,13 @@ from contextlib import closing
 from itertools import groupby
 from typing import Any, Literal
 
+from llada_core.cli.streams import printable
 from llada_core.generation.model import Model
 from llada_core.generation.results import Canvas, GenerationResult
 from llada_core.generation.steps import Step
 from llada_core.imports import load_target
 
-__all__ = ["MASK", "Look", "runs", "watch"]
+__all__ = ["MASK", "Look", "stretches", "watch"]
 
 MASK = "░"
 Look = Literal["mask", "fresh", "settled"]
@@ -23,7 +24,11 @@ def watch(steps: Generator[Step, None, None], model: Model) -> GenerationResult:
     """The result of one prompt's ``steps``, shown while they happen and cleared when they are over."""
     result: GenerationResult | None = None
     # auto_refresh would draw from another thread, between steps, what has not changed.
-    with closing(steps), load_target("rich.live:Live")(auto_refresh=False, transient=True) as live:
+    console = load_target("rich.console:Console")(stderr=True)  # answers go to stdout
+    picture = load_target("rich.live:Live")(
+        console=console, auto_refresh=False, transient=True, redirect_stdout=False
+    )
+    with closing(steps), picture as live:
         for step in steps:
             live.update(_picture(step, model), refresh=True)
             result = step.result or result
@@ -33,21 +38,22 @@ def watch(steps: Generator[Step, None, None], model: Model) -> GenerationResult:
 
 def _picture(step: Step, model: Model) -> Any:
     text = load_target("rich.text:Text")()
-    for look, ids in runs(step.ticket.canvas, fresh=step.positions, ends=model.end_ids):
-        text.append(MASK * len(ids) if look == "mask" else model.decode(ids), style=_STYLES[look])
+    for look, ids in stretches(step.ticket.canvas, fresh=step.positions, ends=model.end_ids):
+        shown = MASK * len(ids) if look == "mask" else printable(model.decode(ids))
+        text.append(shown, style=_STYLES[look])
     text.append(f"\nNFE {step.nfe} · block {step.block + 1}", style="dim")
     return text
 
 
-def runs(
+def stretches(
     canvas: Canvas, *, fresh: Collection[int], ends: Collection[int]
 ) -> Iterator[tuple[Look, list[int]]]:
-    """The canvas up to its first end id, as runs of one look; a mask counts as id 0."""
+    """The canvas up to its first end id, in stretches of one look; a mask counts as id 0."""
     looked = []
     for position, token in enumerate(canvas):
         if token in ends:
             break
         look: Look = "mask" if token is None else "fresh" if position in fresh else "settled"
         looked.append((look, token or 0))
-    for look, run in groupby(looked, key=lambda pair: pair[0]):
-        yield look, [token for _, token in run]
+    for look, stretch in groupby(looked, key=lambda pair: pair[0]):
+        yield look, [token for _, token in stretch]

@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, fields
 from typing import Any, TypeVar
 
 import click
 
 from llada_core.checkpoints.options import LoadOptions
 from llada_core.errors import UsageError
-from llada_core.parameters import parse_assignments
+from llada_core.parameters import Parameter, parse_assignments
 
-__all__ = ["ModelChoice", "decoding_options", "model_options", "output_options", "parameters_of"]
+__all__ = [
+    "ModelChoice",
+    "decoding_options",
+    "given_parameters",
+    "model_options",
+    "output_options",
+    "overridden",
+    "spelling_among",
+    "trust_option",
+]
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 _DTYPES = ("float32", "bfloat16", "float16")
@@ -29,6 +38,11 @@ class ModelChoice:
     trust_remote_code: bool
     revision: str | None
 
+    @classmethod
+    def of(cls, given: Mapping[str, Any]) -> ModelChoice:
+        """The choice among the values of a command's options."""
+        return cls(**{field.name: given[field.name] for field in fields(cls)})
+
     @property
     def options(self) -> LoadOptions:
         """How it is to be loaded. Raises ``UsageError``."""
@@ -41,19 +55,13 @@ class ModelChoice:
 
 
 def output_options(command: _Command) -> _Command:
-    """``--json`` (argument ``as_json``) and ``--debug``."""
+    """``--json`` (argument ``as_json``)."""
+    return _apply(command, click.option("--json", "as_json", is_flag=True, help="Print JSON."))
 
-    def switch_on(ctx: click.Context, _: click.Parameter, value: bool) -> None:
-        if value:
-            ctx.meta["llada_core.debug"] = True
 
-    return _apply(
-        command,
-        click.option("--json", "as_json", is_flag=True, help="Print JSON."),
-        click.option(
-            "--debug", is_flag=True, expose_value=False, callback=switch_on, help="Show tracebacks."
-        ),
-    )
+def trust_option(help_text: str) -> Callable[[_Command], _Command]:
+    """``--trust-remote-code``."""
+    return click.option("--trust-remote-code", is_flag=True, help=help_text)
 
 
 def model_options(command: _Command) -> _Command:
@@ -66,40 +74,71 @@ def model_options(command: _Command) -> _Command:
         click.option(
             "--dtype", type=click.Choice(_DTYPES), help="Default: bfloat16 on cuda, float32 elsewhere."
         ),
-        click.option("--trust-remote-code", is_flag=True, help="Run code that comes with the checkpoint."),
+        trust_option("Run code that comes with the checkpoint."),
         click.option("--revision", metavar="REV", help="Branch, tag or commit of a hub id."),
     )
 
 
-def decoding_options(command: _Command) -> _Command:
-    """``assignments``, ``max_tokens`` and ``seed``: what ``parameters_of`` takes."""
-    return _apply(
-        command,
-        click.option(
-            "-p",
-            "--parameter",
-            "assignments",
-            metavar="NAME=VALUE",
-            multiple=True,
-            help="A parameter of the algorithm; repeatable. llada algorithms --json lists them.",
-        ),
-        click.option("--max-tokens", type=int, metavar="N", help="Length of the answer, at most."),
-        click.option("--seed", type=int, metavar="N", help="Seed of what is drawn at random."),
-    )
+def decoding_options(help_of_parameter: str) -> Callable[[_Command], _Command]:
+    """``assignments``, ``max_tokens`` and ``seed``: what ``given_parameters`` takes."""
+
+    def decorate(command: _Command) -> _Command:
+        return _apply(
+            command,
+            click.option(
+                "-p",
+                "--parameter",
+                "assignments",
+                metavar="NAME=VALUE",
+                multiple=True,
+                help=help_of_parameter,
+            ),
+            click.option("--max-tokens", type=int, metavar="N", help="Length of an answer, at most."),
+            click.option("--seed", type=int, metavar="N", help="Seed of what is drawn at random."),
+        )
+
+    return decorate
 
 
-def parameters_of(
-    assignments: tuple[str, ...], max_tokens: int | None, seed: int | None
+def given_parameters(
+    assignments: Sequence[str],
+    max_tokens: int | None,
+    seed: int | None,
+    *,
+    taken: Iterable[Parameter] = (),
 ) -> dict[str, object]:
-    """The parameters that the options give. Raises ``UsageError`` where one is given in two ways."""
-    parameters = parse_assignments(assignments)
+    """The parameters that the options give. Raises ``UsageError`` where one is given in two ways, under
+    whatever names of it, as far as ``taken`` tells these."""
+    parameters, spellings = parse_assignments(assignments), _spellings(taken)
     for name, option, value in (("max_tokens", "--max-tokens", max_tokens), ("seed", "--seed", seed)):
         if value is None:
             continue
-        if name in parameters:
-            raise UsageError(f"{name} is given by -p and by {option}; give it once")
+        twice = [each for each in spellings.get(name, (name,)) if each in parameters]
+        if twice:
+            raise UsageError(f"{twice[0]} is given by -p and by {option}; give it once")
         parameters[name] = value
     return parameters
+
+
+def overridden(
+    parameters: Iterable[Parameter], kept: Mapping[str, object], given: Mapping[str, object]
+) -> dict[str, object]:
+    """``kept`` with what is ``given`` in its place, under whatever name of a parameter each stands."""
+    spellings = _spellings(parameters)
+    replaced = {spelling for name in given for spelling in spellings.get(name, (name,))}
+    return {**{name: value for name, value in kept.items() if name not in replaced}, **given}
+
+
+def spelling_among(parameters: Iterable[Parameter], given: Iterable[str], name: str) -> str | None:
+    """Which of the ``given`` names is the parameter ``name``, under whatever name of it; None where none
+    is."""
+    known, names = set(given), _spellings(parameters).get(name, ())
+    return next((each for each in (name, *names) if each in known), None)
+
+
+def _spellings(parameters: Iterable[Parameter]) -> dict[str, tuple[str, ...]]:
+    """All names of the parameter that each name stands for."""
+    return {name: parameter.names for parameter in parameters for name in parameter.names}
 
 
 def _apply(command: _Command, *decorators: Callable[[_Command], _Command]) -> _Command:

@@ -1,41 +1,54 @@
-"""The program ``llada``: which commands there are, and what becomes of an error.
+"""The program ``llada``: which commands there are, and with what exit status they end.
 
-An error is one line on stderr that ends with the remedy. Exit status: 2 where the call is wrong, 1 for other
-errors, 130 after Ctrl-C.
+Exit status: 2 where the call is wrong, 1 for other errors, 130 after Ctrl-C, 141 where the reader of stdout
+has left.
 """
 
 from __future__ import annotations
 
+import copy
+import functools
 import os
 import sys
-import traceback
 import warnings
-from collections.abc import Sequence
-from typing import NoReturn, TextIO
+from collections.abc import Callable, Sequence
+from typing import Any, NoReturn
 
 import click
 from click.shell_completion import shell_complete
 
-from llada_core import errors, registry
+from llada_core import __version__, registry
+from llada_core.cli.diversion import answers_alone, divert_the_rest
+from llada_core.cli.reporting import DEBUG, report, show_warning, status_of
+from llada_core.cli.streams import check_stdout, drop_stdout, line_of, tolerant_stdout
+from llada_core.faults import fault_of, one_line
 from llada_core.imports import load_target
+from llada_core.names import closest
 from llada_core.plugins.specs import CommandSpec
 
 __all__ = ["COMMANDS", "Program", "main", "run"]
 
 _CLI = "llada_core.cli"
 _COMPLETE = "_LLADA_COMPLETE"
+_THEIRS = "llada_core.theirs"  # set where the command that is run is a plugin's
 COMMANDS = (
     CommandSpec(
         name="plugins", target=f"{_CLI}.listing:plugins", summary="List the plugins and what became of each."
     ),
-    CommandSpec(name="engines", target=f"{_CLI}.listing:engines", summary="List the engines."),
+    CommandSpec(
+        name="engines", target=f"{_CLI}.listing:engines", summary="List the engines, or tell all of one."
+    ),
     CommandSpec(
         name="algorithms",
         target=f"{_CLI}.listing:algorithms",
-        summary="List the algorithms and what they take.",
+        summary="List the algorithms, or tell what one takes.",
     ),
     CommandSpec(name="detect", target=f"{_CLI}.listing:detect", summary="Say which engine takes a model."),
-    CommandSpec(name="generate", target=f"{_CLI}.generate:generate", summary="Answer a prompt."),
+    CommandSpec(
+        name="generate",
+        target=f"{_CLI}.generate:generate",
+        summary="Answer a prompt or many, and compare settings.",
+    ),
     CommandSpec(name="chat", target=f"{_CLI}.chat:chat", summary="Talk with a model, turn by turn."),
     CommandSpec(
         name="doctor",
@@ -46,7 +59,10 @@ COMMANDS = (
 
 
 class Program(click.Group):
-    """A group whose commands are imported when they are run; those of plugins stand beside our own."""
+    """A group whose commands are imported when they are run; those of plugins stand beside our own.
+
+    Each command takes the program's options too.
+    """
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(self._specs())
@@ -55,21 +71,42 @@ class Program(click.Group):
         own = {spec.name: spec for spec in COMMANDS}
         # Plugins are asked only for a name that is not ours: a broken one cannot disturb `llada doctor`.
         spec = own.get(name) or self._specs().get(name)
-        return None if spec is None else _load_command(spec)
+        if spec is None:
+            return None
+        command = _with_options_of_the_program(_load_command(spec))
+        if name in own:  # to a command of a plugin, stdout is its own
+            command.callback = _with_answers_alone(command.callback)
+        return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        name = args[0]
+        command = self.get_command(ctx, name)
+        if command is None and not ctx.resilient_parsing and not name.startswith("-"):
+            near = closest(name, self._specs())
+            hint = f"; did you mean {near[0]}?" if near else ""
+            raise click.UsageError(f"no command is called {name!r}{hint}", ctx)
+        if command is not None:
+            return name, command, args[1:]
+        return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
-            formatter.write_dl([(spec.name, spec.summary) for spec in self._specs().values()])
+            formatter.write_dl([(spec.name, line_of(spec.summary)) for spec in self._specs().values()])
 
     def _specs(self) -> dict[str, CommandSpec]:
-        return {spec.name: spec for spec in (*COMMANDS, *registry.list_commands())}
+        with answers_alone():  # a plugin may print while it is loaded
+            contributed = registry.list_commands()
+        return {spec.name: spec for spec in (*COMMANDS, *contributed)}
 
 
 def _load_command(spec: CommandSpec) -> click.Command:
     try:
         command = load_target(spec.target)
-    except Exception as exc:  # a plugin's module may raise anything
-        message = f"the command {spec.name} cannot be imported from {spec.target} ({exc}); mend its plugin"
+    except BaseException as exc:  # a plugin's module may raise anything
+        told = one_line(fault_of(exc))
+        message = f"the command {spec.name} cannot be imported from {spec.target} ({told}); mend its plugin"
         raise click.ClickException(message) from exc
     if not isinstance(command, click.Command):
         message = f"{spec.target} of the command {spec.name} is not a click command; mend its plugin"
@@ -77,45 +114,92 @@ def _load_command(spec: CommandSpec) -> click.Command:
     return command
 
 
+def _with_options_of_the_program(command: click.Command) -> click.Command:
+    """The command, and the commands of a group, with the program's options where a name of them is free."""
+    taken = {name for each in command.params for name in (*each.opts, *each.secondary_opts)}
+    extended = copy.copy(command)
+    extended.params = [*command.params, *(each for each in program.params if taken.isdisjoint(each.opts))]
+    if isinstance(extended, click.Group):
+        extended.commands = {
+            name: _with_options_of_the_program(each) for name, each in extended.commands.items()
+        }
+    return extended
+
+
+def _with_answers_alone(callback: Callable[..., Any] | None) -> Callable[..., Any]:
+    assert callback is not None
+
+    @functools.wraps(callback)
+    def alone(*args: Any, **values: Any) -> Any:
+        with answers_alone():
+            return callback(*args, **values)
+
+    return alone
+
+
+def _want_tracebacks(ctx: click.Context, _: click.Parameter, value: bool) -> None:
+    if value:
+        ctx.meta[DEBUG] = True
+
+
 @click.command(
     cls=Program, invoke_without_command=True, context_settings={"help_option_names": ["-h", "--help"]}
 )
-@click.option("--debug", is_flag=True, help="Show tracebacks.")
-@click.version_option(package_name="llada-core", prog_name="llada")
+@click.option("--debug", is_flag=True, expose_value=False, callback=_want_tracebacks, help="Show tracebacks.")
+@click.version_option(__version__, prog_name="llada")
 @click.pass_context
-def program(ctx: click.Context, debug: bool) -> None:
-    """Diffusion language models: engines, algorithms, and answers."""
-    ctx.meta[_DEBUG] = debug
+def program(ctx: click.Context) -> None:
+    """Diffusion language models: engines, algorithms, and answers.
+
+    The options are taken after a command too.
+    """
     if ctx.invoked_subcommand is None:
         click.echo(ctx.get_help())
-
-
-_DEBUG = "llada_core.debug"
+    elif ctx.invoked_subcommand in {spec.name for spec in COMMANDS}:
+        check_stdout()
+    else:
+        ctx.meta[_THEIRS] = True
 
 
 def main(args: Sequence[str] | None = None) -> NoReturn:
     """Run ``llada`` with ``args`` (default: those of the process) and exit."""
+    meta: dict[str, object] = {}
     if instruction := os.environ.get(_COMPLETE):
-        sys.exit(shell_complete(program, {}, "llada", _COMPLETE, instruction))
-    sys.exit(run(sys.argv[1:] if args is None else args))
+        status: int = shell_complete(program, {}, "llada", _COMPLETE, instruction)
+    else:
+        status = _run(sys.argv[1:] if args is None else args, meta)
+    if not meta.get(_THEIRS):
+        divert_the_rest()
+    sys.exit(status)
 
 
 def run(args: Sequence[str]) -> int:
-    """The exit status of ``llada`` with ``args``; errors are on stderr, and nothing is raised."""
-    meta: dict[str, object] = {}
+    """The exit status of ``llada`` with ``args``; errors are on stderr, and nothing but an exit is raised."""
+    return _run(args, {})
+
+
+def _run(args: Sequence[str], meta: dict[str, object]) -> int:
+    """The same; ``meta`` takes in what the command was found to be."""
     try:
-        with warnings.catch_warnings():
-            warnings.showwarning = _show_warning
+        with warnings.catch_warnings(), tolerant_stdout():
+            warnings.showwarning = show_warning
             _invoke(list(args), meta)
-        sys.stdout.flush()
+            if sys.stdout is not None:
+                sys.stdout.flush()
     except click.exceptions.Exit as exc:
         return exc.exit_code
-    except BrokenPipeError:
-        return _drop_output()
+    except BrokenPipeError:  # the reader has all that it wanted
+        drop_stdout()
+        return 141
     except (KeyboardInterrupt, click.Abort):
         return 130
-    except Exception as exc:  # the last line of defence: a user never sees a traceback unasked
-        return _report(exc, debug=bool(meta.get(_DEBUG)))
+    except SystemExit:  # a command of a plugin may end the program as it likes
+        raise
+    except BaseException as exc:  # the last line of defence: a user never sees a traceback unasked
+        fault_of(exc)  # an interrupt goes on
+        report(exc, debug=bool(meta.get(DEBUG)))
+        _flush_or_drop()
+        return status_of(exc)
     return 0
 
 
@@ -127,40 +211,10 @@ def _invoke(args: list[str], meta: dict[str, object]) -> None:
             meta.update(ctx.meta)
 
 
-def _report(exc: Exception, *, debug: bool) -> int:
-    if debug:
-        traceback.print_exception(exc)
-    click.echo(f"error: {_one_line(_describe(exc))}", err=True)
-    return 2 if isinstance(exc, click.UsageError | errors.UsageError) else 1
-
-
-def _describe(exc: Exception) -> str:
-    if isinstance(exc, click.UsageError):
-        path = exc.ctx.command_path if exc.ctx else "llada"
-        return f"{exc.format_message().rstrip('.')}; see {path} --help"
-    if isinstance(exc, click.ClickException):
-        return exc.format_message()
-    if isinstance(exc, errors.LladaError):
-        return str(exc)
-    return f"{exc} ({type(exc).__name__}; run again with --debug to see where)"
-
-
-def _one_line(text: str) -> str:
-    return " ".join(text.split())
-
-
-def _show_warning(
-    message: Warning | str,
-    category: type[Warning],
-    filename: str,
-    lineno: int,
-    file: TextIO | None = None,
-    line: str | None = None,
-) -> None:
-    click.echo(f"warning: {_one_line(str(message))}", err=True)
-
-
-def _drop_output() -> int:
-    """Leave stdout nowhere to fail when Python flushes it on exit: the reader has all that it wanted."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    return 141
+def _flush_or_drop() -> None:
+    """Write what stdout still holds; where that cannot be, let it go instead of failing on exit."""
+    try:
+        if sys.stdout is not None:
+            sys.stdout.flush()
+    except (OSError, ValueError):
+        drop_stdout()
