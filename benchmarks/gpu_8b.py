@@ -119,9 +119,11 @@ def _options() -> argparse.Namespace:
 
 
 @torch.no_grad()
-def random_model(fields: dict[str, Any], device: torch.device) -> LLaDAModel:
-    """A bfloat16 model with this ``config.json`` and random weights."""
-    model = LLaDAModel(LLaDAConfig.from_dict(fields), device=device, dtype=torch.bfloat16)
+def random_model(
+    fields: dict[str, Any], device: torch.device, dtype: torch.dtype = torch.bfloat16
+) -> LLaDAModel:
+    """A model with this ``config.json`` and random weights."""
+    model = LLaDAModel(LLaDAConfig.from_dict(fields), device=device, dtype=dtype)
     source = torch.Generator(device).manual_seed(0)
     for name, tensor in model.tensors().items():
         if "norm" in name or "ln_f" in name:

@@ -1,11 +1,12 @@
-"""Time what a step takes on a GPU, with CUDA graphs and without, on random weights in the shape of LLaDA-8B.
+"""Time what a step takes on a GPU, with fused kernels and CUDA graphs and without, in the shape of LLaDA-8B.
 
     python benchmarks/gpu_steps.py [--rows 1 8 32] [--loop-rows 1 8] [--json FILE]
 
 A block step computes 32 columns a row that attend to 768; a refresh computes all 768, and logits of 32. They
 are timed alone, many in a row, and as a share of the limit: the time to read weights and keys once, at the
 rate at which a large copy reads and writes. Then whole answers of `dual_cache` at one and four tokens a step:
-256 tokens after a prompt of 512, in blocks of 32. "first" is the first answer, with the captures in it.
+256 tokens after a prompt of 512, in blocks of 32. "first" is the first answer, with the captures in it. The
+weights are random. "kernels" is how long the first forward takes in which Triton compiles them.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import statistics
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -37,6 +39,7 @@ class Forward:
     """One kind of forward at one number of rows, in milliseconds; ``limit`` is what its bytes take."""
 
     kind: str
+    kernels: bool
     rows: int
     limit: float
     eager: float
@@ -48,6 +51,7 @@ class Forward:
 class Answer:
     """`dual_cache` at so many rows and tokens a step; seconds of the first answer and the best later one."""
 
+    kernels: bool
     graphs: bool
     rows: int
     tokens_a_step: int
@@ -81,9 +85,12 @@ def main() -> None:
     rate = bandwidth(model.device)
     card = torch.cuda.get_device_name()
     print(f"{card}, torch {torch.__version__}, a copy reads and writes {rate / 1e12:.2f} TB/s")
+    cache, layout = _laid_out(model, 1, reads=True)
+    compiled = _once(lambda: model.logits(layout, cache)) / 1000
+    print(f"kernels: {model.plain_because or f'{compiled:.1f} s to compile those of one row'}")
     forwards = list(_forwards(model, options.rows, rate))
     answers = list(_answers(model, options.loop_rows, options.repeat))
-    found = {"card": card, "torch": torch.__version__, "bytes_a_second": rate}
+    found = {"card": card, "torch": torch.__version__, "bytes_a_second": rate, "compiled": compiled}
     found |= {"forwards": [asdict(each) for each in forwards], "answers": [asdict(each) for each in answers]}
     print(json.dumps(found))
     if options.json:
@@ -107,29 +114,43 @@ def _options() -> argparse.Namespace:
 # -- single forwards
 
 
+@contextmanager
+def running(model: LLaDAModel, *, kernels: bool) -> Iterator[LLaDAModel]:
+    """The model on fused kernels, where it can be, or on torch's own."""
+    fused = model._fused
+    model._fused = fused if kernels else None
+    try:
+        yield model
+    finally:
+        model._fused = fused
+
+
 def _forwards(model: LLaDAModel, counts: list[int], rate: float) -> Iterator[Forward]:
-    print("forward   rows  limit ms  eager ms  graphed ms  share  capture ms")
+    print("forward   kernels  rows  limit ms  eager ms  graphed ms  share  capture ms")
     weights = sum(tensor.numel() * tensor.element_size() for tensor in model.parameters())
     weights -= model.embedding.numel() * model.embedding.element_size()  # of which a few rows are read
     keys = KEYS * model.shape.cached_numbers * model.dtype.itemsize
     for rows in counts:
         limit = (weights + rows * keys) / rate * 1000
         for kind, reads in (("step", True), ("refresh", False)):
-            forward = _forward(model, kind, rows, limit, reads=reads)
-            _print_forward(forward)
-            yield forward
+            for kernels in (False, True):
+                with running(model, kernels=kernels):
+                    forward = _forward(model, kind, rows, limit, reads=reads, kernels=kernels)
+                _print_forward(forward)
+                yield forward
 
 
-def _forward(model: LLaDAModel, kind: str, rows: int, limit: float, *, reads: bool) -> Forward:
+def _forward(model: LLaDAModel, kind: str, rows: int, limit: float, *, reads: bool, kernels: bool) -> Forward:
     cache, layout = _laid_out(model, rows, reads=reads)
     eager = _timed(lambda: model.logits(layout, cache))
+    what: dict[str, Any] = {"kind": kind, "kernels": kernels, "rows": rows, "limit": limit, "eager": eager}
     if not reads:
-        return Forward(kind=kind, rows=rows, limit=limit, eager=eager, graphed=None, capture=None)
+        return Forward(**what, graphed=None, capture=None)
     network = Graphed(model, record=CudaGraphs(model.device), after=1)
     network.logits(layout, cache)
     capture = _once(lambda: network.logits(layout, cache))
     graphed = _timed(lambda: network.logits(layout, cache))
-    return Forward(kind=kind, rows=rows, limit=limit, eager=eager, graphed=graphed, capture=capture - graphed)
+    return Forward(**what, graphed=graphed, capture=capture - graphed)
 
 
 def _laid_out(model: LLaDAModel, rows: int, *, reads: bool) -> tuple[KVCache, Layout]:
@@ -174,10 +195,10 @@ def _timed(call: Callable[[], object]) -> float:
 
 def _print_forward(found: Forward) -> None:
     if found.graphed is None or found.capture is None:
-        print(f"{found.kind:<10}{found.rows:>4}{'':>10}{found.eager:>10.2f}", flush=True)
+        print(f"{found.kind:<10}{found.kernels:>7}{found.rows:>6}{'':>10}{found.eager:>10.2f}", flush=True)
         return
     print(
-        f"{found.kind:<10}{found.rows:>4}{found.limit:>10.2f}{found.eager:>10.2f}{found.graphed:>12.2f}"
+        f"{found.kind:<10}{found.kernels:>7}{found.rows:>6}{found.limit:>10.2f}{found.eager:>10.2f}{found.graphed:>12.2f}"
         f"{found.limit / found.graphed:>7.0%}{found.capture:>12.1f}",
         flush=True,
     )
@@ -187,16 +208,17 @@ def _print_forward(found: Forward) -> None:
 
 
 def _answers(model: LLaDAModel, counts: list[int], repeat: int) -> Iterator[Answer]:
-    print("answers  rows  tokens a step  NFE  captures  first s  seconds  ms a forward  tokens/s")
+    print("kernels  graphs  rows  tokens a step  NFE  captures  first s  seconds  ms a forward  tokens/s")
     for rows in counts:
         for tokens in (1, 4) if rows == 1 else (4,):
-            for graphs in (False, True):
-                answer = _answer(model, rows, tokens, repeat, graphs=graphs)
+            for kernels, graphs in ((False, False), (False, True), (True, True)):
+                with running(model, kernels=kernels):
+                    answer = _answer(model, rows, tokens, repeat, kernels=kernels, graphs=graphs)
                 _print_answer(answer)
                 yield answer
 
 
-def _answer(model: LLaDAModel, rows: int, tokens: int, repeat: int, *, graphs: bool) -> Answer:
+def _answer(model: LLaDAModel, rows: int, tokens: int, repeat: int, *, kernels: bool, graphs: bool) -> Answer:
     record = Counted(model.device)
     network: Network = Graphed(model, record=record) if graphs else model
     algorithm: Any = llada_core.get_algorithm("dual_cache")
@@ -213,14 +235,14 @@ def _answer(model: LLaDAModel, rows: int, tokens: int, repeat: int, *, graphs: b
     first = _once(decode) / 1000
     seconds = min(_once(decode) / 1000 for _ in range(repeat))
     return Answer(
-        graphs=graphs, rows=rows, tokens_a_step=tokens, nfe=nfe, captures=record.captures, first=first,
-        seconds=seconds,
+        kernels=kernels, graphs=graphs, rows=rows, tokens_a_step=tokens, nfe=nfe, captures=record.captures,
+        first=first, seconds=seconds,
     )  # fmt: skip
 
 
 def _print_answer(found: Answer) -> None:
     print(
-        f"{'graphs' if found.graphs else 'eager':<8}{found.rows:>5}{found.tokens_a_step:>15}{found.nfe:>5}"
+        f"{found.kernels:>7}{found.graphs:>8}{found.rows:>6}{found.tokens_a_step:>15}{found.nfe:>5}"
         f"{found.captures:>10}{found.first:>9.2f}{found.seconds:>9.2f}{found.milliseconds_a_forward:>14.2f}"
         f"{found.tokens_a_second:>10.1f}",
         flush=True,

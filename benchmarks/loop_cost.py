@@ -251,8 +251,10 @@ class Side:
             from llada_core.generation.model import Model
 
         model = Model.of(network, Silent())
+        fields = Job.__dataclass_fields__
+        runner = {"runner": self._algorithm} if "runner" in fields else {}  # an earlier state has none
         jobs = [
-            Job(index=index, algorithm=self._algorithm, prompt_ids=prompt, parameters=params)
+            Job(index=index, algorithm=self._algorithm, prompt_ids=prompt, parameters=params, **runner)
             for index, prompt in enumerate(prompts)
         ]
         if way == "session" and not self._old:

@@ -13,6 +13,18 @@ from safetensors.torch import load_file
 Decode = Callable[[torch.Tensor], tuple[list[int], int]]
 """From a prompt ``[1, P]`` to the canvas without its end-of-sequence tokens, and the number of forwards."""
 
+PUBLISHED = {  # as LLaDA-8B's config.json has it; the class defaults are another model's
+    "activation_type": "silu",
+    "attention_dropout": 0.0,
+    "block_type": "llama",
+    "embedding_dropout": 0.0,
+    "include_bias": False,
+    "layer_norm_type": "rms",
+    "residual_dropout": 0.0,
+    "rope": True,
+    "rope_full_precision": True,
+}
+
 
 def import_from(checkout: Path, *candidates: str) -> Path:
     """Put the first of ``candidates`` that exists in ``checkout`` on the import path."""

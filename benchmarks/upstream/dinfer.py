@@ -13,9 +13,10 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import torch
 from torch import Tensor
 
-from .common import Decode, filled, import_from, without_eos
+from .common import PUBLISHED, Decode, filled, import_from, without_eos
 
 
 def decoders(checkout: Path, folder: Path, parameters: dict[str, Any]) -> dict[str, Decode]:
@@ -23,7 +24,7 @@ def decoders(checkout: Path, folder: Path, parameters: dict[str, Any]) -> dict[s
     _bare_packages(import_from(checkout, "python"))
     strategy = importlib.import_module("dinfer.decoding.parallel_strategy")
     fields = json.loads((folder / "config.json").read_text())
-    model = _network(folder, fields)
+    model = filled(_empty_network(fields, "cpu"), folder)
     common = {
         "temperature": 0.0,
         "threshold": parameters["threshold"],
@@ -36,6 +37,55 @@ def decoders(checkout: Path, folder: Path, parameters: dict[str, Any]) -> dict[s
         "dinfer_credit": lambda: strategy.CreditThresholdParallelDecoder(**common),
     }
     return {name: _decoder(model, maker, parameters, fields) for name, maker in make.items()}
+
+
+def random_network(checkout: Path, fields: dict[str, Any], ours: Any, *, compiled: bool) -> Any:
+    """Upstream's dense network with the weights, dtype and device of our model ``ours``.
+
+    Where ``compiled``, as in upstream's benchmark: CUDA graphs of what torch.compile makes of it.
+    """
+    _bare_packages(import_from(checkout, "python"))
+    default = torch.get_default_dtype()
+    torch.set_default_dtype(ours.dtype)
+    try:
+        model = _empty_network({**PUBLISHED, **fields}, str(ours.device))
+    finally:
+        torch.set_default_dtype(default)
+    model.config.use_cache = False
+    model.load_state_dict(ours.tensors())
+    model = model.to(ours.device, ours.dtype).eval()
+    if compiled:
+        model.forward = torch.compile(model.forward, mode="reduce-overhead", fullgraph=False, dynamic=True)
+    return model
+
+
+def decode_fixed(
+    model: Any,
+    fields: dict[str, Any],
+    prompt: Tensor,
+    *,
+    gen_length: int,
+    block_length: int,
+    steps_a_block: int,
+) -> tuple[Tensor, int]:
+    """Upstream's blockwise decoder with dual cache, in a fixed number of steps a block."""
+    loops = importlib.import_module("dinfer.decoding.generate_uniform")
+    tools = importlib.import_module("dinfer.decoding.utils")
+    strategy: Any = importlib.import_module("dinfer.decoding.parallel_strategy")
+    strategy.mask_id, strategy.steps = fields["mask_token_id"], steps_a_block  # globals that it reads
+    decoder = strategy.FixedParallelDecoder(0.0, steps_a_block, mask_id=fields["mask_token_id"])
+    decoder.eos_id = fields["eos_token_id"]  # which its loop reads
+    llm = loops.BlockWiseDiffusionLLM(
+        model,
+        decoder,
+        tools.BlockIteratorFactory(start_block_align=False),
+        cache_factory=tools.KVCacheFactory("dual"),
+        early_stop=False,
+        maximum_unroll=min(4, steps_a_block - 1),  # more forwards than there are steps raise IndexError
+        expected_tpf=8,
+    )
+    ids = llm.generate(prompt, gen_length=gen_length, block_length=block_length)
+    return ids, llm.num_forwards
 
 
 def _decoder(model: Any, make: Any, parameters: dict[str, Any], fields: dict[str, Any]) -> Decode:
@@ -60,14 +110,13 @@ def _decoder(model: Any, make: Any, parameters: dict[str, Any], fields: dict[str
     return decode
 
 
-def _network(folder: Path, fields: dict[str, Any]) -> Any:
+def _empty_network(fields: dict[str, Any], device: str) -> Any:
     configuration = importlib.import_module("dinfer.model.configuration_llada")
     network = importlib.import_module("dinfer.model.modeling_llada")
     config = configuration.LLaDAConfig(**{**fields, "architectures": None})
     inner = network.create_model_config_from_pretrained_config(config)
-    inner.init_device = "cpu"
-    core = network.LLaDAModel(inner, init_params=False)
-    return filled(network.LLaDAModelLM(config, model=core), folder)
+    inner.init_device = device
+    return network.LLaDAModelLM(config, model=network.LLaDAModel(inner, init_params=False))
 
 
 def _bare_packages(source: Path) -> None:

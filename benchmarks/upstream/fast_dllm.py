@@ -12,23 +12,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from .common import Decode, filled, import_from, without_eos
+from .common import PUBLISHED, Decode, filled, import_from, without_eos
 
 FUNCTIONS = {
     "basic": "generate",
     "prefix_cache": "generate_with_prefix_cache",
     "dual_cache": "generate_with_dual_cache",
-}
-PUBLISHED = {  # as LLaDA-8B's config.json has it; the class defaults are another model's
-    "activation_type": "silu",
-    "attention_dropout": 0.0,
-    "block_type": "llama",
-    "embedding_dropout": 0.0,
-    "include_bias": False,
-    "layer_norm_type": "rms",
-    "residual_dropout": 0.0,
-    "rope": True,
-    "rope_full_precision": True,
 }
 
 
@@ -46,7 +35,7 @@ def decoders(checkout: Path, folder: Path, parameters: dict[str, Any]) -> dict[s
         return run
 
     steps = {"steps": parameters["gen_length"]}
-    found = _on(model, fields["mask_token_id"], {**steps, **parameters})
+    found = decoders_on(model, fields["mask_token_id"], {**steps, **parameters})
     return {name: trimmed(decode) for name, decode in found.items()}
 
 
@@ -54,6 +43,11 @@ def random_decoders(
     checkout: Path, fields: dict[str, Any], ours: Any, parameters: dict[str, Any]
 ) -> dict[str, Callable[[Tensor], tuple[Tensor, int]]]:
     """Upstream's three functions on upstream's network with the weights and device of our model ``ours``."""
+    return decoders_on(random_network(checkout, fields, ours), fields["mask_token_id"], parameters)
+
+
+def random_network(checkout: Path, fields: dict[str, Any], ours: Any) -> Any:
+    """Upstream's network with the weights, dtype and device of our model ``ours``."""
     import_from(checkout, "v1/llada", "llada")
     default = torch.get_default_dtype()
     torch.set_default_dtype(ours.dtype)
@@ -63,7 +57,7 @@ def random_decoders(
         torch.set_default_dtype(default)
     model.config.use_cache = False
     model.load_state_dict(ours.tensors())
-    return _on(model.to(ours.device, ours.dtype).eval(), fields["mask_token_id"], parameters)
+    return model.to(ours.device, ours.dtype).eval()
 
 
 def _network(fields: dict[str, Any]) -> Any:
@@ -74,7 +68,8 @@ def _network(fields: dict[str, Any]) -> Any:
     )
 
 
-def _on(model: Any, mask_id: int, parameters: dict[str, Any]) -> dict[str, Any]:
+def decoders_on(model: Any, mask_id: int, parameters: dict[str, Any]) -> dict[str, Any]:
+    """Upstream's three functions on ``model``, which is upstream's network."""
     functions = importlib.import_module("generate")
     return {
         name: partial(_call, getattr(functions, function), model, {"mask_id": mask_id, **parameters})

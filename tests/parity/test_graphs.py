@@ -16,6 +16,7 @@ import torch
 import llada_core
 from llada_core import Step
 from llada_runtime import KVCache, LLaDAConfig, LLaDAModel, Loop, Network, Sequence
+from llada_runtime.decoding import glance
 from llada_runtime.network.capture import CudaGraphs
 from llada_runtime.network.graphs import Graphed
 from llada_runtime.network.layout import Layout
@@ -57,23 +58,29 @@ def random_network(kind: type[LLaDAModel], device: str, dtype: torch.dtype, **ch
     return network.pack()
 
 
-def rows(network: Network, name: str, count: int, *, longest: int, seed: int) -> Iterator[Sequence]:
+def rows(
+    network: Network, name: str, count: int, *, longest: int, seed: int, quota: bool = False
+) -> Iterator[Sequence]:
     """Random requests of one algorithm."""
     draw, algorithm = random.Random(seed), llada_core.get_algorithm(name)
     for _ in range(count):
         prompt = draw.choices(range(20), k=draw.randint(1, longest))
         given: dict[str, Any] = {"threshold": draw.choice([0.3, 0.9])}
         given |= {"gen_length": draw.choice([8, 16, 24]), "block_length": 8, "early_stop": False}
+        if quota:
+            given |= {"threshold": None, "steps": given["gen_length"] // 2}
         yield algorithm.sequence(network, prompt, algorithm.validate_args(**given))
 
 
 class Crowd:
     """A loop whose rows come in and leave at random, the same ones for the same seed."""
 
-    def __init__(self, network: Network, names: list[str], *, longest: int, seed: int) -> None:
+    def __init__(self, network: Network, names: list[str], *, longest: int, seed: int, **how: Any) -> None:
         self.loop = Loop(network, rows=5, columns=8 * (longest + 32))
         self.draw, self.told = random.Random(seed), list[tuple[Any, ...]]()
-        made = [rows(network, name, 5, longest=longest, seed=seed + at) for at, name in enumerate(names)]
+        made = [
+            rows(network, name, 5, longest=longest, seed=seed + at, **how) for at, name in enumerate(names)
+        ]
         self.waiting = [row for together in zip(*made, strict=True) for row in together]
         self.numbers = {id(row): at for at, row in enumerate(self.waiting)}
         self.running: list[Sequence] = []
@@ -134,6 +141,21 @@ def test_a_decoder_commits_the_same_on_a_gpu(name: str, dtype: torch.dtype) -> N
     plain, graphs, network = gpu_network(dtype)
     assert_same(plain, network, [name], longest=60)
     assert (graphs.replayed > 0) == (name in CACHED)
+
+
+@needs_engine("fast-dllm")
+@pytest.mark.gpu
+@pytest.mark.parametrize("quota", [True, False], ids=["quota", "threshold"])
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float32], ids=["bf16", "f32"])
+@pytest.mark.parametrize("names", [["basic"], ["prefix_cache"], ["dual_cache"], ["basic", "dual_cache"]])
+def test_a_glance_decides_what_the_plain_way_decides_on_a_gpu(
+    monkeypatch: pytest.MonkeyPatch, names: list[str], dtype: torch.dtype, quota: bool
+) -> None:
+    network = gpu_network(dtype)[2]
+    (found,) = told(Crowd(network, names, longest=60, seed=3, quota=quota))
+    monkeypatch.setattr(glance, "why_no_kernels", lambda device: "a test wants the plain way")
+    (wanted,) = told(Crowd(network, names, longest=60, seed=3, quota=quota))
+    assert found == wanted
 
 
 @needs_engine("fast-dllm")

@@ -183,7 +183,9 @@ def test_good_rows_never_notice_what_becomes_of_the_others(lm: LoadedModel, seed
 
 def test_generate_finishes_all_rows_and_then_raises(lm: LoadedModel) -> None:
     requests = [request(*GOOD[0]), request("Hello", "raises", {}), request(*GOOD[1])]
-    told = "raises failed in row 1: ZeroDivisionError: the third step; mend that"
+    told = (
+        "raises failed in row 1: ZeroDivisionError: the third step; mend its code, or take another algorithm"
+    )
     with pytest.raises(GenerationError, match=told) as info:
         lm.generate_batch(requests)
     first, failed, last = info.value.results

@@ -96,6 +96,17 @@ def test_an_eos_behind_a_mask_does_not_stop(model: LLaDAModel) -> None:
     assert row.canvas[3:] == [7] + [EOS] * 9
 
 
+def test_a_row_stops_at_any_of_its_end_ids_and_at_no_other(model: LLaDAModel) -> None:
+    row = sequence(model, early_stop=True, end_ids=[7, 9])
+    row.commit([3, 4], [EOS, 5])
+    row.advance()
+    assert not row.finished
+    row.commit([5], [9])
+    row.advance()
+    assert row.finished
+    assert row.canvas[3:] == [EOS, 5] + [9] * 8
+
+
 def test_without_early_stop_every_position_is_decoded(write_checkpoint) -> None:
     model = eos_model(write_checkpoint, 1.0)
     row = sequence(model)

@@ -14,6 +14,7 @@ from llada_runtime.network import attention, flash
 from llada_runtime.network.cache import Extent
 from llada_runtime.network.calls import Call, Merge, Ragged
 from llada_runtime.network.layout import Layout, Span
+from llada_runtime.testing import small_llada
 from tests.runtime.packing import LENGTH, MergingModel, filled_cache, loop_of_rows, run, storage
 
 CPU = torch.device("cpu")
@@ -211,3 +212,12 @@ def test_a_network_that_merges_on_a_cpu_is_laid_out_so(write_checkpoint) -> None
     assert merging.merges
     ids = torch.tensor([[1, 2, 3, 4]] * 3)
     torch.testing.assert_close(merging(ids)[2], merging(ids[:1])[0], atol=1e-5, rtol=1e-5)
+
+
+def test_what_a_plain_call_returns_is_the_callers_own() -> None:
+    model = small_llada()
+    ids = torch.tensor([[1, 2, 3]])
+    before = model(ids)
+    with torch.no_grad():
+        model(ids)[:, :, 3] = -torch.inf  # a tensor of inference mode would refuse
+    assert torch.equal(model(ids), before)

@@ -69,6 +69,14 @@ def test_of_equal_logits_the_first_token_is_proposed() -> None:
     assert propose_blocks(logits, [sequence()]).tokens.tolist() == [[7] * 4]
 
 
+@pytest.mark.parametrize("temperature", [1e20, 1e307, 1.7976931348623157e308])
+def test_noise_of_every_temperature_is_finite(temperature: float) -> None:
+    logits = logits_of(4, 256)
+    drawn = propose_blocks(logits, [sequence(256, temperature=temperature, seed=3)]).tokens
+    assert (drawn != MASK).all()
+    assert torch.equal(drawn, propose_blocks(logits, [sequence(256, temperature=1e15, seed=3)]).tokens)
+
+
 def test_nan_is_the_fault_of_its_row_alone() -> None:
     logits = logits_of(3, 12)
     alone = propose_blocks(logits[:4].clone(), [sequence()])

@@ -63,7 +63,7 @@ def test_strided_attention_is_plain_attention_under_that_mask(
 ) -> None:
     whole = run(model, [strided(0, LENGTH, stride=stride)])
     monkeypatch.setattr(
-        Attention, "_attend", lambda self, call, q, k, v, pool: plain_attention(q, k, v, stride).flatten(1)
+        Attention, "attend", lambda self, call, q, k, v, pool: plain_attention(q, k, v, stride).flatten(1)
     )
     torch.testing.assert_close(run(model, [strided(0, LENGTH, stride=stride)]), whole, atol=1e-5, rtol=1e-5)
 

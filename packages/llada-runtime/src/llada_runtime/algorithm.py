@@ -9,23 +9,28 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Callable, Iterable, Mapping
 from collections.abc import Sequence as Ids
+from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 
 import torch
 from torch import Tensor
 
-from llada_core.errors import PromptError
+from llada_core.errors import ContractError, PromptError, UsageError
 from llada_core.generation.algorithm import GenerationAlgorithm
 from llada_core.generation.execution import finished_tickets
 from llada_core.generation.model import Model
+from llada_core.generation.prompt_kinds import id_rows, mask_rows, tokenizer_output
 from llada_core.generation.steps import StepLoop
 from llada_core.imports import LazyModule
 from llada_core.parameters import parameters_of_row
+from llada_core.values import told
 from llada_runtime.decoding.loop import Loop
 from llada_runtime.decoding.policies import Policy
 from llada_runtime.decoding.rules import Rule
 from llada_runtime.decoding.sequence import Sequence
 from llada_runtime.models.llada import LLaDAModel
+from llada_runtime.models.register import tensor_names
 from llada_runtime.network.protocol import Network
 
 if TYPE_CHECKING:
@@ -35,11 +40,16 @@ else:
 
 __all__ = ["StepAlgorithm", "prompt_rows"]
 
+_UNCACHED = (
+    "it caches, and this network's keys and values cannot be cached; take an algorithm that does not cache"
+)
+
 
 class StepAlgorithm(GenerationAlgorithm):
     """A decoder given by what it plans and what it keeps.
 
-    A complete decoder that always keeps the two most confident tokens::
+    One with a ``generate`` of its own needs neither: it is run as one call, and shares only how models are
+    loaded. A complete decoder that always keeps the two most confident tokens::
 
         class Pairs(StepAlgorithm):
             def policy(self, params):
@@ -60,6 +70,12 @@ class StepAlgorithm(GenerationAlgorithm):
     whole_blocks: ClassVar[bool] = False
     """Whether the last block is decoded at its full width and then cut, instead of being a short one."""
 
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        for part in () if cls.yields_steps() else ("policy", "rule"):
+            if getattr(getattr(cls, part), "__isabstractmethod__", False):
+                setattr(cls, part, _not_asked)  # else Python would not make an object of it
+
     @abstractmethod
     def policy(self, params: Mapping[str, Any]) -> Policy:
         """How one sequence with these effective parameters plans its forwards."""
@@ -72,31 +88,65 @@ class StepAlgorithm(GenerationAlgorithm):
         """The network that this runtime decodes on."""
         return LLaDAModel
 
+    def tensor_names(self, folder: Path) -> frozenset[str] | None:
+        """The names of the tensors of this runtime's network for the config in ``folder``, if it has one."""
+        return tensor_names(folder)
+
     def sequence(self, model: Network, prompt_ids: Ids[int], params: Mapping[str, Any]) -> Sequence:
         """A request row, ready to be admitted; nothing is run yet.
 
         Args:
             params: effective values by canonical name, as ``validate_args`` returns them.
 
+        Without a ``block_length`` among them the answer is one block.
+
         Raises:
             PromptError, ParameterError: the prompt or its length does not fit the model.
+            ContractError: there is no ``gen_length`` among them, or no policy and rule are made of them.
         """
+        length = params.get("gen_length")
+        if length is None:
+            raise ContractError(
+                "it has no gen_length, and the loop must know how many masks to write; "
+                "add standard('gen_length') to its parameters, or override sequence"
+            )
         return Sequence(
             prompt_ids,
             model.config,
-            gen_length=params["gen_length"],
-            block_length=params["block_length"],
-            policy=self.policy(params),
-            rule=self.rule(params),
+            gen_length=length,
+            block_length=params.get("block_length") or length,
+            policy=_made(self, "policy", params, Policy),
+            rule=_made(self, "rule", params, Rule),
             temperature=params.get("temperature") or 0.0,
             random_order=params.get("remasking") == "random",
             seed=params.get("seed"),
             early_stop=params.get("early_stop", True),
+            end_ids=self.end_ids(model),
             align_blocks=params.get("start_block_align", False),
             whole_blocks=self.whole_blocks,
             idle_limit=self.idle_limit(params),
             forward_limit=self.forward_limit(params),
         )
+
+    def end_ids(self, model: Any) -> frozenset[int]:
+        """The ids that end an answer of ``model``: all that its checkpoint declares."""
+        return Model.of(model, self.tokenizer).end_ids
+
+    def unfit_reason(self, model: Any) -> str | None:
+        """Why a decoder whose policy caches cannot run on a network that does not."""
+        if not self.yields_steps() or getattr(model, "caches", True):
+            return None
+        return _UNCACHED if self.policy(self.get_required_args()).caches else None
+
+    def check_fits(self, model: Any) -> None:
+        """Refuse what is no network, by ``UsageError``, and one that the algorithm cannot run on, by
+        ``AlgorithmUnavailable``."""
+        super().check_fits(model)
+        if self.yields_steps() and not _is_network(model):
+            raise UsageError(
+                f"{self.name} was given {told(model)}, which is no network; give what load_model_from_hf "
+                "returns, or lm.model.network of what load_model returns"
+            )
 
     def idle_limit(self, params: Mapping[str, Any]) -> int | None:
         """Forwards in a row that may fill nothing before a row has failed; None is two a column of a block,
@@ -123,36 +173,38 @@ class StepAlgorithm(GenerationAlgorithm):
         """The prompts with their answers, and how many forwards the slowest row took.
 
         Args:
-            prompt: int64 ``[B, P]`` or ``[P]``. Rows are padded on the left where ``attention_mask`` is 0;
-                padding is not seen by the network and comes back unchanged.
+            prompt: ids ``[B, P]`` or ``[P]`` of any integer dtype; an array, lists or what a tokenizer
+                returned will do too. Rows are padded on the left where ``attention_mask`` is 0; padding is
+                not seen by the network and comes back unchanged.
             attention_mask: ``[B, P]``, 1 on the prompt's tokens; None if nothing is padded.
             params: decoding parameters or their aliases. With a ``seed``, row r draws from stream seed + r.
 
         Returns:
-            ``(output_ids, nfe)``: int64 ``[B, P + gen_length]`` on the prompt's device, and the largest of
-            the rows' forward counts.
+            ``(output_ids, nfe)``: int64 ``[B, P + gen_length]`` on the prompt's device, the CPU where it has
+            none, and the largest of the rows' forward counts.
 
         Raises:
             ParameterError: a parameter is unknown, of a wrong type or out of range.
-            PromptError: a prompt is empty, holds the mask token, or is too long for the model.
+            PromptError: a prompt is empty, holds no ids or the mask token, or is too long for the model.
+            UsageError: what was given as the model is no network.
             AlgorithmUnavailable: the algorithm cannot run on this network.
             GenerationError: a row failed; raised once all have ended.
         """
         self.check_fits(model)
-        rows = prompt_rows(prompt, attention_mask)
+        padded, rows = prompt_rows(prompt, attention_mask)
         loaded = Model.of(model, self.tokenizer, path=self.model_path)
         jobs = [
             self.prepare(loaded, ids, parameters_of_row(params, row), index=row)
             for row, ids in enumerate(rows)
         ]
-        tickets = finished_tickets(loaded, jobs)
+        # By steps, also where a subclass has a generate that calls this one.
+        tickets = finished_tickets(loaded, [replace(job, runner=self) for job in jobs])
         answers = torch.tensor([ticket.canvas for ticket in tickets])
-        padded = prompt.view(len(rows), -1)
         return torch.cat((padded, answers.to(padded)), dim=1), max(ticket.nfe for ticket in tickets)
 
     def conformance_checks(self) -> Iterable[tuple[str, Callable[[], object]]]:
         """What ``llada_core.testing.check_algorithm`` is to check besides: its rule and its policy."""
-        return testing.algorithm_checks(self)
+        return testing.algorithm_checks(self) if self.yields_steps() else ()
 
     def __getattr__(self, name: str) -> NoReturn:
         if name == "steps":
@@ -162,28 +214,64 @@ class StepAlgorithm(GenerationAlgorithm):
         raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
 
 
-def prompt_rows(prompt: Tensor, attention_mask: Tensor | None) -> list[list[int]]:
-    """Each row's own ids in ``prompt`` (int64 ``[B, P]`` or ``[P]``), left-padded where the mask is 0.
+def _not_asked(self: StepAlgorithm, params: Mapping[str, Any]) -> NoReturn:
+    """Stands for the policy or the rule of a decoder that has none."""
+    raise NotImplementedError(
+        f"{type(self).__name__} decodes by its own generate; give it policy and rule, and no generate, "
+        "where it is to be run by steps"
+    )
+
+
+def _is_network(model: Any) -> bool:
+    """Whether this has what decoding asks of a `Network` in any case."""
+    return (
+        not isinstance(model, type) and hasattr(model, "config") and callable(getattr(model, "logits", None))
+    )
+
+
+def _made(algorithm: StepAlgorithm, part: str, params: Mapping[str, Any], kind: type) -> Any:
+    """The ``part`` that an algorithm makes of effective ``params``. Raises ``ContractError`` where it is no
+    ``kind``."""
+    made = getattr(algorithm, part)(params)
+    if not isinstance(made, kind):
+        wanted = f"an object of it, {made.__name__}(…)" if isinstance(made, type) else f"a {kind.__name__}"
+        raise ContractError(f"its {part} returned {told(made)}; return {wanted}")
+    return made
+
+
+def prompt_rows(prompt: Any, attention_mask: Any = None) -> tuple[Tensor, list[list[int]]]:
+    """The prompt as int64 ``[B, P]``, and each row's own ids: those where the mask is 1.
+
+    ``prompt`` is ``[B, P]`` or ``[P]``: a tensor of any integer dtype, an array, lists of one length, or what
+    a tokenizer returned, with its own mask.
 
     Raises:
-        PromptError: the tensors do not fit.
+        PromptError: it holds no ids, or the mask does not fit.
     """
-    if prompt.dim() not in (1, 2) or prompt.is_floating_point():
+    returned = tokenizer_output(prompt)
+    if returned is not None:
+        prompt, own_mask = returned
+        attention_mask = own_mask if attention_mask is None else attention_mask
+    rows = id_rows(prompt)
+    if not rows or len({len(row) for row in rows}) > 1:
+        lengths = [len(row) for row in rows]
         raise PromptError(
-            f"the prompt is a {prompt.dtype} tensor of shape {list(prompt.shape)}; give int64 ids [B, P]"
+            f"the prompt's rows have the lengths {lengths}; pad them on the left, as ids [B, P]"
         )
-    rows = prompt if prompt.dim() == 2 else prompt[None]
-    if not len(rows):
-        raise PromptError("the prompt has no rows; give int64 ids [B, P]")
+    device = prompt.device if isinstance(prompt, Tensor) else None
+    ids = torch.tensor(rows, dtype=torch.int64, device=device).reshape(len(rows), -1)
     if attention_mask is None:
-        return [list(row) for row in rows.tolist()]
-    mask = attention_mask if attention_mask.dim() == 2 else attention_mask[None]
-    if mask.shape != rows.shape:
-        raise PromptError(
-            f"attention_mask has shape {list(attention_mask.shape)} and the prompt {list(prompt.shape)}; "
-            "they must be equal"
-        )
-    mask = mask.bool().to(rows.device)
-    if (mask[:, :-1] & ~mask[:, 1:]).any():
+        return ids, [list(row) for row in rows]
+    return ids, _own_ids(rows, attention_mask)
+
+
+def _own_ids(rows: Ids[tuple[int, ...]], attention_mask: Any) -> list[list[int]]:
+    """The rows without the padding on their left."""
+    masks = mask_rows(attention_mask)
+    shape = [len(rows), len(rows[0])]
+    found = [len(masks), *dict.fromkeys(map(len, masks))]
+    if found != shape:
+        raise PromptError(f"attention_mask has shape {found} and the prompt {shape}; they must be equal")
+    if any(mask != sorted(mask) for mask in masks):
         raise PromptError("attention_mask has a 0 after a 1; pad prompts on the left only")
-    return [row[own].tolist() for row, own in zip(rows, mask, strict=True)]
+    return [list(row[len(row) - sum(mask) :]) for row, mask in zip(rows, masks, strict=True)]

@@ -9,6 +9,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from llada_core.generation.model import Model
 from llada_runtime.models.llada import LLaDAModel
 
 __all__ = ["decode"]
@@ -76,7 +77,7 @@ def _stopped(model: LLaDAModel, canvas: list[int], prompt_length: int) -> bool:
     for column in range(prompt_length, len(canvas)):
         if canvas[column] == model.config.mask_token_id:
             return False
-        if canvas[column] in model.config.eos_ids:
+        if canvas[column] in Model.of(model).end_ids:
             canvas[column:] = [canvas[column]] * (len(canvas) - column)
             return True
     return False

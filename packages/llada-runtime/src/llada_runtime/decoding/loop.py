@@ -13,9 +13,12 @@ from collections.abc import Iterable, Iterator
 import torch
 from torch import Tensor
 
-from llada_core.errors import GenerationError, PromptError, UsageError, one_line
+from llada_core.errors import GenerationError, PromptError, UsageError
+from llada_core.faults import fault_of, one_line
 from llada_core.generation.steps import Row, Step, StepLoop
+from llada_runtime.decoding.ahead import Ahead, read
 from llada_runtime.decoding.choice import kept_of
+from llada_runtime.decoding.glance import Glance, may_glance
 from llada_runtime.decoding.proposals import propose
 from llada_runtime.decoding.sequence import Sequence
 from llada_runtime.decoding.turn import Turn, keep, planned, revise, step_of
@@ -23,6 +26,7 @@ from llada_runtime.network.cache import Extent, KVCache
 from llada_runtime.network.layout import Layout
 from llada_runtime.network.protocol import Network
 from llada_runtime.network.shortage import give_back, is_out_of_memory
+from llada_runtime.network.spans import Span
 
 __all__ = ["Loop", "drain"]
 
@@ -49,6 +53,7 @@ class Loop(StepLoop):
         self._cache: KVCache | None = None
         self._extents: dict[Sequence, Extent] = {}
         self._layout: Layout | None = None
+        self._ahead: Ahead | None = None  # what has been launched for the next step
         self._widest: float | None = None  # packed columns that fit into a forward; None until one did not
 
     @property
@@ -144,13 +149,13 @@ class Loop(StepLoop):
             if extent is not None and self._cache is not None:
                 self._cache.release(extent)
         if not self._sequences:
-            self._widest = None
+            self._widest = self._ahead = None
 
     def _plan(self, sequence: Sequence, turns: list[Turn], faults: _Faults) -> None:
         try:
             turns.append(planned(sequence, self._extents.get(sequence), self.model))
-        except Exception as exc:  # a policy may raise anything; it is its row's fault
-            faults[sequence] = exc
+        except BaseException as exc:  # a policy may raise anything; it is its row's fault
+            faults[sequence] = fault_of(exc)
 
     def _forward(self, turns: list[Turn], faults: _Faults) -> list[Turn]:
         """Run and decide as many of the turns, in their order, as memory holds, and return those."""
@@ -158,8 +163,8 @@ class Loop(StepLoop):
             part = self._fitting(turns)
             try:
                 deciding, logits = self._run(part, faults)
-            except Exception as exc:
-                fault = exc
+            except BaseException as exc:
+                fault = fault_of(exc)
             else:
                 self._decide(deciding, logits, faults)
                 return [turn for turn in part if turn.sequence not in faults]
@@ -183,8 +188,8 @@ class Loop(StepLoop):
         for turn in part if len(part) > 1 else []:
             try:
                 self._run([turn], faults)
-            except Exception as exc:  # of what the row brings, or of the network
-                wrong[turn.sequence] = exc
+            except BaseException as exc:  # of what the row brings, or of the network
+                wrong[turn.sequence] = fault_of(exc)
         if len(wrong) in (0, len(turns)):
             self._break(fault, faults)
             return []
@@ -208,58 +213,81 @@ class Loop(StepLoop):
         told = GenerationError(f"the network failed: {one_line(fault)}")
         told.__cause__ = fault
         faults.update({sequence: told for sequence in self._sequences if sequence not in faults})
-        self._cache = self._layout = None
+        self._cache = self._layout = self._ahead = None
         self._extents.clear()
 
     def _run(self, turns: list[Turn], faults: _Faults) -> tuple[list[Turn], Tensor]:
-        """Run one packed forward. Returns the turns that decide something, and a copy of the logits they
-        decide by.
+        """Run one packed forward. Returns the turns that decide something, and the logits they decide by: a
+        copy, unless nobody changes them.
 
         It changes no sequence, so that it may be run again with fewer where memory does not hold it.
         """
         spans = [span for turn in turns for span in turn.spans]
-        self._layout = Layout.of(
-            spans, device=self.model.device, merge=self.model.merges, previous=self._layout
-        )
-        packed = self.model.logits(self._layout, self._cache)
+        packed = self._packed(turns, spans)
         parts = iter(packed.split_with_sizes([span.head_width for span in spans]))
         for turn in turns:
             canvases = [next(parts) for _ in turn.spans]
             try:
                 turn.take(canvases)
-            except Exception as exc:  # a policy may raise anything; it is its row's fault
-                faults[turn.sequence] = exc
+            except BaseException as exc:  # a policy may raise anything; it is its row's fault
+                faults[turn.sequence] = fault_of(exc)
         deciding = [turn for turn in turns if turn.decides and turn.sequence not in faults]
-        logits = torch.cat([turn.deciding for turn in deciding]) if deciding else packed[:0]
+        decided = [turn.deciding for turn in deciding]
+        if sum(map(len, decided)) == len(packed) and may_glance(deciding, self.model.device):
+            return deciding, packed  # which is all of them, in their order
+        logits = torch.cat(decided) if deciding else packed[:0]
         if any(turn.sequence.rescores for turn in deciding):
             logits = logits.float()
         return deciding, logits
+
+    def _packed(self, turns: list[Turn], spans: list[Span]) -> Tensor:
+        """The logits of the spans' head columns, computed ahead or now."""
+        ahead, self._ahead = self._ahead, None
+        if ahead is not None and ahead.logits is not None and ahead.is_of(turns):
+            self._layout = ahead.layout
+            return ahead.logits
+        self._layout = Layout.of(
+            spans, device=self.model.device, merge=self.model.merges, previous=self._layout
+        )
+        return self.model.logits(self._layout, self._cache)
 
     def _decide(self, turns: list[Turn], logits: Tensor, faults: _Faults) -> None:
         """What each turn keeps of what the network proposes for its targets, and what it takes back."""
         if not turns:
             return
         sequences = [turn.sequence for turn in turns]
-        proposals = propose(logits, sequences, [turn.targets for turn in turns])
-        keep(turns, proposals, kept_of(sequences, proposals))
+        glance = None
+        if may_glance(turns, self.model.device):
+            glance = Glance.of(logits, turns)
+            logits = logits if glance else logits.clone()  # what turns hold stays as the network left it
+        if glance is None:
+            proposals = propose(logits, sequences, [turn.targets for turn in turns])
+            kept = kept_of(sequences, proposals)
+        else:
+            assert self._layout is not None
+            proposals, kept, self._ahead = read(turns, glance, self._layout, self.model, self._cache)
+        keep(turns, proposals, kept)
         for row, turn in enumerate(turns):
             if turn.sequence.revokes and row not in proposals.faults:
                 try:
                     revise(turn, proposals.logits[row])
-                except Exception as exc:  # a rule may raise anything; it is its row's fault
-                    proposals.faults[row] = exc
+                except BaseException as exc:  # a rule may raise anything; it is its row's fault
+                    proposals.faults[row] = fault_of(exc)
         faults.update({sequences[row]: fault for row, fault in proposals.faults.items()})
 
     def _commit(self, turn: Turn, faults: _Faults) -> Step:
         sequence, block = turn.sequence, turn.sequence.block
         try:
             sequence.commit(turn.columns, turn.tokens, turn.revoked)
-            if turn.plan.writes and not turn.plan.reads:
-                sequence.cached_block = block
+            if turn.plan.writes:
+                lo, hi = turn.plan.lo, turn.plan.hi
+                sequence.cached[lo:hi] = b"\1" * (hi - lo)
+                if not turn.plan.reads:
+                    sequence.cached_block = block
             sequence.policy.after(sequence, turn.plan, turn.logits, self.model)
             sequence.advance()
-        except Exception as exc:  # of the policy, or that it gets nowhere: what was kept is told all the same
-            faults[sequence] = exc
+        except BaseException as exc:  # of the policy, or that it gets nowhere: what was kept is told anyway
+            faults[sequence] = fault_of(exc)
         return step_of(turn, block, faults.get(sequence))
 
 

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from llada_core.errors import ContractError
+
 __all__ = ["Plan"]
+
+_COLUMNS = {int, type(None)}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,6 +30,8 @@ class Plan:
         shift: how many columns before a target its logits are: 1 where the network predicts the next token.
         canvases: the ids ``[lo, hi)`` of further canvases that run in the same forward, for `Policy.combine`.
             Only without the cache: what they share of it would have to be theirs.
+
+    Raises ``ContractError`` for a plan that no sequence could follow.
     """
 
     lo: int
@@ -40,9 +46,25 @@ class Plan:
     canvases: tuple[tuple[int, ...], ...] = ()
 
     def __post_init__(self) -> None:
-        assert self.writes or not self.reads
-        assert not (self.canvases and self.reads)
-        assert all(len(ids) == self.hi - self.lo for ids in self.canvases)
+        lo, hi, end, stride = self.lo, self.hi, self.end, self.stride
+        if not type(lo) is type(hi) is type(self.shift) is int or not {type(end), type(stride)} <= _COLUMNS:
+            raise ContractError(f"{self} cannot be run: give columns as integers")
+        if stride is not None and stride < 1:
+            raise ContractError(f"{self} cannot be run: give a stride of 1 or more, or None")
+        problem = self._contradiction() if self.reads or self.canvases or self.targets is not None else None
+        if problem is not None:
+            raise ContractError(f"{self} cannot be run: {problem}")
+
+    def _contradiction(self) -> str | None:
+        if self.targets is not None and [type(column) for column in self.targets] != [int, int]:
+            return f"targets are {self.targets!r}; give two columns"
+        if self.reads and not self.writes:
+            return "it reads the cache and does not write; give writes=True too, which costs nothing more"
+        if self.canvases and self.reads:
+            return "it reads the cache for several canvases, which would have to share it; leave reads out"
+        if any(len(ids) != self.hi - self.lo for ids in self.canvases):
+            return f"a further canvas has not {self.hi - self.lo} ids; give those of the columns lo to hi"
+        return None
 
     def targets_of(self, block: tuple[int, int]) -> tuple[int, int]:
         """The columns in which masks may be filled, where the current block is ``block``."""

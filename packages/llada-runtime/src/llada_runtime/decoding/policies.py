@@ -32,6 +32,15 @@ class Policy(ABC):
     def plan(self, sequence: Sequence) -> Plan:
         """The next forward of ``sequence``, which is not finished. Changes nothing: it may be asked again."""
 
+    def then(self, sequence: Sequence, plan: Plan) -> Plan | None:
+        """The plan that comes after ``plan``, which runs now, if that leaves masks in the block.
+
+        None where that is not known. It lets the next forward be launched early. A class that defines `plan`
+        must define this too: it is not asked where a subclass plans otherwise, feeds `inputs`, or looks at
+        the outcome in `after`.
+        """
+        return None
+
     def begin(self) -> Any:
         """What a new sequence starts with as its ``policy_state``."""
         return None
@@ -80,6 +89,9 @@ class NoCache(Policy):
     def plan(self, sequence: Sequence) -> Plan:
         return Plan(lo=0, hi=sequence.length)
 
+    def then(self, sequence: Sequence, plan: Plan) -> Plan:
+        return plan
+
 
 class PrefixCache(Policy):
     """Everything before the block is read from the cache; block and later blocks are computed each time."""
@@ -87,8 +99,12 @@ class PrefixCache(Policy):
     caches = True
 
     def plan(self, sequence: Sequence) -> Plan:
-        if sequence.cached_block != sequence.block:
-            return _refresh(sequence)
+        return _refresh(sequence) if sequence.cached_block != sequence.block else self._step(sequence)
+
+    def then(self, sequence: Sequence, plan: Plan) -> Plan:
+        return self._step(sequence)
+
+    def _step(self, sequence: Sequence) -> Plan:
         return Plan(lo=sequence.block_start, hi=sequence.length, reads=True, writes=True)
 
 
@@ -98,6 +114,10 @@ class DualCache(Policy):
     caches = True
 
     def plan(self, sequence: Sequence) -> Plan:
-        if sequence.cached_block != sequence.block:
-            return _refresh(sequence)
+        return _refresh(sequence) if sequence.cached_block != sequence.block else self._step(sequence)
+
+    def then(self, sequence: Sequence, plan: Plan) -> Plan:
+        return self._step(sequence)
+
+    def _step(self, sequence: Sequence) -> Plan:
         return Plan(lo=sequence.block_start, hi=sequence.block_end, reads=True, writes=True)

@@ -11,16 +11,20 @@ from __future__ import annotations
 from array import array
 from dataclasses import dataclass
 from itertools import repeat
+from typing import Any
 
 import torch
 from torch import Tensor
 
-from llada_core.errors import NumericalError
-from llada_runtime.decoding.sequence import Sequence
+from llada_core.errors import ContractError, NumericalError
+from llada_core.faults import fault_of
+from llada_core.values import told
+from llada_runtime.decoding.sequence import Selector, Sequence
 
-__all__ = ["Proposals", "probability", "propose"]
+__all__ = ["Proposals", "blame_nan", "open_targets", "probability", "propose"]
 
 _GUMBEL_ROWS = 64  # positions drawn at a time: bounds the float64 temporaries to 64 · V
+_HOTTEST = 1e300  # noise that logits cannot be told from; times more, the noise itself would be infinite
 _ROWS = 1024  # positions whose float32 temporaries exist at a time, for the same reason
 
 
@@ -52,7 +56,7 @@ def propose(logits: Tensor, sequences: list[Sequence], targets: list[tuple[int, 
     The mask token is never proposed: its logit is set to -inf, in place, before anything else.
     """
     widths = [hi - lo for lo, hi in targets]
-    open_ = _open(sequences, targets)
+    open_ = open_targets(sequences, targets)
     faults: dict[int, Exception] = {}
     logits[:, sequences[0].mask_id] = -torch.inf
     if any(sequence.rescores for sequence in sequences):
@@ -66,19 +70,23 @@ def propose(logits: Tensor, sequences: list[Sequence], targets: list[tuple[int, 
             try:
                 places = open_[row, : widths[row]].nonzero()[:, 0].to(logits.device)
                 part[places] = _sample(block[places], sequences[row])
-            except Exception as exc:  # as for a seed that no generator takes
-                faults.setdefault(row, exc)
+            except BaseException as exc:  # as for a seed that no generator takes
+                faults.setdefault(row, fault_of(exc))
     # Token ids are exact in float64, so that one transfer brings both.
     found = torch.stack((tokens.double(), probability(logits, tokens))).cpu()
     ids, confidence = _padded(found, widths)
-    for row, is_nan in enumerate(confidence.isnan().any(-1).tolist()):
-        if is_nan:
-            message = "the network's logits are NaN; load the model in float32 or check its weights"
-            faults.setdefault(row, NumericalError(message))
+    blame_nan(confidence, sequences, faults)
     scores = _scores(confidence, sequences, open_, blocks, parts, faults)
     return Proposals(
         tokens=ids.long(), confidence=confidence, scores=scores, open=open_, logits=blocks, faults=faults
     )
+
+
+def _why_nan(sequence: Sequence) -> str:
+    if sequence.rescores:
+        name = type(sequence.rule).__name__
+        return f"the logits are NaN after {name}.rescore; let it write finite numbers, or -inf"
+    return "the network's logits are NaN; load the model in float32 or check its weights"
 
 
 def probability(logits: Tensor, tokens: Tensor) -> Tensor:
@@ -95,7 +103,15 @@ def _probability(logits: Tensor, tokens: Tensor) -> Tensor:
     return rest.sum(-1).double().add_(1.0).reciprocal_()
 
 
-def _open(sequences: list[Sequence], targets: list[tuple[int, int]]) -> Tensor:
+def blame_nan(confidence: Tensor, sequences: list[Sequence], faults: dict[int, Exception]) -> None:
+    """Add to ``faults`` the rows of ``confidence [R, L]`` that hold a NaN: their logits did."""
+    for row, is_nan in enumerate(confidence.isnan().any(-1).tolist()):
+        if is_nan:
+            faults.setdefault(row, NumericalError(_why_nan(sequences[row])))
+
+
+def open_targets(sequences: list[Sequence], targets: list[tuple[int, int]]) -> Tensor:
+    """Which of the targets are masks, bool ``[R, L]``."""
     most = max(hi - lo for lo, hi in targets)
     ids = array("q")  # which becomes a tensor several times as fast as lists do
     for sequence, (lo, hi) in zip(sequences, targets, strict=True):
@@ -116,9 +132,15 @@ def _rescore(
         if not sequences[row].rescores:
             continue
         try:
-            sequences[row].rule.rescore(sequences[row], block, open_[row, : widths[row]].to(block.device))
-        except Exception as exc:  # a rule may raise anything; it is its row's fault
-            faults[row] = exc
+            rule: Any = sequences[row].rule
+            made = rule.rescore(sequences[row], block, open_[row, : widths[row]].to(block.device))
+            if made is not None:
+                raise ContractError(
+                    f"{type(rule).__name__}.rescore returned {told(made)}, which nobody reads; "
+                    "change the logits in place, and return nothing"
+                )
+        except BaseException as exc:  # a rule may raise anything; it is its row's fault
+            faults[row] = fault_of(exc)
 
 
 def _padded(found: Tensor, widths: list[int]) -> Tensor:
@@ -134,10 +156,11 @@ def _padded(found: Tensor, widths: list[int]) -> Tensor:
 def _sample(logits: Tensor, sequence: Sequence) -> Tensor:
     """Tokens ``[N]`` drawn at the sequence's temperature: Gumbel-max in float64, as LLaDA does it."""
     generator = sequence.generator(logits.device)
+    temperature = min(sequence.temperature, _HOTTEST)
     drawn = []
     for part in logits.split(_GUMBEL_ROWS):
         uniform = torch.rand(part.shape, dtype=torch.float64, device=part.device, generator=generator)
-        noise = uniform.log_().neg_().log_().mul_(-sequence.temperature)
+        noise = uniform.log_().neg_().log_().mul_(-temperature)
         drawn.append(noise.add_(part).argmax(-1))
     return torch.cat(drawn)
 
@@ -161,10 +184,27 @@ def _scores(
                 continue
             own = sequence.rule.score(sequence, logits[row], tokens[row])
             if own is not None:
-                scores[row, : len(tokens[row])] = own
-        except Exception as exc:  # a rule may raise anything; it is its row's fault
-            faults[row] = exc
+                scores[row, : len(tokens[row])] = _checked(sequence.rule, own, tokens[row])
+        except BaseException as exc:  # a rule may raise anything; it is its row's fault
+            faults[row] = fault_of(exc)
     return scores.masked_fill_(~open_, -torch.inf)
+
+
+def _checked(rule: Selector, own: Any, tokens: Tensor) -> Tensor:
+    """What ``score`` returned, known to be a number for each of the ``tokens [L]``. Raises
+    ``ContractError``."""
+    if (
+        not isinstance(own, Tensor)
+        or own.shape != tokens.shape
+        or own.dtype == torch.bool
+        or own.is_complex()
+    ):
+        raise ContractError(
+            f"{type(rule).__name__}.score returned {told(own)}; return floats {list(tokens.shape)}, or None"
+        )
+    if own.isnan().any():
+        raise ContractError(f"{type(rule).__name__}.score returned NaN; return numbers that can be compared")
+    return own
 
 
 def _chance(count: int, sequence: Sequence, device: torch.device) -> Tensor:

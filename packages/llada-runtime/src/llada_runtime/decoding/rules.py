@@ -16,6 +16,8 @@ from typing import Any, ClassVar, TypeVar
 import torch
 from torch import Tensor
 
+from llada_core.errors import ContractError
+from llada_core.values import told
 from llada_runtime.decoding.sequence import Sequence
 
 __all__ = ["BestFirst", "Factor", "Quota", "Rule", "Threshold", "quotas", "rules_of"]
@@ -54,6 +56,10 @@ class Rule(ABC):  # noqa: B024  # of choose and select one is to be defined, and
         """
         return None
 
+    def keeps(self, sequence: Sequence) -> int | None:
+        """How many of the block's masks it keeps now, whatever the network says; None where that matters."""
+        return None
+
     @classmethod
     def parameters(cls, sequences: list[Sequence]) -> Tensor:
         """What ``choose`` needs to know of each row now, float64 ``[R, n]`` on the CPU. Changes nothing."""
@@ -80,7 +86,14 @@ class Rule(ABC):  # noqa: B024  # of choose and select one is to be defined, and
 
         To be overridden only by a rule that must look at the sequences themselves.
         """
-        return cls.choose(cls.parameters(sequences).to(scores.device), scores, open_)
+        parameters: Any = cls.parameters(sequences)
+        if not isinstance(parameters, Tensor) or parameters.dim() != 2 or len(parameters) != len(sequences):
+            raise ContractError(
+                f"{cls.__name__}.parameters returned {told(parameters)} for {len(sequences)} rows; "
+                f"return float64 [{len(sequences)}, n]"
+            )
+        # Sent without waiting: on a GPU the host would stand still until the forward is done.
+        return cls.choose(parameters.to(scores.device, non_blocking=True), scores, open_)
 
     def revoke(self, sequence: Sequence, start: int, logits: Tensor) -> Iterable[int]:
         """Columns of the block that stand and are to be masks again, where the rule ``revokes``.
@@ -97,6 +110,8 @@ class Rule(ABC):  # noqa: B024  # of choose and select one is to be defined, and
         return {}
 
 
+_INTEGERS = (torch.int64, torch.int32, torch.int16, torch.int8, torch.uint8)
+
 RuleT = TypeVar("RuleT", bound=Rule)
 
 
@@ -109,11 +124,12 @@ def rules_of(sequences: list[Sequence], kind: type[RuleT]) -> list[RuleT]:
 
 def quotas(sequences: list[Sequence], steps: list[int]) -> Tensor:
     """How many positions each sequence's schedule of ``steps`` a block commits now, float64 ``[R, 1]``."""
-    shares = [
-        [sequence.block_open // count + (sequence.block_nfe < sequence.block_open % count)]
-        for sequence, count in zip(sequences, steps, strict=True)
-    ]
+    shares = [[_share(*each)] for each in zip(sequences, steps, strict=True)]
     return torch.tensor(shares, dtype=torch.float64)
+
+
+def _share(sequence: Sequence, steps: int) -> int:
+    return sequence.block_open // steps + (sequence.block_nfe < sequence.block_open % steps)
 
 
 class BestFirst(Rule):
@@ -131,9 +147,20 @@ class BestFirst(Rule):
     @classmethod
     def choose(cls, parameters: Tensor, scores: Tensor, open_: Tensor) -> Tensor:
         ranked, order = scores.sort(dim=-1, descending=True, stable=True)
-        counts = cls.counts(parameters, ranked, open_.sum(-1)).clamp(min=1)
+        counts = _checked(cls, cls.counts(parameters, ranked, open_.sum(-1)), ranked).clamp(min=1)
         best = torch.arange(scores.shape[-1], device=scores.device) < counts[:, None]
         return torch.empty_like(open_).scatter_(-1, order, best) & open_
+
+
+def _checked(kind: type[BestFirst], counts: Any, ranked: Tensor) -> Tensor:
+    """What ``counts`` of ``kind`` returned, known to be a number for each row. Raises ``ContractError``."""
+    fits = isinstance(counts, Tensor) and counts.dim() == 1 and len(counts) == len(ranked)
+    if not fits or counts.dtype not in _INTEGERS or counts.device != ranked.device:
+        raise ContractError(
+            f"{kind.__name__}.counts returned {told(counts)}; return int64 [{len(ranked)}] on {ranked.device}"
+        )
+    assert isinstance(counts, Tensor)
+    return counts
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,6 +168,9 @@ class Quota(BestFirst):
     """A fixed number a step: the block's masks spread over ``steps``, the first taking one more."""
 
     steps: int
+
+    def keeps(self, sequence: Sequence) -> int:
+        return max(1, _share(sequence, self.steps))
 
     @classmethod
     def parameters(cls, sequences: list[Sequence]) -> Tensor:

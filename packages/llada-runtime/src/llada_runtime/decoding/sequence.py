@@ -8,16 +8,15 @@ forward, its *rule* reads it to choose what to keep; the loop writes the outcome
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
-from operator import index
 from typing import Any, Protocol
 
 import torch
 from torch import Tensor
 
-from llada_core.errors import NoProgress, PromptError
+from llada_core.errors import ContractError
 from llada_core.generation.prompts import Limits, check_prompt
 from llada_core.generation.steps import Ticket
+from llada_runtime.decoding.checks import check_length, column_of, no_progress, opening
 from llada_runtime.decoding.plan import Plan
 from llada_runtime.network.protocol import Network, TokenIds
 
@@ -66,7 +65,8 @@ class Sequence:
         temperature: 0 proposes the likeliest token, above it one drawn by the Gumbel-max trick.
         random_order: score positions by chance instead of by confidence (LLaDA's ``random`` remasking).
         seed: of this sequence's own random stream; None takes one from torch's global generator.
-        early_stop: finish once an end-of-sequence token stands with no mask before it.
+        early_stop: finish once a token that ends answers stands with no mask before it.
+        end_ids: these tokens; None is what the config says alone.
         align_blocks: begin blocks at multiples of their width, so that the first one overlaps the prompt,
             instead of where the prompt ends.
         whole_blocks: give the last block its full width too; what is behind the answer is decoded with it as
@@ -87,6 +87,8 @@ class Sequence:
         nfe: forwards that the sequence has taken part in.
         settled: how many leading positions of the answer no later step can change.
         cached_block: the block for which the whole canvas was last cached.
+        cached: for each column 1 where a forward has written its keys and values to the cache; empty where
+            nothing is cached.
         policy_state, rule_state: what its policy and its rule remember of it.
         ticket: the handle that its steps carry.
     """
@@ -106,6 +108,7 @@ class Sequence:
         random_order: bool = False,
         seed: int | None = None,
         early_stop: bool = True,
+        end_ids: Iterable[int] | None = None,
         align_blocks: bool = False,
         whole_blocks: bool = False,
         answer: Iterable[int | None] | None = None,
@@ -113,13 +116,14 @@ class Sequence:
         forward_limit: int | None = None,
     ) -> None:
         ids = list(prompt)
-        assert gen_length >= 1
-        assert block_length >= 1
+        check_length("gen_length", gen_length)
+        check_length("block_length", block_length)
         limits = Limits.of(config)
         check_prompt(ids, limits, gen_length=gen_length)
         self.prompt_length, self.gen_length, self.block_length = len(ids), gen_length, block_length
-        self.mask_id, self.eos_ids = config.mask_token_id, frozenset(config.eos_ids)
-        self.canvas = ids + self._begin(answer, limits)
+        self.mask_id = config.mask_token_id
+        self.end_ids = frozenset(config.eos_ids if end_ids is None else end_ids)
+        self.canvas = ids + self._begin(opening(answer, gen_length, limits))
         origin = len(ids) // block_length * block_length if align_blocks else len(ids)
         if whole_blocks:
             self.canvas += [self.mask_id] * (-(len(self.canvas) - origin) % block_length)
@@ -127,16 +131,21 @@ class Sequence:
         self.rescores, self.revokes = bool(rule.rescores), bool(rule.revokes)
         self.temperature, self.random_order, self.early_stop = temperature, random_order, early_stop
         self.seed = seed
-        self.nfe = self.idle = self.settled = 0
         # An unrolled loop runs up to a forward and a refresh a position of a block that is full.
         self.idle_limit = 2 * block_length + 16 if idle_limit is None else idle_limit
         self.forward_limit = 8 * (self.length - origin) + 64 if forward_limit is None else forward_limit
+        self.ticket = Ticket(self)
+        self._start(origin)
+
+    def _start(self, origin: int) -> None:
+        """Be as before the first forward; the first block begins at column ``origin``."""
+        self.nfe = self.idle = self.settled = 0
         self.cancelled = self._complete = False
         self.cached_block: int | None = None
+        self.cached = bytearray(self.length if self.policy.caches else 0)
         self._generator: torch.Generator | None = None
-        self.ticket = Ticket(self)
-        self.policy_state: Any = policy.begin()
-        self.rule_state: Any = rule.begin()
+        self.policy_state: Any = self.policy.begin()
+        self.rule_state: Any = self.rule.begin()
         self._enter(0, origin)
         self._settle()
 
@@ -216,15 +225,20 @@ class Sequence:
                 self._enter(self.block + 1, self.block_end)
             elif full:
                 self._finish()
-        if not self.finished:
-            self._check_progress()
+        if not self.finished and (self.idle > self.idle_limit or self.nfe >= self.forward_limit):
+            raise no_progress(idle=self.idle, idle_limit=self.idle_limit, block=self.block, nfe=self.nfe)
 
     def end_block(self, column: int) -> None:
         """Let the current block end before ``column``, and begin its schedule anew.
 
-        For a policy or rule that sees where a block should end from its logits.
+        For a policy or rule that sees where a block should end from its logits. Raises ``ContractError`` for
+        a column that is not behind its start and on the canvas.
         """
-        assert self.block_start < column <= self.length
+        if not self.block_start < column <= self.length:
+            raise ContractError(
+                f"the block from column {self.block_start} on was to end before column {column}; "
+                f"give one from {self.block_start + 1} to {self.length}"
+            )
         self.block_end = column
         self.begin_schedule()
 
@@ -237,14 +251,8 @@ class Sequence:
         self.block_nfe = 0
         self.block_open = len(self.open_columns)
 
-    def _begin(self, answer: Iterable[int | None] | None, limits: Limits) -> list[int]:
-        """The answer's columns as they are before the first forward."""
-        given = [None] * self.gen_length if answer is None else list(answer)
-        if len(given) != self.gen_length:
-            raise PromptError(f"the answer has {len(given)} positions and gen_length is {self.gen_length}")
-        fixed = [token for token in given if token is not None]
-        if fixed:
-            check_prompt(fixed, replace(limits, max_length=None), gen_length=None)
+    def _begin(self, given: list[int | None]) -> list[int]:
+        """The answer's columns as they are before the first forward; what stands in ``given`` is fixed."""
         places = [self.prompt_length + at for at, token in enumerate(given) if token is not None]
         self._fixed, self._fixed_end = frozenset(places), max(places, default=-1) + 1
         return [self.mask_id if token is None else token for token in given]
@@ -254,7 +262,7 @@ class Sequence:
         while True:
             self.block, self.block_start = block, start
             self.block_end = min(start + self.block_length, self.length)
-            self.end_block(index(self.policy.block_end(self) or self.block_end))
+            self.end_block(column_of(self.policy, self.policy.block_end(self) or self.block_end))
             if not self._full:
                 return None
             if self.block_end == self.length:
@@ -280,7 +288,7 @@ class Sequence:
     def _stopped(self) -> bool:
         """Whether what settled last is an end-of-sequence token with nothing fixed behind it."""
         last = self.prompt_length + self.settled - 1
-        stands = self.settled and self.canvas[last] in self.eos_ids and last + 1 >= self._fixed_end
+        stands = self.settled and self.canvas[last] in self.end_ids and last + 1 >= self._fixed_end
         return bool(self.early_stop and stands)
 
     def _stop(self) -> None:
@@ -293,16 +301,3 @@ class Sequence:
         del self.canvas[self.answer_end :]
         self.settled = self.gen_length
         self._complete = True
-
-    def _check_progress(self) -> None:
-        if self.idle > self.idle_limit:
-            raise NoProgress(
-                f"{self.idle} forwards in a row filled nothing of block {self.block}; its rule must keep an "
-                "open position in every forward that has one and its policy plan such forwards, or the "
-                "sequence needs a larger idle_limit"
-            )
-        if self.nfe >= self.forward_limit:
-            raise NoProgress(
-                f"after {self.nfe} forwards there are masks left; a rule that takes back what stands must do "
-                "so less often than it fills, or the sequence needs a larger forward_limit"
-            )

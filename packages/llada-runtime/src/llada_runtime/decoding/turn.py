@@ -13,9 +13,10 @@ from torch import Tensor
 
 from llada_core.errors import ContractError
 from llada_core.generation.steps import Step
+from llada_core.values import told
 from llada_runtime.decoding.plan import Plan
 from llada_runtime.decoding.proposals import Proposals, probability
-from llada_runtime.decoding.sequence import Sequence
+from llada_runtime.decoding.sequence import Selector, Sequence
 from llada_runtime.network.cache import Extent
 from llada_runtime.network.protocol import Network
 from llada_runtime.network.spans import Span
@@ -71,9 +72,10 @@ class Turn:
             return
         policy, one = self.sequence.policy, canvases[0]
         made: Any = policy.combine(self.sequence, self.plan, torch.stack(canvases))
-        if not isinstance(made, Tensor) or (made.shape, made.device) != (one.shape, one.device):
+        fits = isinstance(made, Tensor) and (made.shape, made.device) == (one.shape, one.device)
+        if not fits or not made.is_floating_point():
             raise ContractError(
-                f"{type(policy).__name__}.combine returned {_told(made)}; return logits {list(one.shape)} "
+                f"{type(policy).__name__}.combine returned {told(made)}; return logits {list(one.shape)} "
                 f"on {one.device}"
             )
         self.logits = made.to(one.dtype)
@@ -83,11 +85,15 @@ def planned(sequence: Sequence, extent: Extent | None, network: Network) -> Turn
     """The sequence's next turn. Raises ``ContractError`` for one that cannot be run, and what the policy
     raises."""
     policy = sequence.policy
-    plan = policy.plan(sequence)
+    plan: Any = policy.plan(sequence)
+    if not isinstance(plan, Plan):
+        raise ContractError(f"{type(policy).__name__}.plan returned {told(plan)}; return a Plan")
     targets = plan.targets_of((sequence.block_start, sequence.block_end))
     problem = plan.problem(sequence.length, targets)
     if plan.writes and extent is None:
         problem = "it writes to the cache, and the policy says that it does not cache"
+    if plan.reads and problem is None:
+        problem = _unwritten(sequence, plan)
     if any(not 0 <= token < network.config.embedding_size for ids in plan.canvases for token in ids):
         problem = "a further canvas holds an id that is out of the vocabulary"
     if problem is not None:
@@ -109,6 +115,21 @@ def planned(sequence: Sequence, extent: Extent | None, network: Network) -> Turn
     return Turn(sequence=sequence, plan=plan, targets=targets, spans=[canvas, *further])
 
 
+def _unwritten(sequence: Sequence, plan: Plan) -> str | None:
+    """Which columns the plan would read that no forward of the row has cached, and what to do; or None."""
+    end = sequence.length if plan.end is None else plan.end
+    if plan.stride is not None:  # no column of it sees further
+        end = min(end, -(-plan.hi // plan.stride) * plan.stride)
+    for lo, hi in ((0, plan.lo), (plan.hi, end)):
+        column = sequence.cached.find(0, lo, hi)
+        if column >= 0:
+            return (
+                f"it reads column {column} from the cache, which no forward of this row has written; "
+                "first plan one that writes it"
+            )
+    return None
+
+
 def _inputs(sequence: Sequence, plan: Plan, network: Network) -> Tensor | None:
     """What the policy feeds instead of embeddings, known to be of their shape."""
     given: Any = sequence.policy.inputs(sequence, plan)
@@ -116,11 +137,13 @@ def _inputs(sequence: Sequence, plan: Plan, network: Network) -> Tensor | None:
         return None
     one = network.embed(torch.zeros(1, dtype=torch.int64, device=network.device))  # [1, d]
     wanted = (plan.hi - plan.lo, one.shape[-1])
-    if not isinstance(given, Tensor) or (tuple(given.shape), given.device) != (wanted, one.device):
+    fits = isinstance(given, Tensor) and (tuple(given.shape), given.device) == (wanted, one.device)
+    if not fits or not given.is_floating_point():
         raise ContractError(
-            f"{type(sequence.policy).__name__}.inputs returned {_told(given)}; return embeddings "
+            f"{type(sequence.policy).__name__}.inputs returned {told(given)}; return embeddings "
             f"{list(wanted)} on {one.device}, or None"
         )
+    assert isinstance(given, Tensor)
     return given
 
 
@@ -142,8 +165,7 @@ def revise(turn: Turn, logits: Tensor) -> None:
     """
     sequence, (lo, hi) = turn.sequence, turn.targets
     rule = sequence.rule
-    revoked = {index(column) for column in rule.revoke(sequence, lo, logits)}
-    replaced = {index(c): index(token) for c, token in rule.replace(sequence, lo, logits).items()}
+    revoked, replaced = _revised(rule, rule.revoke(sequence, lo, logits), rule.replace(sequence, lo, logits))
     for column in sorted([*revoked, *replaced]):
         if not lo <= column < hi or not sequence.may_revoke(column) or {column} <= revoked & replaced.keys():
             raise ContractError(
@@ -153,6 +175,22 @@ def revise(turn: Turn, logits: Tensor) -> None:
     if replaced:
         _replace(turn, replaced, logits)
     turn.revoked = sorted(revoked | replaced.keys())
+
+
+def _revised(rule: Selector, revoked: Any, replaced: Any) -> tuple[set[int], dict[int, int]]:
+    """What ``revoke`` and ``replace`` returned, as integers. Raises ``ContractError`` for anything else."""
+    try:
+        taken = {index(column) for column in revoked}
+    except TypeError as exc:
+        raise ContractError(
+            f"{type(rule).__name__}.revoke returned {told(revoked)}; return columns as integers"
+        ) from exc
+    try:
+        return taken, {index(column): index(token) for column, token in replaced.items()}
+    except (AttributeError, TypeError) as exc:
+        raise ContractError(
+            f"{type(rule).__name__}.replace returned {told(replaced)}; return a dict of columns and tokens"
+        ) from exc
 
 
 def _replace(turn: Turn, replaced: dict[int, int], logits: Tensor) -> None:
@@ -191,10 +229,3 @@ def step_of(turn: Turn, block: int, error: Exception | None) -> Step:
         revoked=tuple([column - begin for column in turn.revoked if column < end]),
         error=error,
     )
-
-
-def _told(value: object) -> str:
-    """What something that should be a tensor is, in words."""
-    if isinstance(value, Tensor):
-        return f"a tensor {list(value.shape)} on {value.device}"
-    return f"a {type(value).__name__}"

@@ -78,8 +78,22 @@ class Attention(nn.Module):
         calls = layout.calls
         if head_only and not layout.form.asks_all:
             q, residual, calls = q[layout.head], residual[layout.head], layout.head_calls
-        parts = [self._attend(call, q, k, v, pool) for call in calls]  # each [columns, heads · hd]
+        parts = [self.attend(call, q, k, v, pool) for call in calls]
         return self.out.onto(parts[0] if len(parts) == 1 else torch.cat(parts), residual)
+
+    def attend(self, call: Call | Ragged, q: Tensor, k: Tensor, v: Tensor, pool: Pool | None) -> Tensor:
+        """``[columns, heads · hd]``: the queries of the rows of ``call`` mixed over their keys."""
+        if isinstance(call, Ragged):
+            assert pool is not None
+            return flash.attend(q[call.start : call.start + call.columns], *pool, call).flatten(1)
+        columns = call.rows * call.width
+        query = q[call.start : call.start + columns].view(call.rows, call.width, self.heads, self.head_dim)
+        if call.pooled:
+            assert pool is not None
+            k, v = pool
+        key, value = _rows(k, call).transpose(1, 2), _rows(v, call).transpose(1, 2)  # [R, kv_heads, keys, hd]
+        mixed = self._causal(query, key, value) if call.causal else self._seeing(query, key, value, call.mask)
+        return mixed.reshape(columns, self.heads * self.head_dim)
 
     def _project(self, x: Tensor, turn: Turn) -> tuple[Tensor, Tensor, Tensor]:
         """Queries ``[N, heads, hd]``, keys and values ``[N, kv_heads, hd]`` of ``x [N, d]``, in position."""
@@ -93,19 +107,6 @@ class Attention(nn.Module):
         q = rotated[:, : self.heads]
         q = q if turn.growth is None else q * turn.growth.to(q.dtype)
         return q, rotated[:, self.heads :], qkv[:, together:]
-
-    def _attend(self, call: Call | Ragged, q: Tensor, k: Tensor, v: Tensor, pool: Pool | None) -> Tensor:
-        if isinstance(call, Ragged):
-            assert pool is not None
-            return flash.attend(q[call.start : call.start + call.columns], *pool, call).flatten(1)
-        columns = call.rows * call.width
-        query = q[call.start : call.start + columns].view(call.rows, call.width, self.heads, self.head_dim)
-        if call.pooled:
-            assert pool is not None
-            k, v = pool
-        key, value = _rows(k, call).transpose(1, 2), _rows(v, call).transpose(1, 2)  # [R, kv_heads, keys, hd]
-        mixed = self._causal(query, key, value) if call.causal else self._seeing(query, key, value, call.mask)
-        return mixed.reshape(columns, self.heads * self.head_dim)
 
     def _causal(self, query: Tensor, key: Tensor, value: Tensor) -> Tensor:
         mixed = F.scaled_dot_product_attention(

@@ -94,6 +94,26 @@ class KVCache:
         return self._columns - sum(extent.length for extent in self._held)
 
     @torch.inference_mode(False)  # pools are plain tensors, wherever they are written from
+    def reserve(self, columns: int) -> None:
+        """Take memory for so many columns at once, within the budget.
+
+        Raises:
+            torch.OutOfMemoryError: there is not so much. What there was is still there.
+        """
+        if min(columns, self._columns) > self._capacity:
+            self._grow(min(columns, self._columns))
+
+    def adopt(self, other: KVCache) -> None:
+        """Use the memory that ``other``, of the same shape, has reserved, until more is needed.
+
+        Both may not hold columns at a time.
+        """
+        assert not self._held
+        assert not other._held
+        self._pools = [list(pools) for pools in other._pools]
+        self._capacity, self._generation = other._capacity, self._generation + 1
+
+    @torch.inference_mode(False)
     def take(self, columns: int) -> Extent:
         """An extent of ``columns``, at most ``free``; what is in it is undefined until it is written.
 

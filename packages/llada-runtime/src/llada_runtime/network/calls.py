@@ -18,6 +18,8 @@ from torch import Tensor
 
 __all__ = ["Asking", "Call", "Merge", "Ragged", "Sight", "calls_of", "sight"]
 
+_LONG = 4096  # keys, up to which rows of all lengths are of one kind
+
 
 class Merge(IntEnum):
     """Which rows of a forward may attend in one call. As a bool, False is NONE and True is EQUAL.
@@ -200,7 +202,7 @@ def _ragged(rows: Sequence[Asking], device: torch.device) -> Ragged:
         columns=sum(widths),
         rows=len(rows),
         widest=max(widths),
-        longest=1 << (max(lengths) - 1).bit_length(),  # the next power of two: too large is correct and free
+        longest=max(_LONG, 1 << (max(lengths) - 1).bit_length()),  # too large is correct and free
         causal=rows[0].sight.stride is not None,
         indices=indices,
         query_starts=parts[0],

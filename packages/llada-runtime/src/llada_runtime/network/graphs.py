@@ -17,12 +17,14 @@ from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 from threading import Lock
 from typing import Any
+from weakref import ref
 
 import torch
 from torch import Tensor
 
 from llada_core.environment import read_environment
-from llada_core.errors import one_line
+from llada_core.errors import UsageError
+from llada_core.faults import one_line
 from llada_runtime.network.cache import KVCache
 from llada_runtime.network.calls import Merge
 from llada_runtime.network.capture import CudaGraphs, Work
@@ -98,6 +100,8 @@ class Graphed:
         self._graphs: OrderedDict[Hashable, _Graph] = OrderedDict()
         self._met: OrderedDict[Hashable, int] = OrderedDict()  # how often it has been run, on any cache
         self._room: Tensor | None = None  # [columns, V], where graphs leave logits
+        self._reserved: KVCache | None = None
+        self._lent: Callable[[], KVCache | None] = _nobody  # who has the reserved memory now
         self._lock = Lock()  # graphs share what they compute in
 
     def __getattr__(self, name: str) -> Any:
@@ -122,10 +126,47 @@ class Graphed:
         return self.network.caches
 
     def new_cache(self, *, columns: int) -> KVCache:
-        return self.network.new_cache(columns=columns)
+        """Room for ``columns`` columns: in the memory that is reserved, unless another cache has it now."""
+        cache = self.network.new_cache(columns=columns)
+        if self._reserved is not None and self._lent() is None:
+            cache.adopt(self._reserved)
+            self._lent = ref(cache)
+        return cache
 
     def affordable_columns(self) -> int:
-        return self.network.affordable_columns()
+        free = 0 if self._reserved is None or self._lent() is not None else self._reserved.capacity
+        return free + self.network.affordable_columns()
+
+    def reserve(self, columns: int) -> KVCache:
+        """Memory that caches use one after the other, so that graphs of one are graphs of the next.
+
+        Returned is a cache of it. Raises torch.OutOfMemoryError, or UsageError while rows hold some of it.
+        """
+        holder = self._lent()
+        if holder is not None and holder.free < holder.columns:
+            raise UsageError(
+                f"{holder.columns - holder.free} columns of the reserved memory are in use; warm up before "
+                "rows are admitted, or once they have ended"
+            )
+        if self._reserved is None or self._reserved.capacity < columns:
+            self._reserved, self._lent = None, _nobody
+            cache = self.network.new_cache(columns=columns)
+            cache.reserve(columns)
+            self._reserved = cache
+        return self._reserved
+
+    @torch.inference_mode()
+    def prepare(self, layout: Layout, cache: KVCache) -> None:
+        """Capture the forward now, and not when its like has been run often. Changes keys in ``cache``."""
+        with self._lock:
+            key = (cache.graph_key, layout.graph_key)
+            if not self._most or key in self._graphs:
+                return
+            self._meet(layout.graph_key, self.network.logits(layout, cache))
+            graph = self._captured(layout, cache)
+            if graph is not None:
+                self._graphs[key] = graph
+                self._most = max(self._most, len(self._graphs))
 
     def embed(self, ids: Tensor) -> Tensor:
         return self.network.embed(ids)
@@ -180,7 +221,7 @@ class Graphed:
             return _Graph(layout=own, reads=own.indices, held=given, replay=replay, logits=logits)
         except RuntimeError as exc:
             reason = one_line(exc)
-        self._let_go()
+        self.let_go()
         self._most = 0
         warnings.warn(
             f"a block step cannot be captured as a CUDA graph ({reason}): steps are launched kernel by "
@@ -196,7 +237,7 @@ class Graphed:
             if not self._graphs:
                 return False
             held = len(self._graphs)
-            self._let_go()
+            self.let_go()
             self._most //= 2
         warnings.warn(
             f"the device's memory ran out beside {held} CUDA graphs of block steps; at most {self._most} are "
@@ -206,11 +247,17 @@ class Graphed:
         )
         return True
 
-    def _let_go(self) -> None:
+    def let_go(self) -> None:
+        """Forget graphs and what is reserved, and give the memory that nobody uses back."""
+        self._reserved = None
         self._graphs.clear()
         self._met.clear()
         self._room = None
         torch.cuda.empty_cache()  # does nothing where CUDA has not been used
+
+
+def _nobody() -> None:
+    return None
 
 
 def _is_step(layout: Layout) -> bool:

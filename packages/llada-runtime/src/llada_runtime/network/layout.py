@@ -77,6 +77,21 @@ class Form:
         return self.order == tuple(range(len(self.order)))
 
 
+class Key:
+    """A hashable value that knows its hash: within a block it is looked up at every step."""
+
+    __slots__ = ("_hash", "_value")
+
+    def __init__(self, value: Hashable) -> None:
+        self._value, self._hash = value, hash(value)
+
+    def __hash__(self) -> int:
+        return self._hash
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Key) and self._value == other._value
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Layout:
     """One packed forward. All tensors are on the network's device, indices int64.
@@ -91,6 +106,7 @@ class Layout:
         calls: how the requests attend.
         head_calls: the same for the last layer, whose only queries are the ``head`` columns.
         inputs: pairs of a packed column and the embeddings ``[width, d]`` that are fed from there on.
+        key: the part of ``graph_key`` that follows from the form.
     """
 
     form: Form
@@ -103,6 +119,7 @@ class Layout:
     calls: tuple[Call | Ragged, ...]
     head_calls: tuple[Call | Ragged, ...]
     inputs: tuple[tuple[int, Tensor], ...]
+    key: Key = field(compare=False)
 
     @classmethod
     def of(
@@ -137,6 +154,7 @@ class Layout:
             calls=calls,
             head_calls=head_calls,
             inputs=_inputs(packed),
+            key=Key((form.columns, form.head_columns, form.kept_columns, form.in_order, calls, head_calls)),
         )
 
     @property
@@ -165,10 +183,9 @@ class Layout:
     @property
     def graph_key(self) -> Hashable:
         """The ints and shapes that a captured forward has baked in."""
-        form = self.form
-        fed = tuple((start, len(inputs)) for start, inputs in self.inputs)
-        numbers = (form.columns, form.head_columns, form.kept_columns, form.in_order)
-        return numbers, self.calls, self.head_calls, fed
+        return (
+            (self.key, *((start, len(inputs)) for start, inputs in self.inputs)) if self.inputs else self.key
+        )
 
 
 def _sort_key(place: Place, merge: Merge) -> tuple[tuple[int, ...], tuple[int, ...], int]:

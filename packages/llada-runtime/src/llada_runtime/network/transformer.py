@@ -16,49 +16,24 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from llada_runtime.network.attention import Attention, Pool, choose_merge
+from llada_runtime.network.attention import choose_merge
 from llada_runtime.network.cache import KVCache
 from llada_runtime.network.calls import Merge
 from llada_runtime.network.checkpoint import choose_device, choose_dtype, fill
 from llada_runtime.network.free_memory import free_bytes
+from llada_runtime.network.fused import Fused, why_plain
+from llada_runtime.network.layer import Layer
 from llada_runtime.network.layout import Form, Layout
 from llada_runtime.network.linear import Linear
 from llada_runtime.network.mlp import GatedMLP
 from llada_runtime.network.norm import RMSNorm
+from llada_runtime.network.precision import without_autocast
 from llada_runtime.network.rotary import Rotary, Turn
 from llada_runtime.network.shape import Shape
 
 __all__ = ["Layer", "Transformer"]
 
 TransformerT = TypeVar("TransformerT", bound="Transformer")
-
-
-class Layer(nn.Module):
-    """One transformer block: attention and ``mlp``, each on the normalised residual stream.
-
-    ``mlp(x, residual)`` adds itself to the stream, and names its weights in ``tensors()``.
-    """
-
-    def __init__(self, shape: Shape, mlp: nn.Module, *, device: torch.device, dtype: torch.dtype) -> None:
-        super().__init__()
-        self.attention_norm = RMSNorm(shape.width, shape.eps, device=device, dtype=dtype)
-        self.attention = Attention(shape, device=device, dtype=dtype)
-        self.mlp_norm = RMSNorm(shape.width, shape.eps, device=device, dtype=dtype)
-        self.mlp = mlp
-
-    def tensors(self) -> dict[str, Tensor]:
-        """The layer's weights, as views where several are fused into one."""
-        return {
-            "attention_norm.weight": self.attention_norm.weight,
-            **self.attention.tensors(),
-            "mlp_norm.weight": self.mlp_norm.weight,
-            **self.mlp.tensors(),
-        }
-
-    def forward(self, x: Tensor, turn: Turn, layout: Layout, pool: Pool | None, *, head_only: bool) -> Tensor:
-        """The stream ``[N, d]`` behind the layer; with ``head_only`` that of the head columns, ``[H, d]``."""
-        x = self.attention(self.attention_norm(x), x, turn, layout, pool, head_only=head_only)
-        return self.mlp(self.mlp_norm(x), x)
 
 
 class Transformer(nn.Module):
@@ -71,6 +46,8 @@ class Transformer(nn.Module):
         config: what ``config_class`` read.
         shape: the numbers.
         device, dtype: where the weights are and what they are.
+        plain_because: why it runs on torch's own kernels and not on fused ones (see `fused`); None where it
+            does not.
     """
 
     caches = True
@@ -93,6 +70,11 @@ class Transformer(nn.Module):
         if shape.tied:
             self.head.weight = self.embedding
         self._merges = choose_merge(device, dtype, shape)
+        self.plain_because = why_plain(shape, rotary, self.layers, device=device, dtype=dtype)
+        self._fused: Fused | None = None
+        if self.plain_because is None:
+            processors = torch.cuda.get_device_properties(device).multi_processor_count
+            self._fused = Fused(self.layers, self.norm, self.head, processors=processors)
         self._rotary = replace(rotary, frequencies=rotary.frequencies.to(device))
         self._turned: tuple[tuple[tuple[int, int], ...], Turn] | None = None
 
@@ -132,15 +114,27 @@ class Transformer(nn.Module):
 
     @abstractmethod
     def tensors(self) -> dict[str, Tensor]:
-        """Every weight under its published name; views where the network has fused several into one."""
+        """Every weight under its published name; views where the network has fused several into one.
+
+        A weight that has two names, as a tied one, is there twice.
+        """
+
+    @classmethod
+    def tensor_names(cls, folder: str | Path) -> frozenset[str]:
+        """The names of `tensors` of the checkpoint in ``folder``, by its ``config.json`` alone.
+
+        Raises:
+            CheckpointError, UnsupportedArchitecture: as `from_pretrained`.
+        """
+        config = cls.config_class.from_pretrained(folder)
+        return frozenset(cls(config, device=torch.device("meta"), dtype=torch.bfloat16).tensors())
 
     def _tensors(
         self, layers: str, names: Mapping[str, str], *, embedding: str, norm: str, head: str
     ) -> dict[str, Tensor]:
         """`tensors` under these names: ``layers`` is before the index of one, ``names`` are by ours."""
         named = {f"{embedding}.weight": self.embedding, f"{norm}.weight": self.norm.weight}
-        if not self.shape.tied:
-            named[f"{head}.weight"] = self.head.plain
+        named[f"{head}.weight"] = self.embedding if self.shape.tied else self.head.plain
         for index, layer in enumerate(self.layers):
             assert isinstance(layer, Layer)
             for name, tensor in layer.tensors().items():
@@ -152,6 +146,7 @@ class Transformer(nn.Module):
         """The input embeddings of ``ids``, ``[..., d]``."""
         return F.embedding(ids, self.embedding)
 
+    @without_autocast
     def mix(self, probabilities: Tensor) -> Tensor:
         """The expected input embedding ``[N, d]`` under each row of ``probabilities [N, V]``."""
         return probabilities @ self.embedding
@@ -171,12 +166,15 @@ class Transformer(nn.Module):
         return self._merges
 
     @torch.inference_mode()
+    @without_autocast
     def logits(self, layout: Layout, cache: KVCache | None) -> Tensor:
         """Logits ``[head columns, V]`` of one packed forward, in the model's dtype; fills the cache."""
         x = self.embed(layout.ids)
         for start, inputs in layout.inputs:
             x[start : start + len(inputs)] = inputs
         turn = self._turn_at(layout.form, layout.positions)
+        if self._fused is not None:
+            return self._fused.logits(x, turn, layout, cache)
         last = len(self.layers) - 1
         for index, layer in enumerate(self.layers):
             pool = None if cache is None else cache.layer(index)

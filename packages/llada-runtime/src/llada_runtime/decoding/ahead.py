@@ -1,0 +1,156 @@
+"""The next forward of a block, launched before the host has gone through the outcome of the one before.
+
+Where it is known what every row plans next, all that is new are tokens, and these are on the device already.
+So it is launched as soon as it is known that each row has masks left: before the outcome is read, where the
+rules keep a number of masks that does not depend on it, and else right after. What is launched is used where
+it turns out to be what is planned next, and else forgotten: it has written the keys of columns that the next
+forward of the block writes again.
+"""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+from llada_core.faults import fault_of
+from llada_runtime.decoding.glance import Glance
+from llada_runtime.decoding.policies import Policy
+from llada_runtime.decoding.proposals import Proposals
+from llada_runtime.decoding.rules import Rule
+from llada_runtime.decoding.turn import Turn
+from llada_runtime.network.cache import KVCache
+from llada_runtime.network.layout import Layout
+from llada_runtime.network.protocol import Network
+from llada_runtime.network.spans import Span
+
+__all__ = ["Ahead", "read"]
+
+
+@dataclass(slots=True, eq=False, kw_only=True)
+class Ahead:
+    """A forward that can be launched.
+
+    Attributes:
+        after: the turns that it follows.
+        spans: a row's each, with ids as they are before what these turns fill.
+        certain: each row has masks left, whatever the outcome.
+        logits: what it computes, once it has been launched.
+    """
+
+    layout: Layout
+    after: list[Turn]
+    spans: list[Span]
+    certain: bool
+    logits: Tensor | None = None
+
+    @classmethod
+    def of(
+        cls, turns: list[Turn], glance: Glance, layout: Layout, network: Network, faults: dict[int, Exception]
+    ) -> Ahead | None:
+        """The forward after the one of ``turns`` by ``layout``; None where it may be another than that.
+
+        What policies and rules raise is added to the rows' ``faults``.
+        """
+        if len(glance.tokens) != layout.form.head_columns or layout.inputs:
+            return None
+        spans, certain = list[Span](), True
+        for row, turn in enumerate(turns):
+            try:
+                span = _next_span(turn)
+                certain = certain and _keeps_fewer(turn)
+            except BaseException as exc:  # a policy or rule may raise anything; it is its row's fault
+                faults[row] = fault_of(exc)
+                return None
+            if span is None:
+                return None
+            spans.append(span)
+        following = Layout.of(spans, device=network.device, merge=network.merges, previous=layout)
+        following = replace(following, ids=_filled_in(following, glance))
+        return cls(layout=following, after=turns, spans=spans, certain=certain)
+
+    def goes_on(self, proposals: Proposals, kept: Tensor) -> bool:
+        """Whether no row has failed or ended, and all have masks left, by what is ``kept [R, L]``."""
+        if proposals.faults or not (proposals.open & ~kept).any(-1).all():
+            return False
+        ends = frozenset[int]().union(*(t.sequence.end_ids for t in self.after if t.sequence.early_stop))
+        return not ends or ends.isdisjoint(proposals.tokens[kept].tolist())
+
+    def launch(self, network: Network, cache: KVCache | None) -> None:
+        """Run it; the host does not wait. Where it fails, the step that comes to it will, and tells why."""
+        with suppress(Exception):
+            self.logits = network.logits(self.layout, cache)
+
+    def is_of(self, turns: list[Turn]) -> bool:
+        """Whether it computes what ``turns`` plan, now that the turns before are known."""
+        return len(turns) == len(self.after) and all(
+            turn.sequence is before.sequence
+            and [planned.place for planned in turn.spans] == [span.place]
+            and turn.spans[0].inputs is None
+            and turn.spans[0].ids == _filled(span, before)
+            for turn, before, span in zip(turns, self.after, self.spans, strict=True)
+        )
+
+
+def read(
+    turns: list[Turn], glance: Glance, layout: Layout, network: Network, cache: KVCache | None
+) -> tuple[Proposals, Tensor, Ahead | None]:
+    """What a glance at the outcome of ``turns`` proposes and keeps, and the forward that runs by then."""
+    faults: dict[int, Exception] = {}
+    ahead = Ahead.of(turns, glance, layout, network, faults)
+    if ahead is not None and ahead.certain:
+        ahead.launch(network, cache)
+    proposals, kept = glance.read()
+    if ahead is not None and not ahead.certain and ahead.goes_on(proposals, kept):
+        ahead.launch(network, cache)
+    proposals.faults.update(faults)
+    return proposals, kept, ahead
+
+
+def _filled_in(layout: Layout, glance: Glance) -> Tensor:
+    """The ids of the layout, ``[N]``, with what is kept in the place of masks; computed on the device."""
+    tokens = glance.tokens.long()
+    if layout.form.asks_all and layout.form.in_order:
+        return torch.where(glance.kept, tokens, layout.ids)
+    asked = layout.head if layout.form.in_order else layout.head[layout.restore]
+    return layout.ids.scatter(0, asked, torch.where(glance.kept, tokens, layout.ids[asked]))
+
+
+def _next_span(turn: Turn) -> Span | None:
+    """What the turn's sequence runs next as long as its block has masks; None where that is not known."""
+    sequence, (span, *further) = turn.sequence, turn.spans
+    block = (sequence.block_start, sequence.block_end)
+    policy = sequence.policy
+    if further or turn.targets != block or not isinstance(policy, Policy) or not _is_foreseen(type(policy)):
+        return None
+    plan = policy.then(sequence, turn.plan)
+    if plan is None or plan.canvases or plan.targets_of(block) != block or plan.head_of(block) != block:
+        return None
+    return Span(
+        ids=sequence.canvas[plan.lo : plan.hi], lo=plan.lo, hi=plan.hi,
+        length=sequence.length if plan.end is None else plan.end, head_lo=block[0], head_hi=block[1],
+        extent=span.extent if plan.writes else None, reads=plan.reads, stride=plan.stride,
+    )  # fmt: skip
+
+
+def _is_foreseen(kind: type[Policy]) -> bool:
+    """Whether what the class says of the next plan is of its own planning, which nothing else changes."""
+    planner = next(each for each in kind.__mro__ if "plan" in vars(each))
+    return "then" in vars(planner) and (kind.after, kind.inputs) == (Policy.after, Policy.inputs)
+
+
+def _keeps_fewer(turn: Turn) -> bool:
+    """Whether the turn's rule keeps fewer masks than there are, whatever the network says."""
+    sequence = turn.sequence
+    keeps = sequence.rule.keeps(sequence) if isinstance(sequence.rule, Rule) else None
+    return keeps is not None and not sequence.cancelled and keeps < len(sequence.open_columns)
+
+
+def _filled(span: Span, turn: Turn) -> list[int]:
+    """The ids of the span with what the turn has filled."""
+    ids = list(span.ids)
+    for column, token in zip(turn.columns, turn.tokens, strict=True):
+        ids[column - span.lo] = token
+    return ids

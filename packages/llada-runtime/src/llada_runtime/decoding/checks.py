@@ -1,0 +1,61 @@
+"""What a sequence is given, and whether it gets on: what is refused, and in which words."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+from operator import index
+
+from llada_core.errors import ContractError, NoProgress, ParameterError, PromptError
+from llada_core.generation.prompts import Limits, check_prompt
+from llada_core.values import told
+
+__all__ = ["check_length", "column_of", "no_progress", "opening"]
+
+
+def check_length(name: str, value: object) -> None:
+    """Refuse a length that is no number of columns. Raises ``ParameterError``."""
+    if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+        raise ParameterError(
+            f"{name}={value!r} is no number of columns; give an integer, 1 or more",
+            parameter=name,
+            value=value,
+        )
+
+
+def opening(answer: Iterable[int | None] | None, gen_length: int, limits: Limits) -> list[int | None]:
+    """What stands in each position of an answer from the beginning; None of an answer is a mask.
+
+    Raises ``PromptError`` where these are not ``gen_length`` positions, or hold what no answer may.
+    """
+    given: list[int | None] = [None] * gen_length if answer is None else list(answer)
+    if len(given) != gen_length:
+        raise PromptError(f"the answer has {len(given)} positions and gen_length is {gen_length}")
+    fixed = [token for token in given if token is not None]
+    if fixed:
+        check_prompt(fixed, replace(limits, max_length=None), gen_length=None)
+    return given
+
+
+def column_of(policy: object, column: object) -> int:
+    """The column that the ``block_end`` of ``policy`` named. Raises ``ContractError`` where it is none."""
+    try:
+        return index(column)  # type: ignore[arg-type]
+    except TypeError as exc:
+        raise ContractError(
+            f"{type(policy).__name__}.block_end returned {told(column)}; return a column, or None"
+        ) from exc
+
+
+def no_progress(*, idle: int, idle_limit: int, block: int, nfe: int) -> NoProgress:
+    """The error of a sequence that fills nothing any more, or whose forwards have no end."""
+    if idle > idle_limit:
+        return NoProgress(
+            f"{idle} forwards in a row filled nothing of block {block}; its rule must keep an open position "
+            "in every forward that has one and its policy plan such forwards, or the sequence needs a larger "
+            "idle_limit"
+        )
+    return NoProgress(
+        f"after {nfe} forwards there are masks left; a rule that takes back what stands must do so less "
+        "often than it fills, or the sequence needs a larger forward_limit"
+    )

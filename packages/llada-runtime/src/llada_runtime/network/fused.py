@@ -1,0 +1,232 @@
+"""A transformer's forward from fused kernels, on the GPUs that these were measured on.
+
+Between two products there is one kernel: residual and norm; rotation and keeping of keys and values; SwiGLU.
+Where columns are few the products themselves are kernels, which finish their outputs before they write them.
+The weights are the plain network's, as they are. A transformer runs all of its forwards so, or none:
+`why_plain` says why not. This module needs no Triton to be imported.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor, nn
+
+from llada_core.imports import LazyModule
+from llada_runtime.network.attention import Attention, Pool
+from llada_runtime.network.cache import KVCache
+from llada_runtime.network.calls import Call, Ragged
+from llada_runtime.network.layer import Layer
+from llada_runtime.network.layout import Layout
+from llada_runtime.network.linear import Linear
+from llada_runtime.network.machine import why_no_kernels
+from llada_runtime.network.mlp import GatedMLP
+from llada_runtime.network.norm import RMSNorm
+from llada_runtime.network.rotary import Rotary, Turn
+from llada_runtime.network.shape import Shape
+
+if TYPE_CHECKING:
+    from llada_runtime.network import kernels
+    from llada_runtime.network.kernels import Plan, Tiling
+else:
+    kernels = LazyModule("llada_runtime.network.kernels")  # on use: it needs Triton
+
+__all__ = ["Fused", "why_plain"]
+
+_FEW = 64  # queries, times heads that share a key head, up to which the kernel is faster than FlashAttention
+
+
+def why_plain(
+    shape: Shape, rotary: Rotary, layers: Sequence[nn.Module], *, device: torch.device, dtype: torch.dtype
+) -> str | None:
+    """Why a transformer of these parts runs on torch's own kernels; None where it can be `Fused`."""
+    unfit = why_no_kernels(device)
+    if unfit is not None:
+        return unfit
+    if dtype != torch.bfloat16:
+        return f"the weights are {str(dtype).removeprefix('torch.')}, and the kernels compute in bfloat16"
+    return _unfit_network(shape, rotary, layers)
+
+
+def _unfit_network(shape: Shape, rotary: Rotary, layers: Sequence[nn.Module]) -> str | None:
+    if shape.qk_norm:
+        return "queries and keys are normalised, which no kernel does"
+    if rotary.query_growth:
+        return "queries grow with their position, which no kernel does"
+    if shape.head_dim not in (64, 128, 256):
+        return f"heads have {shape.head_dim} channels, and the kernels take 64, 128 or 256"
+    if shape.mlp_width % 64 or shape.n_heads % shape.n_kv_heads:
+        return f"the MLP has {shape.mlp_width} channels, and the kernels take multiples of 64"
+    if not all(isinstance(layer, Layer) and type(layer.mlp) is GatedMLP for layer in layers):
+        return "a layer has another MLP than the gated one that the kernels know"
+    return None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Forward:
+    """What all layers of one forward share.
+
+    Attributes:
+        places: int ``[N]``, where in the pool each packed column is kept, negative where it is not; None
+            where none is.
+        pooled: every row attends to keys of the pool, where its own are kept too.
+    """
+
+    layout: Layout
+    turn: Turn
+    places: Tensor | None
+    pooled: bool
+
+    @classmethod
+    def of(cls, layout: Layout, turn: Turn, cache: KVCache | None) -> _Forward:
+        form, places = layout.form, None
+        if cache is not None and form.kept_columns:
+            places = layout.places
+            if not form.keeps_all:
+                nowhere = torch.full_like(layout.positions, -1)
+                places = nowhere.index_copy_(0, layout.kept, layout.places)
+        pooled = form.keeps_all and all(isinstance(call, Ragged) or call.pooled for call in layout.calls)
+        return cls(layout=layout, turn=turn, places=places, pooled=pooled)
+
+
+class Fused:
+    """The layers, the last norm and the head of a transformer that `why_plain` has no objection to.
+
+    Args:
+        processors: of the GPU; what programs there are is spread over them.
+        overlap: kernels may start while the one before them still runs.
+    """
+
+    def __init__(
+        self,
+        layers: Iterable[nn.Module],
+        norm: RMSNorm,
+        head: Linear,
+        *,
+        processors: int,
+        overlap: bool = True,
+    ) -> None:
+        self._layers = [layer for layer in layers if isinstance(layer, Layer)]
+        self._norm, self._head, self._processors, self._overlap = norm, head, processors, overlap
+
+    def logits(self, stream: Tensor, turn: Turn, layout: Layout, cache: KVCache | None) -> Tensor:
+        """Logits ``[H, V]`` of the columns whose embeddings are ``stream [N, d]``, which is overwritten."""
+        forward, added = _Forward.of(layout, turn, cache), None
+        for index, layer in enumerate(self._layers):
+            pool = None if cache is None else cache.layer(index)
+            head_only = index == len(self._layers) - 1 and not layout.form.asks_all
+            stream, added = self._layer(layer, stream, added, forward, pool, head_only=head_only)
+        plan = self._plan(len(stream))
+        normed = _normed(self._norm, stream, added, plan)
+        if not layout.form.in_order:
+            normed = normed[layout.restore]
+        return _product(normed, self._head, plan.head, plan)[0]
+
+    def _plan(self, columns: int) -> Plan:
+        plan = kernels.plan_for(columns)
+        return plan if self._overlap else replace(plan, overlap=False)
+
+    def _layer(
+        self,
+        layer: Layer,
+        stream: Tensor,
+        added: Tensor | None,
+        forward: _Forward,
+        pool: Pool | None,
+        *,
+        head_only: bool,
+    ) -> tuple[Tensor, Tensor]:
+        """The stream ``[N, d]``, with ``head_only`` ``[H, d]``, and what is to be added, ``[S, N, d]``."""
+        plan, layout, calls = self._plan(len(stream)), forward.layout, forward.layout.calls
+        normed = _normed(layer.attention_norm, stream, added, plan)
+        q, k, v = _project(layer.attention, normed, forward, pool, plan)
+        if head_only:
+            q, stream, calls = q[layout.head], stream[layout.head], layout.head_calls
+            plan = self._plan(len(stream))
+        parts = [self._attend(layer.attention, call, q, k, v, pool, plan) for call in calls]
+        mixed = parts[0] if len(parts) == 1 else torch.cat(parts)
+        added = _product(mixed, layer.attention.out, plan.out, plan)
+        normed = _normed(layer.mlp_norm, stream, added, plan)
+        assert isinstance(layer.mlp, GatedMLP)
+        return stream, _product(_gated(layer.mlp, normed, plan), layer.mlp.down, plan.down, plan)
+
+    def _attend(
+        self,
+        attention: Attention,
+        call: Call | Ragged,
+        q: Tensor,
+        k: Tensor,
+        v: Tensor,
+        pool: Pool | None,
+        plan: Plan,
+    ) -> Tensor:
+        """`Attention.attend`, by a kernel that splits keys where rows of the pool ask little."""
+        queries = call.widest * (attention.heads // attention.kv_heads) if isinstance(call, Ragged) else 0
+        if not isinstance(call, Ragged) or queries > _FEW:
+            return attention.attend(call, q, k, v, pool)
+        assert pool is not None
+        programs = call.rows * attention.kv_heads * -(-queries // plan.block[0])
+        mixed = kernels.attend(
+            q[call.start : call.start + call.columns],
+            *pool,
+            call.query_starts,
+            call.key_starts,
+            call.lengths,
+            most=call.widest,
+            splits=max(1, min(8, self._processors // programs)),
+            causal=call.causal,
+            block=plan.block,
+            stages=plan.stages,
+            overlap=plan.overlap,
+        )
+        return mixed.flatten(1)
+
+
+def _normed(norm: RMSNorm, stream: Tensor, added: Tensor | None, plan: Plan) -> Tensor:
+    """The normalised stream; what was ``added`` to it is in it from then on."""
+    return kernels.add_and_normalise(stream, added, norm.weight, eps=norm.eps, overlap=plan.overlap)
+
+
+def _project(
+    attention: Attention, x: Tensor, forward: _Forward, pool: Pool | None, plan: Plan
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Queries, keys and values of ``x [N, d]``, in position; the last two are in the pool where kept.
+
+    Where all rows read the pool, the pool is what is returned as keys and values.
+    """
+    turn, linear, places = forward.turn, attention.qkv, forward.places
+    tiling = plan.qkv if _takes(linear, plan.qkv) else None
+    if tiling and attention.head_dim % tiling.outputs == 0 and forward.pooled and pool and places is not None:
+        q = kernels.rotated_product(
+            x, linear.plain, turn.cos, turn.sin, places, *pool, tiling=tiling, overlap=plan.overlap
+        )
+        return q, *pool
+    qkv = linear(x).view(len(x), -1, attention.head_dim)
+    keys, values = (None, None) if pool is None else pool
+    kernels.rotate_and_keep(
+        qkv, turn.cos, turn.sin, heads=attention.heads, places=places, keys=keys, values=values
+    )
+    q, k, v = qkv.split_with_sizes((attention.heads, attention.kv_heads, attention.kv_heads), 1)
+    return q, k, v
+
+
+def _gated(mlp: GatedMLP, x: Tensor, plan: Plan) -> Tensor:
+    """``silu(gate) * up`` of ``x``, ``[N, mlp_width]``."""
+    if plan.gate_up is None or not _takes(mlp.gate_up, plan.gate_up):
+        return kernels.swiglu(mlp.gate_up(x))
+    return kernels.gated_product(x, mlp.gate_up.plain, tiling=plan.gate_up, overlap=plan.overlap)
+
+
+def _product(x: Tensor, linear: Linear, tiling: Tiling | None, plan: Plan) -> Tensor:
+    """The product in parts that are to be added, ``[S, N, out]``."""
+    if tiling is None or not _takes(linear, tiling):
+        return linear(x)[None]
+    return kernels.product(x, linear.plain, tiling=tiling, overlap=plan.overlap)
+
+
+def _takes(linear: Linear, tiling: Tiling | None) -> bool:
+    """Whether a kernel does what ``linear`` does, cut so."""
+    return tiling is not None and linear.bias is None and tiling.fits(linear.in_features)

@@ -1,0 +1,33 @@
+"""Triton kernels of a forward on an NVIDIA GPU, in bfloat16.
+
+Every function launches kernels and reads no value on the host, so a CUDA graph can hold it. With ``overlap``
+a kernel starts while the one before it still runs (programmatic dependent launch, compute capability 9.0),
+and waits for its inputs when it is set up.
+
+This package needs Triton, and does not know layouts, caches, algorithms or names of checkpoints.
+"""
+
+from __future__ import annotations
+
+from llada_runtime.network.kernels.attention import attend
+from llada_runtime.network.kernels.gate import swiglu
+from llada_runtime.network.kernels.likeliest import likeliest
+from llada_runtime.network.kernels.norm import add_and_normalise
+from llada_runtime.network.kernels.paired import gated_product, rotated_product
+from llada_runtime.network.kernels.plans import Plan, Tiling, plan_for
+from llada_runtime.network.kernels.product import product
+from llada_runtime.network.kernels.rotary import rotate_and_keep
+
+__all__ = [
+    "Plan",
+    "Tiling",
+    "add_and_normalise",
+    "attend",
+    "gated_product",
+    "likeliest",
+    "plan_for",
+    "product",
+    "rotate_and_keep",
+    "rotated_product",
+    "swiglu",
+]

@@ -1,0 +1,75 @@
+"""How the kernels are cut for so many columns, as measured on an H200 in the shape of LLaDA-8B."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+__all__ = ["MANY", "Plan", "Tiling", "plan_for"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tiling:
+    """How a product is cut: ``outputs`` and ``inputs`` a tile, ``splits`` of the inputs over programs, and
+    tiles in flight (``stages``)."""
+
+    outputs: int
+    inputs: int
+    splits: int = 1
+    stages: int = 4
+    warps: int = 4
+
+    def fits(self, inputs: int) -> bool:
+        """Whether a product of so many inputs can be cut so."""
+        return inputs % (self.splits * self.inputs) == 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """How the products and the attention of a forward are cut.
+
+    Attributes:
+        qkv, out, gate_up, down, head: of products; None is cuBLAS, followed by what a fused product saves.
+        block: queries and keys that a program of the attention handles at a time.
+        stages: of its loop.
+        overlap: each kernel starts while the one before it still runs.
+    """
+
+    qkv: Tiling | None = None
+    out: Tiling | None = None
+    gate_up: Tiling | None = None
+    down: Tiling | None = None
+    head: Tiling | None = None
+    block: tuple[int, int] = (32, 64)
+    stages: int = 3
+    overlap: bool = True
+
+
+FEW = Plan(
+    qkv=Tiling(outputs=64, inputs=128, stages=3),
+    out=Tiling(outputs=64, inputs=256, splits=2, stages=4),
+    gate_up=Tiling(outputs=64, inputs=128, stages=3),
+    down=Tiling(outputs=64, inputs=128, splits=2, stages=6),
+    head=Tiling(outputs=64, inputs=64, stages=6),
+    block=(64, 64),
+)
+"""Up to 32 columns."""
+
+TWICE = Plan(
+    qkv=Tiling(outputs=128, inputs=64, stages=6),
+    out=Tiling(outputs=64, inputs=128, splits=2, stages=4),
+    gate_up=Tiling(outputs=64, inputs=128, stages=2),
+    down=Tiling(outputs=64, inputs=128, splits=2, stages=4),
+    head=Tiling(outputs=64, inputs=128, stages=6),
+    block=(32, 128),
+)
+"""Up to 64 columns."""
+
+MANY = Plan(stages=2, overlap=False)
+"""More: cuBLAS is faster, and kernels are long enough not to overlap."""
+
+
+def plan_for(columns: int) -> Plan:
+    """How a forward of so many columns is cut."""
+    if columns <= 32:
+        return FEW
+    return TWICE if columns <= 64 else MANY

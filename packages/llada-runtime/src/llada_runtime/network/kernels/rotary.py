@@ -1,0 +1,100 @@
+"""Rotation of queries and keys to their positions (RoFormer, arXiv 2104.09864), and keeping keys and values.
+
+Half-split pairs ``(i, i + hd/2)``; rotated in float32 and rounded once, as the plain network does. ``cos``
+and ``sin`` are what a `Turn` has, both halves of a head, of which the second is read: there ``sin`` is
+positive.
+"""
+
+from __future__ import annotations
+
+import triton
+import triton.language as tl
+from torch import Tensor
+
+from llada_runtime.network.kernels.launch import launch
+
+__all__ = ["rotate_and_keep", "rotated"]
+
+_HEADS = 8
+"""Heads a program rotates."""
+
+
+def rotate_and_keep(
+    qkv: Tensor,
+    cos: Tensor,
+    sin: Tensor,
+    *,
+    heads: int,
+    places: Tensor | None = None,
+    keys: Tensor | None = None,
+    values: Tensor | None = None,
+) -> None:
+    """Rotate queries and keys in place; keys and values go to the pool too, where one is given.
+
+    Args:
+        qkv: ``[N, heads + 2 kv_heads, hd]``, what the fused product computed.
+        cos, sin: float32 ``[N, 1, hd]``, the turn of each column.
+        heads: of the queries.
+        places: int ``[N]``, the pool column of each packed column; negative is nowhere.
+        keys, values: one layer's pool, ``[columns, kv_heads, hd]``, written at ``places``.
+    """
+    columns, total, head_dim = qkv.shape
+    launch(
+        _rotate_and_keep,
+        (columns, triton.cdiv(total, _HEADS), 1),
+        qkv,
+        cos,
+        sin,
+        places,
+        keys,
+        values,
+        heads,
+        (total - heads) // 2,
+        head_dim // 2,
+        _HEADS,
+        num_warps=4,
+    )
+
+
+@triton.jit
+def rotated(low, high, cos, sin):
+    """Both halves of a head, turned; float32, of values rounded as the product left them."""
+    low, high = low.to(tl.float32), high.to(tl.float32)
+    return low * cos - high * sin, high * cos + low * sin
+
+
+@triton.jit
+def _rotate_and_keep(
+    qkv,
+    cos,
+    sin,
+    places,
+    keys,
+    values,
+    HEADS: tl.constexpr,
+    KV_HEADS: tl.constexpr,
+    HALF: tl.constexpr,
+    GROUP: tl.constexpr,
+):
+    column = tl.program_id(0).to(tl.int64)
+    head = (tl.program_id(1) * GROUP + tl.arange(0, GROUP))[:, None]  # of q, then k, then v
+    channel = tl.arange(0, HALF)[None, :]
+    turns = head < HEADS + KV_HEADS  # values stay as they are
+    exists = head < HEADS + 2 * KV_HEADS
+    turn = (2 * column + 1) * HALF + channel
+    source = qkv + (column * (HEADS + 2 * KV_HEADS) + head) * 2 * HALF + channel
+    low, high = tl.load(source, mask=exists), tl.load(source + HALF, mask=exists)
+    first, second = rotated(low, high, tl.load(cos + turn), tl.load(sin + turn))
+    first, second = first.to(low.dtype), second.to(low.dtype)
+    tl.store(source, first, mask=turns)
+    tl.store(source + HALF, second, mask=turns)
+    if places is not None:
+        place = tl.load(places + column).to(tl.int64)
+        is_key = (head >= HEADS) & turns & (place >= 0)
+        to_key = keys + (place * KV_HEADS + head - HEADS) * 2 * HALF + channel
+        tl.store(to_key, first, mask=is_key)
+        tl.store(to_key + HALF, second, mask=is_key)
+        is_value = exists & (head >= HEADS + KV_HEADS) & (place >= 0)
+        to_value = values + (place * KV_HEADS + head - HEADS - KV_HEADS) * 2 * HALF + channel
+        tl.store(to_value, low, mask=is_value)
+        tl.store(to_value + HALF, high, mask=is_value)

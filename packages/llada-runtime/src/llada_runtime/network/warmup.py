@@ -1,0 +1,80 @@
+"""Block steps captured before the first request needs them, on memory that later caches use.
+
+What is captured is what dual caches run: so many rows, each with a whole block. Steps of other widths, and
+what comes when a cache outgrows the reserved memory, are captured when they have been met a few times.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable
+from itertools import product
+
+from llada_runtime.network.cache import Extent
+from llada_runtime.network.calls import Merge
+from llada_runtime.network.graphs import Graphed
+from llada_runtime.network.layout import Layout, Span
+from llada_runtime.network.protocol import Network
+from llada_runtime.network.shortage import is_out_of_memory
+
+__all__ = ["warm_up"]
+
+_WIDTHS = (16, 32, 64)
+_LONGEST = 4096
+
+
+def warm_up(
+    network: Network,
+    *,
+    rows: Iterable[int] = (1,),
+    widths: Iterable[int] = _WIDTHS,
+    columns: int | None = None,
+    told: Callable[[int, int], None] | None = None,
+) -> float | None:
+    """Seconds that it took to capture steps of these numbers of ``rows`` and these widths of a block.
+
+    None where the network has no graphs that serve rows anywhere, or where memory does not hold them: steps
+    are captured as they are met then.
+
+    Args:
+        columns: of keys and values to reserve memory for; None is one row as long as the model takes, and at
+            most 4,096.
+        told: is called with how many are done and how many there are, at the beginning and after each.
+
+    Raises:
+        UsageError: rows are being decoded on the memory that is reserved.
+    """
+    if not isinstance(network, Graphed) or network.merges is not Merge.RAGGED:
+        return None
+    begin, tell = time.perf_counter(), told or _silent
+    kinds = list(product(sorted(set(rows)), sorted(set(widths))))
+    try:
+        cache = network.reserve(columns or min(network.config.max_sequence_length, _LONGEST))
+        for done, (count, width) in enumerate(kinds):
+            tell(done, len(kinds))
+            if count * width <= cache.capacity:
+                network.prepare(_steps(network, count, width), cache)
+    except Exception as exc:
+        if not is_out_of_memory(exc):
+            raise
+        network.let_go()
+        return None
+    tell(len(kinds), len(kinds))
+    return time.perf_counter() - begin
+
+
+def _silent(done: int, count: int) -> None:
+    """Tell nobody."""
+
+
+def _steps(network: Network, rows: int, width: int) -> Layout:
+    """A block of ``width`` columns in each row. A graph reads where they lie: here next to each other."""
+    ids = [0] * width
+    spans = [
+        Span(
+            ids=ids, lo=0, hi=width, length=width, head_lo=0, head_hi=width, reads=True,
+            extent=Extent(start=row * width, length=width),
+        )
+        for row in range(rows)
+    ]  # fmt: skip
+    return Layout.of(spans, device=network.device, merge=network.merges)

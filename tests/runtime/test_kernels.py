@@ -1,0 +1,330 @@
+"""Each kernel held to float64: fresh random inputs, poisoned outputs, ragged and odd shapes.
+
+On a GPU as compiled, also with dependent launch; elsewhere interpreted, where Triton is installed and
+TRITON_INTERPRET=1 is set, in float32 and on smaller shapes.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from llada_runtime.network.rotary import Rotary
+
+kernels: Any = pytest.importorskip("llada_runtime.network.kernels", reason="the kernels need Triton")
+GPU = torch.cuda.is_available()
+if not GPU and os.environ.get("TRITON_INTERPRET") != "1":
+    pytest.skip("without a GPU kernels run only where TRITON_INTERPRET=1 is set", allow_module_level=True)
+
+pytestmark = [
+    pytest.mark.filterwarnings("ignore"),  # NumPy's of Triton's interpreter
+    *([pytest.mark.gpu] if GPU else []),
+]
+DEVICE = torch.device("cuda" if GPU else "cpu")
+DTYPE = torch.bfloat16 if GPU else torch.float32  # the interpreter has no bf16 products
+SMALL = 1 if GPU else 4  # shapes are divided by this
+BOUND = 6e-3 if GPU else 1e-4
+
+overlaps = pytest.mark.parametrize("overlap", [False, True] if GPU else [False])
+
+
+@pytest.fixture(autouse=True)
+def fresh(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Other numbers at every run, and outputs that are NaN, or -9, until they are written."""
+    torch.manual_seed(random.SystemRandom().randrange(1 << 30))
+    empty = torch.Tensor.new_empty
+
+    def poisoned(tensor: Tensor, *size: Any, **kind: Any) -> Tensor:
+        out = empty(tensor, *size, **kind)
+        return out.fill_(torch.nan if out.is_floating_point() else -9)
+
+    monkeypatch.setattr(torch.Tensor, "new_empty", poisoned)
+
+
+def drawn(*shape: int, scale: float = 1.0, dtype: torch.dtype = DTYPE) -> Tensor:
+    return (torch.randn(shape, device=DEVICE) * scale).to(dtype)
+
+
+def nothing(*shape: int) -> Tensor:
+    return torch.full(shape, torch.nan, device=DEVICE, dtype=DTYPE)
+
+
+def index(values: list[int], dtype: torch.dtype = torch.int64) -> Tensor:
+    return torch.tensor(values, device=DEVICE, dtype=dtype)
+
+
+def close(got: Tensor, want: Tensor, bound: float = BOUND) -> None:
+    """Refuse an error relative to the whole, or any NaN."""
+    assert ((got.double() - want).norm() / want.norm()).item() < bound
+
+
+# -- norm
+
+
+@overlaps
+@pytest.mark.parametrize("parts", [0, 1, 3])
+@pytest.mark.parametrize(("rows", "width"), [(1, 64), (33, 1000), (32, 4096)])
+def test_the_norm_adds_parts_and_normalises(rows: int, width: int, parts: int, overlap: bool) -> None:
+    stream, weight = drawn(rows, width, scale=3.0), drawn(width)
+    added = drawn(parts, rows, width, dtype=DTYPE if parts == 1 else torch.float32) if parts else None
+    total = stream.double() if added is None else stream.double() + added.double().sum(0)
+    found = kernels.add_and_normalise(stream, added, weight, eps=1e-5, overlap=overlap)
+    close(stream, total)
+    close(found, total * (total.square().mean(-1, keepdim=True) + 1e-5).rsqrt() * weight.double())
+
+
+# -- rotation
+
+
+def rotated(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
+    half = x.shape[-1] // 2
+    c, s = cos[..., half:].double(), sin[..., half:].double()
+    low, high = x.double().chunk(2, -1)
+    return torch.cat((low * c - high * s, high * c + low * s), -1)
+
+
+@overlaps
+@pytest.mark.parametrize("fused", [False, True])
+@pytest.mark.parametrize(
+    ("columns", "heads", "kv", "hd"), [(32, 32, 32, 128), (5, 8, 2, 64), (33, 12, 4, 128), (1, 4, 4, 64)]
+)
+def test_queries_are_rotated_and_keys_and_values_kept(
+    columns: int, heads: int, kv: int, hd: int, fused: bool, overlap: bool
+) -> None:
+    rotary = Rotary.plain(500000.0, hd)
+    frequencies = rotary.frequencies.to(DEVICE)
+    turn = Rotary(frequencies=frequencies).at(torch.randint(0, 300, (columns,), device=DEVICE))
+    places = torch.randperm(200, device=DEVICE)[:columns]
+    places[columns // 2] = -1 if columns > 1 else 7
+    keys, values = nothing(200, kv, hd), nothing(200, kv, hd)
+    width = 512 // SMALL
+    x, weight = drawn(columns, width), drawn((heads + 2 * kv) * hd, width, scale=width**-0.5)
+    kept = places >= 0
+    if fused:
+        query = kernels.rotated_product(
+            x, weight, turn.cos, turn.sin, places, keys, values,
+            tiling=kernels.Tiling(outputs=64, inputs=64, stages=3), overlap=overlap,
+        )  # fmt: skip
+        qkv = (x.double() @ weight.double().T).view(columns, -1, hd)
+    else:
+        made = (x.float() @ weight.float().T).to(DTYPE).view(columns, -1, hd)
+        qkv = made.double()
+        kernels.rotate_and_keep(
+            made, turn.cos, turn.sin, heads=heads, places=places, keys=keys, values=values
+        )
+        query = made[:, :heads]
+        assert torch.equal(made[kept, heads : heads + kv], keys[places[kept]])
+        assert torch.equal(made[:, heads + kv :].double(), qkv[:, heads + kv :])
+    q, k, v = qkv.split((heads, kv, kv), 1)
+    close(query, rotated(q, turn.cos, turn.sin))
+    close(keys[places[kept]], rotated(k, turn.cos, turn.sin)[kept])
+    close(values[places[kept]], v[kept])
+    untouched = torch.ones(200, dtype=torch.bool, device=DEVICE)
+    untouched[places[kept]] = False
+    assert keys[untouched].isnan().all()
+    assert values[untouched].isnan().all()
+
+
+def test_rotation_without_a_pool_keeps_nothing() -> None:
+    turn = Rotary(frequencies=Rotary.plain(1e4, 64).frequencies.to(DEVICE)).at(torch.arange(5, device=DEVICE))
+    qkv = drawn(5, 8, 64)
+    before = qkv.double()
+    kernels.rotate_and_keep(qkv, turn.cos, turn.sin, heads=4)
+    close(qkv[:, :6], rotated(before[:, :6], turn.cos, turn.sin))
+    assert torch.equal(qkv[:, 6:].double(), before[:, 6:])
+
+
+# -- attention
+
+
+def attended(
+    query: Tensor, keys: Tensor, values: Tensor, rows: list[tuple[int, int, int, int]], causal: bool
+) -> Tensor:
+    """float64; each row is (first query, width, first key, length)."""
+    out = torch.full(query.shape, torch.nan, dtype=torch.float64, device=query.device)
+    shared = query.shape[1] // keys.shape[1]
+    for begin, width, start, length in rows:
+        q = query[begin : begin + width].double().transpose(0, 1)
+        k, v = (
+            x[start : start + length].double().repeat_interleave(shared, 1).transpose(0, 1)
+            for x in (keys, values)
+        )
+        scores = q @ k.transpose(1, 2) * query.shape[2] ** -0.5
+        if causal:
+            n, j = torch.arange(width, device=DEVICE)[:, None], torch.arange(length, device=DEVICE)
+            scores = scores.masked_fill(j > n + length - width, -torch.inf)
+        out[begin : begin + width] = (scores.softmax(-1) @ v).transpose(0, 1)
+    return out
+
+
+ROWS = {
+    "even": ([32] * 3, [64, 128, 96]),
+    "ragged": ([7, 0, 33, 1, 16], [7, 5, 201, 1, 77]),
+    "one": ([32], [819]),
+    "long": ([5, 64], [1311, 64]),
+}
+
+
+@overlaps
+@pytest.mark.parametrize("causal", [False, True])
+@pytest.mark.parametrize("splits", [1, 3, 8] if GPU else [1, 3])
+@pytest.mark.parametrize(("heads", "kv"), [(4, 4), (8, 2), (6, 2)] if GPU else [(4, 4), (8, 2)])
+@pytest.mark.parametrize("rows", list(ROWS))
+def test_rows_attend_to_their_own_extents(
+    rows: str, heads: int, kv: int, splits: int, causal: bool, overlap: bool
+) -> None:
+    widths, lengths = ROWS[rows]
+    order = list(range(len(widths)))
+    random.shuffle(order)
+    starts, at = [0] * len(widths), 3
+    for row in order:  # extents in any order, with gaps
+        starts[row], at = at, at + lengths[row] + random.randrange(9)
+    begins = [sum(widths[:row]) for row in range(len(widths) + 1)]
+    query = drawn(begins[-1], heads + 2, 128)[:, :heads]  # part of a fused product, as a forward has it
+    keys, values = nothing(at, kv, 128), nothing(at, kv, 128)
+    for start, length in zip(starts, lengths, strict=True):
+        keys[start : start + length], values[start : start + length] = (
+            drawn(length, kv, 128),
+            drawn(length, kv, 128),
+        )
+    found = kernels.attend(
+        query, keys, values, index(begins, torch.int32), index(starts), index(lengths, torch.int32),
+        most=max(widths), splits=splits, causal=causal, overlap=overlap,
+    )  # fmt: skip
+    close(
+        found,
+        attended(query, keys, values, list(zip(begins[:-1], widths, starts, lengths, strict=True)), causal),
+    )
+
+
+# -- products
+
+
+def silu_up(both: Tensor) -> Tensor:
+    gate, up = both.chunk(2, -1)
+    return gate * torch.sigmoid(gate) * up
+
+
+@pytest.mark.parametrize(("rows", "hidden"), [(1, 100), (33, 1536), (32, 12288 // SMALL)])
+def test_gates_multiply_ups(rows: int, hidden: int) -> None:
+    gate_up = drawn(rows, 2 * hidden, scale=2.0)
+    close(kernels.swiglu(gate_up), silu_up(gate_up.double()))
+
+
+TILINGS = [
+    kernels.Tiling(outputs=32, inputs=128, stages=3),
+    kernels.Tiling(outputs=64, inputs=64, splits=2),
+    kernels.Tiling(outputs=128, inputs=64, splits=4, stages=3, warps=8),
+]
+
+
+@overlaps
+@pytest.mark.parametrize("tiling", TILINGS, ids=lambda each: f"{each.outputs}x{each.inputs}s{each.splits}")
+@pytest.mark.parametrize(("rows", "outputs", "inputs"), [(1, 256, 512), (32, 1000, 1024), (33, 384, 512)])
+def test_products_of_few_rows(rows: int, outputs: int, inputs: int, tiling: Any, overlap: bool) -> None:
+    x, weight = drawn(rows, inputs), drawn(outputs, inputs, scale=inputs**-0.5)
+    found = kernels.product(x, weight, tiling=tiling, overlap=overlap)
+    assert found.shape == (tiling.splits, rows, outputs)
+    close(found.double().sum(0), x.double() @ weight.double().T)
+
+
+@overlaps
+@pytest.mark.parametrize("rows", [1, 32, 50])
+def test_the_gated_product_is_swiglu_of_the_product(rows: int, overlap: bool) -> None:
+    x, weight = drawn(rows, 512), drawn(2 * 640, 512, scale=512**-0.5)
+    found = kernels.gated_product(x, weight, tiling=kernels.Tiling(outputs=128, inputs=64), overlap=overlap)
+    close(found, silu_up(x.double() @ weight.double().T))
+
+
+@pytest.mark.parametrize("columns", [1, 32, 33, 64, 65, 5000])
+def test_what_is_planned_fits_the_shape_of_llada_8b(columns: int) -> None:
+    plan = kernels.plan_for(columns)
+    of = {"qkv": 4096, "out": 4096, "gate_up": 4096, "down": 12288, "head": 4096}
+    tilings = {name: getattr(plan, name) for name in of}
+    assert all((tiling is None) == (columns > 64) for tiling in tilings.values())
+    assert all(tiling is None or tiling.fits(of[name]) for name, tiling in tilings.items())
+
+
+# -- the likeliest token
+
+
+def lowest_of_the_highest(logits: Tensor) -> Tensor:
+    ids = torch.arange(logits.shape[1], device=DEVICE)
+    return torch.where(logits == logits.amax(-1, keepdim=True), ids, logits.shape[1]).amin(-1)
+
+
+@pytest.mark.parametrize(("rows", "vocabulary"), [(1, 1000), (32, 4097), (40, 2048), (3, 20000)])
+def test_the_likeliest_token_and_its_probability(rows: int, vocabulary: int) -> None:
+    logits = drawn(rows, vocabulary + 3, scale=3.0).to(torch.bfloat16)[
+        :, :vocabulary
+    ]  # coarse: there are ties
+    excluded = int(logits[0].argmax())
+    before = logits.clone()
+    ids, found = kernels.likeliest(logits, excluded=excluded)
+    tokens = ids.long()
+    assert torch.equal(logits, before)
+    wide = logits.double()
+    wide[:, excluded] = -torch.inf
+    assert torch.equal(tokens, lowest_of_the_highest(wide))
+    rest = (wide - wide.amax(-1, keepdim=True)).exp().scatter(-1, tokens[:, None], 0.0).sum(-1)
+    close(found, 1 / (1 + rest), 1e-6)
+    close(1 / found - 1, rest, 1e-5)
+
+
+def test_close_to_1_probabilities_keep_their_order() -> None:
+    logits = torch.zeros(3, 5000, device=DEVICE)
+    logits[:, 7] = torch.tensor([40.0, 41.0, 42.0], device=DEVICE)
+    _, found = kernels.likeliest(logits, excluded=0)
+    assert found[0] < found[1] < found[2] < 1
+
+
+def test_a_nan_logit_makes_the_probability_nan_but_for_the_excluded_one() -> None:
+    logits = drawn(3, 9000)
+    logits[1, 5000] = torch.nan
+    logits[2, 8] = torch.nan
+    assert kernels.likeliest(logits, excluded=8)[1].isnan().tolist() == [False, True, False]
+
+
+def test_tokens_that_are_out_of_question_do_not_matter() -> None:
+    """A whole share of the vocabulary may be -inf, and all of one but the excluded token."""
+    logits = torch.full((1, 8193), -torch.inf, device=DEVICE)
+    logits[0, [9, 77, 8192]] = torch.tensor([1.0, 2.0, 5.0], device=DEVICE)
+    tokens, found = kernels.likeliest(logits, excluded=8192)
+    assert tokens.tolist() == [77]
+    assert found.item() == pytest.approx(torch.tensor([2.0, 1.0]).softmax(0)[0].item())
+
+
+# -- launches
+
+
+@overlaps
+def test_a_launch_of_a_kind_that_was_launched_before_takes_its_own_arguments(overlap: bool) -> None:
+    for _ in range(3):
+        x, weight = drawn(5, 512), drawn(384, 512, scale=512**-0.5)
+        found = kernels.product(x, weight, tiling=kernels.Tiling(outputs=64, inputs=64), overlap=overlap)
+        close(found[0], x.double() @ weight.double().T)
+        stream, scale = drawn(5, 384), drawn(384)
+        total = stream.double() + found[0].double()
+        kernels.add_and_normalise(stream, found, scale, eps=1e-5, overlap=overlap)
+        close(stream, total)
+
+
+@pytest.mark.parametrize("first", [0, 1, 2])
+def test_tensors_may_begin_at_any_element(first: int) -> None:
+    """Triton compiles for pointers that are multiples of 16 bytes, and for others."""
+    for shift in (first, 0, 1):
+        turn = Rotary(frequencies=Rotary.plain(1e4, 64).frequencies.to(DEVICE)).at(
+            torch.arange(5, device=DEVICE)
+        )
+        places = torch.arange(40, 45 + shift, device=DEVICE)[shift:]
+        keys, values, qkv = nothing(50, 2, 64), nothing(50, 2, 64), drawn(5, 8, 64)
+        before = qkv.double()
+        kernels.rotate_and_keep(qkv, turn.cos, turn.sin, heads=4, places=places, keys=keys, values=values)
+        close(keys[places], rotated(before[:, 4:6], turn.cos, turn.sin))
+        assert torch.equal(values[places].double(), before[:, 6:])
+        assert int(keys.isnan().all(-1).all(-1).sum()) == 45

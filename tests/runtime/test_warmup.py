@@ -1,0 +1,132 @@
+"""Steps captured before a request needs them, on memory that caches use one after the other."""
+
+from __future__ import annotations
+
+import gc
+from typing import Any
+
+import pytest
+import torch
+
+from llada_core.errors import UsageError
+from llada_runtime import DualCache, KVCache, Loop, Sequence, Threshold
+from llada_runtime.network import flash
+from llada_runtime.network.calls import Merge
+from llada_runtime.network.graphs import Graphed
+from llada_runtime.network.warmup import warm_up
+from tests.runtime.packing import loop_of_rows
+from tests.support.graphing import AsCaptured, FakeGraphs, small
+
+
+@pytest.fixture(autouse=True)
+def ragged(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As on a GPU: all rows attend in one call, so that where they lie is no part of a key."""
+    monkeypatch.setattr(flash, "attend", loop_of_rows)
+
+
+@pytest.fixture
+def plain() -> AsCaptured:
+    network = small()
+    network._merges = Merge.RAGGED
+    return network
+
+
+@pytest.fixture
+def graphs() -> FakeGraphs:
+    return FakeGraphs()
+
+
+@pytest.fixture
+def network(plain: AsCaptured, graphs: FakeGraphs) -> Graphed:
+    return Graphed(plain, record=graphs)
+
+
+def row(network: Any, seed: int = 1) -> Sequence:
+    return Sequence(
+        range(seed, seed + 7), network.config, gen_length=16, block_length=8, policy=DualCache(),
+        rule=Threshold(1.0), early_stop=False,
+    )  # fmt: skip
+
+
+def decoded(network: Any, count: int = 1) -> list[list[int]]:
+    rows, loop = [row(network, seed) for seed in range(1, count + 1)], Loop(network, rows=count)
+    for each in rows:
+        assert loop.admit(each)
+    while loop.active:
+        loop.step()
+    return [each.canvas for each in rows]
+
+
+def test_what_is_warm_is_not_captured_in_a_request(
+    network: Graphed, plain: AsCaptured, graphs: FakeGraphs
+) -> None:
+    told: list[tuple[int, int]] = []
+    seconds = warm_up(network, rows=(1, 2), widths=(8, 4), told=lambda *each: told.append(each))
+    assert seconds is not None
+    assert told == [(0, 4), (1, 4), (2, 4), (3, 4), (4, 4)]
+    assert graphs.captured == 4
+    for count in (1, 2, 1):
+        assert decoded(network, count) == decoded(plain, count)
+        gc.collect()
+    assert graphs.captured == 4
+    assert graphs.replayed == 3 * 14  # all steps but the two refreshes of each answer
+
+
+def test_a_second_warm_up_captures_what_is_new(network: Graphed, graphs: FakeGraphs) -> None:
+    warm_up(network, widths=(8,))
+    warm_up(network, rows=(1, 2), widths=(8,))
+    assert graphs.captured == 2
+
+
+def test_caches_have_the_reserved_memory_one_after_the_other(network: Graphed) -> None:
+    warm_up(network, widths=(4,), columns=64)
+    first, second = network.new_cache(columns=500), network.new_cache(columns=500)
+    assert (first.capacity, second.capacity) == (64, 0)
+    assert first.graph_key != second.graph_key
+    key = first.graph_key
+    del first
+    third = network.new_cache(columns=500)
+    assert third.graph_key == key
+    third.take(100)  # more than is reserved
+    assert third.graph_key != key
+    del third
+    assert network.new_cache(columns=500).graph_key == key
+
+
+def test_what_is_reserved_counts_as_free_until_somebody_has_it(network: Graphed, plain: AsCaptured) -> None:
+    plain.affordable_columns = lambda: 1000  # type: ignore[method-assign]
+    assert network.affordable_columns() == 1000
+    warm_up(network, widths=(4,), columns=64)
+    assert network.affordable_columns() == 1064
+    cache = network.new_cache(columns=100)
+    assert network.affordable_columns() == 1000
+    assert cache.free == 100
+
+
+def test_rows_that_run_are_not_written_over(network: Graphed) -> None:
+    warm_up(network, widths=(4,))
+    loop, sequence = Loop(network, rows=1), row(network)
+    loop.admit(sequence)
+    with pytest.raises(UsageError, match=r"23 columns of the reserved memory are in use; warm up before"):
+        warm_up(network, widths=(8,))
+    sequence.cancel()
+    loop.step()
+    assert warm_up(network, widths=(8,)) is not None
+
+
+def test_without_memory_steps_are_captured_as_they_are_met(
+    network: Graphed, plain: AsCaptured, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(cache: KVCache, columns: int) -> None:
+        raise torch.OutOfMemoryError("full")
+
+    monkeypatch.setattr(KVCache, "reserve", full)
+    assert warm_up(network) is None
+    assert decoded(network) == decoded(plain)
+
+
+def test_other_networks_are_left_alone(plain: AsCaptured, network: Graphed, graphs: FakeGraphs) -> None:
+    assert warm_up(plain) is None
+    plain._merges = Merge.EQUAL  # a graph would serve rows in one place only
+    assert warm_up(network) is None
+    assert graphs.captured == 0
