@@ -17,6 +17,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 import llada_core
+from llada_core.cli.program import COMMANDS
 from llada_core.registry.wheels import published
 
 ROOT = Path(__file__).parents[1]
@@ -155,6 +156,24 @@ def engines() -> list[llada_core.EngineInfo]:
     ours = {package.name for package in PACKAGES}
     found = [llada_core.get_engine(name) for name in llada_core.list_engines()]
     return [engine for engine in found if engine.distribution in ours]
+
+
+def test_a_function_of_the_program_is_called_as_none_beneath_it_and_as_no_module_of_it() -> None:
+    folder = ROOT / "packages" / "llada-core" / "src" / "llada_core"
+    program, beneath, modules = dict[str, str](), set[str](), set[str]()
+    for path in folder.rglob("*.py"):
+        names = {
+            each.name
+            for each in ast.parse(path.read_text()).body
+            if isinstance(each, ast.FunctionDef) and not each.name.startswith("_")
+        }
+        if path.parent.name == "cli":
+            program |= dict.fromkeys(names - {path.stem}, path.stem)
+            modules.add(path.stem)
+        elif path.name != "__init__.py":
+            beneath |= names
+    called_by_users = {"run", *(spec.name for spec in COMMANDS)}
+    assert set(program) & (beneath | modules) - called_by_users == set()
 
 
 def test_every_engine_of_this_repository_has_an_entry_point() -> None:

@@ -18,6 +18,7 @@ import sys
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from packaging.requirements import Requirement
@@ -66,14 +67,35 @@ def test_the_demo_shows_what_the_readme_says() -> None:
     """The answers, and far fewer forwards of the second algorithm; exact figures are the machine's."""
     make = ["make", "--no-print-directory", "--dry-run", "demo"]
     dry = subprocess.run(make, cwd=ROOT, capture_output=True, text=True, check=True)
-    arguments = shlex.split(dry.stdout.splitlines()[-1])[1:]
-    command = [sys.executable, "-m", "llada_core", *arguments, "--json"]
-    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    plain, fast = compared(shlex.split(dry.stdout.splitlines()[-1])[1:])
     shown = next(block.text for block in blocks(ROOT / "README.md") if block.words == ("text",))
-    plain, fast = json.loads(done.stdout)
     assert plain["text"] in shown
     assert fast["text"] in shown
     assert fast["nfe"] < plain["nfe"] / 3
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+def test_the_comparison_shows_what_the_readme_says() -> None:
+    """The settings with their answers, tokens and forwards; seconds are the machine's."""
+    readme = blocks(ROOT / "README.md")
+    at = next(n for n, block in enumerate(readme) if block.text.startswith('llada generate "Tuffki'))
+    for result in compared(shlex.split(readme[at].text.replace("\\\n", " "))[1:]):
+        heading, figures = (
+            f"==> {result['setting']} <==",
+            (result["usage"]["completion_tokens"], result["nfe"]),
+        )
+        assert f"{heading}\n{result['text']}\n" in readme[at + 1].text
+        row = rf"^{re.escape(result['setting'])} +{figures[0]} +{figures[1]} "
+        assert re.search(row, readme[at + 1].text, flags=re.MULTILINE)
+
+
+def compared(arguments: list[str]) -> list[dict[str, Any]]:
+    """The results of ``llada generate`` with several settings."""
+    command = [sys.executable, "-m", "llada_core", *arguments, "--json"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    results: list[dict[str, Any]] = json.loads(done.stdout)["results"]
+    return results
 
 
 def install_project(folder: Path) -> Path:
@@ -167,6 +189,10 @@ def parameter_row(parameter: Parameter) -> str:
     return f"| {' | '.join(cells)} |"
 
 
+def neutral_row(parameter: Parameter) -> str:
+    return f"| `{parameter.name}` | {' or '.join(map(shown, parameter.neutral))} |"
+
+
 def algorithm_row(info: AlgorithmInfo) -> str:
     taken = [parameter.name for parameter in info.parameters]
     takes = "all standard parameters" if taken == list(STANDARD) else ", ".join(f"`{name}`" for name in taken)
@@ -188,7 +214,9 @@ def test_the_parameter_guide_is_what_the_registry_declares() -> None:
     algorithms = [llada_core.get_algorithm_info(name) for name in llada_core.list_algorithms()]
     algorithms = [info for info in algorithms if info.distribution in ours]
     special = {p.name: p for info in algorithms for p in info.parameters if p.name not in STANDARD}
-    expected = [parameter_row(parameter) for parameter in (*STANDARD.values(), *special.values())]
+    expected = [parameter_row(parameter) for parameter in STANDARD.values()]
+    expected += [neutral_row(parameter) for parameter in STANDARD.values() if parameter.neutral]
+    expected += [parameter_row(parameter) for parameter in special.values()]
     expected += [algorithm_row(info) for info in algorithms]
     written = re.findall(r"^\| `.*$", (ROOT / "docs" / "parameters.md").read_text(), flags=re.MULTILINE)
     assert written == expected, "\n".join(["docs/parameters.md should have these rows:", *expected])
