@@ -11,34 +11,16 @@ import pytest
 import torch
 
 from llada_runtime import KVCache, Network
-from llada_runtime.network import flash
 from llada_runtime.network.cache import Extent
-from llada_runtime.network.calls import Merge
 from llada_runtime.network.graphs import Graphed, graphed
 from llada_runtime.network.layout import Layout, Span
 from llada_runtime.testing import FakeNetwork, check_network
-from tests.runtime.packing import filled_cache, full, loop_of_rows
+from tests.runtime.packing import filled_cache, full
 from tests.support.graphing import AsCaptured, FakeGraphs, small
 
+pytestmark = pytest.mark.usefixtures("ragged")
+
 LENGTHS = [24, 17, 20]
-
-
-@pytest.fixture(autouse=True)
-def ragged(monkeypatch: pytest.MonkeyPatch) -> None:
-    """As on a GPU: all rows attend in one call, so that where they lie is no part of a key."""
-    monkeypatch.setattr(flash, "attend", loop_of_rows)
-
-
-@pytest.fixture
-def plain() -> AsCaptured:
-    network = small()
-    network._merges = Merge.RAGGED
-    return network
-
-
-@pytest.fixture
-def graphs() -> FakeGraphs:
-    return FakeGraphs()
 
 
 @pytest.fixture

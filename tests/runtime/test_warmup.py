@@ -10,30 +10,12 @@ import torch
 
 from llada_core.errors import UsageError
 from llada_runtime import DualCache, KVCache, Loop, Sequence, Threshold
-from llada_runtime.network import flash
 from llada_runtime.network.calls import Merge
 from llada_runtime.network.graphs import Graphed
 from llada_runtime.network.warmup import warm_up
-from tests.runtime.packing import loop_of_rows
-from tests.support.graphing import AsCaptured, FakeGraphs, small
+from tests.support.graphing import AsCaptured, FakeGraphs
 
-
-@pytest.fixture(autouse=True)
-def ragged(monkeypatch: pytest.MonkeyPatch) -> None:
-    """As on a GPU: all rows attend in one call, so that where they lie is no part of a key."""
-    monkeypatch.setattr(flash, "attend", loop_of_rows)
-
-
-@pytest.fixture
-def plain() -> AsCaptured:
-    network = small()
-    network._merges = Merge.RAGGED
-    return network
-
-
-@pytest.fixture
-def graphs() -> FakeGraphs:
-    return FakeGraphs()
+pytestmark = pytest.mark.usefixtures("ragged")
 
 
 @pytest.fixture
