@@ -57,7 +57,13 @@ class DInferGeneration(StepAlgorithm):
         """
         if type(self).load_model_class is not StepAlgorithm.load_model_class:
             return super().load_network(folder, options)  # type: ignore[no-any-return]
-        return load_network(folder, device=options.device, dtype=options.dtype)
+        return load_network(
+            folder,
+            device=options.device,
+            dtype=options.dtype,
+            quantization=options.quantization,
+            tensor_parallel=options.tensor_parallel,
+        )
 
     def validate_args(self, **params: Any) -> dict[str, Any]:
         """The effective values of ``params``; smoothing's parameters are None where smoothing is off.

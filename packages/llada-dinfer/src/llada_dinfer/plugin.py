@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from llada_core import AlgorithmSpec, EngineSpec, Parameter, hookimpl, standard
+from llada_core import SAMPLING, AlgorithmSpec, EngineSpec, Parameter, hookimpl, standard
 
 __all__ = ["BLOCKWISE_PARAMETERS", "CREDIT_PARAMETERS", "HIERARCHY_PARAMETERS", "llada_engines"]
 
 _COMMON: tuple[Parameter, ...] = (
     standard("gen_length"),
     standard("block_length"),
-    standard("temperature"),
+    *SAMPLING,
     standard("seed"),
     standard("early_stop"),
     Parameter(
@@ -193,6 +193,7 @@ def llada_engines() -> Iterable[EngineSpec]:
             ),
         ),
         memory="llada_runtime.memory:estimate",
+        steps="llada_runtime.models.steps:planned_steps",
         model_types=("llada",),
         architectures=("LLaDAModelLM",),
         priority=20,

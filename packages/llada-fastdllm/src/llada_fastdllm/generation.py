@@ -13,9 +13,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from llada_core import LoadOptions
+from llada_core import LoadOptions, UsageError
 from llada_core.parameters import spelled_out, steps_a_block, whole_steps
 from llada_runtime import (
+    CheckpointError,
     DualCache,
     Factor,
     Network,
@@ -48,6 +49,18 @@ _BY_OWN_CODE = (
     "the model runs by the code that comes with it, as no network of ours implements it ({reason}): nothing "
     "can be cached, so that every step is a forward of the whole canvas, and only the algorithm 'basic' runs"
 )
+_NOT_QUANTISED = (
+    "quantization {kind!r} is for networks of ours, and this model can be run by its own code alone; leave "
+    "quantization out"
+)
+_NOT_SPLIT = (
+    "tensor_parallel={size} splits networks of the runtime, and this model can be run by the code that comes "
+    "with it alone; leave tensor_parallel out"
+)
+
+
+_NOT_UPSTREAM = ("top_p", "top_k", "min_p", "seed", "early_stop")
+"""Parameters for which Fast-dLLM's own functions have no names."""
 
 
 class RunsByOwnCode(UserWarning):
@@ -80,8 +93,8 @@ class FastDLLMGeneration(StepAlgorithm):
         """The effective values of ``params``: the rule in force keeps its parameter, others are None.
 
         ``steps`` of the quota rule is rounded up to a multiple of the block count. A subclass may declare
-        fewer parameters. One with a ``generate`` of its own gets them all as they were given, and ``seed``
-        and ``early_stop``, for which Fast-dLLM has no names, only where they are given.
+        fewer parameters. One with a ``generate`` of its own gets them all as they were given, and those for
+        which Fast-dLLM has no names (``seed``, ``early_stop``, ``top_p`` …) only where they are given.
 
         Raises:
             ParameterError: a name is unknown, or a value of the wrong type or out of range.
@@ -106,18 +119,30 @@ class FastDLLMGeneration(StepAlgorithm):
         A subclass with a ``load_model_class`` of its own loads by that.
 
         Raises:
-            CheckpointError: the files are damaged or do not belong together.
+            CheckpointError: the files are damaged or do not belong together, or what its own code runs is to
+                be quantised.
             UnsupportedArchitecture: the runtime does not implement the model, and its code is not trusted.
+            UsageError: it cannot be split as it is asked for.
         """
         if type(self).load_model_class is not StepAlgorithm.load_model_class:
             return super().load_network(folder, options)  # type: ignore[no-any-return]
         try:
-            return load_network(folder, device=options.device, dtype=options.dtype)
+            return load_network(
+                folder,
+                device=options.device,
+                dtype=options.dtype,
+                quantization=options.quantization,
+                tensor_parallel=options.tensor_parallel,
+            )
         except UnsupportedArchitecture as exc:
             if not options.trust_remote_code:
                 raise UnsupportedArchitecture(
                     f"{exc}; with trust_remote_code=True the algorithm 'basic' can run it by its own code"
                 ) from exc
+            if options.tensor_parallel > 1:
+                raise UsageError(_NOT_SPLIT.format(size=options.tensor_parallel)) from exc
+            if options.quantization is not None:
+                raise CheckpointError(_NOT_QUANTISED.format(kind=options.quantization)) from exc
             network = RemoteNetwork.from_pretrained(folder, device=options.device, dtype=options.dtype)
             reason = str(exc).partition(";")[0]
             warnings.warn(_BY_OWN_CODE.format(reason=reason), RunsByOwnCode, stacklevel=2)
@@ -126,9 +151,15 @@ class FastDLLMGeneration(StepAlgorithm):
 
 def _for_its_own(algorithm: FastDLLMGeneration, values: dict[str, Any]) -> dict[str, Any]:
     """Effective values for a function of Fast-dLLM, which takes a number of steps and only its own names."""
-    ours = {each.name: each.default for each in algorithm.parameters if each.name in ("seed", "early_stop")}
+    silent = {
+        each.name: each.default
+        for each in algorithm.parameters
+        if each.name in _NOT_UPSTREAM and each.is_neutral(each.default)
+    }
     return {
-        name: value for name, value in spelled_out(values).items() if name not in ours or ours[name] != value
+        name: value
+        for name, value in spelled_out(values).items()
+        if name not in silent or silent[name] != value
     }
 
 

@@ -4,23 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from llada_core import AlgorithmSpec, EngineSpec, Parameter, StrangerSpec, hookimpl, standard
+from llada_core import SAMPLING, AlgorithmSpec, EngineSpec, Parameter, StrangerSpec, hookimpl, standard
 
 __all__ = ["BASIC_PARAMETERS", "PARAMETERS", "llada_engines"]
 
-PARAMETERS: tuple[Parameter, ...] = tuple(
-    standard(name)
-    for name in (
-        "gen_length",
-        "block_length",
-        "steps",
-        "temperature",
-        "remasking",
-        "threshold",
-        "factor",
-        "seed",
-        "early_stop",
-    )
+PARAMETERS: tuple[Parameter, ...] = (
+    standard("gen_length"),
+    standard("block_length"),
+    standard("steps"),
+    *SAMPLING,
+    standard("remasking"),
+    standard("threshold"),
+    standard("factor"),
+    standard("seed"),
+    standard("early_stop"),
 )
 """What the cached algorithms take: by default they commit by confidence threshold."""
 
@@ -67,6 +64,7 @@ def llada_engines() -> Iterable[EngineSpec]:
             ),
         ),
         memory="llada_runtime.memory:estimate",
+        steps="llada_runtime.models.steps:planned_steps",
         model_types=("llada",),
         architectures=("LLaDAModelLM",),
         foreign=True,

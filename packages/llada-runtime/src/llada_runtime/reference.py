@@ -6,13 +6,17 @@ source as in `llada_runtime.decoding.rules`; nothing is shared with the fast pat
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable
+from itertools import accumulate
+
 import torch
 from torch import Tensor
 
 from llada_core.generation.model import Model
 from llada_runtime.models.llada import LLaDAModel
 
-__all__ = ["decode"]
+__all__ = ["decode", "drawable"]
 
 
 def decode(
@@ -24,12 +28,28 @@ def decode(
     steps: int | None = None,
     threshold: float | None = None,
     factor: float | None = None,
+    temperature: float = 0.0,
+    top_p: float | None = None,
+    top_k: int | None = None,
+    min_p: float | None = None,
+    seed: int = 0,
     early_stop: bool = False,
 ) -> tuple[list[int], int]:
-    """``(canvas, nfe)`` of greedy low-confidence decoding; factor wins over threshold, threshold over steps.
+    """``(canvas, nfe)`` of low-confidence decoding; factor wins over threshold, threshold over steps.
 
-    ``steps`` is the number of steps of the whole answer, None meaning ``gen_length``.
+    ``steps`` is the number of steps of the whole answer, None meaning ``gen_length``. At temperature 0 the
+    likeliest tokens are taken; above it they are drawn from the `drawable` ones.
     """
+    source = torch.Generator().manual_seed(seed)
+
+    def choose(logits: Tensor) -> int:
+        if temperature == 0:
+            return int(logits.argmax())
+        uniform = torch.rand(len(logits), dtype=torch.float64, generator=source)
+        noisy = logits - temperature * (-uniform.log()).log()
+        allowed = drawable(logits.tolist(), temperature, top_p=top_p, top_k=top_k, min_p=min_p)
+        return max(allowed, key=lambda token: float(noisy[token]))
+
     canvas = prompt + [model.config.mask_token_id] * gen_length
     blocks = -(-gen_length // block_length)
     per_block = -(-(steps or gen_length) // blocks)
@@ -39,7 +59,7 @@ def decode(
         step = 0
         while model.config.mask_token_id in canvas[start:end]:
             nfe += 1
-            candidates = _candidates(model, canvas, start, end)
+            candidates = _candidates(model, canvas, start, end, choose)
             if factor is not None:
                 keep = _factor(candidates, factor)
             elif threshold is not None:
@@ -54,14 +74,37 @@ def decode(
     return canvas, nfe
 
 
-def _candidates(model: LLaDAModel, canvas: list[int], start: int, end: int) -> list[tuple[float, int, int]]:
+def drawable(
+    logits: list[float],
+    temperature: float,
+    *,
+    top_p: float | None = None,
+    top_k: int | None = None,
+    min_p: float | None = None,
+) -> list[int]:
+    """The tokens that may be drawn at ``temperature`` > 0, the likeliest first, of equal ones the lower."""
+    best = max(logits)
+    odds = [math.exp((logit - best) / temperature) for logit in logits]
+    ranked = sorted(range(len(logits)), key=lambda token: (-logits[token], token))
+    ranked = [token for token in ranked if logits[token] > -math.inf]
+    if top_k is not None and top_k > 0:
+        ranked = ranked[:top_k]
+    if top_p is not None and top_p < 1:
+        mass = [0.0, *accumulate(odds[token] for token in ranked)]
+        ranked = [token for token, before in zip(ranked, mass, strict=False) if before < top_p * mass[-1]]
+    return [token for token in ranked if odds[token] >= (min_p or 0)]
+
+
+def _candidates(
+    model: LLaDAModel, canvas: list[int], start: int, end: int, choose: Callable[[Tensor], int]
+) -> list[tuple[float, int, int]]:
     """``(confidence, column, token)`` of the masked columns of ``[start, end)``, the surest first."""
     logits: Tensor = model(torch.tensor([canvas]))[0].double()
     logits[:, model.config.mask_token_id] = -torch.inf
     found = []
     for column in range(start, end):
         if canvas[column] == model.config.mask_token_id:
-            token = int(logits[column].argmax())
+            token = choose(logits[column])
             found.append((float(logits[column].softmax(-1)[token]), column, token))
     return sorted(found, key=lambda candidate: (-candidate[0], candidate[1]))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from llada_core.parameters.given import beside, called, once, value_of, without
 from llada_core.parameters.parameter import Parameter
 from llada_core.parameters.reserved import RESERVED
 from llada_core.parameters.resolution import (
@@ -13,18 +14,24 @@ from llada_core.parameters.resolution import (
     steps_a_block,
     whole_steps,
 )
-from llada_core.parameters.standard import STANDARD, standard
+from llada_core.parameters.standard import SAMPLING, STANDARD, standard
 
 __all__ = [
     "RESERVED",
+    "SAMPLING",
     "STANDARD",
     "Parameter",
+    "beside",
     "block_count",
+    "called",
+    "once",
     "parameters_of_row",
     "parse_assignments",
     "resolve",
     "spelled_out",
     "standard",
     "steps_a_block",
+    "value_of",
     "whole_steps",
+    "without",
 ]

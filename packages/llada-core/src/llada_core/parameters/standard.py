@@ -10,7 +10,7 @@ from typing import Any
 
 from llada_core.parameters.parameter import Parameter
 
-__all__ = ["STANDARD", "standard"]
+__all__ = ["SAMPLING", "STANDARD", "standard"]
 
 
 def standard(name: str, **changes: Any) -> Parameter:
@@ -70,6 +70,45 @@ STANDARD: Mapping[str, Parameter] = MappingProxyType(
                 summary="Gumbel noise on the choice of tokens; 0 takes the most likely token.",
             ),
             Parameter(
+                name="top_p",
+                kind=float,
+                minimum=0,
+                exclusive_minimum=True,
+                maximum=1,
+                nullable=True,
+                default=None,
+                neutral=(None, 1.0),
+                summary=(
+                    "Draw from the likeliest tokens that together have this probability, after temperature "
+                    "and top_k; nothing at temperature 0."
+                ),
+            ),
+            Parameter(
+                name="top_k",
+                kind=int,
+                minimum=-1,
+                nullable=True,
+                default=None,
+                neutral=(None, 0, -1),
+                summary=(
+                    "Draw from this many of the likeliest tokens, after temperature; none, 0 and -1 draw "
+                    "from all; nothing at temperature 0."
+                ),
+            ),
+            Parameter(
+                name="min_p",
+                kind=float,
+                minimum=0,
+                maximum=1,
+                nullable=True,
+                default=None,
+                neutral=(None, 0.0),
+                summary=(
+                    "Draw from tokens at least this many times as probable as the likeliest, after "
+                    "temperature, top_k and top_p; nothing at temperature 0."
+                ),
+            ),
+            Parameter(
                 name="remasking",
                 kind=str,
                 default="low_confidence",
@@ -123,3 +162,11 @@ STANDARD: Mapping[str, Parameter] = MappingProxyType(
         )
     }
 )
+
+SAMPLING: tuple[Parameter, ...] = tuple(STANDARD[name] for name in ("temperature", "top_p", "top_k", "min_p"))
+"""How tokens are drawn, for a declaration: ``parameters=(standard("gen_length"), *SAMPLING)``.
+
+An algorithm that the runtime decodes by steps needs nothing but to declare them. They do not come with
+``temperature`` by themselves: a declaration is read without importing what it is of, and one that decodes by
+code of its own would then be listed with what it ignores.
+"""

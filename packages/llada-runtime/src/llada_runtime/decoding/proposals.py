@@ -1,8 +1,8 @@
 """From logits to proposals: for every open position a token and how sure the network is of it.
 
-The confidence of a token is its softmax probability under the raw logits, whatever the temperature
-(Fast-dLLM's and LLaDA's rule). It is computed as ``1 / (1 + rest)``, where ``rest`` is the other tokens'
-mass relative to this one, in float32: so confidences close to 1 keep their order, as they would in
+The confidence of a token is its softmax probability under the raw logits, whatever the temperature and the
+filters (Fast-dLLM's and LLaDA's rule). It is computed as ``1 / (1 + rest)``, where ``rest`` is the other
+tokens' mass relative to this one, in float32: so confidences close to 1 keep their order, as they would in
 float64, without a float64 copy of the logits.
 """
 
@@ -25,6 +25,7 @@ __all__ = ["Proposals", "blame_nan", "open_targets", "probability", "propose"]
 
 _GUMBEL_ROWS = 64  # positions drawn at a time: bounds the float64 temporaries to 64 · V
 _HOTTEST = 1e300  # noise that logits cannot be told from; times more, the noise itself would be infinite
+_LEAST = torch.finfo(torch.float64).min
 _ROWS = 1024  # positions whose float32 temporaries exist at a time, for the same reason
 
 
@@ -154,14 +155,22 @@ def _padded(found: Tensor, widths: list[int]) -> Tensor:
 
 
 def _sample(logits: Tensor, sequence: Sequence) -> Tensor:
-    """Tokens ``[N]`` drawn at the sequence's temperature: Gumbel-max in float64, as LLaDA does it."""
+    """Tokens ``[N]`` drawn at the sequence's temperature: Gumbel-max in float64, as LLaDA does it.
+
+    The noise is the same whatever the filters: what they leave is drawn where it would be without them.
+    """
     generator = sequence.generator(logits.device)
     temperature = min(sequence.temperature, _HOTTEST)
     drawn = []
     for part in logits.split(_GUMBEL_ROWS):
         uniform = torch.rand(part.shape, dtype=torch.float64, device=part.device, generator=generator)
         noise = uniform.log_().neg_().log_().mul_(-temperature)
-        drawn.append(noise.add_(part).argmax(-1))
+        noisy = noise.add_(part)
+        if sequence.filters is not None:
+            kept = sequence.filters.kept(part, temperature)
+            # Clamped, as a draw of exactly 0 makes a noise of -inf, which may not lose to what is left out.
+            noisy.clamp_(min=_LEAST).masked_fill_(~kept, -torch.inf)
+        drawn.append(noisy.argmax(-1))
     return torch.cat(drawn)
 
 
