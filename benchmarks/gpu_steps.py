@@ -1,12 +1,14 @@
 """Time what a step takes on a GPU, with fused kernels and CUDA graphs and without, in the shape of LLaDA-8B.
 
-    python benchmarks/gpu_steps.py [--rows 1 8 32] [--loop-rows 1 8] [--json FILE]
+    python benchmarks/gpu_steps.py [--rows 1 8 32] [--loop-rows 1 8] [--quantization fp8 int8] [--json FILE]
 
 A block step computes 32 columns a row that attend to 768; a refresh computes all 768, and logits of 32. They
 are timed alone, many in a row, and as a share of the limit: the time to read weights and keys once, at the
 rate at which a large copy reads and writes. Then whole answers of `dual_cache` at one and four tokens a step:
 256 tokens after a prompt of 512, in blocks of 32. "first" is the first answer, with the captures in it. The
-weights are random. "kernels" is how long the first forward takes in which Triton compiles them.
+weights are random. "warm-up" is what loading a checkpoint does, compiling of kernels included. With
+`--quantization` the same follows for the same weights in eight bits, on kernels alone, and how far their
+logits are from those of bfloat16, relative to these as a whole, and how many likeliest tokens are equal.
 """
 
 from __future__ import annotations
@@ -28,8 +30,9 @@ from gpu_8b import LLADA_8B, SMALL, bandwidth, random_model
 import llada_core
 from llada_runtime import KVCache, LLaDAModel, Network
 from llada_runtime.network.capture import CudaGraphs
-from llada_runtime.network.graphs import Graphed
+from llada_runtime.network.graphs import Graphed, graphed
 from llada_runtime.network.layout import Layout, Span
+from llada_runtime.network.warmup import warm_up
 
 KEYS, WIDTH, PROMPT, GENERATED = 768, 32, 512, 256
 
@@ -45,6 +48,15 @@ class Forward:
     eager: float
     graphed: float | None
     capture: float | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Agreement:
+    """Logits of a kind of forward of one row with weights of eight bits, against bfloat16."""
+
+    kind: str
+    error: float
+    equal_tokens: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,20 +93,32 @@ class Counted(CudaGraphs):
 
 def main() -> None:
     options = _options()
-    model = random_model({**LLADA_8B, **(SMALL if options.small else {})}, torch.device("cuda"))
-    rate = bandwidth(model.device)
-    card = torch.cuda.get_device_name()
+    rate, card = bandwidth(torch.device("cuda")), torch.cuda.get_device_name()
     print(f"{card}, torch {torch.__version__}, a copy reads and writes {rate / 1e12:.2f} TB/s")
-    cache, layout = _laid_out(model, 1, reads=True)
-    compiled = _once(lambda: model.logits(layout, cache)) / 1000
-    print(f"kernels: {model.plain_because or f'{compiled:.1f} s to compile those of one row'}")
-    forwards = list(_forwards(model, options.rows, rate))
-    answers = list(_answers(model, options.loop_rows, options.repeat))
-    found = {"card": card, "torch": torch.__version__, "bytes_a_second": rate, "compiled": compiled}
-    found |= {"forwards": [asdict(each) for each in forwards], "answers": [asdict(each) for each in answers]}
+    found: dict[str, Any] = {"card": card, "torch": torch.__version__, "bytes_a_second": rate}
+    wanted: dict[str, torch.Tensor] = {}
+    for kind in (None, *options.quantization):
+        found[kind or "bfloat16"] = _measured(kind, wanted, options, rate)
     print(json.dumps(found))
     if options.json:
         options.json.write_text(json.dumps(found) + "\n")
+
+
+def _measured(
+    kind: str | None, wanted: dict[str, torch.Tensor], options: argparse.Namespace, rate: float
+) -> dict[str, Any]:
+    """Everything of the model with its weights in eight bits of this ``kind``, or in bfloat16."""
+    model = random_model({**LLADA_8B, **(SMALL if options.small else {})}, torch.device("cuda"))
+    if kind:
+        model.quantise(kind)
+    seconds = warm_up(graphed(model))
+    print(f"\n{kind or 'bfloat16'}: {model.plain_because or 'fused kernels'}, warm-up {seconds or 0:.1f} s")
+    return {
+        "warm_up": seconds,
+        "agreements": [asdict(each) for each in _agreements(model, wanted)],
+        "forwards": [asdict(each) for each in _forwards(model, options.rows, rate)],
+        "answers": [asdict(each) for each in _answers(model, options.loop_rows, options.repeat)],
+    }
 
 
 def _options() -> argparse.Namespace:
@@ -103,6 +127,7 @@ def _options() -> argparse.Namespace:
     )
     parser.add_argument("--rows", type=int, nargs="+", default=[1, 8, 32])
     parser.add_argument("--loop-rows", type=int, nargs="+", default=[1, 8])
+    parser.add_argument("--quantization", nargs="*", default=[], choices=("fp8", "int8"))
     parser.add_argument("--repeat", type=int, default=2)
     parser.add_argument("--small", action="store_true", help="a few small layers, to try the program out")
     parser.add_argument("--json", type=Path)
@@ -125,6 +150,25 @@ def running(model: LLaDAModel, *, kernels: bool) -> Iterator[LLaDAModel]:
         model._fused = fused
 
 
+def _agreements(model: LLaDAModel, wanted: dict[str, torch.Tensor]) -> Iterator[Agreement]:
+    """How the logits agree with the ``wanted`` ones; of a model that is not quantised they become these."""
+    for kind, reads in (("step", True), ("refresh", False)):
+        cache, layout = _laid_out(model, 1, reads=reads)
+        logits = model.logits(layout, cache).float()
+        if model.quantization is None:
+            wanted[kind] = logits
+            continue
+        error = (logits - wanted[kind]).norm() / wanted[kind].norm()
+        equal = (logits.argmax(-1) == wanted[kind].argmax(-1)).float().mean()
+        print(f"{kind}: logits differ by {error:.2e}, {equal:.0%} of the tokens are equal")
+        yield Agreement(kind=kind, error=error.item(), equal_tokens=equal.item())
+
+
+def _ways(model: LLaDAModel) -> tuple[bool, ...]:
+    """Without kernels and with them."""
+    return (True,) if model.quantization else (False, True)
+
+
 def _forwards(model: LLaDAModel, counts: list[int], rate: float) -> Iterator[Forward]:
     print("forward   kernels  rows  limit ms  eager ms  graphed ms  share  capture ms")
     weights = sum(tensor.numel() * tensor.element_size() for tensor in model.parameters())
@@ -133,7 +177,7 @@ def _forwards(model: LLaDAModel, counts: list[int], rate: float) -> Iterator[For
     for rows in counts:
         limit = (weights + rows * keys) / rate * 1000
         for kind, reads in (("step", True), ("refresh", False)):
-            for kernels in (False, True):
+            for kernels in _ways(model):
                 with running(model, kernels=kernels):
                     forward = _forward(model, kind, rows, limit, reads=reads, kernels=kernels)
                 _print_forward(forward)
@@ -155,6 +199,7 @@ def _forward(model: LLaDAModel, kind: str, rows: int, limit: float, *, reads: bo
 
 def _laid_out(model: LLaDAModel, rows: int, *, reads: bool) -> tuple[KVCache, Layout]:
     """Rows whose last columns are a block, on a cache of random keys and values."""
+    torch.manual_seed(rows)
     cache = model.new_cache(columns=rows * KEYS)
     extents = [cache.take(KEYS) for _ in range(rows)]
     for index in range(model.shape.n_layers):
@@ -211,7 +256,8 @@ def _answers(model: LLaDAModel, counts: list[int], repeat: int) -> Iterator[Answ
     print("kernels  graphs  rows  tokens a step  NFE  captures  first s  seconds  ms a forward  tokens/s")
     for rows in counts:
         for tokens in (1, 4) if rows == 1 else (4,):
-            for kernels, graphs in ((False, False), (False, True), (True, True)):
+            ways = ((False, False), (False, True), (True, True))
+            for kernels, graphs in ways[2:] if model.quantization else ways:
                 with running(model, kernels=kernels):
                     answer = _answer(model, rows, tokens, repeat, kernels=kernels, graphs=graphs)
                 _print_answer(answer)

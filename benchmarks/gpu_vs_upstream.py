@@ -5,7 +5,8 @@
 The paths of the checkouts are also taken from LLADA_FASTDLLM_PATH and LLADA_DINFER_PATH; a side without one
 is left out. Random weights never exceed a threshold, so a fixed number of tokens a step is decoded: equal
 prompts, lengths and numbers of forwards on all sides, on one copy of the weights at a time. dInfer runs as
-published, and compiled as its benchmark does it. Ours runs as it is loaded: with its steps captured before.
+published, and compiled as its benchmark does it. Ours runs as it is loaded: with its steps captured before,
+and so with the same weights in eight bits.
 
 "start" is what comes before the first answer, or makes the first one slower: compiling and capturing. A step
 and a refresh are told apart by the answers of fewest and of most tokens a step. First it is said whether all
@@ -22,6 +23,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +42,8 @@ _SIDES = {
     "compiled": "dInfer compiled",
     "dinfer": "dInfer",
     "fastdllm": "Fast-dLLM dual",
+    "fp8": "ours, fp8",
+    "int8": "ours, int8",
 }
 
 Decode = Callable[[torch.Tensor, int], tuple[torch.Tensor, int]]
@@ -124,8 +128,10 @@ def _sides(
         sides["dinfer"] = lambda: _dinfer(fields, model, options, compiled=False)
     if options.fastdllm:
         sides["fastdllm"] = lambda: _fast_dllm(fields, model, options)
-    for side in options.sides if options.rows == 1 else ("ours",):
-        if side in sides:
+    for kind in ("fp8", "int8"):
+        sides[kind] = lambda kind=kind: _ours(_copy(model, fields).quantise(kind), options)  # type: ignore[misc]
+    for side in options.sides:
+        if side in sides and (options.rows == 1 or side in ("ours", "fp8", "int8")):
             yield _SIDES[side], sides[side]
 
 
@@ -140,6 +146,10 @@ def _ours(model: LLaDAModel, options: argparse.Namespace) -> Decode:
         )  # fmt: skip
 
     return decode
+
+
+def _copy(model: LLaDAModel, fields: dict[str, Any]) -> LLaDAModel:
+    return random_model(fields, model.device, model.dtype)
 
 
 def _fast_dllm(fields: dict[str, Any], model: LLaDAModel, options: argparse.Namespace) -> Decode:
@@ -217,6 +227,10 @@ def _summarise(timings: list[Timing], options: argparse.Namespace) -> None:
         ]
         step, refresh = _told_apart(table[side, few], table[side, many])
         print(f"{side:<24}{''.join(cells)}{step:>13.2f}{refresh:>13.2f}{row[-1].start_seconds:>10.1f}")
+    for ours, theirs in product((side for side in sides[1:] if side.startswith("ours")), sides):
+        ratios = [table[theirs, tokens].seconds / table[ours, tokens].seconds for tokens in options.tokens]
+        if not theirs.startswith("ours"):
+            print(f"{ours} is faster than {theirs} by" + "".join(f"{ratio:6.2f}" for ratio in ratios))
 
 
 def _told_apart(few: Timing, many: Timing) -> tuple[float, float]:

@@ -168,6 +168,18 @@ def test_lengths_that_do_not_divide_are_cut_from_whole_blocks(
     assert nfe <= whole_nfe
 
 
+@pytest.mark.parametrize("variant", ["gen1", "labs"])
+def test_filters_hold_for_the_seed_of_a_block_too(ours: Mapping[Any, Any], variant: Variant) -> None:
+    lm, short = ours[variant, 1], {"gen_length": 24, "block_length": 8, "early_stop": False}
+    hot = {**short, "temperature": 2.0, "seed": 3}
+    greedy = by_our_code(lm, [5, 6, 7], **short)
+    for narrowest in ({"top_k": 1}, {"top_p": 1e-9}, {"min_p": 1.0}):
+        assert by_our_code(lm, [5, 6, 7], **hot, **narrowest) == greedy
+    filtered = by_our_code(lm, [5, 6, 7], **hot, top_k=3)
+    assert filtered == by_our_code(lm, [5, 6, 7], **hot, top_k=3)
+    assert len({str(each) for each in (greedy, filtered, by_our_code(lm, [5, 6, 7], **hot))}) == 3
+
+
 def test_it_streams_what_it_commits(ours: Mapping[Any, Any]) -> None:
     lm = ours["labs", 0]
     steps = list(
@@ -256,6 +268,15 @@ def test_a_model_without_trust_runs_by_our_code_alone(ours: Mapping[Any, Any]) -
     assert all(reasons[name] for name in ("nemotron", "nemotron_ar", "nemotron_linear_spec"))
 
 
+def test_our_network_may_be_quantised_and_the_models_own_code_not(tmp_path: Path) -> None:
+    folder = write_model(tmp_path, "labs")
+    lm = llada_core.load_model(folder, device="cpu", quantization="int8")
+    assert lm.model.network.quantization == "int8"
+    assert len(lm.generate([3, 4], algorithm="nemotron_block", gen_length=4, early_stop=False).token_ids) == 4
+    with pytest.raises(ModelLoadError, match=r"quantization 'int8' is for our own network, .*; leave one of"):
+        llada_core.load_model(folder, device="cpu", quantization="int8", trust_remote_code=True)
+
+
 def test_an_architecture_of_its_own_is_refused_with_the_way_out(tmp_path: Path) -> None:
     folder = write_model(tmp_path, "labs", architectures=["NemotronLabsDiffusionVLMModel"])
     with pytest.raises(ModelLoadError, match=r"our own network runs .*; with trust_remote_code=True"):
@@ -305,3 +326,11 @@ def test_a_decoder_may_declare_fewer_parameters(
         assert lm.generate([1, 2], algorithm="few", max_tokens=4).nfe
     finally:
         undo()
+
+
+def test_no_blank_is_filled_or_scored_where_the_network_does_not_see_behind_it(tmp_path: Path) -> None:
+    with llada_core.load_model(write_model(tmp_path, "gen1"), device="cpu") as lm:
+        with pytest.raises(AlgorithmUnavailable, match="cannot fill blanks: its network sees nothing behind"):
+            lm.infill("a{{2}}b", algorithm="nemotron_block")
+        with pytest.raises(AlgorithmUnavailable, match="cannot score: its network sees nothing behind"):
+            lm.score("a{{1}}b", ["c"], algorithm="nemotron_block")

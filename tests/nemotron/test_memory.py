@@ -49,6 +49,14 @@ def test_the_parameter_count_is_that_of_the_tensors(
         assert estimate(read(folder), dtype="float32").weights == 4 * held
 
 
+@pytest.mark.parametrize("variant", ["labs", "gen1"])
+def test_weights_of_eight_bits_are_counted_as_they_are(tmp_path: Path, variant: Variant) -> None:
+    folder = write_model(tmp_path, variant, tokenizer=False)
+    network = NemotronNetwork.from_pretrained(folder, device="cpu", dtype="bfloat16", quantization="int8")
+    held = {each.data_ptr(): each.nbytes for each in network.parameters()}
+    assert estimate(read(folder), quantization="int8").weights == sum(held.values())
+
+
 @pytest.mark.parametrize(
     ("name", "billions"),
     [
@@ -101,6 +109,7 @@ def test_doctor_states_the_memory_of_a_model(tmp_path: Path, llada: Llada) -> No
     told = json.loads(out)["model"]
     assert (status, told["engine"]) == (0, "nemotron")
     assert told["memory"]["weights"] == estimate(LABS_3B).weights
+    assert told["steps"].startswith("steps run on ")
 
 
 def test_doctor_says_why_it_cannot_tell(tmp_path: Path, llada: Llada) -> None:
@@ -109,3 +118,4 @@ def test_doctor_says_why_it_cannot_tell(tmp_path: Path, llada: Llada) -> None:
     told = json.loads(out)["model"]
     assert (status, told["engine"], told["memory"]) == (1, "nemotron", None)
     assert "NemotronLabsDiffusionVLMModel" in told["reason"]
+    assert "NemotronLabsDiffusionVLMModel" in told["steps_reason"]

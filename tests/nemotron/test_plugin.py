@@ -138,6 +138,21 @@ def test_without_the_right_transformers_all_is_listed_with_the_remedy(
         assert reason.endswith("pip install 'transformers<6,>=4.57'")
 
 
+@pytest.mark.parametrize("name", ["nemotron", "nemotron_ar", "nemotron_linear_spec"])
+@pytest.mark.parametrize(
+    ("given", "neutral"),
+    [({"top_p": 0.9}, {"top_p": 1}), ({"top_k": 5}, {"top_k": -1}), ({"min_p": 0.1}, {"min_p": 0})],
+)
+def test_the_models_own_code_takes_no_filters(
+    name: str, given: dict[str, Any], neutral: dict[str, Any]
+) -> None:
+    algorithm = llada_core.get_algorithm(name)
+    ((parameter, value),) = given.items()
+    with pytest.raises(ParameterError, match=rf"{name} does not take {parameter}={value}; leave it out"):
+        algorithm.validate_args(**given)
+    assert algorithm.validate_args(**neutral) == algorithm.validate_args()
+
+
 @pytest.mark.parametrize("name", ALGORITHMS)
 def test_standard_parameters_pass_at_the_value_that_is_implemented_anyway(name: str) -> None:
     algorithm = llada_core.get_algorithm(name)

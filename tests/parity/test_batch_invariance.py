@@ -28,6 +28,13 @@ fastdllm_rules = st.one_of(
     options(threshold=thresholds),
     options(factor=st.sampled_from([0.5, 1.0, 2.0])),
     options(temperature=st.just(0.7), seed=seeds),
+    options(
+        temperature=st.sampled_from([0.7, 2.0]),
+        seed=seeds,
+        top_p=st.sampled_from([None, 0.5, 0.9]),
+        top_k=st.sampled_from([None, 2, 10]),
+        min_p=st.sampled_from([None, 0.1]),
+    ),
     options(remasking=st.just("random"), seed=seeds, steps=st.just(9)),
 )
 

@@ -17,14 +17,14 @@ Case = dict[str, Any]
 MEANINGFUL_NONE = ("cache", "threshold")  # elsewhere null says that the upstream class has no such parameter
 
 
-def decode(case: Case, device: str = "cpu") -> tuple[list[Sequence], list[Step]]:
+def decode(case: Case, model: Any) -> tuple[list[Sequence], list[Step]]:
     """The sequences and steps of a case. ``loop`` only names the upstream class that was run."""
     given = {
         name: value
         for name, value in case["params"].items()
         if name != "loop" and (value is not None or name in MEANINGFUL_NONE)
     }
-    algorithm, model = llada_core.get_algorithm(case["algorithm"]), golden_model(case["model"], device)
+    algorithm = llada_core.get_algorithm(case["algorithm"])
     params = algorithm.validate_args(**given)
     sequences = [algorithm.sequence(model, row, params) for row in rows_of(case)]
     return sequences, list(drain(model, sequences, rows=32))
@@ -32,7 +32,7 @@ def decode(case: Case, device: str = "cpu") -> tuple[list[Sequence], list[Step]]
 
 @pytest.mark.parametrize("case", golden_cases("dinfer"))
 def test_canvas_and_forwards_equal_upstream(case: Case) -> None:
-    sequences, steps = decode(case)
+    sequences, steps = decode(case, golden_model(case["model"]))
     assert [sequence.canvas for sequence in sequences] == case["expected"]["canvas"]
     if len(sequences) == 1:
         assert sequences[0].nfe == case["expected"]["nfe"]
@@ -42,5 +42,5 @@ def test_canvas_and_forwards_equal_upstream(case: Case) -> None:
 @pytest.mark.gpu
 @pytest.mark.parametrize("case", golden_cases("dinfer"))
 def test_canvas_equals_upstream_on_a_gpu(case: Case) -> None:
-    sequences, _ = decode(case, "cuda")
+    sequences, _ = decode(case, golden_model(case["model"], "cuda"))
     assert [sequence.canvas for sequence in sequences] == case["expected"]["canvas"]

@@ -50,6 +50,25 @@ def test_without_a_cache_it_equals_the_reference(name: str, rule: dict, early_st
     assert fast(name, "basic", prompt, **params) == reference.decode(golden_model(name), prompt, **params)
 
 
+SAMPLING = (
+    {},
+    {"top_k": 3},
+    {"top_p": 0.6},
+    {"min_p": 0.2},
+    {"top_k": 12, "top_p": 0.8, "min_p": 0.1},
+)
+
+
+@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("rule", RULES[2:5], ids=str)
+@pytest.mark.parametrize("sampling", SAMPLING, ids=str)
+def test_what_is_drawn_is_drawn_by_the_reference_too(name: str, rule: dict, sampling: dict) -> None:
+    prompt = prompt_for(name, 3)
+    params = {"gen_length": 29, "block_length": 8, "temperature": 0.9, "seed": 4, "early_stop": True}
+    params |= rule | sampling
+    assert fast(name, "basic", prompt, **params) == reference.decode(golden_model(name), prompt, **params)
+
+
 @pytest.mark.parametrize("name", MODELS)
 @pytest.mark.parametrize("rule", RULES, ids=str)
 @pytest.mark.parametrize("cache", sorted(ALGORITHMS))

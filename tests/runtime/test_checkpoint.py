@@ -9,6 +9,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from llada_core import UsageError
 from llada_runtime import CheckpointError, LLaDAConfig, LLaDAModel, UnsupportedArchitecture
 from llada_runtime.network.weight_files import UnusedWeights
 
@@ -206,7 +207,7 @@ def test_a_device_that_can_hold_no_weights_is_refused_as_such(write_checkpoint, 
 
 def test_an_unknown_device_and_dtype_are_refused(write_checkpoint) -> None:
     folder = write_checkpoint()
-    with pytest.raises(CheckpointError, match="'warp'"):
+    with pytest.raises(UsageError, match="'warp'"):
         LLaDAModel.from_pretrained(folder, device="warp")
-    with pytest.raises(CheckpointError, match="'int8'"):
+    with pytest.raises(UsageError, match="'int8'"):
         LLaDAModel.from_pretrained(folder, dtype="int8")

@@ -11,7 +11,7 @@ import llada_core
 from llada_core.generation import execution
 from llada_core.generation.execution import Execution
 from llada_core.generation.model import Model
-from llada_core.generation.results import GenerationResult
+from llada_core.generation.results import GenerationRequest, GenerationResult
 from llada_runtime import NoCache, Quota, StepAlgorithm
 from llada_runtime.network.layout import Layout
 from llada_runtime.testing import FakeNetwork
@@ -50,7 +50,13 @@ def run(network: Slow, *lengths: int, rows: int) -> list[GenerationResult]:
     model, algorithm = Model.of(network), Singles()
     work = Execution(model, rows=rows)
     tickets = [
-        work.submit(algorithm.prepare(model, [1, 2], {"gen_length": length, "block_length": length}, index=n))
+        work.submit(
+            algorithm.prepare(
+                model,
+                GenerationRequest(prompt=[1, 2], parameters={"gen_length": length, "block_length": length}),
+                index=n,
+            )
+        )
         for n, length in enumerate(lengths)
     ]
     while work.active:

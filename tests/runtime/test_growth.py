@@ -209,6 +209,22 @@ def test_a_token_that_stands_is_replaced_and_the_step_says_which(model: LLaDAMod
     assert replayed(edited, steps, [MASK] * 10) == edited.canvas[3:] == alone.canvas[3:]
 
 
+def test_the_likeliest_are_told_of_a_token_that_replaces_another_too(model: LLaDAModel) -> None:
+    edited, plain = row(model, rule=Editing()), row(model, rule=Editing())
+    edited.alternatives = 3
+    steps = decode(model, plain, edited)
+    assert edited.canvas == plain.canvas
+    for step in steps:
+        wanted = len(step.positions) if step.ticket is edited.ticket else 0
+        assert len(step.alternatives) == wanted
+        for sure, likeliest in zip(step.confidence, step.alternatives, strict=bool(wanted)):
+            ids, chances = zip(*likeliest, strict=True)
+            assert len(set(ids)) == 3
+            assert MASK not in ids
+            assert list(chances) == sorted(chances, reverse=True)
+            assert sure <= chances[0]
+
+
 @pytest.mark.parametrize("token", [MASK, 32, -1])
 def test_only_a_token_can_stand_in_anothers_place(model: LLaDAModel, token: int) -> None:
     class Wrong(Editing):

@@ -15,9 +15,22 @@ import torch
 from torch import Tensor
 
 from llada_runtime.network.rotary import Rotary
+from tests.runtime.kernel_cases import (
+    DEVICE,
+    DTYPE,
+    GPU,
+    SMALL,
+    close,
+    drawn,
+    index,
+    nothing,
+    overlaps,
+    poison,
+    rotated,
+    silu_up,
+)
 
 kernels: Any = pytest.importorskip("llada_runtime.network.kernels", reason="the kernels need Triton")
-GPU = torch.cuda.is_available()
 if not GPU and os.environ.get("TRITON_INTERPRET") != "1":
     pytest.skip("without a GPU kernels run only where TRITON_INTERPRET=1 is set", allow_module_level=True)
 
@@ -25,42 +38,11 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore"),  # NumPy's of Triton's interpreter
     *([pytest.mark.gpu] if GPU else []),
 ]
-DEVICE = torch.device("cuda" if GPU else "cpu")
-DTYPE = torch.bfloat16 if GPU else torch.float32  # the interpreter has no bf16 products
-SMALL = 1 if GPU else 4  # shapes are divided by this
-BOUND = 6e-3 if GPU else 1e-4
-
-overlaps = pytest.mark.parametrize("overlap", [False, True] if GPU else [False])
 
 
 @pytest.fixture(autouse=True)
 def fresh(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Other numbers at every run, and outputs that are NaN, or -9, until they are written."""
-    torch.manual_seed(random.SystemRandom().randrange(1 << 30))
-    empty = torch.Tensor.new_empty
-
-    def poisoned(tensor: Tensor, *size: Any, **kind: Any) -> Tensor:
-        out = empty(tensor, *size, **kind)
-        return out.fill_(torch.nan if out.is_floating_point() else -9)
-
-    monkeypatch.setattr(torch.Tensor, "new_empty", poisoned)
-
-
-def drawn(*shape: int, scale: float = 1.0, dtype: torch.dtype = DTYPE) -> Tensor:
-    return (torch.randn(shape, device=DEVICE) * scale).to(dtype)
-
-
-def nothing(*shape: int) -> Tensor:
-    return torch.full(shape, torch.nan, device=DEVICE, dtype=DTYPE)
-
-
-def index(values: list[int], dtype: torch.dtype = torch.int64) -> Tensor:
-    return torch.tensor(values, device=DEVICE, dtype=dtype)
-
-
-def close(got: Tensor, want: Tensor, bound: float = BOUND) -> None:
-    """Refuse an error relative to the whole, or any NaN."""
-    assert ((got.double() - want).norm() / want.norm()).item() < bound
+    poison(monkeypatch)
 
 
 # -- norm
@@ -79,13 +61,6 @@ def test_the_norm_adds_parts_and_normalises(rows: int, width: int, parts: int, o
 
 
 # -- rotation
-
-
-def rotated(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
-    half = x.shape[-1] // 2
-    c, s = cos[..., half:].double(), sin[..., half:].double()
-    low, high = x.double().chunk(2, -1)
-    return torch.cat((low * c - high * s, high * c + low * s), -1)
 
 
 @overlaps
@@ -205,11 +180,6 @@ def test_rows_attend_to_their_own_extents(
 # -- products
 
 
-def silu_up(both: Tensor) -> Tensor:
-    gate, up = both.chunk(2, -1)
-    return gate * torch.sigmoid(gate) * up
-
-
 @pytest.mark.parametrize(("rows", "hidden"), [(1, 100), (33, 1536), (32, 12288 // SMALL)])
 def test_gates_multiply_ups(rows: int, hidden: int) -> None:
     gate_up = drawn(rows, 2 * hidden, scale=2.0)
@@ -241,9 +211,10 @@ def test_the_gated_product_is_swiglu_of_the_product(rows: int, overlap: bool) ->
     close(found, silu_up(x.double() @ weight.double().T))
 
 
+@pytest.mark.parametrize("halves", [False, True])
 @pytest.mark.parametrize("columns", [1, 32, 33, 64, 65, 5000])
-def test_what_is_planned_fits_the_shape_of_llada_8b(columns: int) -> None:
-    plan = kernels.plan_for(columns)
+def test_what_is_planned_fits_the_shape_of_llada_8b(columns: int, halves: bool) -> None:
+    plan = kernels.plan_for(columns, halves=halves)
     of = {"qkv": 4096, "out": 4096, "gate_up": 4096, "down": 12288, "head": 4096}
     tilings = {name: getattr(plan, name) for name in of}
     assert all((tiling is None) == (columns > 64) for tiling in tilings.values())

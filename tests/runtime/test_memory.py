@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from pathlib import Path
+
 import pytest
 
-from llada_runtime import CheckpointError, LLaDAConfig, estimate, estimate_of
+from llada_core import UsageError
+from llada_runtime import CheckpointError, LLaDAConfig, LLaDAModel, estimate, estimate_of
 from llada_runtime.testing import LLADA_CONFIG, llada_weights
 
 LLADA_8B = {
@@ -64,6 +68,34 @@ def test_the_numbers_of_any_network_give_an_estimate() -> None:
         "columns_that_fit": (3 * 50 * 384 + 2 * 2560) // 384,
         "rows_that_fit": 3,
     }
+
+
+@pytest.mark.parametrize("tied", [False, True])
+@pytest.mark.parametrize("kind", ["fp8", "int8"])
+def test_weights_of_eight_bits_are_counted_as_they_are(
+    write_checkpoint: Callable[..., Path], tied: bool, kind: str
+) -> None:
+    config = {**LLADA_CONFIG, "weight_tying": tied}
+    folder = write_checkpoint({"weight_tying": tied})
+    network = LLaDAModel.from_pretrained(folder, device="cpu", dtype="bfloat16", quantization=kind)
+    held = {each.data_ptr(): each.nbytes for each in network.parameters()}
+    found = estimate(config, quantization=kind)
+    assert found.weights == sum(held.values())
+    assert found.kv_per_token == estimate(config).kv_per_token
+
+
+def test_llada_8b_takes_half_in_eight_bits() -> None:
+    found = estimate(LLADA_8B, quantization="fp8")
+    rows = 126464
+    scales = 32 * (3 * 4096 + 2 * 12288 + 2 * 4096) + rows
+    assert (
+        found.weights == estimate(LLADA_8B).weights - (8_015_581_184 - rows * 4096 - 65 * 4096) + 4 * scales
+    )
+
+
+def test_another_quantization_is_refused() -> None:
+    with pytest.raises(UsageError, match="quantization 'int4' cannot be used; choose 'fp8' or 'int8'"):
+        estimate(LLADA_8B, quantization="int4")
 
 
 def test_another_dtype_is_refused_with_those_that_are_known() -> None:

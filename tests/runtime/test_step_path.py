@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 from torch import nn
 
+import llada_tiny
+from llada_core.errors import UnsupportedArchitecture
 from llada_runtime import LLaDAModel, Rotary
+from llada_runtime.models.steps import planned_steps
 from llada_runtime.network import fused, machine
 from llada_runtime.network.fused import why_plain
 from llada_runtime.network.graphs import Graphed
@@ -108,3 +113,41 @@ def test_a_triton_that_lacks_something_is_named(on_hopper: pytest.MonkeyPatch) -
     assert why_no_kernels(torch.device("cuda")) == (
         "the installed Triton does not do (cannot import name 'gdc_wait'); install triton 3.6 or later"
     )
+
+
+@pytest.mark.parametrize(
+    ("graphs", "kernels", "dtype", "told"),
+    [
+        (None, None, "bfloat16", "steps run on fused Triton kernels, in CUDA graphs"),
+        (None, "no", "bfloat16", "steps run on torch's own kernels, in CUDA graphs (no)"),
+        ("0", "off", "bfloat16", "steps run on torch's own kernels, launched one by one (off)"),
+        (
+            None,
+            None,
+            "float16",
+            "steps run on torch's own kernels, in CUDA graphs (the weights are float16, and",
+        ),
+    ],
+)
+def test_how_steps_would_run_is_told_by_the_config_alone(
+    monkeypatch: pytest.MonkeyPatch, graphs: str | None, kernels: str | None, dtype: str, told: str
+) -> None:
+    monkeypatch.setattr(fused, "why_no_kernels", lambda device: kernels if device.type == "cuda" else "none")
+    monkeypatch.delenv("LLADA_GRAPHS", raising=False)
+    if graphs is not None:
+        monkeypatch.setenv("LLADA_GRAPHS", graphs)
+    wide = {**tiny_config(), "d_model": 256, "n_heads": 2, "n_kv_heads": 2, "mlp_hidden_size": 512}
+    assert planned_steps(wide, device="cuda", dtype=dtype).startswith(told)
+
+
+def test_on_a_cpu_or_without_a_network_of_ours_it_is_told_so() -> None:
+    assert planned_steps(tiny_config(), device="cpu", dtype="float32").startswith(
+        "steps run on torch's own kernels, launched one by one (the device is cpu, and"
+    )
+    with pytest.raises(UnsupportedArchitecture):
+        planned_steps({"model_type": "other"}, device="cpu", dtype="float32")
+
+
+def tiny_config() -> dict[str, Any]:
+    folder = Path(llada_tiny.model_path())
+    return dict(json.loads((folder / "config.json").read_text()))

@@ -21,6 +21,7 @@ from llada_runtime import (
     PrefixCache,
     Quota,
     Rule,
+    Sequence,
     StepAlgorithm,
     Threshold,
 )
@@ -41,6 +42,51 @@ def test_our_rules_pass(rule: Rule) -> None:
 @pytest.mark.parametrize("policy", [NoCache(), PrefixCache(), DualCache()])
 def test_our_policies_pass(policy: Policy) -> None:
     assert len(check_policy(policy)) == 3
+
+
+class Drawing(StepAlgorithm):
+    """It takes what is said of drawing."""
+
+    name = "drawing"
+    parameters = (llada_core.standard("gen_length"), *llada_core.SAMPLING)
+
+    def policy(self, params):
+        return NoCache()
+
+    def rule(self, params):
+        return Threshold(0.9)
+
+
+class Unfiltered(Drawing):
+    """It makes its sequences itself, and forgets a part of it."""
+
+    def sequence(self, model, prompt_ids, params):
+        heat = params["temperature"]
+        return Sequence(
+            prompt_ids, model.config, gen_length=params["gen_length"], block_length=4,
+            policy=NoCache(), rule=Threshold(0.9), temperature=heat, early_stop=False,
+        )  # fmt: skip
+
+
+class Otherwise(Unfiltered):
+    """It does with them what its own published sampler does."""
+
+    def filters(self, params):
+        return None
+
+
+@pytest.mark.parametrize("kind", [Drawing, Otherwise])
+def test_what_filters_or_says_that_it_does_not_passes(kind: type[StepAlgorithm]) -> None:
+    held = check_algorithm(kind(), model=small_llada())  # type: ignore[abstract]
+    assert "its sequence has the filters that it takes" in held
+
+
+def test_filters_that_are_taken_and_forgotten_are_found() -> None:
+    with pytest.raises(ConformanceError) as caught:
+        check_algorithm(Unfiltered(), model=small_llada())  # type: ignore[abstract]
+    (failure,) = caught.value.failures
+    assert failure.check == "its sequence has the filters that it takes"
+    assert "make it with filters=self.filters(params), which is Filters(top_k=2, " in failure.problem
 
 
 class Nothing(Rule):

@@ -9,7 +9,11 @@ Rust extension is none, and ``sys.exit`` of a plugin is none. It then asks here,
 
 from __future__ import annotations
 
-__all__ = ["INTERRUPTS", "Fault", "fault_of", "is_interrupt", "one_line", "remedy", "whose"]
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+
+__all__ = ["INTERRUPTS", "Fault", "fault_of", "is_interrupt", "one_line", "remedy", "uninterrupted", "whose"]
 
 INTERRUPTS = {"builtins.KeyboardInterrupt", "greenlet.GreenletExit"}
 """What comes from outside, whatever code happens to run, by name: none of these is imported for it.
@@ -18,6 +22,22 @@ Subclasses count. ``GeneratorExit`` and a task's ``CancelledError`` are raised w
 that is guarded here waits for nothing: where it raises one, it is its own. A test's time limit is one more,
 for those who test with one.
 """
+
+_UNINTERRUPTED = ContextVar("_UNINTERRUPTED", default=False)
+
+
+@contextmanager
+def uninterrupted() -> Iterator[None]:
+    """Within it nothing comes from outside, so that whatever is raised is a fault.
+
+    For threads of a program that nobody interrupts: Ctrl-C is raised in the main thread alone, and what looks
+    like it in another one was raised by the code that runs there.
+    """
+    token = _UNINTERRUPTED.set(True)
+    try:
+        yield
+    finally:
+        _UNINTERRUPTED.reset(token)
 
 
 class Fault(Exception):
@@ -28,8 +48,11 @@ def is_interrupt(exc: BaseException) -> bool:
     """Whether ``exc`` ends the work from outside, as Ctrl-C does.
 
     It is nobody's fault, and no guard may keep it. ``SystemExit`` is none: code that is asked for something
-    has no business ending the program. A group is one where one of its members is.
+    has no business ending the program. A group is one where one of its members is. ``uninterrupted``, nothing
+    is one.
     """
+    if _UNINTERRUPTED.get():
+        return False
     if isinstance(exc, BaseExceptionGroup):
         return any(map(is_interrupt, exc.exceptions))
     return any(f"{each.__module__}.{each.__qualname__}" in INTERRUPTS for each in type(exc).__mro__)

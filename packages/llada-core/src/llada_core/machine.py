@@ -1,11 +1,11 @@
-"""How much main memory is free, as a program in a container sees it. Knows no other device."""
+"""How much main memory there is, and is free, as a program in a container sees it. Knows no other device."""
 
 from __future__ import annotations
 
 import os
 from pathlib import Path
 
-__all__ = ["free_main_memory"]
+__all__ = ["free_main_memory", "main_memory"]
 
 _MEMINFO = Path("/proc/meminfo")
 _CGROUP = Path("/sys/fs/cgroup")
@@ -15,6 +15,15 @@ def free_main_memory() -> int:
     """Bytes that could be allocated now: what the system says is available, or what is left of the
     container's limit if that is less."""
     return int(min(_available(), _left_in_container(_CGROUP)))
+
+
+def main_memory() -> int:
+    """Bytes that the machine has, or its container's limit if that is less."""
+    try:
+        limit = int((_CGROUP / "memory.max").read_text())  # "max" where there is none
+    except (OSError, ValueError):
+        return _physical()
+    return min(_physical(), limit)
 
 
 def _available() -> int:

@@ -14,10 +14,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from collections.abc import Sequence as Ids
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NoReturn
 
 from torch import Tensor
 
+from llada_core.errors import AlgorithmUnavailable
 from llada_core.parameters import block_count, steps_a_block, whole_steps
 from llada_runtime import Network, Plan, Policy, Quota, Rule, Sequence, StepAlgorithm, Threshold
 
@@ -112,7 +113,23 @@ class BlockGeneration(OnNemotron, StepAlgorithm):
         one_each = block_count(values) * (values.get("block_length") or values["gen_length"])
         return {**values, "steps": whole_steps(values, values["steps"] or one_each)}
 
-    def sequence(self, model: Network, prompt_ids: Ids[int], params: Mapping[str, Any]) -> Sequence:
+    def infill_reason(self) -> str:
+        """Why no blank is filled: what is behind it is not seen."""
+        return "its network sees nothing behind the block in work; take a model that sees both sides"
+
+    def log_probabilities(self, *canvas: Any) -> NoReturn:
+        """Refuse, as ``AlgorithmUnavailable``: what is behind a blank is not seen."""
+        reason = self.infill_reason()
+        raise AlgorithmUnavailable(f"{self.name} cannot score: {reason}", name=self.name, reason=reason)
+
+    def sequence(
+        self,
+        model: Network,
+        prompt_ids: Ids[int],
+        params: Mapping[str, Any],
+        *,
+        answer: Ids[int | None] | None = None,
+    ) -> Sequence:
         """A request row, ready to be admitted; ``causal_context`` None is what the model was trained with.
 
         Raises:
@@ -122,4 +139,4 @@ class BlockGeneration(OnNemotron, StepAlgorithm):
         causal = params.get("causal_context")
         trained = model.config.causal_context
         chosen = {**params, "causal_context": trained if causal is None else causal}
-        return super().sequence(model, prompt_ids, chosen)
+        return super().sequence(model, prompt_ids, chosen, answer=answer)

@@ -18,7 +18,7 @@ from llada_core import Answer, GenerationAlgorithm, ParameterError
 from llada_core.generation.model import Model
 from llada_core.generation.prompts import check_prompt
 from llada_core.parameters import block_count, parameters_of_row, whole_steps
-from llada_runtime.algorithm import prompt_rows
+from llada_runtime.prompts import prompt_rows
 
 from .calls import Call, call_of, read_outcome
 from .errors import NativeCodeError, UnfilledMasks

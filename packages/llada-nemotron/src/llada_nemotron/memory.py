@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from llada_runtime import CheckpointError, MemoryEstimate, estimate_of
+from llada_runtime import CheckpointError, MemoryEstimate
+from llada_runtime.memory import estimate_of_shape
 
 from .config import NemotronConfig
 
@@ -13,7 +14,12 @@ __all__ = ["estimate"]
 
 
 def estimate(
-    config: Mapping[str, Any], *, dtype: str = "bfloat16", available: int | None = None
+    config: Mapping[str, Any],
+    *,
+    dtype: str = "bfloat16",
+    available: int | None = None,
+    tensor_parallel: int = 1,
+    quantization: str | None = None,
 ) -> MemoryEstimate:
     """The estimate for a parsed ``config.json``, of our own network with these weights.
 
@@ -22,21 +28,21 @@ def estimate(
     Args:
         dtype: "float32", "bfloat16" or "float16".
         available: free bytes on the device, if known.
+        tensor_parallel: how many ranks hold a part of our network each; the estimate is of the first.
+        quantization: "fp8" or "int8", where its weights have eight bits.
 
     Raises:
         CheckpointError: the configuration is damaged, its architecture is not known, or another dtype.
+        UsageError: it cannot be split between so many ranks, or another quantization.
     """
     model = NemotronConfig.from_dict(config)
     if model.architecture is None:
         raise CheckpointError(f"the memory it takes cannot be told: {model.architecture_problem}")
-    shape = model.architecture.shape(model.vocab_size)
-    return estimate_of(
-        parameter_count=shape.parameter_count,
-        n_layers=shape.n_layers,
-        n_kv_heads=shape.n_kv_heads,
-        head_dim=shape.head_dim,
-        vocabulary=shape.vocabulary,
+    return estimate_of_shape(
+        model.architecture.shape(model.vocab_size),
         max_sequence_length=model.max_sequence_length,
         dtype=dtype,
         available=available,
+        tensor_parallel=tensor_parallel,
+        quantization=quantization,
     )

@@ -15,7 +15,7 @@ import torch
 import transformers
 from torch import Tensor
 
-from llada_core import AlgorithmUnavailable, LoadOptions
+from llada_core import AlgorithmUnavailable, LoadOptions, UsageError
 from llada_core.checkpoints import read_fields
 from llada_core.checkpoints.ends import EndToken
 from llada_runtime import CheckpointError, KVCache, Network, UnsupportedArchitecture
@@ -24,6 +24,8 @@ from llada_runtime.network.calls import Merge
 from llada_runtime.network.checkpoint import choose_device, choose_dtype
 from llada_runtime.network.graphs import graphed
 from llada_runtime.network.layout import Layout
+from llada_runtime.network.parallel.leader import Parallel
+from llada_runtime.network.parallel.start import load_parallel
 
 from .config import NemotronConfig
 from .native import NativeModel
@@ -35,6 +37,16 @@ __all__ = ["NemotronModel", "OnNemotron"]
 _UNTRUSTED = (
     "it runs the model's own code, which is not trusted; load the model with trust_remote_code=True "
     "(--trust-remote-code) if you trust it, or use nemotron_block"
+)
+_NOT_QUANTISED = (
+    "quantization {kind!r} is for our own network, and under trust_remote_code the model's own code is "
+    "loaded; leave one of the two out"
+)
+
+_NETWORK = "llada_nemotron.network:NemotronNetwork"
+_NOT_SPLIT = (
+    "tensor_parallel={size} splits our own network, and trust_remote_code=True loads the model by its own "
+    "code; leave one of the two out"
 )
 
 
@@ -65,19 +77,34 @@ class NemotronModel:
         device: str | torch.device | None = None,
         dtype: str | torch.dtype | None = None,
         trust_remote_code: bool = False,
+        quantization: str | None = None,
+        tensor_parallel: int = 1,
     ) -> NemotronModel:
         """The checkpoint in ``folder``, loaded by its own code where that is trusted, else by ours.
 
         ``device`` None is CUDA where there is one; ``dtype`` None is bfloat16 on CUDA and float32 on the CPU.
+        ``quantization`` "fp8" or "int8" puts the weights of our network in eight bits; ``tensor_parallel``
+        splits it between so many devices.
 
         Raises:
-            CheckpointError: the files are damaged or do not belong together, or the model's code fails.
+            UsageError: the model's own code was to be split, or our network cannot be split so.
+            CheckpointError: the files are damaged or do not belong together, the model's code fails, or it is
+                to be quantised.
             UnsupportedArchitecture: only the model's own code can run it, and that is not trusted.
         """
+        if trust_remote_code and quantization is not None:
+            raise CheckpointError(_NOT_QUANTISED.format(kind=quantization))
         if trust_remote_code:
+            if tensor_parallel > 1:
+                raise UsageError(_NOT_SPLIT.format(size=tensor_parallel))
             return cls._by_its_own_code(Path(folder), device, dtype)
         try:
-            network = NemotronNetwork.from_pretrained(folder, device=device, dtype=dtype)
+            if tensor_parallel > 1:
+                split = load_parallel(_NETWORK, folder, size=tensor_parallel, device=device, dtype=dtype)
+                return cls(split.network.config, network=split)
+            network = NemotronNetwork.from_pretrained(
+                folder, device=device, dtype=dtype, quantization=quantization
+            )
         except UnsupportedArchitecture as exc:
             raise UnsupportedArchitecture(
                 f"{exc}; with trust_remote_code=True (--trust-remote-code) the model's own code can run it"
@@ -96,6 +123,11 @@ class NemotronModel:
         if reason is not None and config.architecture_problem is not None:
             raise CheckpointError(f"{folder}: {reason}")
         return cls(config, native=native)
+
+    @property
+    def quantization(self) -> str | None:
+        """What the weights were made when they were loaded, None where they are as published."""
+        return None if self._network is None else getattr(self._network, "quantization", None)
 
     @property
     def native_reason(self) -> str | None:
@@ -182,6 +214,16 @@ class NemotronModel:
     def logits(self, layout: Layout, cache: KVCache | None) -> Tensor:
         return self.network.logits(layout, cache)
 
+    @property
+    def tensor_parallel(self) -> int:
+        """Between how many devices the network is split."""
+        return getattr(self._network, "tensor_parallel", 1)
+
+    def close(self) -> None:
+        """End what runs for the network; where it is not split, nothing does."""
+        if isinstance(self._network, Parallel):
+            self._network.close()
+
 
 class OnNemotron:
     """What the engine's algorithms share: they load the handle, and their prompts may begin to think."""
@@ -196,13 +238,16 @@ class OnNemotron:
     def load_network(self, folder: Path, options: LoadOptions) -> NemotronModel:
         """The checkpoint in ``folder``, for every algorithm of the engine.
 
-        Raises ``CheckpointError`` and ``UnsupportedArchitecture`` as ``NemotronModel.from_pretrained``.
+        Raises ``CheckpointError``, ``UnsupportedArchitecture`` and ``UsageError`` as
+        ``NemotronModel.from_pretrained``.
         """
         return NemotronModel.from_pretrained(
             folder,
             device=options.device,
             dtype=options.dtype,
             trust_remote_code=options.trust_remote_code,
+            quantization=options.quantization,
+            tensor_parallel=options.tensor_parallel,
         )
 
     def tensor_names(self, folder: Path) -> frozenset[str] | None:

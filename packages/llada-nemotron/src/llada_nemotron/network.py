@@ -7,6 +7,7 @@ says, so the published switch ``diffusion_lm`` has no counterpart here.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from math import floor, log, pi
 from typing import Any
 
@@ -14,10 +15,11 @@ import torch
 from torch import Tensor
 
 from llada_runtime import Rotary, Shape, Transformer, UnsupportedArchitecture
+from llada_runtime.models.steps import planned_steps_of
 
 from .config import Architecture, NemotronConfig, Yarn
 
-__all__ = ["NemotronNetwork"]
+__all__ = ["NemotronNetwork", "planned_steps"]
 
 _NAMES = {
     "attention_norm": "input_layernorm",
@@ -83,6 +85,14 @@ class NemotronNetwork(Transformer):
             norm="encoder.norm",
             head="diffusion_head",
         )
+
+
+def planned_steps(config: Mapping[str, Any], *, device: str, dtype: str) -> str:
+    """One sentence on how our network with this parsed ``config.json`` would run its steps.
+
+    Raises CheckpointError and UnsupportedArchitecture as ``NemotronNetwork.from_pretrained``.
+    """
+    return planned_steps_of(NemotronNetwork, config, device=device, dtype=dtype)
 
 
 def _compare(wanted: dict[str, Tensor], given: dict[str, Tensor]) -> None:

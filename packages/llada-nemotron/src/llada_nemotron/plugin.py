@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
 
-from llada_core import AlgorithmSpec, EngineSpec, Parameter, StrangerSpec, hookimpl, standard
+from llada_core import SAMPLING, AlgorithmSpec, EngineSpec, Parameter, StrangerSpec, hookimpl, standard
 from llada_core.checkpoints import ModelConfig
 
 if TYPE_CHECKING:
@@ -134,7 +134,7 @@ BLOCK_PARAMETERS: tuple[Parameter, ...] = (
         "steps",
         summary="Forwards of a fixed schedule, instead of a threshold, rounded up to whole blocks.",
     ),
-    standard("temperature"),
+    *SAMPLING,
     _THRESHOLD,
     _CAUSAL_CONTEXT,
     standard("seed"),
@@ -186,6 +186,7 @@ def llada_engines() -> Iterable[EngineSpec]:
             ),
         ),
         memory="llada_nemotron.memory:estimate",
+        steps="llada_nemotron.network:planned_steps",
         model_types=_MODEL_TYPES,
         architectures=_ARCHITECTURES,
         strangers=_STRANGERS,

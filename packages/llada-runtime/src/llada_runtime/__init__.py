@@ -13,6 +13,7 @@ from llada_core.imports import lazy_exports
 if TYPE_CHECKING:
     from llada_core.errors import CheckpointError, NumericalError, UnsupportedArchitecture
     from llada_runtime.algorithm import StepAlgorithm
+    from llada_runtime.decoding.filters import Filters
     from llada_runtime.decoding.loop import Loop, drain
     from llada_runtime.decoding.plan import Plan
     from llada_runtime.decoding.policies import DualCache, NoCache, Policy, PrefixCache
@@ -35,6 +36,7 @@ __all__ = [
     "CheckpointError",
     "DualCache",
     "Factor",
+    "Filters",
     "KVCache",
     "LLaDAConfig",
     "LLaDAModel",
@@ -70,6 +72,7 @@ __getattr__, __dir__ = lazy_exports(
         "CheckpointError": "llada_core.errors",
         "DualCache": "llada_runtime.decoding.policies",
         "Factor": "llada_runtime.decoding.rules",
+        "Filters": "llada_runtime.decoding.filters",
         "KVCache": "llada_runtime.network.cache",
         "LLaDAConfig": "llada_runtime.models.llada_config",
         "LLaDAModel": "llada_runtime.models.llada",

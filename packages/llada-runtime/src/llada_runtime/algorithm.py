@@ -16,15 +16,16 @@ from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 import torch
 from torch import Tensor
 
-from llada_core.errors import ContractError, PromptError, UsageError
+from llada_core.errors import ContractError, UsageError
 from llada_core.generation.algorithm import GenerationAlgorithm
 from llada_core.generation.execution import finished_tickets
 from llada_core.generation.model import Model
-from llada_core.generation.prompt_kinds import id_rows, mask_rows, tokenizer_output
+from llada_core.generation.results import GenerationRequest
 from llada_core.generation.steps import StepLoop
 from llada_core.imports import LazyModule
 from llada_core.parameters import parameters_of_row
 from llada_core.values import told
+from llada_runtime.decoding.filters import Filters
 from llada_runtime.decoding.loop import Loop
 from llada_runtime.decoding.policies import Policy
 from llada_runtime.decoding.rules import Rule
@@ -32,13 +33,15 @@ from llada_runtime.decoding.sequence import Sequence
 from llada_runtime.models.llada import LLaDAModel
 from llada_runtime.models.register import tensor_names
 from llada_runtime.network.protocol import Network
+from llada_runtime.prompts import prompt_rows
+from llada_runtime.scoring import log_probabilities
 
 if TYPE_CHECKING:
     from llada_runtime import testing
 else:
     testing = LazyModule("llada_runtime.testing")  # on use: who decodes tests nothing
 
-__all__ = ["StepAlgorithm", "prompt_rows"]
+__all__ = ["StepAlgorithm"]
 
 _UNCACHED = (
     "it caches, and this network's keys and values cannot be cached; take an algorithm that does not cache"
@@ -84,6 +87,14 @@ class StepAlgorithm(GenerationAlgorithm):
     def rule(self, params: Mapping[str, Any]) -> Rule:
         """How one sequence with these effective parameters chooses tokens."""
 
+    def filters(self, params: Mapping[str, Any]) -> Filters | None:
+        """What is left out of the distribution that tokens are drawn from, by ``top_k``, ``top_p`` and
+        ``min_p``.
+
+        To be overridden, to return None, by a decoder that declares these names in another meaning.
+        """
+        return Filters.of(params)
+
     def load_model_class(self) -> type[Any]:
         """The network that this runtime decodes on."""
         return LLaDAModel
@@ -92,11 +103,20 @@ class StepAlgorithm(GenerationAlgorithm):
         """The names of the tensors of this runtime's network for the config in ``folder``, if it has one."""
         return tensor_names(folder)
 
-    def sequence(self, model: Network, prompt_ids: Ids[int], params: Mapping[str, Any]) -> Sequence:
+    def sequence(
+        self,
+        model: Network,
+        prompt_ids: Ids[int],
+        params: Mapping[str, Any],
+        *,
+        answer: Ids[int | None] | None = None,
+    ) -> Sequence:
         """A request row, ready to be admitted; nothing is run yet.
 
         Args:
             params: effective values by canonical name, as ``validate_args`` returns them.
+            answer: ids that stand in the answer from the beginning, None where a mask does; of ``gen_length``
+                positions. None is masks only.
 
         Without a ``block_length`` among them the answer is one block.
 
@@ -118,15 +138,28 @@ class StepAlgorithm(GenerationAlgorithm):
             policy=_made(self, "policy", params, Policy),
             rule=_made(self, "rule", params, Rule),
             temperature=params.get("temperature") or 0.0,
+            filters=self.filters(params),
             random_order=params.get("remasking") == "random",
             seed=params.get("seed"),
             early_stop=params.get("early_stop", True),
             end_ids=self.end_ids(model),
             align_blocks=params.get("start_block_align", False),
             whole_blocks=self.whole_blocks,
+            answer=answer,
             idle_limit=self.idle_limit(params),
             forward_limit=self.forward_limit(params),
         )
+
+    def log_probabilities(
+        self, model: Network, canvas: Ids[int], blank: tuple[int, int], candidates: Ids[Ids[int]]
+    ) -> list[list[float]]:
+        """Natural log of the probability of each candidate's tokens in the masks of ``canvas``, by one
+        forward of it.
+
+        To be overridden where a network tells of a token elsewhere than in its column, or does not see all
+        of the canvas.
+        """
+        return log_probabilities(model, canvas, blank, candidates)
 
     def end_ids(self, model: Any) -> frozenset[int]:
         """The ids that end an answer of ``model``: all that its checkpoint declares."""
@@ -194,7 +227,9 @@ class StepAlgorithm(GenerationAlgorithm):
         padded, rows = prompt_rows(prompt, attention_mask)
         loaded = Model.of(model, self.tokenizer, path=self.model_path)
         jobs = [
-            self.prepare(loaded, ids, parameters_of_row(params, row), index=row)
+            self.prepare(
+                loaded, GenerationRequest(prompt=ids, parameters=parameters_of_row(params, row)), index=row
+            )
             for row, ids in enumerate(rows)
         ]
         # By steps, also where a subclass has a generate that calls this one.
@@ -237,41 +272,3 @@ def _made(algorithm: StepAlgorithm, part: str, params: Mapping[str, Any], kind: 
         wanted = f"an object of it, {made.__name__}(…)" if isinstance(made, type) else f"a {kind.__name__}"
         raise ContractError(f"its {part} returned {told(made)}; return {wanted}")
     return made
-
-
-def prompt_rows(prompt: Any, attention_mask: Any = None) -> tuple[Tensor, list[list[int]]]:
-    """The prompt as int64 ``[B, P]``, and each row's own ids: those where the mask is 1.
-
-    ``prompt`` is ``[B, P]`` or ``[P]``: a tensor of any integer dtype, an array, lists of one length, or what
-    a tokenizer returned, with its own mask.
-
-    Raises:
-        PromptError: it holds no ids, or the mask does not fit.
-    """
-    returned = tokenizer_output(prompt)
-    if returned is not None:
-        prompt, own_mask = returned
-        attention_mask = own_mask if attention_mask is None else attention_mask
-    rows = id_rows(prompt)
-    if not rows or len({len(row) for row in rows}) > 1:
-        lengths = [len(row) for row in rows]
-        raise PromptError(
-            f"the prompt's rows have the lengths {lengths}; pad them on the left, as ids [B, P]"
-        )
-    device = prompt.device if isinstance(prompt, Tensor) else None
-    ids = torch.tensor(rows, dtype=torch.int64, device=device).reshape(len(rows), -1)
-    if attention_mask is None:
-        return ids, [list(row) for row in rows]
-    return ids, _own_ids(rows, attention_mask)
-
-
-def _own_ids(rows: Ids[tuple[int, ...]], attention_mask: Any) -> list[list[int]]:
-    """The rows without the padding on their left."""
-    masks = mask_rows(attention_mask)
-    shape = [len(rows), len(rows[0])]
-    found = [len(masks), *dict.fromkeys(map(len, masks))]
-    if found != shape:
-        raise PromptError(f"attention_mask has shape {found} and the prompt {shape}; they must be equal")
-    if any(mask != sorted(mask) for mask in masks):
-        raise PromptError("attention_mask has a 0 after a 1; pad prompts on the left only")
-    return [list(row[len(row) - sum(mask) :]) for row, mask in zip(rows, masks, strict=True)]

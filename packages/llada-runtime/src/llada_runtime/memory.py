@@ -8,23 +8,27 @@ from typing import Any
 
 from llada_core.errors import CheckpointError
 from llada_runtime.models.llada_config import LLaDAConfig
+from llada_runtime.network.quantization import check_quantization
+from llada_runtime.network.shape import Shape
+from llada_runtime.network.split import Split
 
-__all__ = ["MemoryEstimate", "estimate", "estimate_of"]
+__all__ = ["MemoryEstimate", "estimate", "estimate_of", "estimate_of_shape"]
 
 _BYTES = {"float32": 4, "bfloat16": 2, "float16": 2}
+_SCALE = 4  # bytes of the float32 by which an output of eight bits is multiplied
 _BLOCK = 32  # positions whose logits exist at a time, per row: one block of the default length
 _LOGIT_COPIES = 2  # the network's logits and the float32 copy that confidences are computed on
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MemoryEstimate:
-    """What one model needs, in bytes, and how much fits.
+    """What one model needs on one device, in bytes, and how much fits.
 
     Keys and values are kept by columns: a row holds as many as its prompt and answer have.
 
     Attributes:
-        dtype: of the weights and of the cache.
-        weights: all parameters.
+        dtype: of the weights that have not eight bits, and of the cache.
+        weights: all parameters, and the scales of those that have eight bits.
         kv_per_token: keys and values of one column of one row.
         logits_per_row: logits of one block of 32 positions of one row, with the float32 working copy.
         max_sequence_length: the model's limit, in columns.
@@ -50,26 +54,60 @@ class MemoryEstimate:
 
 
 def estimate(
-    config: Mapping[str, Any], *, dtype: str = "bfloat16", available: int | None = None
+    config: Mapping[str, Any],
+    *,
+    dtype: str = "bfloat16",
+    available: int | None = None,
+    tensor_parallel: int = 1,
+    quantization: str | None = None,
 ) -> MemoryEstimate:
     """The estimate for the parsed ``config.json`` of a LLaDA checkpoint.
 
     Args:
         dtype: "float32", "bfloat16" or "float16".
         available: free bytes on the device, if known.
+        tensor_parallel: how many ranks hold a part of it each. The estimate is of the first, which has the
+            logits too.
+        quantization: "fp8" or "int8", where weights have eight bits: those of all products, but for a head
+            that is tied to the embedding.
 
     Raises:
         CheckpointError: the configuration is not one that this runtime loads, or another dtype.
+        UsageError: it cannot be split between so many ranks, or another quantization.
     """
     model = LLaDAConfig.from_dict(config)
-    shape = model.shape
+    return estimate_of_shape(
+        model.shape,
+        max_sequence_length=model.max_sequence_length,
+        dtype=dtype,
+        available=available,
+        tensor_parallel=tensor_parallel,
+        quantization=quantization,
+    )
+
+
+def estimate_of_shape(
+    shape: Shape,
+    *,
+    max_sequence_length: int,
+    dtype: str,
+    available: int | None,
+    tensor_parallel: int,
+    quantization: str | None,
+) -> MemoryEstimate:
+    """The estimate for a transformer of the runtime; see `estimate`."""
+    split = Split(rank=0, size=tensor_parallel)
+    part, rows = split.part(shape), 0 if shape.tied else shape.vocabulary // tensor_parallel  # of the head
+    eight = check_quantization(quantization) is not None
     return estimate_of(
-        parameter_count=shape.parameter_count,
+        parameter_count=split.parameter_count(shape),
+        quantised=eight * (part.n_layers * part.layer_products + rows * shape.width),
+        scales=eight * (part.n_layers * part.layer_outputs + rows),
         n_layers=shape.n_layers,
-        n_kv_heads=shape.n_kv_heads,
+        n_kv_heads=part.n_kv_heads,
         head_dim=shape.head_dim,
         vocabulary=shape.vocabulary,
-        max_sequence_length=model.max_sequence_length,
+        max_sequence_length=max_sequence_length,
         dtype=dtype,
         available=available,
     )
@@ -85,6 +123,8 @@ def estimate_of(
     max_sequence_length: int,
     dtype: str = "bfloat16",
     available: int | None = None,
+    quantised: int = 0,
+    scales: int = 0,
 ) -> MemoryEstimate:
     """The estimate for any network that caches keys and values and decodes blocks.
 
@@ -93,13 +133,15 @@ def estimate_of(
         vocabulary: columns of the logits.
         max_sequence_length: columns of a row of full length.
         dtype, available: as for ``estimate``.
+        quantised: how many of the weights have eight bits.
+        scales: by how many float32 numbers those are multiplied.
 
     Raises:
         CheckpointError: another dtype.
     """
     if dtype not in _BYTES:
         raise CheckpointError(f"dtype {dtype!r} cannot be used; choose 'float32', 'bfloat16' or 'float16'")
-    weights = parameter_count * _BYTES[dtype]
+    weights = (parameter_count - quantised) * _BYTES[dtype] + quantised + scales * _SCALE
     kv_per_token = 2 * n_layers * n_kv_heads * head_dim * _BYTES[dtype]
     logits = _LOGIT_COPIES * _BLOCK * vocabulary * 4
     row = kv_per_token * max_sequence_length

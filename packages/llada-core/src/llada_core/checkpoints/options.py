@@ -14,7 +14,7 @@ from llada_core.errors import LladaError, UsageError
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["LoadOptions", "check_loader"]
+__all__ = ["LoadOptions", "check_loader", "check_quantised", "check_split"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,7 +23,10 @@ class LoadOptions:
 
     ``device`` None is CUDA where there is one; ``dtype`` None is bfloat16 on CUDA and float32 elsewhere.
     Which names of either there are is the engine's matter. ``trust_remote_code`` allows code that comes with
-    the checkpoint; ``revision`` is the branch, tag or commit of a hub id. A loader reads the fields that it
+    the checkpoint; ``revision`` is the branch, tag or commit of a hub id. ``quantization`` is what weights
+    become when they are loaded, "fp8" or "int8"; the network that comes of it says the same as its own
+    ``quantization``, else it is refused. ``tensor_parallel`` is between how many processes, each with a
+    device of its own, the network is split; the two are not combined. A loader reads the fields that it
     knows, so that further ones may be added. A value of the wrong type raises ``UsageError``.
     """
 
@@ -31,6 +34,8 @@ class LoadOptions:
     dtype: torch.dtype | str | None = None
     trust_remote_code: bool = False
     revision: str | None = None
+    quantization: str | None = None
+    tensor_parallel: int = 1
 
     def __post_init__(self) -> None:
         if not (_is_name(self.device) or _is_of_torch(self.device, "device")):
@@ -41,6 +46,15 @@ class LoadOptions:
             raise _refusal("trust_remote_code", self.trust_remote_code, "True or False")
         if not _is_name(self.revision):
             raise _refusal("revision", self.revision, "a branch, tag or commit, or leave it out")
+        if not _is_name(self.quantization):
+            raise _refusal("quantization", self.quantization, "'fp8' or 'int8', or leave it out")
+        if type(self.tensor_parallel) is not int or self.tensor_parallel < 1:
+            raise _refusal("tensor_parallel", self.tensor_parallel, "a number of devices, from 1 on")
+        if self.quantization is not None and self.tensor_parallel > 1:
+            raise UsageError(
+                f"quantization={self.quantization!r} and tensor_parallel={self.tensor_parallel} cannot be "
+                "combined; leave one of the two out"
+            )
 
 
 def check_loader(load_network: Callable[..., Any], *, owner: str) -> None:
@@ -54,8 +68,29 @@ def check_loader(load_network: Callable[..., Any], *, owner: str) -> None:
     if not fits:
         raise LladaError(
             f"{owner} has load_network{signature}, which cannot be called; write load_network(self, folder, "
-            "options), where options is a llada_core.LoadOptions with device, dtype, trust_remote_code and "
-            "revision"
+            "options), where options is a llada_core.LoadOptions with device, dtype, trust_remote_code, "
+            "revision, quantization and tensor_parallel"
+        )
+
+
+def check_quantised(network: object, options: LoadOptions, *, owner: str) -> None:
+    """Refuse a network that a loader did not quantise as it was asked to. Raises ``ValueError``."""
+    wanted, found = options.quantization, getattr(network, "quantization", None)
+    if wanted is not None and found != wanted:
+        raise ValueError(
+            f"quantization {wanted!r} was asked for, and {owner} loads models without it; leave quantization "
+            "out, or take an engine that quantises"
+        )
+
+
+def check_split(network: Any, options: LoadOptions, *, owner: str) -> None:
+    """Refuse a network that was loaded whole where it was to be split, as by a loader that knows no
+    ``tensor_parallel``; one that is split says between how many, by an attribute of that name."""
+    found = getattr(network, "tensor_parallel", 1)
+    if found != options.tensor_parallel:
+        raise UsageError(
+            f"tensor_parallel={options.tensor_parallel} was asked for, and {owner} has loaded a "
+            f"{type(network).__name__} that is whole; leave tensor_parallel out"
         )
 
 

@@ -18,8 +18,10 @@ from llada_core import registry
 from llada_core.checkpoints.config import ModelConfig
 from llada_core.checkpoints.ends import EndToken, end_tokens_of
 from llada_core.checkpoints.hub import read_config
+from llada_core.checkpoints.options import LoadOptions
 from llada_core.cli.checkup import asked, checkup, checkup_lines
-from llada_core.cli.options import output_options, trust_option
+from llada_core.cli.estimates import memory_of, steps_of
+from llada_core.cli.options import output_options, quantization_option, split_option, trust_option
 from llada_core.cli.output import print_json, print_line
 from llada_core.detection import EngineSkipped, detect_config
 from llada_core.environment import read_environment
@@ -37,33 +39,37 @@ _PACKAGES = (
 )  # fmt: skip
 _VARIABLES = ("HF_HOME", "HF_HUB_OFFLINE", "CUDA_VISIBLE_DEVICES")  # besides all LLADA_*
 _SECRET = re.compile(r"KEY|TOKEN|SECRET|PASSWORD")
-_MEMORY = (
-    "dtype", "weights", "kv_per_token", "kv_per_row", "logits_per_row", "max_sequence_length", "available",
-    "columns_that_fit", "rows_that_fit",
-)  # fmt: skip
-_MAY_BE_UNKNOWN = ("available", "columns_that_fit", "rows_that_fit")
 
 
 @click.command()
 @click.option("--model", metavar="PATH|ID", help="Say what memory this model takes, and what fits.")
 @click.option("--revision", metavar="REV", help="Branch, tag or commit of a hub id.")
 @click.option("--dtype", type=click.Choice(("float32", "bfloat16", "float16")), help="Of weights and cache.")
+@quantization_option("Say it of weights in eight bits.")
+@split_option("Say it of one of so many GPUs that share the model.")
 @trust_option("Ask as if the code that comes with the model were trusted; it is not run.")
 @output_options
 def doctor(
-    model: str | None, revision: str | None, dtype: str | None, trust_remote_code: bool, as_json: bool
+    model: str | None,
+    revision: str | None,
+    dtype: str | None,
+    quantization: str | None,
+    tensor_parallel: int,
+    trust_remote_code: bool,
+    as_json: bool,
 ) -> None:
     """Say what runs here, what does not and why.
 
     Every target is imported, every detection hook asked, every engine probed. The exit status is 1 where
     something that was asked for, by --model or by a variable, cannot be had.
     """
+    options = LoadOptions(dtype=dtype, quantization=quantization, tensor_parallel=tensor_parallel)
     config = None if model is None else read_config(model, revision=revision)
     report = {**_machine(), **checkup(None if config is None else config.fields)}
     report["asked"] = asked(read_environment(), report["plugins"])
     if config is not None:
         engine = _engine_of(config, trust_remote_code)
-        report["model"] = _model(config, engine, dtype, report["devices"])
+        report["model"] = _model(config, engine, options, report["devices"])
     if as_json:
         print_json(report)
     else:
@@ -122,27 +128,41 @@ def _graphs_reason(devices: list[dict[str, Any]] | None) -> str | None:
 def _model(
     config: ModelConfig,
     found: tuple[EngineInfo | None, str | None],
-    dtype: str | None,
+    options: LoadOptions,
     devices: list[dict[str, Any]] | None,
 ) -> dict[str, Any]:
     """What the engine ``found`` for the model says of its memory, or why there is nothing to tell."""
     engine, reason = found
-    memory = None
+    size, dtype = options.tensor_parallel, str(options.dtype or ("bfloat16" if devices else "float32"))
+    how = {"tensor_parallel": size} if size > 1 else {}
+    eight = {"quantization": options.quantization} if options.quantization else {}
+    memory: dict[str, Any] | None = None
+    steps: tuple[str | None, str | None] = (None, None)
     if engine is not None:
-        memory, reason = _memory(
-            engine,
-            config.fields,
-            dtype=dtype or ("bfloat16" if devices else "float32"),
-            available=devices[0]["free"] if devices else free_main_memory(),
+        memory, reason = memory_of(
+            engine, config.fields, dtype=dtype, available=_free(devices, size), **how, **eight
         )
+        steps = steps_of(engine, config.fields, device="cuda" if devices else "cpu", dtype=dtype)
     return {
         "path": config.path,
+        "tensor_parallel": size,
+        "quantization": options.quantization,
         "engine": None if engine is None else engine.name,
         "engine_reason": None if engine is None else engine.reason,
         "memory": memory,
         "reason": reason,
+        "steps": steps[0],
+        "steps_reason": steps[1],
         **_ends(config),
     }
+
+
+def _free(devices: list[dict[str, Any]] | None, size: int) -> int | None:
+    """Bytes that are free for one of ``size`` ranks: on the fullest of the first GPUs, or its share of the
+    main memory. None where there are not so many GPUs."""
+    if not devices:
+        return free_main_memory() // size
+    return min(each["free"] for each in devices[:size]) if len(devices) >= size else None
 
 
 def _ends(config: ModelConfig) -> dict[str, Any]:
@@ -167,36 +187,6 @@ def _engine_of(config: ModelConfig, trust_remote_code: bool) -> tuple[EngineInfo
     installed = [candidate.engine for candidate in detection.candidates if candidate.installed]
     name = detection.engine or next(iter(installed), None)
     return (None, detection.reason) if name is None else (registry.get_engine(name), None)
-
-
-def _memory(
-    engine: EngineInfo, config: Mapping[str, Any], *, dtype: str, available: int | None
-) -> tuple[dict[str, Any] | None, str | None]:
-    """The engine's estimate, or None and the reason why there is none."""
-    target = engine.spec.memory
-    if target is None:
-        remedy = "reckon with the size of its weight files at least"
-        return None, f"the engine {engine.name} does not estimate the memory that a model takes; {remedy}"
-    upgrade = f"pip install --upgrade {engine.distribution or engine.name}"
-    try:
-        estimate = load_target(target)
-    except BaseException as exc:  # a plugin's module may raise anything
-        return None, f"the memory it takes cannot be told ({one_line(fault_of(exc))}); {upgrade}"
-    try:
-        memory: dict[str, Any] = dict(estimate(config, dtype=dtype, available=available).as_dict())
-        missing = ", ".join(key for key in _MEMORY if not _is_told(key, memory.get(key)))
-    except ValueError as exc:
-        return None, str(exc)
-    except BaseException as exc:  # and so may its function
-        return None, f"{target} failed: {one_line(fault_of(exc))}; {upgrade}"
-    return (None, f"{target} does not tell {missing}; {upgrade}") if missing else (memory, None)
-
-
-def _is_told(key: str, value: object) -> bool:
-    """Whether a figure of an estimate is there; what is free, and so what fits, may be unknown."""
-    if key == "dtype":
-        return isinstance(value, str)
-    return isinstance(value, int) or (value is None and key in _MAY_BE_UNKNOWN)
 
 
 def _lines(report: Mapping[str, Any]) -> Iterator[str]:
@@ -227,6 +217,10 @@ def _model_lines(model: Mapping[str, Any]) -> Iterator[str]:
     if model["engine_reason"]:
         yield f"  cannot run here: {model['engine_reason']}"
     yield from _memory_lines(model)
+    if model["steps"]:
+        yield f"  {model['steps']}"
+    elif model["steps_reason"]:
+        yield f"  how steps run cannot be told: {model['steps_reason']}"
     yield from _end_lines(model)
 
 
@@ -235,7 +229,10 @@ def _memory_lines(model: Mapping[str, Any]) -> Iterator[str]:
         yield f"  {model['reason']}"
         return
     memory = model["memory"]
-    yield f"  weights          {_size(memory['weights'])} in {memory['dtype']}"
+    if model["tensor_parallel"] > 1:
+        yield f"  on each of {model['tensor_parallel']} devices, and the logits on the first:"
+    eight = f"{model['quantization']} and " if model["quantization"] else ""
+    yield f"  weights          {_size(memory['weights'])} in {eight}{memory['dtype']}"
     yield f"  KV per token     {_size(memory['kv_per_token'])}"
     limit = f"at the limit of {memory['max_sequence_length']} tokens"
     yield f"  KV per row       {_size(memory['kv_per_row'])} {limit}"

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
-from llada_core import registry
 from llada_core.cli.options import ModelChoice
 from llada_core.cli.progress import busy_bar
 from llada_core.cli.settings import Setting
 from llada_core.detection import engine_for, is_named
-from llada_core.errors import AlgorithmUnavailable
-from llada_core.loading import LoadedModel, default_algorithm, load_on, named_model
-from llada_core.parameters import resolve
+from llada_core.loading import LoadedModel, check_call, default_algorithm, load_on, named_model
 
 __all__ = ["opened_model"]
 
@@ -25,26 +22,13 @@ def opened_model(choice: ModelChoice, settings: Sequence[Setting]) -> LoadedMode
     path, options = named_model(choice.model), choice.options
     for setting in settings:
         if setting.algorithm is not None:
-            _check_call(setting.algorithm, setting.parameters)
+            check_call(setting.algorithm, setting.parameters)
     engine = engine_for(path, options, engine=choice.engine)
     for setting in settings:
         if setting.algorithm is None:
-            _check_call(default_algorithm(engine), setting.parameters)
+            check_call(default_algorithm(engine), setting.parameters)
     with busy_bar(f"Loading {path}"):
         model = load_on(engine, path, options, named=is_named(choice.engine))
     for setting in settings:
         model.algorithm(setting.algorithm)
     return model
-
-
-def _check_call(name: str, parameters: Mapping[str, object]) -> None:
-    """Refuse an algorithm that cannot run here, and parameters that it does not take together."""
-    info = registry.get_algorithm_info(name)
-    if info.parameters:  # tells of a typo before torch is imported; else only an object knows
-        resolve(info.parameters, parameters, algorithm=info.name, takers=info.takers)
-    algorithm = registry.get_algorithm(name)
-    reason = algorithm.unavailable_reason
-    if reason is not None:
-        message = f"{algorithm.name} cannot run here: {reason}"
-        raise AlgorithmUnavailable(message, name=algorithm.name, reason=reason)
-    algorithm.validate_args(**parameters)

@@ -19,12 +19,15 @@ __all__ = [
     "model_options",
     "output_options",
     "overridden",
+    "quantization_option",
     "spelling_among",
+    "split_option",
     "trust_option",
 ]
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 _DTYPES = ("float32", "bfloat16", "float16")
+_QUANTIZATIONS = ("fp8", "int8")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,6 +40,8 @@ class ModelChoice:
     dtype: str | None
     trust_remote_code: bool
     revision: str | None
+    quantization: str | None
+    tensor_parallel: int
 
     @classmethod
     def of(cls, given: Mapping[str, Any]) -> ModelChoice:
@@ -51,6 +56,8 @@ class ModelChoice:
             dtype=self.dtype,
             trust_remote_code=self.trust_remote_code,
             revision=self.revision,
+            quantization=self.quantization,
+            tensor_parallel=self.tensor_parallel,
         )
 
 
@@ -62,6 +69,23 @@ def output_options(command: _Command) -> _Command:
 def trust_option(help_text: str) -> Callable[[_Command], _Command]:
     """``--trust-remote-code``."""
     return click.option("--trust-remote-code", is_flag=True, help=help_text)
+
+
+def quantization_option(help_text: str) -> Callable[[_Command], _Command]:
+    """``--quantization``."""
+    return click.option("--quantization", type=click.Choice(_QUANTIZATIONS), help=help_text)
+
+
+def split_option(help_text: str) -> Callable[[_Command], _Command]:
+    """``--tensor-parallel-size`` (argument ``tensor_parallel``)."""
+    return click.option(
+        "--tensor-parallel-size",
+        "tensor_parallel",
+        type=click.IntRange(min=1),
+        default=1,
+        metavar="N",
+        help=help_text,
+    )
 
 
 def model_options(command: _Command) -> _Command:
@@ -76,6 +100,8 @@ def model_options(command: _Command) -> _Command:
         ),
         trust_option("Run code that comes with the checkpoint."),
         click.option("--revision", metavar="REV", help="Branch, tag or commit of a hub id."),
+        quantization_option("Weights in eight bits, made when loaded."),
+        split_option("Split the model between so many GPUs, each with a process of its own."),
     )
 
 

@@ -50,6 +50,12 @@ COMMANDS = (
         summary="Answer a prompt or many, and compare settings.",
     ),
     CommandSpec(name="chat", target=f"{_CLI}.chat:chat", summary="Talk with a model, turn by turn."),
+    CommandSpec(name="infill", target=f"{_CLI}.infill:infill", summary="Fill the blanks of a text."),
+    CommandSpec(
+        name="score",
+        target=f"{_CLI}.infill:score",
+        summary="Say how probable texts are in a blank.",
+    ),
     CommandSpec(
         name="doctor",
         target=f"{_CLI}.doctor:doctor",

@@ -85,9 +85,7 @@ class Run:
         """The outcome of a prompt that is shown while it is decoded, on a terminal."""
         request = self._request(entry, 0, raw)
         try:
-            steps = lm.stream(
-                request.prompt, algorithm=request.algorithm, raw=raw, **dict(request.parameters)
-            )
+            steps = lm.stream(entry.prompt, algorithm=request.algorithm, raw=raw, **dict(request.parameters))
             result = watch(steps, lm.model)
         except Exception as exc:  # of a row: another setting may do better
             outcome = Outcome(entry=entry, error=exc)

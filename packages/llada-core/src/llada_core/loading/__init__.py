@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from llada_core.loading.load import embedded_model, load_model, load_on, named_model
+from llada_core.loading.calls import check_call
+from llada_core.loading.load import embedded_model, load_dcp, load_model, load_on, named_model
 from llada_core.loading.loaded import LoadedModel, default_algorithm
 from llada_core.loading.session import Session
 
 __all__ = [
     "LoadedModel",
     "Session",
+    "check_call",
     "default_algorithm",
     "embedded_model",
+    "load_dcp",
     "load_model",
     "load_on",
     "named_model",

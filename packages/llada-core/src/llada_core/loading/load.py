@@ -52,18 +52,76 @@ def load_model(
     dtype: torch.dtype | str | None = None,
     trust_remote_code: bool = False,
     revision: str | None = None,
+    quantization: str | None = None,
+    tensor_parallel: int = 1,
 ) -> LoadedModel:
     """The checkpoint in a folder or under a hub id (None: the embedded one), loaded by the engine that fits.
 
     A folder of that name wins over a hub id; ``~`` is expanded. ``engine`` overrules detection; ``device``
     None is CUDA where there is one; ``dtype`` None is bfloat16 on CUDA and float32 elsewhere. The
     checkpoint's own code is run only under ``trust_remote_code``: then a masked model that no engine knows
-    is run by it, slower. ``revision`` is of a hub id. Raises ``ModelNotFound``, ``ModelLoadError``,
-    ``UnsupportedModel``, ``IncompatibleEngine``, ``UnknownEngine``, ``EngineUnavailable`` and ``UsageError``.
+    is run by it, slower. ``revision`` is of a hub id. ``quantization`` "fp8" or "int8" puts weights in eight
+    bits, where the engine can. ``tensor_parallel`` splits the network between so many GPUs, each with a
+    process of its own, which end when the model is closed or this process does. Raises ``ModelNotFound``,
+    ``ModelLoadError``, ``UnsupportedModel``, ``IncompatibleEngine``, ``UnknownEngine``,
+    ``EngineUnavailable`` and ``UsageError``.
     """
-    options = LoadOptions(device=device, dtype=dtype, trust_remote_code=trust_remote_code, revision=revision)
+    options = LoadOptions(
+        device=device,
+        dtype=dtype,
+        trust_remote_code=trust_remote_code,
+        revision=revision,
+        quantization=quantization,
+        tensor_parallel=tensor_parallel,
+    )
     path = named_model(path_or_id)
     return load_on(engine_for(path, options, engine=engine), path, options, named=is_named(engine))
+
+
+def load_dcp(
+    dcp_path: str | os.PathLike[str],
+    base_model: str | os.PathLike[str] | None = None,
+    *,
+    engine: str | None = None,
+    device: torch.device | str | None = None,
+    dtype: torch.dtype | str | None = None,
+    trust_remote_code: bool = False,
+    revision: str | None = None,
+    quantization: str | None = None,
+    tensor_parallel: int = 1,
+    prefix: str | None = None,
+    temp_dir: str | os.PathLike[str] | None = None,
+) -> LoadedModel:
+    """The base model with weights that a trainer wrote by ``torch.distributed.checkpoint``.
+
+    ``prefix`` and ``temp_dir`` are those of ``GenerationAlgorithm.load_model_from_dcp``, the others those of
+    ``load_model`` for the base. The format keeps a pickle, which can run code: load only what you trust.
+    Raises as ``load_model``.
+    """
+    options = LoadOptions(
+        device=device,
+        dtype=dtype,
+        trust_remote_code=trust_remote_code,
+        revision=revision,
+        quantization=quantization,
+        tensor_parallel=tensor_parallel,
+    )
+    base = named_model(base_model)
+    chosen = engine_for(base, options, engine=engine)
+    loader = _loader(chosen)
+    loader.load_model_from_dcp(
+        dcp_path,
+        base,
+        device=device,
+        dtype=dtype,
+        trust_remote_code=trust_remote_code,
+        revision=revision,
+        quantization=quantization,
+        tensor_parallel=tensor_parallel,
+        prefix=prefix,
+        temp_dir=temp_dir,
+    )
+    return LoadedModel(loader, chosen)
 
 
 def load_on(engine: EngineInfo, path: str, options: LoadOptions, *, named: bool = True) -> LoadedModel:

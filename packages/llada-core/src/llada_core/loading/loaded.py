@@ -10,6 +10,7 @@ from llada_core import registry
 from llada_core.environment import read_environment
 from llada_core.errors import (
     AlgorithmUnavailable,
+    IncompatibleAlgorithm,
     UnknownAlgorithm,
     UsageError,
 )
@@ -20,8 +21,10 @@ from llada_core.generation.jobs import Job
 from llada_core.generation.model import Model
 from llada_core.generation.prompt_kinds import Given, prompts_of
 from llada_core.generation.prompts import AnyPrompts, Prompt, Prompts
-from llada_core.generation.results import GenerationRequest, GenerationResult, requests_of
+from llada_core.generation.results import GenerationRequest, GenerationResult, Score, requests_of
+from llada_core.generation.scores import scores
 from llada_core.generation.steps import Step
+from llada_core.generation.templates import Template
 from llada_core.imports import LazyModule
 from llada_core.loading.session import Session
 from llada_core.parameters import parameters_of_row
@@ -74,7 +77,7 @@ class LoadedModel:
 
         Where the engine's default cannot run on this network, the first of its algorithms that can is the
         default. Raises ``UnknownAlgorithm``, ``AlgorithmUnavailable`` where it cannot run here or on this
-        network, and ``UsageError`` for one of an engine with networks of another class.
+        network, and ``IncompatibleAlgorithm`` for one of an engine with networks of another class.
         """
         info = registry.get_algorithm_info(self._default() if name is None else name)
         kept = self._algorithms.get(info.name)
@@ -128,10 +131,13 @@ class LoadedModel:
             raise AlgorithmUnavailable(message, name=algorithm.name, reason=reason)
         if not self._is_for(algorithm):
             source = "" if named else " (named by LLADA_ALGORITHM)"
-            able = ", ".join(name for name, reason in self.algorithms().items() if reason is None)
-            raise UsageError(
+            able = [name for name, reason in self.algorithms().items() if reason is None]
+            raise IncompatibleAlgorithm(
                 f"{algorithm.name}{source} runs on the engine {algorithm.engine}, and this model is loaded "
-                f"for {self.engine.name}; give one of {able}"
+                f"for {self.engine.name}; give one of {', '.join(able)}",
+                name=algorithm.name,
+                engine=algorithm.engine,
+                candidates=able,
             )
 
     @overload
@@ -181,6 +187,44 @@ class LoadedModel:
         """
         return execution.run(self.model, self._prepare(_requests(prompts_of(prompt), algorithm, raw, params)))
 
+    def infill(
+        self,
+        template: Template,
+        *,
+        prompt: Prompt | None = None,
+        algorithm: str | None = None,
+        raw: bool = False,
+        **params: Any,
+    ) -> GenerationResult:
+        """The template with its blanks filled: ``blanks`` say what is in them, ``text`` is the whole.
+
+        ``{{8}}`` is a blank of eight tokens, ``{{{{`` two braces; a list of texts and blanks
+        (``{"max_tokens": 8}``) will do too. With a ``prompt``, the template is the answer to it. All blanks
+        stand in one canvas, the model sees what is on both sides, and what is given never changes. Raises as
+        ``generate`` does, and ``AlgorithmUnavailable`` where the algorithm cannot fill blanks.
+        """
+        request = GenerationRequest(
+            prompt=prompt, template=template, algorithm=algorithm, raw=raw, parameters=params
+        )
+        return self.generate_batch([request])[0]
+
+    def score(
+        self,
+        template: Template,
+        candidates: Iterable[str],
+        *,
+        prompt: Prompt | None = None,
+        algorithm: str | None = None,
+        raw: bool = False,
+    ) -> list[Score]:
+        """How probable each candidate is in the one blank of the template, in their order.
+
+        The blank gets the length of the candidate, so the number in the template does not matter; one forward
+        is run for each length. Raises as ``infill``, and ``PromptError`` where there are several blanks, or a
+        candidate is empty.
+        """
+        return scores(self.algorithm(algorithm), self.model, template, candidates, prompt=prompt, raw=raw)
+
     def session(self, *, rows: int = execution.ROWS, columns: int | None = None) -> Session:
         """An open loop on this model: requests of any algorithms come and go between its steps.
 
@@ -194,11 +238,14 @@ class LoadedModel:
 
     def _job(self, request: GenerationRequest, index: int) -> Job:
         algorithm = self.algorithm(request.algorithm)
-        return algorithm.prepare(self.model, request.prompt, request.parameters, index=index, raw=request.raw)
+        return algorithm.prepare(self.model, request, index=index)
 
     def close(self) -> None:
-        """Let go of the network; later calls raise ``UsageError``."""
+        """Let go of the network, and end what runs for it; later calls raise ``UsageError``."""
         if self._model is not None:
+            close = getattr(self._model.network, "close", None)
+            if callable(close):
+                close()
             self._model = None
             self._algorithms.clear()
             tensors.release_memory()

@@ -85,10 +85,13 @@ class EngineSpec:
     several the one of highest ``priority`` is taken. ``strangers`` are models that are easily taken for its
     own and are not, and those whose code would give it noise; where nothing takes one, the refusal says what
     it is. ``memory`` is the ``"module:attr"`` of a function ``(config, *, dtype, available)``: of a parsed
-    ``config.json``, the name of a dtype and the free bytes (None where they are not known) it returns an
-    object whose ``as_dict()`` has the keys of ``llada_runtime.MemoryEstimate``, or raises ``ValueError`` with
-    the reason why it cannot; it must be importable without torch. Fields that contradict each other raise
-    ``InvalidSpec``.
+    ``config.json``, the name of a dtype and the free bytes (None where they are not known), of
+    ``tensor_parallel`` where a model is to be split between more than one device and of ``quantization``
+    where its weights are to have eight bits, it returns an object whose ``as_dict()`` has the keys of
+    ``llada_runtime.MemoryEstimate``, or raises ``ValueError`` with the reason why it cannot; it must be
+    importable without torch. ``steps`` is the ``"module:attr"`` of a
+    function ``(config, *, device, dtype)`` that says in a sentence how the network would run its steps there.
+    Fields that contradict each other raise ``InvalidSpec``.
     """
 
     name: str
@@ -99,6 +102,7 @@ class EngineSpec:
     requires: tuple[str, ...] = ()
     probe: str | None = None
     memory: str | None = None
+    steps: str | None = None
     model_types: tuple[str, ...] = ()
     architectures: tuple[str, ...] = ()
     foreign: bool = False
@@ -110,7 +114,7 @@ class EngineSpec:
         owner = f"engine {self.name!r}"
         _check_names(owner, self.name, self.aliases)
         _check_target(owner, "target", self.target)
-        for field in ("probe", "memory"):
+        for field in ("probe", "memory", "steps"):
             if getattr(self, field) is not None:
                 _check_target(owner, field, getattr(self, field))
         _check_tuple(owner, "requires", self.requires, str)

@@ -6,12 +6,13 @@ a network of its own calls `register` where it is asked for its algorithms, not 
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from llada_core.checkpoints import read_fields
-from llada_core.errors import UnsupportedArchitecture, UsageError
+from llada_core.errors import CheckpointError, UnsupportedArchitecture, UsageError
 from llada_core.imports import load_target
 
 if TYPE_CHECKING:
@@ -28,6 +29,7 @@ _MODEL_TYPES: dict[str, str] = {
 
 _GRAPHED = "llada_runtime.network.graphs:graphed"
 _WARM_UP = "llada_runtime.network.warmup:warm_up"
+_PARALLEL = "llada_runtime.network.parallel.start:load_parallel"
 
 
 def register(
@@ -86,23 +88,48 @@ def load_network(
     *,
     device: Any = None,
     dtype: Any = None,
+    quantization: str | None = None,
     told: Callable[[int, int], None] | None = None,
+    tensor_parallel: int = 1,
 ) -> Network:
     """The network in ``folder``, by the class that is registered for it; on a GPU with its steps as graphs.
 
     Args:
         device, dtype: None is the GPU in bfloat16 if there is one, else the CPU in float32.
+        quantization: "fp8" or "int8" puts weights in eight bits.
         told: is called with how many kinds of steps have been captured, and how many are to be.
+        tensor_parallel: how many ranks hold a part of it each; see `load_parallel`.
 
     Raises:
-        CheckpointError: the files are damaged or do not belong together.
+        UsageError: the network or the machine cannot be split so, or another quantization.
+        CheckpointError: the files are damaged or do not belong together, or the class does not quantise.
         UnsupportedArchitecture: no network is registered for it, or it is a variant that is not implemented.
     """
     kind = network_class(read_fields(Path(folder)))
-    network: Network = kind.from_pretrained(folder, device=device, dtype=dtype)
+    if tensor_parallel > 1:
+        target = f"{kind.__module__}:{kind.__qualname__}"
+        split: Network = load_target(_PARALLEL)(
+            target, folder, size=tensor_parallel, device=device, dtype=dtype, told=told
+        )
+        return split
+    network: Network = kind.from_pretrained(
+        folder, device=device, dtype=dtype, **_eight_bits(kind, quantization)
+    )
     graphed: Network = load_target(_GRAPHED)(network)
     load_target(_WARM_UP)(graphed, told=told)
     return graphed
+
+
+def _eight_bits(kind: type[Any], quantization: str | None) -> dict[str, str]:
+    """What asks ``kind`` for weights of eight bits. Raises CheckpointError where it has no place for that."""
+    if quantization is None:
+        return {}
+    if "quantization" not in inspect.signature(kind.from_pretrained).parameters:
+        raise CheckpointError(
+            f"quantization {quantization!r} was asked for, and {kind.__name__} has weights of its own dtype "
+            "alone; leave quantization out"
+        )
+    return {"quantization": quantization}
 
 
 def tensor_names(folder: str | Path) -> frozenset[str] | None:

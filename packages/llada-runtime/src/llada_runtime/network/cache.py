@@ -8,9 +8,11 @@ from __future__ import annotations
 
 from array import array
 from bisect import insort
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from itertools import chain, pairwise
+from itertools import accumulate, chain, pairwise
+from typing import Protocol
 
 import torch
 from torch import Tensor
@@ -18,7 +20,10 @@ from torch import Tensor
 from llada_runtime.network.shape import Shape
 from llada_runtime.network.shortage import is_out_of_memory
 
-__all__ = ["Extent", "KVCache"]
+__all__ = ["Extent", "KVCache", "Mirror", "Move"]
+
+Move = tuple[int, int, int]
+"""Columns that go to a lower place: from where, how many, to where."""
 
 _STAGED = 256  # columns that are moved at a time; bounds the memory that moving takes
 
@@ -39,6 +44,13 @@ class Extent:
         return self.start + self.length
 
 
+class Mirror(Protocol):
+    """Does to a cache's memory, and to the memory of other heads of the same columns, what is to be done."""
+
+    def resize(self, cache: KVCache, capacity: int, used: int) -> None: ...
+    def move(self, cache: KVCache, moves: Sequence[Move]) -> None: ...
+
+
 class KVCache:
     """One flat pool a layer of keys and of values, each ``[columns, kv_heads, head_dim]``.
 
@@ -48,9 +60,14 @@ class KVCache:
     Args:
         shape: of the network; ``Shape.cached_numbers`` are kept a column.
         columns: the budget, how many columns all requests may hold together.
+
+    Attributes:
+        mirror: calls `resize` and `move` where other heads of its columns are kept elsewhere; None where none
+            are.
     """
 
     def __init__(self, shape: Shape, *, columns: int, device: torch.device, dtype: torch.dtype) -> None:
+        self.mirror: Mirror | None = None
         self._columns, self._capacity, self._generation = columns, 0, 0
         self._held: list[Extent] = []  # ascending by start
         self._addresses: tuple[int, bytes] | None = None  # as of a generation
@@ -168,9 +185,22 @@ class KVCache:
         raise torch.OutOfMemoryError(str(failure)) from failure
 
     def _resize(self, capacity: int) -> None:
-        """Give each pool ``capacity`` columns, one after the other; those that have them stay."""
-        self._generation += 1
         used = self._held[-1].end if self._held else 0
+        if self.mirror is None:
+            self.resize(capacity, used)
+        else:
+            self.mirror.resize(self, capacity, used)
+
+    @torch.inference_mode(False)
+    def resize(self, capacity: int, used: int) -> None:
+        """Give each pool ``capacity`` columns, one after the other; those that have them stay.
+
+        What is in the first ``used`` columns is kept. Who holds them is not looked at: that is ``take``'s.
+
+        Raises:
+            torch.OutOfMemoryError: some pools have the columns, the others do not.
+        """
+        self._generation += 1
         for pools in self._pools:
             for kind, pool in enumerate(pools):
                 if len(pool) != capacity:
@@ -179,19 +209,28 @@ class KVCache:
 
     def _compact(self) -> None:
         """Move all extents to the front, in their order."""
+        ends = list(accumulate((extent.length for extent in self._held), initial=0))
+        pairs = list(zip(self._held, ends, strict=False))
+        moves = [(extent.start, extent.length, end) for extent, end in pairs if extent.start != end]
+        if self.mirror is None:
+            self.move(moves)
+        else:
+            self.mirror.move(self, moves)
+        for extent, end in pairs:
+            extent.start = end
+
+    @torch.inference_mode(False)
+    def move(self, moves: Sequence[Move]) -> None:
+        """Move columns in this order, with what is in them; a place may overlap the one before.
+
+        Raises:
+            torch.OutOfMemoryError: nothing has been moved.
+        """
         some = self._pools[0][0]
         staged = some.new_empty((_STAGED, *some.shape[1:]))  # before anything moves: this may fail
-        end = 0
-        for extent in self._held:
-            if extent.start != end:
-                self._move(extent, end, staged)
-            end = extent.end
-
-    def _move(self, extent: Extent, start: int, staged: Tensor) -> None:
-        """``extent`` to ``start``, below where it is, by way of ``staged``: both places may overlap."""
-        steps = [*range(0, extent.length, len(staged)), extent.length]
-        for pool in chain.from_iterable(self._pools):
-            for lo, hi in pairwise(steps):
-                part = staged[: hi - lo].copy_(pool[extent.start + lo : extent.start + hi])
-                pool[start + lo : start + hi] = part
-        extent.start = start
+        for start, length, to in moves:
+            steps = [*range(0, length, len(staged)), length]
+            for pool in chain.from_iterable(self._pools):
+                for lo, hi in pairwise(steps):
+                    part = staged[: hi - lo].copy_(pool[start + lo : start + hi])
+                    pool[to + lo : to + hi] = part

@@ -10,15 +10,17 @@ import re
 import warnings
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import torch
 from safetensors import SafetensorError
 from torch import Tensor
 
-from llada_core.errors import CheckpointError
+from llada_core.errors import CheckpointError, UsageError
 from llada_core.faults import one_line
 from llada_core.names import some
+from llada_runtime.network.split import Piece
 from llada_runtime.network.weight_files import UnusedWeights, locate, opened
 
 __all__ = ["choose_device", "choose_dtype", "fill"]
@@ -38,6 +40,7 @@ def choose_device(device: str | torch.device | None) -> torch.device:
     """``device``, or the GPU if there is one, else the CPU.
 
     Raises:
+        UsageError: torch knows no device of that name.
         CheckpointError: the device does not exist here, or can hold no weights.
     """
     if device is None:
@@ -45,9 +48,7 @@ def choose_device(device: str | torch.device | None) -> torch.device:
     try:
         chosen = torch.device(device)
     except RuntimeError as exc:
-        raise CheckpointError(
-            f"device {device!r} is not known to torch; use 'cpu', 'cuda' or 'cuda:N'"
-        ) from exc
+        raise UsageError(f"device {device!r} is not known to torch; use 'cpu', 'cuda' or 'cuda:N'") from exc
     if chosen.type == "cuda" and not torch.cuda.is_available():
         raise CheckpointError(f"device {device!r} was asked for, and torch sees no GPU; use device='cpu'")
     if chosen.type == "meta":
@@ -70,18 +71,22 @@ def choose_dtype(dtype: str | torch.dtype | None, device: torch.device) -> torch
     """``dtype``, or bfloat16 on a GPU and float32 on the CPU.
 
     Raises:
-        CheckpointError: not one of float32, bfloat16, float16.
+        UsageError: not one of float32, bfloat16, float16.
     """
     if dtype is None:
         return torch.float32 if device.type == "cpu" else torch.bfloat16
     chosen = getattr(torch, dtype, None) if isinstance(dtype, str) else dtype
     if chosen not in (torch.float32, torch.bfloat16, torch.float16):
-        raise CheckpointError(f"dtype {dtype!r} cannot be used; choose 'float32', 'bfloat16' or 'float16'")
+        raise UsageError(f"dtype {dtype!r} cannot be used; choose 'float32', 'bfloat16' or 'float16'")
     return chosen
 
 
-def fill(targets: Mapping[str, Tensor], folder: Path) -> None:
+def fill(
+    targets: Mapping[str, Tensor], folder: Path, *, pieces: Mapping[str, Piece] = MappingProxyType({})
+) -> None:
     """Copy every tensor of the checkpoint in ``folder`` into the target of the same name, casting as needed.
+
+    Of a tensor that is among ``pieces`` only that piece is read.
 
     A target that has several names is a tied weight: the checkpoint holds it under one of them, or under
     more. Where those differ, the first counts and ``UnusedWeights`` warns.
@@ -99,10 +104,10 @@ def fill(targets: Mapping[str, Tensor], folder: Path) -> None:
     for name, path in places.items():
         by_file.setdefault(path, []).append(name)
     for path, held in by_file.items():
-        _compare_contents(path, held, targets)
+        _compare_contents(path, held, targets, pieces)
     first = {next(filter(places.__contains__, each)) for each in names}
     for path, held in by_file.items():
-        _copy(path, [name for name in held if name in first], targets)
+        _copy(path, [name for name in held if name in first], targets, pieces)
     _tell_of_untied(places.keys() - first, places, targets)
 
 
@@ -133,7 +138,9 @@ def _compare_names(folder: Path, names: list[list[str]], *, found: Iterable[str]
         )
 
 
-def _compare_contents(path: Path, names: Iterable[str], targets: Mapping[str, Tensor]) -> None:
+def _compare_contents(
+    path: Path, names: Iterable[str], targets: Mapping[str, Tensor], pieces: Mapping[str, Piece]
+) -> None:
     with opened(path) as file:
         for name in names:
             facts = file.get_slice(name)
@@ -143,6 +150,7 @@ def _compare_contents(path: Path, names: Iterable[str], targets: Mapping[str, Te
                     f"the scales of what quantised it; {_UNQUANTISED}"
                 )
             shape, wanted = tuple(facts.get_shape()), tuple(targets[name].shape)
+            wanted = pieces[name].whole(wanted) if name in pieces else wanted
             if shape != wanted:
                 raise CheckpointError(
                     f"{path}: {name} is {list(shape)}, and config.json makes it {list(wanted)}; "
@@ -150,17 +158,20 @@ def _compare_contents(path: Path, names: Iterable[str], targets: Mapping[str, Te
                 )
 
 
-def _copy(path: Path, names: list[str], targets: Mapping[str, Tensor]) -> None:
+def _copy(path: Path, names: list[str], targets: Mapping[str, Tensor], pieces: Mapping[str, Piece]) -> None:
     if not names:
         return
     with opened(path, targets[names[0]].device) as file:
         for name in names:
-            targets[name].copy_(_read(path, file, name))
+            target, piece = targets[name], pieces.get(name)
+            part = None if piece is None else piece.slices(tuple(target.shape))
+            target.copy_(_read(path, file, name, part))
 
 
-def _read(path: Path, file: Any, name: str) -> Tensor:
+def _read(path: Path, file: Any, name: str, part: tuple[slice, ...] | None = None) -> Tensor:
+    """The tensor of this name, or the ``part`` of it."""
     try:
-        tensor: Tensor = file.get_tensor(name)
+        tensor: Tensor = file.get_tensor(name) if part is None else file.get_slice(name)[part]
     except SafetensorError as exc:
         raise CheckpointError(f"{path}: {name} cannot be read ({exc}); download the file again") from exc
     return tensor

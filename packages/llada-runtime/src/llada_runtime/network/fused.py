@@ -1,14 +1,13 @@
 """A transformer's forward from fused kernels, on the GPUs that these were measured on.
 
 Between two products there is one kernel: residual and norm; rotation and keeping of keys and values; SwiGLU.
-Where columns are few the products themselves are kernels, which finish their outputs before they write them.
-The weights are the plain network's, as they are. A transformer runs all of its forwards so, or none:
-`why_plain` says why not. This module needs no Triton to be imported.
+The weights are the plain network's, as they are; `products` says how each is multiplied. A transformer runs
+all of its forwards so, or none: `why_plain` says why not. This module needs no Triton to be imported.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -16,6 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from llada_core.imports import LazyModule
+from llada_runtime.network import products
 from llada_runtime.network.attention import Attention, Pool
 from llada_runtime.network.cache import KVCache
 from llada_runtime.network.calls import Call, Ragged
@@ -30,7 +30,7 @@ from llada_runtime.network.shape import Shape
 
 if TYPE_CHECKING:
     from llada_runtime.network import kernels
-    from llada_runtime.network.kernels import Plan, Tiling
+    from llada_runtime.network.kernels import Plan, Split
 else:
     kernels = LazyModule("llada_runtime.network.kernels")  # on use: it needs Triton
 
@@ -111,6 +111,7 @@ class Fused:
     ) -> None:
         self._layers = [layer for layer in layers if isinstance(layer, Layer)]
         self._norm, self._head, self._processors, self._overlap = norm, head, processors, overlap
+        self._halves = all(map(products.takes_halves, self._weights()))
 
     def logits(self, stream: Tensor, turn: Turn, layout: Layout, cache: KVCache | None) -> Tensor:
         """Logits ``[H, V]`` of the columns whose embeddings are ``stream [N, d]``, which is overwritten."""
@@ -120,13 +121,18 @@ class Fused:
             head_only = index == len(self._layers) - 1 and not layout.form.asks_all
             stream, added = self._layer(layer, stream, added, forward, pool, head_only=head_only)
         plan = self._plan(len(stream))
-        normed = _normed(self._norm, stream, added, plan)
+        normed = products.normed(self._norm, stream, added, self._head, plan)
         if not layout.form.in_order:
             normed = normed[layout.restore]
-        return _product(normed, self._head, plan.head, plan)[0]
+        return products.head_product(normed, self._head, plan)
+
+    def _weights(self) -> Iterator[Linear]:
+        """Those of the layers' products."""
+        for layer in self._layers:
+            yield from (part for part in layer.modules() if isinstance(part, Linear))
 
     def _plan(self, columns: int) -> Plan:
-        plan = kernels.plan_for(columns)
+        plan = kernels.plan_for(columns, halves=self._halves)
         return plan if self._overlap else replace(plan, overlap=False)
 
     def _layer(
@@ -141,17 +147,18 @@ class Fused:
     ) -> tuple[Tensor, Tensor]:
         """The stream ``[N, d]``, with ``head_only`` ``[H, d]``, and what is to be added, ``[S, N, d]``."""
         plan, layout, calls = self._plan(len(stream)), forward.layout, forward.layout.calls
-        normed = _normed(layer.attention_norm, stream, added, plan)
+        normed = products.normed(layer.attention_norm, stream, added, layer.attention.qkv, plan)
         q, k, v = _project(layer.attention, normed, forward, pool, plan)
         if head_only:
             q, stream, calls = q[layout.head], stream[layout.head], layout.head_calls
             plan = self._plan(len(stream))
         parts = [self._attend(layer.attention, call, q, k, v, pool, plan) for call in calls]
         mixed = parts[0] if len(parts) == 1 else torch.cat(parts)
-        added = _product(mixed, layer.attention.out, plan.out, plan)
-        normed = _normed(layer.mlp_norm, stream, added, plan)
-        assert isinstance(layer.mlp, GatedMLP)
-        return stream, _product(_gated(layer.mlp, normed, plan), layer.mlp.down, plan.down, plan)
+        added = products.summands(mixed, layer.attention.out, plan.out, plan)
+        mlp = layer.mlp
+        assert isinstance(mlp, GatedMLP)
+        normed = products.normed(layer.mlp_norm, stream, added, mlp.gate_up, plan)
+        return stream, products.summands(products.gated(mlp, normed, plan), mlp.down, plan.down, plan)
 
     def _attend(
         self,
@@ -185,48 +192,18 @@ class Fused:
         return mixed.flatten(1)
 
 
-def _normed(norm: RMSNorm, stream: Tensor, added: Tensor | None, plan: Plan) -> Tensor:
-    """The normalised stream; what was ``added`` to it is in it from then on."""
-    return kernels.add_and_normalise(stream, added, norm.weight, eps=norm.eps, overlap=plan.overlap)
-
-
 def _project(
-    attention: Attention, x: Tensor, forward: _Forward, pool: Pool | None, plan: Plan
+    attention: Attention, x: Tensor | Split, forward: _Forward, pool: Pool | None, plan: Plan
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Queries, keys and values of ``x [N, d]``, in position; the last two are in the pool where kept.
 
     Where all rows read the pool, the pool is what is returned as keys and values.
     """
-    turn, linear, places = forward.turn, attention.qkv, forward.places
-    tiling = plan.qkv if _takes(linear, plan.qkv) else None
-    if tiling and attention.head_dim % tiling.outputs == 0 and forward.pooled and pool and places is not None:
-        q = kernels.rotated_product(
-            x, linear.plain, turn.cos, turn.sin, places, *pool, tiling=tiling, overlap=plan.overlap
-        )
-        return q, *pool
-    qkv = linear(x).view(len(x), -1, attention.head_dim)
-    keys, values = (None, None) if pool is None else pool
-    kernels.rotate_and_keep(
-        qkv, turn.cos, turn.sin, heads=attention.heads, places=places, keys=keys, values=values
-    )
+    turn, places = forward.turn, forward.places
+    if forward.pooled and pool and places is not None:
+        q = products.project_to_pool(attention, x, turn, places, pool, plan)
+        if q is not None:
+            return q, *pool
+    qkv = products.project(attention, x, turn, places, pool)
     q, k, v = qkv.split_with_sizes((attention.heads, attention.kv_heads, attention.kv_heads), 1)
     return q, k, v
-
-
-def _gated(mlp: GatedMLP, x: Tensor, plan: Plan) -> Tensor:
-    """``silu(gate) * up`` of ``x``, ``[N, mlp_width]``."""
-    if plan.gate_up is None or not _takes(mlp.gate_up, plan.gate_up):
-        return kernels.swiglu(mlp.gate_up(x))
-    return kernels.gated_product(x, mlp.gate_up.plain, tiling=plan.gate_up, overlap=plan.overlap)
-
-
-def _product(x: Tensor, linear: Linear, tiling: Tiling | None, plan: Plan) -> Tensor:
-    """The product in parts that are to be added, ``[S, N, out]``."""
-    if tiling is None or not _takes(linear, tiling):
-        return linear(x)[None]
-    return kernels.product(x, linear.plain, tiling=tiling, overlap=plan.overlap)
-
-
-def _takes(linear: Linear, tiling: Tiling | None) -> bool:
-    """Whether a kernel does what ``linear`` does, cut so."""
-    return tiling is not None and linear.bias is None and tiling.fits(linear.in_features)

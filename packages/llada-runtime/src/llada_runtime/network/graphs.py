@@ -49,7 +49,8 @@ def graphed(network: Network) -> Network:
     """
     if network.device.type != "cuda" or not network.caches or not read_environment().graphs:
         return network
-    return Graphed(network, record=CudaGraphs(network.device))
+    alone = getattr(network, "ranks", None) is None
+    return Graphed(network, record=CudaGraphs(network.device), alone=alone)
 
 
 @dataclass(slots=True, eq=False, kw_only=True)
@@ -85,17 +86,27 @@ class Graphed:
     """``network`` with its block steps captured by ``record``; every other attribute is the network's own.
 
     Where a capture fails, steps take the plain path from then on, with a warning. Where memory runs out
-    beside graphs, they are let go and half as many are kept from then on.
+    beside graphs, they are let go and half as many are kept from then on, unless other ranks run the same
+    forward: they would have to be told.
 
     All threads that use it must launch on one stream, as they do unless they choose another.
 
     Args:
         most: how many graphs are kept, those that were used last.
         after: a forward is captured when its like has been run so often.
+        alone: no other rank has a part of the network.
     """
 
-    def __init__(self, network: Network, *, record: Record, most: int = _GRAPHS, after: int = _AFTER) -> None:
-        self.network = network
+    def __init__(
+        self,
+        network: Network,
+        *,
+        record: Record,
+        most: int = _GRAPHS,
+        after: int = _AFTER,
+        alone: bool = True,
+    ) -> None:
+        self.network, self.alone = network, alone
         self._record, self._most, self._after = record, most, after
         self._graphs: OrderedDict[Hashable, _Graph] = OrderedDict()
         self._met: OrderedDict[Hashable, int] = OrderedDict()  # how often it has been run, on any cache
@@ -183,7 +194,7 @@ class Graphed:
                     return self._stepped(layout, cache)
             return self.network.logits(layout, cache)
         except torch.OutOfMemoryError:
-            if not self._give_way():
+            if not self.alone or not self._give_way():
                 raise
         return self.network.logits(layout, cache)
 

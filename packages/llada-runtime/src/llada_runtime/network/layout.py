@@ -141,11 +141,17 @@ class Layout:
             return replace(previous, ids=_ids(packed, device), inputs=_inputs(packed))
         form = Form.of(places, how)
         packed = [spans[row] for row in form.order]
+        return cls.at(form, ids=_ids(packed, device), inputs=_inputs(packed))
+
+    @classmethod
+    def at(cls, form: Form, *, ids: Tensor, inputs: tuple[tuple[int, Tensor], ...]) -> Layout:
+        """The layout of ``form`` on the device of ``ids``, int64 ``[N]`` in the packed order."""
+        device = ids.device
         positions, kept, stored, head, restore = _indices(form, device)
         calls, head_calls = _attention(form, device)
         return cls(
             form=form,
-            ids=_ids(packed, device),
+            ids=ids,
             positions=positions,
             kept=kept,
             places=stored,
@@ -153,7 +159,7 @@ class Layout:
             restore=restore,
             calls=calls,
             head_calls=head_calls,
-            inputs=_inputs(packed),
+            inputs=inputs,
             key=Key((form.columns, form.head_columns, form.kept_columns, form.in_order, calls, head_calls)),
         )
 

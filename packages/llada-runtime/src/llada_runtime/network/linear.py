@@ -2,7 +2,8 @@
 
 On the CPU the weight is kept in oneDNN's blocked layout. There each output row is accumulated in one fixed
 order whatever the number of rows, so a request's logits are bit for bit the same alone and in a batch, and
-the product runs up to twice as fast as the default BLAS call. Elsewhere it is the plain product.
+the product runs up to twice as fast as the default BLAS call. Elsewhere it is the plain product. A weight of
+eight bits (see `eight_bits`) is made one of x's dtype for each product, which then is the same.
 """
 
 from __future__ import annotations
@@ -11,13 +12,23 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from llada_runtime.network.eight_bits import dequantised, quantised
+from llada_runtime.network.kept_products import bound_kept_products
+
 __all__ = ["Linear"]
 
 
 class Linear(nn.Module):
-    """``y = x Wᵀ (+ bias)`` for inference; ``x`` is ``[N, in]``, ``y`` is ``[N, out]``."""
+    """``y = x Wᵀ (+ bias)`` for inference; ``x`` is ``[N, in]``, ``y`` is ``[N, out]``.
 
-    weight: Tensor | None
+    Attributes:
+        weight: ``[out, in]``; None once it is packed.
+        scale: float32 ``[out]``, by which a weight of eight bits is to be multiplied; None for others.
+    """
+
+    weight: nn.Parameter | None
+    scale: nn.Parameter | None
+    bias: nn.Parameter | None
     packed: Tensor | None
 
     def __init__(
@@ -33,7 +44,7 @@ class Linear(nn.Module):
         self.out_features, self.in_features = out_features, in_features
         weight = torch.empty(out_features, in_features, device=device, dtype=dtype)
         self.weight = nn.Parameter(weight, requires_grad=False)
-        self.bias: nn.Parameter | None = None
+        self.scale = self.bias = None
         if bias:
             shift = torch.empty(out_features, device=device, dtype=dtype)
             self.bias = nn.Parameter(shift, requires_grad=False)
@@ -41,22 +52,45 @@ class Linear(nn.Module):
 
     @property
     def plain(self) -> Tensor:
-        """The weight ``[out, in]`` as published; it exists until the layer is packed."""
+        """The weight ``[out, in]`` as published; it exists until the layer is packed or quantised."""
+        assert self.scale is None, "the plain weight is gone once the layer is quantised"
+        return self.stored
+
+    @property
+    def stored(self) -> Tensor:
+        """The weight ``[out, in]`` as it is kept, of eight bits too; it exists until the layer is packed."""
         assert self.weight is not None, "the plain weight is gone once the layer is packed"
         return self.weight
 
+    def quantise(self, kind: str) -> None:
+        """Put the weight in eight bits, "fp8" or "int8", freeing the plain one. Comes before packing."""
+        weight, scale = quantised(self.plain.detach(), kind)
+        self.weight = nn.Parameter(weight, requires_grad=False)
+        self.scale = nn.Parameter(scale, requires_grad=False)
+
     def pack(self) -> None:
-        """Move the weight into the CPU's blocked layout, freeing the plain one. A no-op on other devices."""
-        if self.weight is None or self.weight.device.type != "cpu" or not _can_pack(self.weight.dtype):
+        """Move the weight into the CPU's blocked layout, freeing the plain one. A no-op on other devices, and
+        for weights of eight bits."""
+        if self.weight is None:
             return
-        self.packed = torch.ops.mkldnn._reorder_linear_weight(self.weight.detach(), None)
+        if self.weight.device.type == "cpu":
+            bound_kept_products()  # weights of eight bits run packed products too
+        if self.scale is not None or not _can_pack(self.weight):
+            return
+        self.packed = _packed(self.weight.detach())
         self.weight = None
 
     def forward(self, x: Tensor) -> Tensor:
         """The product alone: what a split or quantised layer has another of."""
-        if self.packed is None:
-            return F.linear(x, self.plain, self.bias)
-        return torch.ops.mkldnn._linear_pointwise(x, self.packed, self.bias, "none", [], "")
+        packed, weight = self.packed, self.weight
+        if self.scale is not None:
+            assert weight is not None
+            weight = dequantised(weight, self.scale, x.dtype)
+            packed = _packed(weight) if _can_pack(weight) else None
+        if packed is None:
+            assert weight is not None
+            return F.linear(x, weight, self.bias)
+        return torch.ops.mkldnn._linear_pointwise(x, packed, self.bias, "none", [], "")
 
     def onto(self, x: Tensor, residual: Tensor) -> Tensor:
         """``residual + product``, ``[N, out]``; where the weight is packed, in one pass over the output."""
@@ -64,10 +98,22 @@ class Linear(nn.Module):
             return self(x).add_(residual)
         return torch.ops.mkldnn._linear_pointwise.binary(x, residual, self.packed, self.bias, "add")
 
+    def joined(self, parts: Tensor) -> Tensor:
+        """A product in parts that are to be added, ``[S, N, out]``, that something else computed of the plain
+        weight: as whole as this layer's own is."""
+        return parts
 
-def _can_pack(dtype: torch.dtype) -> bool:
+
+def _packed(weight: Tensor) -> Tensor:
+    packed: Tensor = torch.ops.mkldnn._reorder_linear_weight(weight, None)
+    return packed
+
+
+def _can_pack(weight: Tensor) -> bool:
+    if weight.device.type != "cpu":
+        return False
     if not (torch.backends.mkldnn.is_available() and hasattr(torch.ops.mkldnn, "_reorder_linear_weight")):
         return False  # as on ARM: the plain product, whose last bits may depend on the number of rows
-    if dtype == torch.bfloat16:
+    if weight.dtype == torch.bfloat16:
         return bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
-    return dtype == torch.float32
+    return weight.dtype == torch.float32

@@ -30,7 +30,8 @@ class TokenIds(Protocol):
 class Network(Protocol):
     """A loaded model that maps a `Layout` to logits.
 
-    One that cannot do what is asked raises UnsupportedArchitecture; ``caches`` says so before.
+    One that cannot do what is asked raises UnsupportedArchitecture; ``caches`` says so before. One that is
+    split between ranks has also ``tensor_parallel``, how many these are, and ``close()``, which ends them.
     """
 
     @property

@@ -58,9 +58,19 @@ class Shape:
         return matrices + self.n_layers * self._layer_parameters + self.width
 
     @property
+    def layer_products(self) -> int:
+        """Number of weights that one layer's linear layers multiply by."""
+        qkv = self.query_width + 2 * self.kv_width
+        return self.width * (qkv + self.query_width) + 3 * self.width * self.mlp_width
+
+    @property
+    def layer_outputs(self) -> int:
+        """Number of outputs of one layer's linear layers."""
+        return self.query_width + 2 * self.kv_width + 2 * self.mlp_width + 2 * self.width
+
+    @property
     def _layer_parameters(self) -> int:
         qkv = self.query_width + 2 * self.kv_width
-        projections = self.width * (qkv + self.query_width)
         biases = self.qkv_bias * qkv + self.out_bias * self.width
         norms = 2 * self.width + self.qk_norm * 2 * self.head_dim
-        return projections + biases + norms + 3 * self.width * self.mlp_width
+        return self.layer_products + biases + norms

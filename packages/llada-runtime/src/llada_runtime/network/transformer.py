@@ -16,6 +16,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from llada_core.errors import UsageError
 from llada_runtime.network.attention import choose_merge
 from llada_runtime.network.cache import KVCache
 from llada_runtime.network.calls import Merge
@@ -28,8 +29,12 @@ from llada_runtime.network.linear import Linear
 from llada_runtime.network.mlp import GatedMLP
 from llada_runtime.network.norm import RMSNorm
 from llada_runtime.network.precision import without_autocast
+from llada_runtime.network.quantization import check_quantization
+from llada_runtime.network.ranks import Ranks
 from llada_runtime.network.rotary import Rotary, Turn
 from llada_runtime.network.shape import Shape
+from llada_runtime.network.shared import Gathered, Summed, join
+from llada_runtime.network.split import Cut, Piece, Split
 
 __all__ = ["Layer", "Transformer"]
 
@@ -44,39 +49,65 @@ class Transformer(nn.Module):
 
     Attributes:
         config: what ``config_class`` read.
-        shape: the numbers.
+        shape: the numbers of the whole network. part: those of the layers here.
         device, dtype: where the weights are and what they are.
+        quantization: "fp8" or "int8" where weights have eight bits (see `quantise`), else None.
         plain_because: why it runs on torch's own kernels and not on fused ones (see `fused`); None where it
             does not.
+        ranks: those that hold the other parts of the network; None where this one is whole.
     """
 
     caches = True
+    quantization: str | None = None
 
     config_class: ClassVar[Any]
     """Its ``from_pretrained(folder)`` reads ``config.json``, and raises CheckpointError."""
 
-    def __init__(self, config: Any, *, device: torch.device, dtype: torch.dtype) -> None:
+    cuts: ClassVar[Mapping[str, Cut]] = {
+        **dict.fromkeys(("q", "k", "v", "gate", "up", "head"), Cut.ROWS),
+        **dict.fromkeys(("out", "down"), Cut.COLUMNS),
+        **dict.fromkeys(("embedding", "norm", "attention_norm", "q_norm", "k_norm", "mlp_norm"), Cut.WHOLE),
+    }
+    """What each of several ranks has of a weight, by our name of it; a weight that is not named here cannot
+    be split. A network with another `mlp` says how that is split, and sums its ``down`` over the ranks."""
+
+    def __init__(
+        self, config: Any, *, device: torch.device, dtype: torch.dtype, ranks: Ranks | None = None
+    ) -> None:
         super().__init__()
         shape, rotary = self.dimensions(config)
         self.config, self.shape, self.device, self.dtype = config, shape, device, dtype
+        self.ranks, self.part = ranks, shape if ranks is None else ranks.split.part(shape)
+        self._parts: dict[str, str] = {}  # our name of each tensor, by its published one
         vocabulary = torch.empty(shape.vocabulary, shape.width, device=device, dtype=dtype)
         self.embedding = nn.Parameter(vocabulary, requires_grad=False)
         self.layers = nn.ModuleList(
-            Layer(shape, self.mlp(shape, index, device=device, dtype=dtype), device=device, dtype=dtype)
+            Layer(
+                self.part, self.mlp(self.part, index, device=device, dtype=dtype), device=device, dtype=dtype
+            )
             for index in range(shape.n_layers)
         )
         self.norm = RMSNorm(shape.width, shape.eps, device=device, dtype=dtype)
-        self.head = Linear(shape.vocabulary, shape.width, device=device, dtype=dtype)
-        if shape.tied:
-            self.head.weight = self.embedding
+        self.head = self._head()
+        if ranks is not None:
+            join(self.layers, ranks)
         self._merges = choose_merge(device, dtype, shape)
-        self.plain_because = why_plain(shape, rotary, self.layers, device=device, dtype=dtype)
-        self._fused: Fused | None = None
-        if self.plain_because is None:
-            processors = torch.cuda.get_device_properties(device).multi_processor_count
-            self._fused = Fused(self.layers, self.norm, self.head, processors=processors)
         self._rotary = replace(rotary, frequencies=rotary.frequencies.to(device))
+        self.plain_because = self.why_plain_on(device)
+        self._fused = self._fuse()
         self._turned: tuple[tuple[tuple[int, int], ...], Turn] | None = None
+
+    def _head(self) -> Linear:
+        place: dict[str, Any] = {"device": self.device, "dtype": self.dtype}
+        if self.ranks is not None:
+            part = Gathered(self.shape.vocabulary, self.shape.width, ranks=self.ranks, **place)
+            if self.shape.tied:
+                part.tie(self.embedding)
+            return part
+        head = Linear(self.shape.vocabulary, self.shape.width, **place)
+        if self.shape.tied:
+            head.weight = self.embedding
+        return head
 
     @classmethod
     def from_pretrained(
@@ -85,22 +116,48 @@ class Transformer(nn.Module):
         *,
         device: str | torch.device | None = None,
         dtype: str | torch.dtype | None = None,
+        quantization: str | None = None,
+        ranks: Ranks | None = None,
     ) -> TransformerT:
         """The checkpoint in ``folder`` (``config.json`` and one or several ``*.safetensors``).
 
         Args:
             device: where to put the weights; None is the GPU if there is one, else the CPU.
             dtype: what to make of them; None is bfloat16 on a GPU and float32 on the CPU.
+            quantization: "fp8" or "int8", as in `quantise`; None leaves them in ``dtype``.
+            ranks: those that hold the other parts: only this rank's part is read, and no forward can be run
+                before they are connected. `check_split` comes before.
 
         Raises:
+            UsageError: another quantization.
             CheckpointError: a file, field or tensor is missing, unknown, damaged or of the wrong shape.
             UnsupportedArchitecture: the network does not implement what ``config.json`` asks for.
         """
-        place = choose_device(device)
+        place, kind = choose_device(device), check_quantization(quantization)
         config = cls.config_class.from_pretrained(folder)
-        network = cls(config, device=place, dtype=choose_dtype(dtype, place))
-        fill(network.tensors(), Path(folder))
-        return network.pack()
+        whole = {} if ranks is None else {"ranks": ranks}
+        network = cls(config, device=place, dtype=choose_dtype(dtype, place), **whole)
+        fill(network.tensors(), Path(folder), pieces=network.pieces())
+        return network.quantise(kind).pack() if kind else network.pack()
+
+    @classmethod
+    def check_split(cls, folder: str | Path, size: int) -> None:
+        """Refuse to split the checkpoint in ``folder`` between ``size`` ranks where that cannot be.
+
+        Raises:
+            UsageError: some number of it cannot be divided, or the network does not say how it is split.
+            CheckpointError, UnsupportedArchitecture: as `from_pretrained`.
+        """
+        config, nowhere = cls.config_class.from_pretrained(folder), torch.device("meta")
+        Split(rank=0, size=size).part(cls.dimensions(config)[0])
+        whole = cls(config, device=nowhere, dtype=torch.bfloat16)
+        named = whole.tensors() and set(whole._parts.values())
+        unknown = sorted(named - cls.cuts.keys())
+        if unknown:
+            raise UsageError(
+                f"tensor_parallel={size} splits networks that say how: {cls.__name__} does not, of its "
+                f"{', '.join(unknown)}; leave tensor_parallel out"
+            )
 
     @staticmethod
     @abstractmethod
@@ -135,12 +192,26 @@ class Transformer(nn.Module):
         """`tensors` under these names: ``layers`` is before the index of one, ``names`` are by ours."""
         named = {f"{embedding}.weight": self.embedding, f"{norm}.weight": self.norm.weight}
         named[f"{head}.weight"] = self.embedding if self.shape.tied else self.head.plain
+        kept = "embedding" if self.shape.tied else "head"
+        self._parts = dict(zip(named, ("embedding", "norm", kept), strict=True))
         for index, layer in enumerate(self.layers):
             assert isinstance(layer, Layer)
             for name, tensor in layer.tensors().items():
                 part, _, kind = name.partition(".")
-                named[f"{layers}.{index}.{names[part]}.{kind}"] = tensor
+                published = f"{layers}.{index}.{names[part]}.{kind}"
+                named[published], self._parts[published] = tensor, part
         return named
+
+    def pieces(self) -> dict[str, Piece]:
+        """What this rank has of the published tensors that are split, by their names."""
+        if self.ranks is None:
+            return {}
+        split = self.ranks.split
+        found = {
+            name: split.piece(self.cuts[self._parts[name]], tensor.dim())
+            for name, tensor in self.tensors().items()
+        }
+        return {name: piece for name, piece in found.items() if piece is not None}
 
     def embed(self, ids: Tensor) -> Tensor:
         """The input embeddings of ``ids``, ``[..., d]``."""
@@ -153,11 +224,11 @@ class Transformer(nn.Module):
 
     def new_cache(self, *, columns: int) -> KVCache:
         """Room for the keys and values of ``columns`` columns of all requests; memory comes later."""
-        return KVCache(self.shape, columns=columns, device=self.device, dtype=self.dtype)
+        return KVCache(self.part, columns=columns, device=self.device, dtype=self.dtype)
 
     def affordable_columns(self) -> int:
         """Columns whose keys and values the device's free memory holds now, a tenth of it kept aside."""
-        column = self.shape.cached_numbers * self.dtype.itemsize  # bytes
+        column = self.part.cached_numbers * self.dtype.itemsize  # bytes
         return free_bytes(self.device) * 9 // (10 * column)
 
     @property
@@ -183,6 +254,18 @@ class Transformer(nn.Module):
             x = x[layout.restore]
         return self.head(self.norm(x))
 
+    def why_plain_on(self, device: torch.device) -> str | None:
+        """What `plain_because` is of such a network on ``device``."""
+        return why_plain(self.part, self._rotary, self.layers, device=device, dtype=self.dtype)
+
+    def _fuse(self) -> Fused | None:
+        if self.plain_because is not None:
+            return None
+        processors = torch.cuda.get_device_properties(self.device).multi_processor_count
+        # A kernel may begin while one of ours still runs, and not while ranks are being added up.
+        alone = self.ranks is None
+        return Fused(self.layers, self.norm, self.head, processors=processors, overlap=alone)
+
     def _turn_at(self, form: Form, positions: Tensor) -> Turn:
         """The rotation at ``positions``, those of ``form``: the last one again where it had the same.
 
@@ -195,9 +278,22 @@ class Transformer(nn.Module):
             last = self._turned = (form.ranges, self._rotary.at(positions))
         return last[1]
 
+    def quantise(self: TransformerT, kind: str) -> TransformerT:
+        """This model with the weights of its products in eight bits, "fp8" or "int8"; comes before `pack`.
+
+        Embeddings, norms and biases stay as they are, and so does a head that is tied to the embeddings. They
+        are made so one by one, so that no more memory is needed than there was.
+        """
+        for part in self.modules():
+            if isinstance(part, Linear) and not (part is self.head and self.shape.tied):
+                part.quantise(kind)
+        self.quantization = kind
+        self._fused = self._fuse()
+        return self
+
     def pack(self: TransformerT) -> TransformerT:
         """This model with its linear layers in the fastest layout of the device (see `Linear`)."""
         for module in self.modules():
-            if isinstance(module, Linear):
+            if isinstance(module, Linear | Summed):
                 module.pack()
         return self

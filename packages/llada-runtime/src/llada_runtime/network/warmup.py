@@ -43,6 +43,7 @@ def warm_up(
 
     Raises:
         UsageError: rows are being decoded on the memory that is reserved.
+        torch.OutOfMemoryError: memory does not hold them, and other ranks have parts of the network.
     """
     if not isinstance(network, Graphed) or network.merges is not Merge.RAGGED:
         return None
@@ -55,7 +56,7 @@ def warm_up(
             if count * width <= cache.capacity:
                 network.prepare(_steps(network, count, width), cache)
     except Exception as exc:
-        if not is_out_of_memory(exc):
+        if not is_out_of_memory(exc) or not network.alone:  # what one rank leaves out, the others wait for
             raise
         network.let_go()
         return None

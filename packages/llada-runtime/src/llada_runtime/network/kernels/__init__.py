@@ -1,4 +1,4 @@
-"""Triton kernels of a forward on an NVIDIA GPU, in bfloat16.
+"""Triton kernels of a forward on an NVIDIA GPU, in bfloat16; weights may have eight bits.
 
 Every function launches kernels and reads no value on the host, so a CUDA graph can hold it. With ``overlap``
 a kernel starts while the one before it still runs (programmatic dependent launch, compute capability 9.0),
@@ -10,18 +10,22 @@ This package needs Triton, and does not know layouts, caches, algorithms or name
 from __future__ import annotations
 
 from llada_runtime.network.kernels.attention import attend
-from llada_runtime.network.kernels.gate import swiglu
+from llada_runtime.network.kernels.gate import swiglu, swiglu_and_split
 from llada_runtime.network.kernels.likeliest import likeliest
-from llada_runtime.network.kernels.norm import add_and_normalise
+from llada_runtime.network.kernels.norm import add_and_normalise, add_normalise_and_split
 from llada_runtime.network.kernels.paired import gated_product, rotated_product
 from llada_runtime.network.kernels.plans import Plan, Tiling, plan_for
 from llada_runtime.network.kernels.product import product
 from llada_runtime.network.kernels.rotary import rotate_and_keep
+from llada_runtime.network.kernels.split import Split, split
+from llada_runtime.network.kernels.widened import widened
 
 __all__ = [
     "Plan",
+    "Split",
     "Tiling",
     "add_and_normalise",
+    "add_normalise_and_split",
     "attend",
     "gated_product",
     "likeliest",
@@ -29,5 +33,8 @@ __all__ = [
     "product",
     "rotate_and_keep",
     "rotated_product",
+    "split",
     "swiglu",
+    "swiglu_and_split",
+    "widened",
 ]

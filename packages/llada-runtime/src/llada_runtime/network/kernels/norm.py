@@ -12,8 +12,9 @@ from torch import Tensor
 
 from llada_runtime.network.kernels.launch import launch
 from llada_runtime.network.kernels.overlap import inputs_ready, release_next
+from llada_runtime.network.kernels.split import Split, store_split
 
-__all__ = ["add_and_normalise"]
+__all__ = ["add_and_normalise", "add_normalise_and_split"]
 
 
 def add_and_normalise(
@@ -23,12 +24,35 @@ def add_and_normalise(
 
     Args:
         stream: the residual stream ``[N, d]``.
-        parts: ``[S, N, d]``, S partial results of a product split along its inputs (float32), or one whole
-            result (S = 1, the model's dtype); None adds nothing.
+        parts: ``[S, N, d]``, S partial results of a product, in any dtype and at any distances; None adds
+            nothing.
         weight: ``[d]``.
     """
+    out = stream.new_empty(stream.shape)
+    _launch(stream, parts, weight, out, None, eps=eps, overlap=overlap)
+    return out
+
+
+def add_normalise_and_split(
+    stream: Tensor, parts: Tensor | None, weight: Tensor, *, eps: float, overlap: bool = False
+) -> Split:
+    """What `add_and_normalise` returns, in two fp8 halves."""
+    out = Split.like(stream)
+    _launch(stream, parts, weight, out.halves, out.scale, eps=eps, overlap=overlap)
+    return out
+
+
+def _launch(
+    stream: Tensor,
+    parts: Tensor | None,
+    weight: Tensor,
+    out: Tensor,
+    scales: Tensor | None,
+    *,
+    eps: float,
+    overlap: bool,
+) -> None:
     rows, width = stream.shape
-    out = stream.new_empty(rows, width)
     block = triton.next_power_of_2(width)
     launch(
         _add_and_normalise,
@@ -37,7 +61,9 @@ def add_and_normalise(
         parts,
         weight,
         out,
-        rows,
+        scales,
+        0 if parts is None else parts.stride(0),
+        0 if parts is None else parts.stride(1),
         width,
         eps,
         0 if parts is None else parts.shape[0],
@@ -46,16 +72,17 @@ def add_and_normalise(
         num_warps=8 if block >= 2048 else 4,
         launch_pdl=overlap,
     )
-    return out
 
 
-@triton.jit(do_not_specialize=["rows"])
+@triton.jit(do_not_specialize=["part_distance", "row_distance"])
 def _add_and_normalise(
     stream,
     parts,
     weight,
     out,
-    rows,
+    scales,
+    part_distance,
+    row_distance,
     width,
     eps,
     PARTS: tl.constexpr,
@@ -67,17 +94,22 @@ def _add_and_normalise(
     inside = column < width
     scale = tl.load(weight + column, mask=inside, other=0.0)  # [d], not an output of another kernel
     inputs_ready(OVERLAP)
-    place = tl.program_id(0).to(tl.int64) * width + column
+    row = tl.program_id(0).to(tl.int64)
+    place = row * width + column
     x = tl.load(stream + place, mask=inside, other=0.0)  # [d]
     dtype = x.dtype
     if PARTS > 0:
-        total = tl.load(parts + place, mask=inside, other=0.0).to(tl.float32)
+        at = parts + row * row_distance + column
+        total = tl.load(at, mask=inside, other=0.0).to(tl.float32)
         for part in tl.static_range(1, PARTS):
-            at = part * rows.to(tl.int64) * width + place
-            total += tl.load(parts + at, mask=inside, other=0.0).to(tl.float32)
+            total += tl.load(at + part * part_distance, mask=inside, other=0.0).to(tl.float32)
         x = (x.to(tl.float32) + total.to(dtype).to(tl.float32)).to(dtype)
         tl.store(stream + place, x, mask=inside)
     wide = x.to(tl.float32)
     rms = tl.rsqrt(tl.sum(wide * wide) / width + eps)
     normed = (wide * rms).to(dtype).to(tl.float32)
-    tl.store(out + place, (normed * scale.to(tl.float32)).to(dtype), mask=inside)
+    normed = (normed * scale.to(tl.float32)).to(dtype)
+    if scales is None:
+        tl.store(out + place, normed, mask=inside)
+    else:
+        store_split(normed.to(tl.float32), out + row * 2 * width, scales + 2 * row, column, width)

@@ -14,24 +14,36 @@ from llada_runtime.network.kernels.gate import gated
 from llada_runtime.network.kernels.launch import launch
 from llada_runtime.network.kernels.overlap import inputs_ready, release_next
 from llada_runtime.network.kernels.plans import Tiling
-from llada_runtime.network.kernels.product import multiply, tile_rows
+from llada_runtime.network.kernels.product import multiply, operand, tile_rows
 from llada_runtime.network.kernels.rotary import rotated
+from llada_runtime.network.kernels.split import Split
 
 __all__ = ["gated_product", "rotated_product"]
 
 
-def gated_product(x: Tensor, weight: Tensor, *, tiling: Tiling, overlap: bool = False) -> Tensor:
-    """``silu(gate) * up``, ``[N, h]``, of ``x [N, in]`` and the fused ``weight [2 h, in]``, gates first."""
-    rows, inputs = x.shape
+def gated_product(
+    x: Tensor | Split,
+    weight: Tensor,
+    *,
+    scale: Tensor | None = None,
+    tiling: Tiling,
+    overlap: bool = False,
+) -> Tensor:
+    """``silu(gate) * up``, ``[N, h]``, of ``x [N, in]`` and the fused ``weight [2 h, in]``, gates first, with
+    its ``scale [2 h]`` where it has eight bits."""
+    rows, inputs = len(x), weight.shape[1]
     hidden, pairs = weight.shape[0] // 2, tiling.outputs // 2
     assert tiling.fits(inputs)
     assert hidden % pairs == 0
-    out = x.new_empty(rows, hidden)
+    numbers, own_scale, halves = operand(x)
+    out = weight.new_empty(rows, hidden, dtype=x.dtype)
     launch(
         _gated_product,
         (hidden // pairs, 1, 1),
-        x,
+        numbers,
+        own_scale,
         weight,
+        scale,
         out,
         rows,
         hidden,
@@ -39,6 +51,7 @@ def gated_product(x: Tensor, weight: Tensor, *, tiling: Tiling, overlap: bool = 
         tile_rows(rows),
         pairs,
         tiling.inputs,
+        halves,
         overlap,
         num_warps=tiling.warps,
         num_stages=tiling.stages,
@@ -48,7 +61,7 @@ def gated_product(x: Tensor, weight: Tensor, *, tiling: Tiling, overlap: bool = 
 
 
 def rotated_product(
-    x: Tensor,
+    x: Tensor | Split,
     weight: Tensor,
     cos: Tensor,
     sin: Tensor,
@@ -56,25 +69,29 @@ def rotated_product(
     keys: Tensor,
     values: Tensor,
     *,
+    scale: Tensor | None = None,
     tiling: Tiling,
     overlap: bool = False,
 ) -> Tensor:
     """Rotated queries ``[N, heads, hd]`` of ``x [N, in]``; its rotated keys and its values go to the pool.
 
-    ``weight`` is the fused one, ``[(heads + 2 kv_heads) hd, in]``; the others are as in
-    `rotary.rotate_and_keep`.
+    ``weight`` is the fused one, ``[(heads + 2 kv_heads) hd, in]``, and ``scale`` that of each output where it
+    has eight bits; the others are as in `rotary.rotate_and_keep`.
     """
-    rows, inputs = x.shape
+    rows, inputs = len(x), weight.shape[1]
     kv_heads, head_dim = keys.shape[1:]
     heads, pairs = weight.shape[0] // head_dim - 2 * kv_heads, tiling.outputs // 2
     assert tiling.fits(inputs)
     assert (head_dim // 2) % pairs == 0
-    query = x.new_empty(rows, heads, head_dim)
+    numbers, own_scale, halves = operand(x)
+    query = keys.new_empty(rows, heads, head_dim)
     launch(
         _rotated_product,
         ((heads + 2 * kv_heads) * (head_dim // 2 // pairs), 1, 1),
-        x,
+        numbers,
+        own_scale,
         weight,
+        scale,
         cos,
         sin,
         places,
@@ -89,6 +106,7 @@ def rotated_product(
         tile_rows(rows),
         pairs,
         tiling.inputs,
+        halves,
         overlap,
         num_warps=tiling.warps,
         num_stages=tiling.stages,
@@ -100,7 +118,9 @@ def rotated_product(
 @triton.jit
 def _paired(
     x,
+    x_scale,
     weight,
+    w_scale,
     first,
     distance,
     rows,
@@ -108,22 +128,26 @@ def _paired(
     ROWS: tl.constexpr,
     PAIRS: tl.constexpr,
     TILE: tl.constexpr,
+    HALVES: tl.constexpr,
     OVERLAP: tl.constexpr,
 ):
-    """Outputs ``first + [0, PAIRS)`` and those ``distance`` further, each ``[PAIRS, ROWS]``, in x's dtype."""
+    """Outputs ``first + [0, PAIRS)`` and those ``distance`` further, each float32 ``[PAIRS, ROWS]``."""
     index = tl.arange(0, 2 * PAIRS)
     output = first + index % PAIRS + (index // PAIRS) * distance
     inputs_ready(OVERLAP)
-    total = multiply(x, weight, output, rows, 0, INPUTS, INPUTS, ROWS, 2 * PAIRS, TILE)
+    total = multiply(
+        x, x_scale, weight, w_scale, output, rows, 0, INPUTS, INPUTS, ROWS, 2 * PAIRS, TILE, HALVES
+    )
     release_next(OVERLAP)
-    halves = tl.permute(tl.reshape(total.to(x.dtype.element_ty), [2, PAIRS, ROWS]), [1, 2, 0])
-    return tl.split(halves)
+    return tl.split(tl.permute(tl.reshape(total, [2, PAIRS, ROWS]), [1, 2, 0]))
 
 
 @triton.jit(do_not_specialize=["rows"])
 def _gated_product(
     x,
+    x_scale,
     weight,
+    w_scale,
     out,
     rows,
     hidden,
@@ -131,10 +155,14 @@ def _gated_product(
     ROWS: tl.constexpr,
     PAIRS: tl.constexpr,
     TILE: tl.constexpr,
+    HALVES: tl.constexpr,
     OVERLAP: tl.constexpr,
 ):
     first = tl.program_id(0) * PAIRS
-    gate, up = _paired(x, weight, first, hidden, rows, INPUTS, ROWS, PAIRS, TILE, OVERLAP)
+    gate, up = _paired(
+        x, x_scale, weight, w_scale, first, hidden, rows, INPUTS, ROWS, PAIRS, TILE, HALVES, OVERLAP
+    )
+    gate, up = gate.to(out.dtype.element_ty), up.to(out.dtype.element_ty)
     row = tl.arange(0, ROWS)[None, :]
     at = row * hidden + first + tl.arange(0, PAIRS)[:, None]
     tl.store(out + at, gated(gate, up), mask=row < rows)
@@ -143,7 +171,9 @@ def _gated_product(
 @triton.jit(do_not_specialize=["rows"])
 def _rotated_product(
     x,
+    x_scale,
     weight,
+    w_scale,
     cos,
     sin,
     places,
@@ -158,12 +188,16 @@ def _rotated_product(
     ROWS: tl.constexpr,
     PAIRS: tl.constexpr,
     TILE: tl.constexpr,
+    HALVES: tl.constexpr,
     OVERLAP: tl.constexpr,
 ):
     head = tl.program_id(0) // (HALF // PAIRS)  # of q, then k, then v
     offset = tl.program_id(0) % (HALF // PAIRS) * PAIRS
     first = head * 2 * HALF + offset
-    low, high = _paired(x, weight, first, HALF, rows, INPUTS, ROWS, PAIRS, TILE, OVERLAP)
+    low, high = _paired(
+        x, x_scale, weight, w_scale, first, HALF, rows, INPUTS, ROWS, PAIRS, TILE, HALVES, OVERLAP
+    )
+    low, high = low.to(query.dtype.element_ty), high.to(query.dtype.element_ty)
 
     row, channel = tl.arange(0, ROWS), (offset + tl.arange(0, PAIRS))[:, None]
     real = row < rows

@@ -64,12 +64,34 @@ TWICE = Plan(
 )
 """Up to 64 columns."""
 
+FEW_HALVES = Plan(
+    qkv=Tiling(outputs=64, inputs=128, stages=6),
+    out=Tiling(outputs=64, inputs=128, splits=2, stages=6),
+    gate_up=Tiling(outputs=64, inputs=128, stages=4),
+    down=Tiling(outputs=64, inputs=128, splits=2, stages=8),
+    head=Tiling(outputs=64, inputs=128, stages=4),
+    block=(32, 64),
+)
+"""Up to 32 columns in fp8 halves, by weights of fp8."""
+
+TWICE_HALVES = Plan(
+    qkv=Tiling(outputs=64, inputs=128, stages=4),
+    out=Tiling(outputs=64, inputs=128, splits=4, stages=4),
+    gate_up=Tiling(outputs=64, inputs=128, stages=3),
+    down=Tiling(outputs=128, inputs=128, splits=4, stages=6, warps=8),
+    head=Tiling(outputs=64, inputs=128, stages=3),
+    block=(32, 128),
+)
+"""Up to 64 columns so."""
+
 MANY = Plan(stages=2, overlap=False)
 """More: cuBLAS is faster, and kernels are long enough not to overlap."""
 
 
-def plan_for(columns: int) -> Plan:
-    """How a forward of so many columns is cut."""
+def plan_for(columns: int, *, halves: bool = False) -> Plan:
+    """How a forward of so many columns is cut; ``halves`` are those of `Split` activations."""
     if columns <= 32:
-        return FEW
-    return TWICE if columns <= 64 else MANY
+        return FEW_HALVES if halves else FEW
+    if columns <= 64:
+        return TWICE_HALVES if halves else TWICE
+    return MANY

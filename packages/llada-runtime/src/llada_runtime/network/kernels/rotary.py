@@ -32,13 +32,14 @@ def rotate_and_keep(
     """Rotate queries and keys in place; keys and values go to the pool too, where one is given.
 
     Args:
-        qkv: ``[N, heads + 2 kv_heads, hd]``, what the fused product computed.
+        qkv: ``[N, heads + 2 kv_heads, hd]``, what the fused product computed; or ``[N, 2, …]``, two parts of
+            it, whose sum is in the first then.
         cos, sin: float32 ``[N, 1, hd]``, the turn of each column.
         heads: of the queries.
         places: int ``[N]``, the pool column of each packed column; negative is nowhere.
         keys, values: one layer's pool, ``[columns, kv_heads, hd]``, written at ``places``.
     """
-    columns, total, head_dim = qkv.shape
+    columns, *parts, total, head_dim = qkv.shape
     launch(
         _rotate_and_keep,
         (columns, triton.cdiv(total, _HEADS), 1),
@@ -51,6 +52,7 @@ def rotate_and_keep(
         heads,
         (total - heads) // 2,
         head_dim // 2,
+        parts[0] if parts else 1,
         _HEADS,
         num_warps=4,
     )
@@ -74,20 +76,30 @@ def _rotate_and_keep(
     HEADS: tl.constexpr,
     KV_HEADS: tl.constexpr,
     HALF: tl.constexpr,
+    PARTS: tl.constexpr,
     GROUP: tl.constexpr,
 ):
+    HEADS_OF_ALL: tl.constexpr = HEADS + 2 * KV_HEADS
     column = tl.program_id(0).to(tl.int64)
     head = (tl.program_id(1) * GROUP + tl.arange(0, GROUP))[:, None]  # of q, then k, then v
     channel = tl.arange(0, HALF)[None, :]
     turns = head < HEADS + KV_HEADS  # values stay as they are
-    exists = head < HEADS + 2 * KV_HEADS
+    exists = head < HEADS_OF_ALL
     turn = (2 * column + 1) * HALF + channel
-    source = qkv + (column * (HEADS + 2 * KV_HEADS) + head) * 2 * HALF + channel
+    source = qkv + (column * PARTS * HEADS_OF_ALL + head) * 2 * HALF + channel
     low, high = tl.load(source, mask=exists), tl.load(source + HALF, mask=exists)
+    if PARTS == 2:
+        other = source + HEADS_OF_ALL * 2 * HALF
+        low = (low.to(tl.float32) + tl.load(other, mask=exists).to(tl.float32)).to(low.dtype)
+        high = (high.to(tl.float32) + tl.load(other + HALF, mask=exists).to(tl.float32)).to(low.dtype)
     first, second = rotated(low, high, tl.load(cos + turn), tl.load(sin + turn))
     first, second = first.to(low.dtype), second.to(low.dtype)
-    tl.store(source, first, mask=turns)
-    tl.store(source + HALF, second, mask=turns)
+    if PARTS == 2:
+        tl.store(source, tl.where(turns, first, low), mask=exists)
+        tl.store(source + HALF, tl.where(turns, second, high), mask=exists)
+    else:
+        tl.store(source, first, mask=turns)
+        tl.store(source + HALF, second, mask=turns)
     if places is not None:
         place = tl.load(places + column).to(tl.int64)
         is_key = (head >= HEADS) & turns & (place >= 0)
