@@ -161,6 +161,54 @@ def test_doctor_tells_the_memory_in_the_documented_keys(llada: Any, folder: Path
     }  # fmt: skip
 
 
+def test_doctor_asks_for_the_memory_of_one_of_several_devices(
+    llada: Any, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[dict[str, Any]] = []
+
+    def halves(config: Any, **how: Any) -> Any:
+        asked.append(how)
+        return types.SimpleNamespace(as_dict=lambda: dict.fromkeys(_KEYS, 7) | {"dtype": how["dtype"]})
+
+    monkeypatch.setattr("llada_core.cli.estimates.load_target", lambda target: halves)
+    devices = [{"name": "H200", "total": 2**37, "free": free} for free in (2**36, 2**35, 2**34)]
+    monkeypatch.setattr("llada_core.cli.doctor._devices", lambda: (devices, None))
+    out = llada("doctor", "--model", str(folder), "--tensor-parallel-size", "2")[1]
+    assert "  on each of 2 devices, and the logits on the first:" in out.splitlines()
+    llada("doctor", "--model", str(folder))
+    llada("doctor", "--model", str(folder), "--tensor-parallel-size", "4")
+    assert asked == [
+        {"dtype": "bfloat16", "available": 2**35, "tensor_parallel": 2},
+        {"dtype": "bfloat16", "available": 2**36},
+        {"dtype": "bfloat16", "available": None, "tensor_parallel": 4},
+    ]
+
+
+def test_doctor_asks_for_the_memory_of_weights_in_eight_bits(
+    llada: Any, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[dict[str, Any]] = []
+
+    def eighth(config: Any, **how: Any) -> Any:
+        asked.append(how)
+        return types.SimpleNamespace(as_dict=lambda: dict.fromkeys(_KEYS, 7) | {"dtype": how["dtype"]})
+
+    monkeypatch.setattr("llada_core.cli.estimates.load_target", lambda target: eighth)
+    monkeypatch.setattr("llada_core.cli.doctor._devices", lambda: ([], None))
+    out = llada("doctor", "--model", str(folder), "--quantization", "int8")[1]
+    assert "  weights          7 B in int8 and float32" in out.splitlines()
+    assert [how["quantization"] for how in asked] == ["int8"]
+    status, out, err = llada("doctor", "--quantization", "int8", "--tensor-parallel-size", "2")
+    assert (status, out) == (2, "")
+    assert "quantization='int8' and tensor_parallel=2 cannot be combined" in err
+
+
+_KEYS = (
+    "weights", "kv_per_token", "kv_per_row", "logits_per_row", "max_sequence_length", "available",
+    "columns_that_fit", "rows_that_fit",
+)  # fmt: skip
+
+
 def test_an_engine_without_an_estimate_is_named(llada: Any, make_folder: Callable[..., Path]) -> None:
     status, model, err = doctor_of(llada, make_folder(model_type="alien"))
     assert (status, model["engine"], model["memory"], err) == (1, "alien", None, "")

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import pickle
-from concurrent.futures import CancelledError
+from concurrent.futures import CancelledError, ThreadPoolExecutor
 from typing import Any
 
 import pytest
 
-from llada_core.faults import fault_of, is_interrupt, one_line, remedy, whose
+from llada_core.faults import fault_of, is_interrupt, one_line, remedy, uninterrupted, whose
 
 
 class Panic(BaseException):
@@ -61,6 +61,16 @@ def test_an_interrupt_is_raised_again(exc: BaseException) -> None:
     with pytest.raises(BaseException) as caught:  # noqa: PT011  which one is asserted
         fault_of(exc)
     assert caught.value is exc
+
+
+@pytest.mark.parametrize("exc", INTERRUPTS, ids=repr)
+def test_where_nobody_interrupts_everything_is_a_fault(exc: BaseException) -> None:
+    with uninterrupted():
+        assert not is_interrupt(exc)
+        assert fault_of(exc).__cause__ is exc
+        with ThreadPoolExecutor(1) as other:  # a thread of somebody who may interrupt it
+            assert other.submit(is_interrupt, exc).result()
+    assert is_interrupt(exc)
 
 
 @pytest.mark.parametrize("exc", FAULTS, ids=lambda exc: type(exc).__name__)

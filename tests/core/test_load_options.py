@@ -27,6 +27,7 @@ pytestmark = pytest.mark.usefixtures("world")
 
 def test_it_is_a_value_with_neutral_defaults() -> None:
     assert LoadOptions() == LoadOptions(device=None, dtype=None, trust_remote_code=False, revision=None)
+    assert LoadOptions().quantization is None
     assert len({LoadOptions(device="cpu"), LoadOptions(device="cpu")}) == 1
     with pytest.raises(dataclasses.FrozenInstanceError):
         LoadOptions().device = "cuda"  # type: ignore[misc]
@@ -40,7 +41,8 @@ def test_it_is_a_value_with_neutral_defaults() -> None:
     [
         {"device": torch.device("cpu"), "dtype": torch.bfloat16},
         {"device": "cuda:1", "dtype": "float8_e4m3fn"},
-        {"trust_remote_code": True, "revision": "v2"},
+        {"trust_remote_code": True, "revision": "v2", "tensor_parallel": 4},
+        {"quantization": "int8"},
     ],
 )
 def test_names_and_objects_of_torch_are_accepted(fields: dict[str, Any]) -> None:
@@ -61,6 +63,12 @@ def test_names_and_objects_of_torch_are_accepted(fields: dict[str, Any]) -> None
         ("trust_remote_code", None, "give True or False"),
         ("revision", 2, "give a branch, tag or commit, or leave it out"),
         ("revision", "", "give a branch, tag or commit"),
+        ("tensor_parallel", 0, "give a number of devices, from 1 on"),
+        ("tensor_parallel", True, "give a number of devices"),
+        ("tensor_parallel", "2", "give a number of devices"),
+        ("tensor_parallel", None, "give a number of devices"),
+        ("quantization", True, "give 'fp8' or 'int8', or leave it out"),
+        ("quantization", "", "give 'fp8' or 'int8'"),
     ],
 )
 def test_another_value_is_refused_by_every_public_function(
@@ -163,6 +171,36 @@ def test_a_loader_of_its_own_gets_the_options_as_one_value(kind: type[Plain], fo
     assert network.loaded == (folder, options)
 
 
+class Quantised(Network):
+    """Puts its weights in eight bits."""
+
+    @classmethod
+    def from_pretrained(
+        cls, folder: Path, *, device: Any = None, dtype: Any = None, quantization: str | None = None
+    ) -> Network:
+        network = cls(folder)
+        network.quantization = quantization  # type: ignore[attr-defined]
+        return network
+
+
+def test_a_class_that_quantises_is_asked_to(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Plain, "load_model_class", lambda self: Quantised)
+    assert Plain().load_model_from_hf(folder, quantization="fp8").quantization == "fp8"
+    assert Plain().load_model_from_hf(folder).quantization is None
+
+
+@pytest.mark.parametrize("kind", [Plain, OfItsOwn, Wrapped])
+def test_who_does_not_quantise_is_refused_where_it_was_asked_for(kind: type[Plain], folder: Path) -> None:
+    algorithm = kind()
+    with pytest.raises(llada_core.ModelLoadError) as refused:
+        algorithm.load_model_from_hf(folder, quantization="fp8")
+    assert str(refused.value).endswith(
+        "quantization 'fp8' was asked for, and plain loads models without it; leave quantization out, or "
+        "take an engine that quantises"
+    )
+    assert algorithm.model is None
+
+
 @pytest.mark.parametrize("kind", [ByKeyword, ByPosition])
 def test_a_loader_of_the_old_signature_is_told_what_to_write(kind: type[Plain], folder: Path) -> None:
     algorithm = kind()
@@ -173,6 +211,34 @@ def test_a_loader_of_the_old_signature_is_told_what_to_write(kind: type[Plain], 
         told.value
     )
     assert algorithm.model is None
+
+
+def test_a_quantised_network_is_not_split() -> None:
+    with pytest.raises(
+        UsageError, match="quantization='fp8' and tensor_parallel=2 cannot be combined; leave"
+    ):
+        LoadOptions(quantization="fp8", tensor_parallel=2)
+
+
+class Split(OfItsOwn):
+    """Knows what it means to be split."""
+
+    def load_network(self, folder: Path, options: LoadOptions) -> Network:
+        network = super().load_network(folder, options)
+        network.tensor_parallel = options.tensor_parallel  # type: ignore[attr-defined]
+        return network
+
+
+def test_a_network_is_split_as_it_is_asked_for_or_refused(folder: Path) -> None:
+    assert Split().load_model_from_hf(folder, tensor_parallel=2).tensor_parallel == 2
+    with pytest.raises(
+        UsageError, match="plain has loaded a Network that is whole; leave tensor_parallel out"
+    ):
+        OfItsOwn().load_model_from_hf(folder, tensor_parallel=2)
+    with pytest.raises(
+        UsageError, match="this one is loaded by a class of its own; leave tensor_parallel out"
+    ):
+        Plain().load_model_from_hf(folder, tensor_parallel=2)
 
 
 def test_load_model_makes_one_value_and_hands_it_on(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,6 +13,7 @@ from llada_core import (
     AlgorithmUnavailable,
     EngineSpec,
     GenerationRequest,
+    IncompatibleAlgorithm,
     IncompatibleEngine,
     LoadedModel,
     ModelNotFound,
@@ -165,8 +166,11 @@ def test_an_algorithm_of_another_engine_runs_on_the_same_kind_of_network(lm: Loa
 
 
 def test_an_algorithm_for_another_network_is_refused_with_what_there_is(lm: LoadedModel) -> None:
-    with pytest.raises(UsageError, match=r"alien runs on the engine alien.* give one of .*pairs, singles"):
+    told = r"alien runs on the engine alien.* give one of .*pairs, singles"
+    with pytest.raises(IncompatibleAlgorithm, match=told) as refused:
         lm.generate("Hello", algorithm="alien")
+    assert (refused.value.name, refused.value.engine) == ("alien", "alien")
+    assert {"pairs", "singles"} <= set(refused.value.candidates)
 
 
 def test_what_is_listed_without_a_reason_is_what_runs(lm: LoadedModel) -> None:

@@ -84,7 +84,9 @@ def test_the_program_passes_on_how_to_load(
     monkeypatch.setattr("huggingface_hub.snapshot_download", lambda *_, **__: str(folder))
     options = ("--dtype", "bfloat16", "--device", "cpu", "--trust-remote-code", "--revision", "v2")
     assert run(["generate", "Hello", "--model", "owner/name", *options]) == 0
-    ((_, path, given),) = loads
+    assert run(["generate", "Hello", "--model", "owner/name", "--tensor-parallel-size", "3"]) == 2
+    (_, path, given), (_, _, split) = loads
+    assert (given.tensor_parallel, split.tensor_parallel) == (1, 3)  # which the engine knows nothing of
     assert path == "owner/name"
     assert (given.dtype, given.device, given.trust_remote_code, given.revision) == (
         "bfloat16", "cpu", True, "v2",

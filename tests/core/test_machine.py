@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from llada_core import machine as facts
-from llada_core.machine import free_main_memory
+from llada_core.machine import free_main_memory, main_memory
 
 
 @pytest.fixture
@@ -41,3 +41,14 @@ def test_a_container_leaves_less(machine: Path) -> None:
 def test_a_machine_that_does_not_tell_has_half_of_what_is_built_in(machine: Path) -> None:
     (machine / "meminfo").unlink()
     assert 0 < free_main_memory() == facts._physical() // 2
+
+
+def test_all_memory_is_that_of_the_machine_or_its_container(
+    machine: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(facts, "_physical", lambda: 5_000_000)
+    assert main_memory() == 5_000_000
+    limit(machine, "max\n")
+    assert main_memory() == 5_000_000
+    limit(machine, "1000000\n")
+    assert main_memory() == 1_000_000

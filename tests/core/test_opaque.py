@@ -13,6 +13,7 @@ import torch
 from llada_core import (
     AlgorithmUnavailable,
     Answer,
+    ContractError,
     GenerationRequest,
     LladaError,
     LoadedModel,
@@ -279,3 +280,19 @@ def test_an_algorithm_of_another_engine_and_network_is_not_listed_because_it_can
         type("Off", (kind,), {"name": "off", "engine": "alien", "is_available": lambda _: False})
     )
     assert "off" not in lm.algorithms()
+
+
+def test_a_call_does_not_tell_how_probable_its_tokens_were(lm: LoadedModel) -> None:
+    for count in (0, 3):
+        with pytest.raises(
+            AlgorithmUnavailable, match=r"opaque does not tell how probable .* leave logprobs out"
+        ):
+            lm.generate_batch([GenerationRequest(prompt="a", algorithm="opaque", logprobs=count)])
+
+
+def test_rows_that_know_no_alternatives_are_told_so(lm: LoadedModel) -> None:
+    asked = GenerationRequest(prompt="a", algorithm="pairs", logprobs=3)
+    with pytest.raises(ContractError, match="its rows have no alternatives; give logprobs=0"):
+        lm.generate_batch([asked])
+    told = lm.generate_batch([GenerationRequest(prompt="a", algorithm="pairs", logprobs=0)])[0]
+    assert told.confidence == (1.0,) * len(told.token_ids)

@@ -83,7 +83,7 @@ def test_a_megabyte_of_text_is_refused_soon(
     lm: LoadedModel, raw: bool, caplog: pytest.LogCaptureFixture
 ) -> None:
     with pytest.raises(
-        PromptError, match=r"the prompt has \d+ tokens and the model takes 200, answer included"
+        PromptError, match="the prompt has more than 200 tokens and the model takes 200, answer included"
     ):
         lm.generate("word " * 200_000, raw=raw)
     assert not caplog.records

@@ -18,6 +18,7 @@ from llada_core import (
     InvalidSpec,
     ModelLoadError,
     ParameterError,
+    UsageError,
     load_model,
     register_algorithm,
     standard,
@@ -286,8 +287,13 @@ def test_a_loader_that_does_not_take_what_it_is_given_is_told(checkpoint: Path) 
 
 
 def test_a_dtype_that_torch_does_not_know_is_told(checkpoint: Path) -> None:
-    with pytest.raises(ModelLoadError, match="dtype 'float31' is none of torch's; give float32, bfloat16"):
+    with pytest.raises(UsageError, match="dtype 'float31' is none of torch's; give float32, bfloat16"):
         Names().load_model_from_hf(checkpoint, dtype="float31")
+
+
+def test_a_device_that_torch_does_not_know_is_told(checkpoint: Path) -> None:
+    with pytest.raises(UsageError, match="device 'moon' is not known to torch; give cpu, cuda or cuda:N"):
+        Names().load_model_from_hf(checkpoint, device="moon")
 
 
 def test_it_passes_the_checks_of_the_kit(checkpoint: Path) -> None:

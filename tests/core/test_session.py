@@ -11,6 +11,7 @@ import time
 import weakref
 from collections import Counter
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -219,6 +220,28 @@ def test_a_tokenizer_that_fails_is_its_rows_fault(lm: LoadedModel, monkeypatch: 
         steps = list(session)
     assert [type(t.error and t.error.__cause__) for t in tickets] == [type(None), OverflowError, type(None)]
     assert len(final(steps)) == 3
+
+
+def test_a_tokenizer_that_fails_while_a_stop_is_looked_for_is_its_rows_fault(
+    lm: LoadedModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plain = type(lm.model).decode
+
+    def decode(self: Any, ids: Any) -> str:
+        if len(ids) == 4:
+            raise OverflowError("no such id")
+        return plain(self, ids)
+
+    monkeypatch.setattr(type(lm.model), "decode", decode)
+    with lm.session() as session:
+        bad = session.submit(replace(request(8), stop=("nowhere",)))
+        good = session.submit(request(8))
+        steps = list(session)
+    assert isinstance(bad.error, GenerationError)
+    assert isinstance(bad.error.__cause__, OverflowError)
+    assert bad.nfe < good.nfe
+    assert good.result
+    assert len(final(steps)) == 2
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from llada_core.values import is_array, shown, told
+from llada_core.values import is_array, shortened, shown, told
 
 
 class Silence(BaseException):
@@ -48,3 +48,19 @@ def test_tensors_and_arrays_are_arrays_and_their_classes_are_not() -> None:
     assert is_array(torch.ones(1))
     assert is_array(np.ones(1))
     assert not any(map(is_array, (torch.Tensor, np.ndarray, [1], None)))
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("short", "short"),
+        ("0123456789", "0123456789"),
+        ("0123456789a", "0123…789a"),
+        ("\ud800", r"\ud800"),
+        ("\ud800" * 20, "\\ud8…d800"),
+        ("", ""),
+    ],
+)
+def test_text_of_others_is_shortened_and_can_be_encoded(text: str, said: str) -> None:
+    assert shortened(text, 10) == said
+    assert len(shortened(text, 10).encode("utf-8")) <= 12

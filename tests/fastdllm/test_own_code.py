@@ -19,6 +19,7 @@ from llada_core import (
     LoadedModel,
     ModelLoadError,
     UnsupportedModel,
+    UsageError,
 )
 from llada_core.cli.program import run
 from llada_fastdllm import RunsByOwnCode
@@ -45,6 +46,13 @@ def answer(folder: Path) -> tuple[int, ...]:
 
 
 # -- whether it is run
+
+
+def test_what_its_own_code_runs_is_not_quantised(tmp_path: Path) -> None:
+    with pytest.raises(
+        ModelLoadError, match=r"quantization 'fp8' is for networks of ours, .*; leave quantiz"
+    ):
+        load(toy(tmp_path), quantization="fp8")
 
 
 def test_a_trusted_model_that_no_engine_knows_is_run_and_said_to_be_slower(tmp_path: Path) -> None:
@@ -347,3 +355,9 @@ def test_autocast_around_it_is_off_inside(tmp_path: Path) -> None:
     folder = toy(tmp_path, auto_map=auto_map(AutoModel="ToyCareful"))
     with load(folder) as lm, torch.autocast("cpu", dtype=torch.bfloat16):
         assert lm.generate([4, 5], algorithm="basic", gen_length=3).token_ids == (2, 3, 4)
+
+
+@by_own_code
+def test_a_model_that_only_its_own_code_runs_is_not_split(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="by the code that comes with it alone; leave tensor_parallel out"):
+        load(toy(tmp_path), tensor_parallel=2)

@@ -106,6 +106,27 @@ def test_what_nobody_gave_is_left_to_the_function(lm: LoadedModel) -> None:
     assert (CALLS[0]["threshold"], CALLS[0]["factor"]) == (0.9, None)
 
 
+def test_what_upstream_has_no_names_for_reaches_the_function_only_where_it_is_given(lm: LoadedModel) -> None:
+    class Telling(FastDLLMGeneration):
+        name = "telling"
+
+        def generate(self, model: Any, prompt: Any, **kwargs: Any) -> Any:
+            CALLS.append(kwargs)
+            upstream = {name: kwargs[name] for name in STANDARD_CALL}
+            return my_generate_function(model, prompt, **upstream)
+
+    register_algorithm(Telling)
+    lm.generate([1, 2], algorithm="telling", max_tokens=8)
+    assert not CALLS[0].keys() & {"seed", "early_stop", "top_p", "top_k", "min_p"}
+    CALLS.clear()
+    lm.generate([1, 2], algorithm="telling", max_tokens=8, top_k=5, min_p=0.1)
+    assert {name: CALLS[0].get(name) for name in ("top_k", "min_p", "top_p")} == {
+        "top_k": 5,
+        "min_p": 0.1,
+        "top_p": None,
+    }
+
+
 def test_a_generate_that_calls_the_steps_runs_them(lm: LoadedModel) -> None:
     class Logged(DualCacheGeneration):
         name = "logged"

@@ -136,3 +136,53 @@ def test_a_model_that_nothing_takes_has_no_engine(site: Site, doctor: Any) -> No
     status, told = doctor()
     assert (status, told["engine"], told["memory"]) == (1, None, None)
     assert "no known engine takes" in told["reason"]
+
+
+STEPS = """
+    def steps(config, *, device, dtype):
+        return f"steps of {config['model_type']} run on {device} in {dtype}"
+
+    def refuse(config, *, device, dtype):
+        raise ValueError("seven layers are too many")
+
+    def fail(config, *, device, dtype):
+        raise KeyError("layers")
+"""
+
+
+@pytest.mark.parametrize(
+    ("steps", "told"),
+    [
+        (None, (None, None)),
+        ("steps", ("steps of m run on cpu in float16", None)),
+        ("refuse", (None, "seven layers are too many")),
+        ("fail", (None, "plain_steps:fail failed: KeyError: 'layers'")),
+        ("gone", (None, "plain_steps:gone failed: AttributeError: ")),
+    ],
+)
+def test_the_engine_says_how_steps_would_run(
+    site: Site, doctor: Any, monkeypatch: pytest.MonkeyPatch, steps: str | None, told: tuple[Any, Any]
+) -> None:
+    monkeypatch.setattr("llada_core.cli.doctor._devices", lambda: ([], None))
+    site.add("plain-steps", modules={"plain_steps": STEPS})
+    add_engine(site, "plain", "estimate", steps=steps and f"plain_steps:{steps}")
+    status, model = doctor()
+    assert (status, model["steps"]) == (0, told[0])
+    assert str(model["steps_reason"]).startswith(str(told[1]))
+
+
+def test_how_steps_run_is_a_line_of_the_report(
+    site: Site, tmp_path: Path, llada: Llada, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("llada_core.cli.doctor._devices", lambda: ([], None))
+    (tmp_path / "config.json").write_text('{"model_type": "m"}')
+    site.add("plain-steps", modules={"plain_steps": STEPS})
+    add_engine(site, "plain", "estimate", steps="plain_steps:steps")
+    add_engine(site, "better", "estimate", steps="plain_steps:refuse", priority=2)
+    for engine, line in (
+        ("plain", "  steps of m run on cpu in float32"),
+        ("better", "  how steps run cannot be told: seven layers are too many"),
+    ):
+        monkeypatch.setenv("LLADA_ENGINE", engine)
+        with registry.using(site.registry()):
+            assert line in llada("doctor", "--model", str(tmp_path)).out.splitlines()

@@ -140,6 +140,7 @@ def test_an_exception_is_told_in_one_line(error: Exception, line: str) -> None:
 
 
 EXPORTS = [
+    "SAMPLING",
     "STANDARD",
     "AlgorithmInfo",
     "AlgorithmSpec",
@@ -160,6 +161,7 @@ EXPORTS = [
     "GenerationError",
     "GenerationRequest",
     "GenerationResult",
+    "IncompatibleAlgorithm",
     "IncompatibleEngine",
     "InvalidSpec",
     "LladaError",
@@ -207,6 +209,7 @@ EXPORTS = [
     "list_available_algorithms_by_engine",
     "list_commands",
     "list_engines",
+    "load_dcp",
     "load_engine_class",
     "load_model",
     "load_target",

@@ -9,7 +9,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from llada_core import STANDARD, Parameter, ParameterError, UsageError, parse_assignments, resolve, standard
+from llada_core import (
+    SAMPLING,
+    STANDARD,
+    Parameter,
+    ParameterError,
+    UsageError,
+    parse_assignments,
+    resolve,
+    standard,
+)
 from llada_core.parameters import block_count, parameters_of_row, whole_steps
 
 TAKEN = tuple(STANDARD.values())
@@ -18,6 +27,9 @@ DEFAULTS = {
     "block_length": 32,
     "steps": None,
     "temperature": 0.0,
+    "top_p": None,
+    "top_k": None,
+    "min_p": None,
     "remasking": "low_confidence",
     "threshold": 0.9,
     "factor": None,
@@ -84,7 +96,7 @@ def test_an_unknown_name_is_refused_with_the_closest_and_all_that_is_taken() -> 
         effective(treshold=0.5)
     assert str(refused.value) == (
         "basic does not take treshold; did you mean threshold? It takes gen_length, block_length, steps, "
-        "temperature, remasking, threshold, factor, seed, early_stop"
+        "temperature, top_p, top_k, min_p, remasking, threshold, factor, seed, early_stop"
     )
     assert (refused.value.parameter, refused.value.value) == ("treshold", 0.5)
 
@@ -109,6 +121,14 @@ NEUTRAL = [
     ("denoising_steps", None),
     ("temperature", 0),
     ("temperature", 0.0),
+    ("top_p", None),
+    ("top_p", 1),
+    ("top_p", 1.0),
+    ("top_k", None),
+    ("top_k", 0),
+    ("top_k", -1),
+    ("min_p", None),
+    ("min_p", 0),
     ("remasking", True),
     ("remasking", "low_confidence"),
     ("threshold", None),
@@ -131,6 +151,9 @@ def test_a_standard_parameter_passes_at_a_neutral_value_where_it_is_not_taken(na
         ("factor", 1.0, "leave it out, or give factor=none, which asks for nothing"),
         ("remasking", False, "leave it out, or give remasking=low_confidence, which asks for nothing"),
         ("temperature", 0.5, "leave it out, or give temperature=0.0, which asks for nothing"),
+        ("top_p", 0.9, "leave it out, or give top_p=none or top_p=1.0, which asks for nothing"),
+        ("top_k", 5, "leave it out, or give top_k=none or top_k=0 or top_k=-1, which asks for nothing"),
+        ("min_p", 0.1, "leave it out, or give min_p=none or min_p=0.0, which asks for nothing"),
         ("block_size", 32, "leave it out"),
         ("factor", "none", "leave it out, or give factor=none, which asks for nothing"),
     ],
@@ -189,6 +212,29 @@ def test_a_refused_value_is_told_with_the_algorithm() -> None:
 def test_a_seed_that_no_generator_takes_is_refused(seed: int) -> None:
     with pytest.raises(ParameterError, match="seed="):
         effective(seed=seed)
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        ({"top_p": 0}, "top_p=0 is out of range; give a number above 0 to 1, or none"),
+        ({"top_p": 1.5}, "top_p=1.5 is out of range; give a number above 0 to 1, or none"),
+        ({"top_k": -2}, "top_k=-2 is out of range; give an integer, -1 or more, or none"),
+        ({"top_k": 0.5}, "top_k=0.5 has the wrong type; give an integer, -1 or more, or none"),
+        ({"min_p": -0.5}, "min_p=-0.5 is out of range; give a number from 0 to 1, or none"),
+        ({"min_p": True}, "min_p=True has the wrong type; give a number from 0 to 1, or none"),
+    ],
+    ids=str,
+)
+def test_a_filter_out_of_range_is_refused_with_the_range(given: dict[str, object], told: str) -> None:
+    with pytest.raises(ParameterError) as refused:
+        effective(**given)
+    assert str(refused.value) == f"basic: {told}"
+
+
+def test_what_says_how_tokens_are_drawn_is_declared_as_one() -> None:
+    assert [parameter.name for parameter in SAMPLING] == ["temperature", "top_p", "top_k", "min_p"]
+    assert all(STANDARD[parameter.name] is parameter for parameter in SAMPLING)
 
 
 def test_standard_changes_what_it_is_told_and_nothing_else() -> None:

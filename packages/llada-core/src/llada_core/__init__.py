@@ -16,6 +16,7 @@ from llada_core.errors import (
     ContractError,
     EngineUnavailable,
     GenerationError,
+    IncompatibleAlgorithm,
     IncompatibleEngine,
     InvalidSpec,
     LladaError,
@@ -37,7 +38,7 @@ from llada_core.errors import (
     UsageError,
 )
 from llada_core.imports import lazy_exports, load_target
-from llada_core.parameters import STANDARD, Parameter, parse_assignments, resolve, standard
+from llada_core.parameters import SAMPLING, STANDARD, Parameter, parse_assignments, resolve, standard
 from llada_core.plugins.hookspecs import hookimpl
 from llada_core.plugins.info import AlgorithmInfo, EngineInfo
 from llada_core.plugins.specs import AlgorithmSpec, CommandSpec, EngineSpec, StrangerSpec, WheelSpec
@@ -68,11 +69,12 @@ if TYPE_CHECKING:
     from llada_core.generation.encoding import NoChatTemplate
     from llada_core.generation.results import Answer, GenerationRequest, GenerationResult
     from llada_core.generation.steps import Step, StepLoop, SupportsSteps, Ticket
-    from llada_core.loading import LoadedModel, Session, load_model
+    from llada_core.loading import LoadedModel, Session, load_dcp, load_model
 
 __version__ = "0.2.0"
 
 __all__ = [
+    "SAMPLING",
     "STANDARD",
     "AlgorithmInfo",
     "AlgorithmSpec",
@@ -93,6 +95,7 @@ __all__ = [
     "GenerationError",
     "GenerationRequest",
     "GenerationResult",
+    "IncompatibleAlgorithm",
     "IncompatibleEngine",
     "InvalidSpec",
     "LladaError",
@@ -140,6 +143,7 @@ __all__ = [
     "list_available_algorithms_by_engine",
     "list_commands",
     "list_engines",
+    "load_dcp",
     "load_engine_class",
     "load_model",
     "load_target",
@@ -169,6 +173,7 @@ __getattr__, __dir__ = lazy_exports(
         "StepLoop": "llada_core.generation.steps",
         "SupportsSteps": "llada_core.generation.steps",
         "Ticket": "llada_core.generation.steps",
+        "load_dcp": "llada_core.loading",
         "load_model": "llada_core.loading",
     },
     renamed={"Checkpoint": "llada_core.generation.model.Model"},

@@ -4,6 +4,7 @@
     ├── UsageError (also ValueError)            the call itself is wrong; exit status 2
     │   ├── UnknownAlgorithm (also KeyError)      .name .candidates
     │   ├── UnknownEngine (also KeyError)         .name .candidates
+    │   ├── IncompatibleAlgorithm                 .name .engine .candidates; it runs on other models
     │   ├── ParameterError                        .parameter .value
     │   └── PromptError                           empty, too long, holds the mask token, or is of a wrong kind
     ├── Unavailable                             it exists but cannot run here; .name .reason
@@ -49,6 +50,7 @@ __all__ = [
     "ContractError",
     "EngineUnavailable",
     "GenerationError",
+    "IncompatibleAlgorithm",
     "IncompatibleEngine",
     "InvalidSpec",
     "LladaError",
@@ -125,6 +127,16 @@ class UnknownAlgorithm(_UnknownName):
 
 class UnknownEngine(_UnknownName):
     """No engine or alias has this name; ``candidates`` are the closest that do."""
+
+
+class IncompatibleAlgorithm(UsageError):
+    """The algorithm runs on models of its ``engine`` and not on this one; ``candidates`` do."""
+
+    def __init__(self, message: str, *, name: str, engine: str, candidates: Iterable[str] = ()) -> None:
+        super().__init__(message)
+        self.name = name
+        self.engine = engine
+        self.candidates = tuple(candidates)
 
 
 class ParameterError(UsageError):

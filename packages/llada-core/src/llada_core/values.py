@@ -7,7 +7,7 @@ from typing import Any, cast
 
 from llada_core.faults import fault_of, one_line
 
-__all__ = ["is_array", "shown", "told"]
+__all__ = ["is_array", "shortened", "shown", "told"]
 
 
 def is_array(value: object) -> bool:
@@ -34,6 +34,17 @@ def shown(value: object) -> str:
         return f"{reprlib.repr(value)} ({kind})"
     except BaseException as exc:  # its __repr__ is foreign code too
         return f"an object of {kind}, whose repr raises {one_line(fault_of(exc))}"
+
+
+def shortened(text: str, most: int) -> str:
+    """Text of others as it may be told or logged: at most so many characters, without its middle where it has
+    more, and such that it can be encoded."""
+    for _ in range(2):  # characters that cannot be encoded get longer
+        if len(text) > most:
+            half = (most - 1) // 2
+            text = f"{text[:half]}…{text[len(text) - half :]}"
+        text = text.encode("utf-8", "backslashreplace").decode()
+    return text[:most]
 
 
 def _array(array: Any) -> str:

@@ -10,20 +10,29 @@ from abc import abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, cast
 
-from llada_core.errors import ContractError, GenerationError, LladaError, ParameterError, UsageError
+from llada_core.errors import (
+    AlgorithmUnavailable,
+    ContractError,
+    GenerationError,
+    LladaError,
+    ParameterError,
+    UsageError,
+)
 from llada_core.faults import fault_of, one_line
 from llada_core.generation import execution
 from llada_core.generation.calls import Calls
 from llada_core.generation.chat import ReadsPrompts, TokenizedPrompts
+from llada_core.generation.fitting import fitting
 from llada_core.generation.jobs import Job
 from llada_core.generation.model import Model
 from llada_core.generation.prompt_kinds import prompts_of
-from llada_core.generation.prompts import AnyPrompts, IdArray, Prompt
-from llada_core.generation.results import Answer, GenerationResult, check_raw
+from llada_core.generation.prompts import AnyPrompts
+from llada_core.generation.results import Answer, GenerationRequest, GenerationResult, check_request
 from llada_core.generation.signature import Undeclared, rows_of_a_call, takes_all, takes_mask
 from llada_core.generation.steps import SupportsSteps
+from llada_core.generation.templates import parameters_for
 from llada_core.imports import LazyModule
-from llada_core.parameters import Parameter, parameters_of_row, resolve, spelled_out
+from llada_core.parameters import Parameter, parameters_of_row, resolve, spelled_out, without
 from llada_core.values import told
 
 if TYPE_CHECKING:
@@ -114,30 +123,72 @@ class GenerationAlgorithm(ReadsPrompts):
             advice = f"to take it, name it in {type(self).__name__}.generate, or declare it in parameters"
             raise ParameterError(f"{exc}; {advice}", parameter=exc.parameter, value=exc.value) from exc
 
-    def prepare(
-        self,
-        model: Model,
-        prompt: Prompt | IdArray,
-        params: Mapping[str, object],
-        *,
-        index: int = 0,
-        raw: bool = False,
-    ) -> Job:
-        """A job of ``prompt`` and ``params`` (names or aliases), ready to be submitted; nothing is run.
+    def prepare(self, model: Model, request: GenerationRequest, *, index: int = 0) -> Job:
+        """A job of the request, whatever algorithm it names, ready to be submitted; nothing is run.
 
-        Raises ``UsageError``, ``ParameterError``, ``PromptError`` and ``TokenizerMissing``, and
+        Raises ``ParameterError``, ``PromptError``, ``UsageError`` and ``TokenizerMissing``, and
         ``GenerationError`` where the algorithm's own checks fail.
         """
-        check_raw(raw)
-        effective = self._validated(params)
-        ids = self.encode(model, prompt, effective, raw=raw)
+        check_request(request)
+        runner, cloze = self.runner(), None
+        self._check_able(request)
+        bounded = model.within(request.max_length)
+        if request.template is not None:
+            cloze = bounded.cloze(request.template, in_prompt=request.prompt is None)
+        effective = self._validated(parameters_for(cloze, request.parameters, self.parameters))
+        if request.prompt is not None:
+            ids = self.encode(bounded, request.prompt, effective, raw=request.raw)
+        else:
+            assert cloze is not None, "a request has one of both"
+            ids = bounded.encode_before(cloze)
+        shorter = fitting(request, effective, len(ids), cloze, bounded.limits.max_length)
+        if shorter is not None:
+            rest = without("gen_length", request.parameters, self.parameters)
+            effective = self._validated({**rest, "gen_length": shorter})
         return Job(
             index=index,
             algorithm=self,
-            runner=self.runner(),
+            runner=runner,
             prompt_ids=tuple(ids),
             parameters=effective,
+            cloze=cloze,
+            stop=tuple(request.stop),
+            logprobs=request.logprobs,
         )
+
+    def _check_able(self, request: GenerationRequest) -> None:
+        """Refuse what the algorithm does for no prompt, as ``AlgorithmUnavailable``."""
+        reason = None if request.template is None else self.infill_reason()
+        if reason is not None:
+            message = f"{self.name} cannot fill blanks: {reason}"
+            raise AlgorithmUnavailable(message, name=self.name, reason=reason)
+        if request.logprobs is not None and not self.yields_steps():
+            reason = "it answers in one call; leave logprobs out, or take one that works step by step"
+            message = f"{self.name} does not tell how probable its tokens were: {reason}"
+            raise AlgorithmUnavailable(message, name=self.name, reason=reason)
+
+    def infill_reason(self) -> str | None:
+        """Why the algorithm cannot fill blanks in a text that goes on behind them; None where it can.
+
+        It can where its rows are decoded step by step and its ``sequence`` takes an ``answer``. To be
+        overridden where the network does not see what is behind a blank.
+        """
+        if not self.yields_steps():
+            return "it answers in one call; take an algorithm that works step by step"
+        if "answer" not in inspect.signature(self.runner().sequence).parameters:
+            return "its sequence takes no answer; take another algorithm"
+        return None
+
+    def log_probabilities(
+        self, model: Any, canvas: Sequence[int], blank: tuple[int, int], candidates: Sequence[Sequence[int]]
+    ) -> list[list[float]]:
+        """Natural log of the probability of each token of each candidate in the masks ``[lo, hi)`` of
+        ``canvas``, by one forward.
+
+        This one refuses, as ``AlgorithmUnavailable``: how to run a network, a runtime knows.
+        """
+        reason = "it does not run the network itself; take an algorithm that works step by step"
+        raise AlgorithmUnavailable(f"{self.name} cannot score: {reason}", name=self.name, reason=reason)
 
     def _validated(self, params: Mapping[str, object]) -> dict[str, object]:
         """What ``validate_args`` makes of them, whoever wrote it."""
@@ -221,7 +272,11 @@ class GenerationAlgorithm(ReadsPrompts):
         model = self._loaded()
         self.check_fits(self.model)
         jobs = [
-            self.prepare(model, prompt, parameters_of_row(params, index), index=index, raw=raw)
+            self.prepare(
+                model,
+                GenerationRequest(prompt=prompt, raw=raw, parameters=parameters_of_row(params, index)),
+                index=index,
+            )
             for index, prompt in enumerate(prompts_of(prompts).prompts)
         ]
         return execution.run_to_end(model, jobs)

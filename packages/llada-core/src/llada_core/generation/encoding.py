@@ -18,7 +18,7 @@ from llada_core.generation.prompt_kinds import Plain, holds_ids
 from llada_core.generation.prompts import EMPTY, Message
 from llada_core.names import closest
 
-__all__ = ["NO_VARIABLES", "NoChatTemplate", "encode_prompt", "why_unread"]
+__all__ = ["NO_VARIABLES", "NoChatTemplate", "encode_fixed", "encode_prompt", "why_unread"]
 
 _HEAD = 256  # characters that show whether text begins with the BOS token
 _ROLES = ("system", "developer", "user", "assistant", "tool", "function")
@@ -35,6 +35,7 @@ def encode_prompt(
     raw: bool = False,
     variables: Mapping[str, object] = NO_VARIABLES,
     path: str = "the model",
+    most: int | None = None,
 ) -> list[int]:
     """The token ids of text or messages, with special tokens added exactly once.
 
@@ -42,12 +43,13 @@ def encode_prompt(
     template, takes it as it stands. ``variables`` are handed to the template, but for those that are None;
     ``why_unread`` tells whether one has an effect. Raises ``PromptError`` for an empty prompt, malformed
     messages, text that is none, and messages that no template takes; and ``ModelError`` for a template that
-    cannot be used.
+    cannot be used. Text whose beginning has far more than ``most`` tokens already is refused without encoding
+    the rest, which may take seconds.
     """
     if isinstance(prompt, str):
         _check_text(prompt, "the prompt")
         if raw or template_of(tokenizer, path=path) is None:
-            return _encode_text(tokenizer, prompt)
+            return _encode_text(tokenizer, prompt, most)
         prompt = [{"role": "user", "content": prompt}]
     elif raw:
         raise PromptError("messages need the chat template; leave raw out, or give the prompt as text")
@@ -57,6 +59,15 @@ def encode_prompt(
         raise PromptError("this model's tokenizer has no chat template; give the prompt as text")
     text = render(tokenizer, prompt, variables, path=path)
     _check_text(text, "the prompt, as the chat template writes it,")
+    _check_beginning(tokenizer, text, most, "the prompt")
+    return _ids(tokenizer, text, add_special_tokens=False)
+
+
+def encode_fixed(tokenizer: Any, text: str, *, most: int | None = None) -> list[int]:
+    """The token ids of a part of a text, without special tokens; ``most`` as of ``encode_prompt``. Raises
+    ``PromptError``."""
+    _check_text(text, "the template")
+    _check_beginning(tokenizer, text, most, "a text of the template")
     return _ids(tokenizer, text, add_special_tokens=False)
 
 
@@ -78,12 +89,31 @@ def why_unread(tokenizer: Any, prompt: Plain, name: str, *, raw: bool) -> str | 
     return None
 
 
-def _encode_text(tokenizer: Any, text: str) -> list[int]:
+def _encode_text(tokenizer: Any, text: str, most: int | None) -> list[int]:
     if not text:
         return []
+    _check_beginning(tokenizer, text, most, "the prompt")
     head = _ids(tokenizer, text[:_HEAD], add_special_tokens=False)
     has_bos = bool(head) and head[0] == tokenizer.bos_token_id
     return _ids(tokenizer, text, add_special_tokens=not has_bos)
+
+
+def _check_beginning(tokenizer: Any, text: str, most: int | None, where: str) -> None:
+    """Refuse text whose beginning has so many tokens that all of it has more than ``most``.
+
+    Where a text is cut, the tokens around the cut are others than in the whole, and there may be some more
+    of them; twice as many there are not. The beginning doubles until it is the whole, so that text of few
+    tokens, as a run of blanks, is taken however many characters it has.
+    """
+    if most is None:
+        return
+    size = 8 * (most + _HEAD)
+    while size < len(text):
+        if len(_ids(tokenizer, text[:size], add_special_tokens=False)) > 2 * (most + _HEAD):
+            raise PromptError(
+                f"{where} has more than {most} tokens and the model takes {most}, answer included; shorten it"
+            )
+        size *= 2
 
 
 def _ids(tokenizer: Any, text: str, *, add_special_tokens: bool) -> list[int]:

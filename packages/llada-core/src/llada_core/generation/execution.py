@@ -17,11 +17,13 @@ from typing import Any
 from llada_core.errors import ContractError, GenerationError, LladaError, PromptError, UsageError
 from llada_core.faults import fault_of
 from llada_core.generation.calls import Calls
+from llada_core.generation.endings import result_of
 from llada_core.generation.jobs import Job
 from llada_core.generation.model import Model
-from llada_core.generation.outcomes import located, result_of
+from llada_core.generation.outcomes import located
 from llada_core.generation.results import FinishReason, GenerationResult
 from llada_core.generation.steps import Row, Step, StepLoop, Ticket
+from llada_core.generation.watches import Watch
 from llada_core.values import shown, told
 
 __all__ = ["ROWS", "Execution", "finished_tickets", "run", "run_to_end"]
@@ -51,6 +53,7 @@ class Execution:
         self._reader = replace(model, network=None)  # tickets may outlive the network
         self._lanes: dict[Hashable, _Lane] = {}
         self._jobs: dict[Ticket, Job] = {}
+        self._watches: dict[Ticket, Watch] = {}
         self._told: list[Step] = []  # final steps of rows that never entered a loop
 
     @property
@@ -91,9 +94,12 @@ class Execution:
         return ticket
 
     def _ticket(self, row: Row, job: Job) -> Ticket:
-        ticket = row.ticket = Ticket(row, index=job.index, model=self._reader)
+        ticket = row.ticket = Ticket(row, index=job.index, model=self._reader, cloze=job.cloze)
         ticket.arrived = time.perf_counter()
         self._jobs[ticket] = job
+        watch = Watch.of(job)
+        if watch is not None:
+            self._watches[ticket] = watch
         return ticket
 
     def cancel(self, ticket: Ticket) -> None:
@@ -121,6 +127,9 @@ class Execution:
         for lane in list(self._lanes.values()):
             if lane.running:
                 for step in self._stepped(lane):
+                    watch = self._watches.get(step.ticket)
+                    if watch is not None and watch.see(step):
+                        lane.loop.cancel(step.ticket.row)
                     self._told.append(self._ended(step) if step.finished else step)
         steps, self._told = self._told, []
         return steps
@@ -141,9 +150,14 @@ class Execution:
         return self._lanes[key]
 
     def _row(self, job: Job) -> Row:
-        row: Any = job.runner.sequence(self._model.network, job.prompt_ids, job.parameters)
+        fixed = {} if job.cloze is None else {"answer": job.cloze.cells}
+        row: Any = job.runner.sequence(self._model.network, job.prompt_ids, job.parameters, **fixed)
         if not isinstance(getattr(row, "ticket", None), Ticket):
             raise ContractError(f"its sequence returned {told(row)}; return a row, with its ticket")
+        if job.logprobs:
+            if not hasattr(row, "alternatives"):
+                raise ContractError("its rows have no alternatives; give logprobs=0, or let them have some")
+            row.alternatives = job.logprobs
         if row.ticket in self._jobs:
             raise ContractError("its sequence returned a row that is in work already; make a new one")
         return row  # type: ignore[no-any-return]
@@ -168,7 +182,7 @@ class Execution:
             elif any(each.running for each in self._lanes.values()):
                 return False  # who leaves may make room, in another loop too
             else:  # alone, and still no room: the memory that it was promised is not there
-                raise LladaError(lane.loop.refusal(ticket.row) or "there is no memory for it; shorten it")
+                raise PromptError(lane.loop.refusal(ticket.row) or "there is no memory for it; shorten it")
         except BaseException as exc:  # a loop may raise anything; the row that it raised for ends
             self._told.append(self._ended(Step.last(ticket, error=fault_of(exc))))
         lane.waiting.popleft()
@@ -196,19 +210,20 @@ class Execution:
         ``reason`` is that of a row which never entered its loop.
         """
         ticket = step.ticket
-        job = self._jobs.pop(ticket)
+        job, watch = self._jobs.pop(ticket), self._watches.pop(ticket, None)
         for lane in self._lanes.values():
             if ticket in lane.running:
                 lane.running.remove(ticket)
         ticket.finished = time.perf_counter()
         ticket.admitted = ticket.finished if ticket.admitted is None else ticket.admitted
-        if step.error is None:
+        error = step.error or (None if watch is None else watch.fault)
+        if error is None:
             try:
-                ticket.result = result_of(self._model, job, ticket, reason)
+                ticket.result = result_of(self._model, job, ticket, watch=watch, reason=reason)
             except BaseException as exc:  # a tokenizer may raise anything for ids that it does not know
                 ticket.error = located(fault_of(exc), job)
         else:
-            ticket.error = located(step.error, job)
+            ticket.error = located(error, job)
         return replace(step, result=ticket.result, error=ticket.error)
 
 

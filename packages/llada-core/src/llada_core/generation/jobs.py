@@ -8,6 +8,7 @@ from typing import Any, Protocol
 
 from llada_core.generation.results import Answer
 from llada_core.generation.steps import SupportsSteps
+from llada_core.generation.templates import Cloze
 from llada_core.plugins.info import AlgorithmInfo
 
 __all__ = ["Decoder", "Job"]
@@ -29,7 +30,8 @@ class Decoder(Protocol):
 class Job:
     """One request: ids for a prompt, effective values for parameters; ``index`` is its row in a call.
 
-    ``runner`` makes its row and the loop that runs it: the algorithm itself, or what calls it.
+    ``runner`` makes its row and the loop that runs it: the algorithm itself, or what calls it. ``cloze`` is
+    the answer, where some of it is fixed; ``stop`` and ``logprobs`` are those of the request.
     """
 
     index: int
@@ -37,6 +39,9 @@ class Job:
     runner: SupportsSteps
     prompt_ids: tuple[int, ...]
     parameters: Mapping[str, object]
+    cloze: Cloze | None = None
+    stop: tuple[str, ...] = ()
+    logprobs: int | None = None
 
     @property
     def distribution(self) -> str | None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from llada_core.checkpoints.guard import loading
 from llada_core.checkpoints.hub import resolve_model
-from llada_core.checkpoints.options import LoadOptions, check_loader
+from llada_core.checkpoints.options import LoadOptions, check_loader, check_quantised, check_split
 from llada_core.checkpoints.tokenizer import load_tokenizer
 from llada_core.errors import UsageError
 from llada_core.generation.availability import Availability
@@ -88,15 +88,24 @@ class LoadsModels(Availability, ABC):
         dtype: torch.dtype | str | None = None,
         trust_remote_code: bool = False,
         revision: str | None = None,
+        quantization: str | None = None,
+        tensor_parallel: int = 1,
     ) -> Any:
         """The model in a folder or under a hub id, kept as ``model`` with its ``tokenizer``.
 
-        ``device`` None is CUDA where there is one; ``dtype`` None is bfloat16 on CUDA and float32 elsewhere.
+        ``device`` None is CUDA where there is one; ``dtype`` None is bfloat16 on CUDA and float32 elsewhere;
+        ``quantization`` "fp8" or "int8" puts weights in eight bits, where the engine can;
+        ``tensor_parallel`` splits the network between so many devices, each with a process of its own.
         Honours ``HF_HOME``, ``HF_HUB_OFFLINE`` and ``HF_TOKEN``. A folder without a tokenizer loads too.
         Raises ``AlgorithmUnavailable``, ``ModelNotFound``, ``ModelLoadError`` and ``UsageError``.
         """
         options = LoadOptions(
-            device=device, dtype=dtype, trust_remote_code=trust_remote_code, revision=revision
+            device=device,
+            dtype=dtype,
+            trust_remote_code=trust_remote_code,
+            revision=revision,
+            quantization=quantization,
+            tensor_parallel=tensor_parallel,
         )
         return self.load_checkpoint(model_path, options)
 
@@ -109,6 +118,8 @@ class LoadsModels(Availability, ABC):
         dtype: torch.dtype | str | None = None,
         trust_remote_code: bool = False,
         revision: str | None = None,
+        quantization: str | None = None,
+        tensor_parallel: int = 1,
         prefix: str | None = None,
         temp_dir: str | os.PathLike[str] | None = None,
     ) -> Any:
@@ -122,7 +133,12 @@ class LoadsModels(Availability, ABC):
         ``load_model_from_hf``.
         """
         options = LoadOptions(
-            device=device, dtype=dtype, trust_remote_code=trust_remote_code, revision=revision
+            device=device,
+            dtype=dtype,
+            trust_remote_code=trust_remote_code,
+            revision=revision,
+            quantization=quantization,
+            tensor_parallel=tensor_parallel,
         )
         base = resolve_model(base_model, revision=revision, weights=False, code=trust_remote_code)
         with loading(os.fspath(base_model)):
@@ -139,6 +155,8 @@ class LoadsModels(Availability, ABC):
         path = os.fspath(model_path)
         with loading(path):
             model = self.load_network(folder, options)
+            check_quantised(model, options, owner=self.name or type(self).__name__)
+            check_split(model, options, owner=self.name or type(self).__name__)
         tokenizer = load_tokenizer(folder, trust_remote_code=options.trust_remote_code)
         note_end_tokens(model, folder, tokenizer)
         self.model, self.tokenizer, self.model_path = model, tokenizer, path

@@ -5,7 +5,7 @@ from __future__ import annotations
 import reprlib
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -23,11 +23,12 @@ from llada_core.checkpoints.ends import (
     vocabulary_of,
 )
 from llada_core.checkpoints.guard import raised_as
-from llada_core.errors import ModelError, TokenizerMissing
+from llada_core.errors import ModelError, PromptError, TokenizerMissing
 from llada_core.faults import one_line
-from llada_core.generation.encoding import NoChatTemplate, encode_prompt, why_unread
+from llada_core.generation.encoding import NoChatTemplate, encode_fixed, encode_prompt, why_unread
 from llada_core.generation.prompt_kinds import holds_ids, one_prompt
 from llada_core.generation.prompts import IdArray, Limits, Prompt, check_vocabulary
+from llada_core.generation.templates import Cloze, Template, cloze_of
 
 __all__ = ["Model", "note_end_tokens"]
 
@@ -66,6 +67,10 @@ class Model:
             path=path, network=network, tokenizer=tokenizer, end_tokens=ends, pad_id=pad, limits=limits
         )
 
+    def within(self, length: int | None) -> Model:
+        """The same model, taking at most so many tokens of prompt and answer together."""
+        return replace(self, limits=self.limits.within(length))
+
     @property
     def end_ids(self) -> frozenset[int]:
         """The ids of the end tokens."""
@@ -86,9 +91,35 @@ class Model:
         tokenizer = self._tokenizer("encoded")
         if isinstance(plain, str) and not raw and template_of(tokenizer, path=self.path) is None:
             self._warn_of_no_template()
-        ids = encode_prompt(tokenizer, plain, raw=raw, variables=variables, path=self.path)
+        most = self.limits.max_length
+        ids = encode_prompt(tokenizer, plain, raw=raw, variables=variables, path=self.path, most=most)
         check_vocabulary(ids, self.limits.vocab_size, tokenizer)
         return ids
+
+    def cloze(self, template: Template, *, in_prompt: bool) -> Cloze:
+        """The template as ids; with ``in_prompt``, text at its beginning is left to the prompt.
+
+        Raises ``TokenizerMissing`` and ``PromptError``, and ``ParameterError`` for blanks of more tokens than
+        the model takes.
+        """
+        most = self.limits.max_length
+        encode = partial(encode_fixed, self._tokenizer("encoded"), most=most)
+        return cloze_of(template, encode, in_prompt=in_prompt, limit=most)
+
+    def encode_before(self, cloze: Cloze) -> list[int]:
+        """The ids of a prompt that is the beginning of a template: its text, or the token that begins texts.
+
+        Raises ``PromptError`` where there is neither.
+        """
+        if cloze.before:
+            return self.encode(cloze.before, raw=True)
+        first = getattr(self._tokenizer("encoded"), "bos_token_id", None)
+        if first is None:
+            raise PromptError(
+                "the template begins with a blank, and this model's tokenizer has no token that begins "
+                "texts; begin with text, or give a prompt"
+            )
+        return [first]
 
     def unread(self, prompt: Prompt | IdArray, names: Iterable[str], *, raw: bool = False) -> dict[str, str]:
         """Those of ``names`` that no chat template reads when ``encode`` writes the prompt, and why.
@@ -119,11 +150,9 @@ class Model:
 
     def cut(self, ids: Sequence[int]) -> tuple[tuple[int, ...], bool]:
         """``ids`` before the first end id, and whether there was one."""
-        ends = self.end_ids
-        for position, token in enumerate(ids):
-            if token in ends:
-                return tuple(ids[:position]), True
-        return tuple(ids), False
+        kept = tuple(ids)
+        ends = [kept.index(end) for end in self.end_ids if end in kept]
+        return kept[: min(ends)] if ends else kept, bool(ends)
 
     def through_end(self, ids: Sequence[int]) -> tuple[int, ...]:
         """``ids`` up to and with the first end id; all of them where there is none."""

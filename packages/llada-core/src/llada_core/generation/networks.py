@@ -14,6 +14,7 @@ from typing import Any
 import torch
 
 from llada_core.checkpoints.options import LoadOptions
+from llada_core.errors import UsageError
 from llada_core.faults import one_line
 from llada_core.values import told
 
@@ -35,13 +36,21 @@ def load_network(loader: Loader, folder: Path, options: LoadOptions) -> Any:
     """The network in ``folder``, by what ``loader`` gives.
 
     A class of transformers is called with ``dtype`` and ``trust_remote_code``, and its model then moved to
-    the device; another class is called with ``device`` and ``dtype`` as the caller gave them. Raises
-    ``ValueError`` for what is neither class nor model, besides what loading raises.
+    the device; another class is called with ``device`` and ``dtype`` as the caller gave them, and with a
+    ``quantization`` that was given if it takes one. Raises ``ValueError`` for what is neither class nor
+    model, ``UsageError`` where it is to be split, besides what loading raises.
     """
+    if options.tensor_parallel > 1:
+        raise UsageError(
+            f"tensor_parallel={options.tensor_parallel} splits networks of the runtime, and this one is "
+            "loaded by a class of its own; leave tensor_parallel out"
+        )
     made = _called(loader, folder, options) if _takes_folder(loader) else loader()
     if isinstance(made, type) and hasattr(made, "from_pretrained"):
         if not _is_of_transformers(made):
-            return made.from_pretrained(folder, device=options.device, dtype=options.dtype)
+            return made.from_pretrained(
+                folder, device=options.device, dtype=options.dtype, **_eight_bits(made, options)
+            )
         trusted = options.trust_remote_code
         made = made.from_pretrained(os.fspath(folder), dtype=_dtype(options), trust_remote_code=trusted)
     if made is None or isinstance(made, type | bool | str | bytes | int | os.PathLike):
@@ -61,6 +70,14 @@ def _called(loader: Loader, folder: Path, options: LoadOptions) -> Any:
         raise ValueError(
             f"load_model_class({given}) failed: {one_line(exc)}; let it take these, or name what it takes"
         ) from exc
+
+
+def _eight_bits(kind: Any, options: LoadOptions) -> dict[str, str]:
+    """The keyword that asks for weights of eight bits. Whoever ignores it is refused when it has loaded."""
+    takes = inspect.signature(kind.from_pretrained).parameters
+    if options.quantization is None or "quantization" not in takes:
+        return {}
+    return {"quantization": options.quantization}
 
 
 def _takes_folder(loader: Loader) -> bool:
@@ -98,8 +115,15 @@ def _placed(model: Any, options: LoadOptions) -> Any:
 
 def _device(options: LoadOptions) -> torch.device:
     if options.device is not None:
-        return torch.device(options.device)
+        return _named_device(options.device)
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
+def _named_device(device: torch.device | str) -> torch.device:
+    try:
+        return torch.device(device)
+    except RuntimeError as exc:
+        raise UsageError(f"device {device!r} is not known to torch; give cpu, cuda or cuda:N") from exc
 
 
 def _dtype(options: LoadOptions) -> torch.dtype:
@@ -109,5 +133,5 @@ def _dtype(options: LoadOptions) -> torch.dtype:
         return torch.bfloat16 if _device(options).type == "cuda" else torch.float32
     found = getattr(torch, options.dtype.removeprefix("torch."), None)
     if not isinstance(found, torch.dtype):
-        raise ValueError(f"dtype {options.dtype!r} is none of torch's; give float32, bfloat16 or float16")
+        raise UsageError(f"dtype {options.dtype!r} is none of torch's; give float32, bfloat16 or float16")
     return found

@@ -1,4 +1,4 @@
-"""What a row's caller is told once it has ended: its result, or its error."""
+"""What a row's caller is told where it has failed."""
 
 from __future__ import annotations
 
@@ -9,34 +9,8 @@ from types import FrameType
 from llada_core.errors import GenerationError, LladaError
 from llada_core.faults import one_line, remedy, whose
 from llada_core.generation.jobs import Job
-from llada_core.generation.model import Model
-from llada_core.generation.results import FinishReason, GenerationResult
-from llada_core.generation.steps import Ticket
 
-__all__ = ["let_go", "located", "result_of"]
-
-
-def result_of(model: Model, job: Job, ticket: Ticket, reason: FinishReason | None) -> GenerationResult:
-    """What became of a row that did not fail; ``reason`` is that of one which never entered its loop."""
-    token_ids, stopped = model.cut(ticket.token_ids)
-    cancelled: FinishReason | None = "cancelled" if ticket.row.cancelled else reason
-    assert ticket.arrived is not None
-    assert ticket.admitted is not None
-    assert ticket.finished is not None
-    return GenerationResult(
-        text="" if model.tokenizer is None else model.decode(token_ids),
-        token_ids=token_ids,
-        finish_reason=cancelled or ("stop" if stopped else "length"),
-        prompt_tokens=len(job.prompt_ids),
-        nfe=ticket.nfe,
-        arrived=ticket.arrived,
-        admitted=ticket.admitted,
-        finished=ticket.finished,
-        engine=job.algorithm.engine,
-        algorithm=job.algorithm.name,
-        parameters=job.parameters,
-        warnings=ticket.row.warnings,
-    )
+__all__ = ["let_go", "located"]
 
 
 def located(error: Exception, job: Job) -> GenerationError:

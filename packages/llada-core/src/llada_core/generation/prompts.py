@@ -7,7 +7,7 @@ networks, but for what their configs say of limits.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol, TypeAlias
 
 from llada_core.errors import ParameterError, PromptError
@@ -20,6 +20,7 @@ __all__ = [
     "Message",
     "Prompt",
     "Prompts",
+    "check_length",
     "check_prompt",
     "check_vocabulary",
 ]
@@ -51,6 +52,11 @@ class Limits:
     max_length: int | None = None
     vocab_size: int | None = None
     mask_id: int | None = None
+
+    def within(self, length: int | None) -> Limits:
+        """The same with at most so many tokens of prompt and answer together; None is no further bound."""
+        known = [each for each in (self.max_length, length) if each is not None]
+        return replace(self, max_length=min(known, default=None))
 
     @classmethod
     def of(cls, config: object) -> Limits:
@@ -84,7 +90,7 @@ def check_prompt(ids: Sequence[int], limits: Limits, *, gen_length: int | None) 
             "masks stand only where the answer is written"
         )
     if limits.max_length is not None:
-        _check_length(len(ids), gen_length, limits.max_length)
+        check_length(len(ids), gen_length, limits.max_length)
 
 
 def check_vocabulary(ids: Sequence[int], vocab_size: int | None, tokenizer: Any = None) -> None:
@@ -107,7 +113,9 @@ def check_vocabulary(ids: Sequence[int], vocab_size: int | None, tokenizer: Any 
             raise PromptError(f"{where} is out of the vocabulary; {remedy}")
 
 
-def _check_length(prompt: int, gen_length: int | None, limit: int) -> None:
+def check_length(prompt: int, gen_length: int | None, limit: int) -> None:
+    """Refuse an answer of ``gen_length`` (None: of any length) after a prompt of so many tokens where
+    ``limit`` are taken in all. Raises ``PromptError`` and ``ParameterError``."""
     room = limit - prompt
     if room < 1:
         raise PromptError(

@@ -5,13 +5,15 @@ Knows nothing of networks: the figures are counted by ``execution``.
 
 from __future__ import annotations
 
+import math
 import reprlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from llada_core.errors import UsageError
+from llada_core.errors import PromptError, UsageError
 from llada_core.generation.prompts import IdArray, Prompt
+from llada_core.generation.templates import Template
 from llada_core.values import shown
 
 __all__ = [
@@ -20,6 +22,8 @@ __all__ = [
     "FinishReason",
     "GenerationRequest",
     "GenerationResult",
+    "Likeliest",
+    "Score",
     "check_raw",
     "check_request",
     "requests_of",
@@ -27,6 +31,10 @@ __all__ = [
 
 FinishReason = Literal["stop", "length", "cancelled"]
 Canvas = tuple["int | None", ...]
+Likeliest = tuple[tuple[int, float], ...]
+"""The likeliest tokens of a position and their probabilities, likeliest first."""
+
+_MOST_LOGPROBS = 20  # as in OpenAI's requests
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,12 +44,24 @@ class GenerationRequest:
     ``prompt`` is text, chat messages or token ids (a list, array or integer tensor ``[P]``); ``raw`` leaves
     the chat template out; ``algorithm`` None means the default; ``parameters`` are checked when the request
     is run, under canonical names or aliases.
+
+    ``template`` is the answer with blanks that are to be filled, or, without a prompt, a whole text with
+    blanks. ``stop`` are texts that end the answer and are no part of it. ``logprobs`` asks how probable each
+    token was when it was kept, and so many of the likeliest tokens there, 0 to 20.
+
+    ``max_length`` bounds the tokens of prompt and answer together, where that is less than the model takes.
+    With ``shorten`` the answer has as many tokens as fit, where its ``gen_length`` is more.
     """
 
-    prompt: Prompt | IdArray
+    prompt: Prompt | IdArray | None = None
     algorithm: str | None = None
     raw: bool = False
     parameters: Mapping[str, object] = field(default_factory=dict)
+    template: Template | None = None
+    stop: tuple[str, ...] = ()
+    logprobs: int | None = None
+    max_length: int | None = None
+    shorten: bool = False
 
 
 def check_request(given: object) -> GenerationRequest:
@@ -60,6 +80,15 @@ def check_request(given: object) -> GenerationRequest:
             f"parameters={shown(given.parameters)} are no parameters by name; give a dict, such as "
             "{'gen_length': 32}"
         )
+    if given.prompt is None and given.template is None:
+        raise PromptError("the prompt is None; give text, a list of messages or token ids, or a template")
+    stop = given.stop
+    if not isinstance(stop, tuple | list) or not all(isinstance(text, str) and text for text in stop):
+        raise UsageError(f"stop={reprlib.repr(stop)} is no list of texts; give one, such as stop=('.',)")
+    if stop and given.template is not None:
+        raise UsageError("stop ends an answer, and the length of blanks is given; leave one of them out")
+    _check_logprobs(given.logprobs)
+    _check_bounds(given.max_length, given.shorten)
     return given
 
 
@@ -67,6 +96,23 @@ def check_raw(raw: object) -> None:
     """Refuse what does not say whether text is taken as it stands. Raises ``UsageError``."""
     if not isinstance(raw, bool):
         raise UsageError(f"raw={shown(raw)} is neither; give True to take text as it stands, or False")
+
+
+def _check_logprobs(count: object) -> None:
+    if count is None:
+        return
+    if not isinstance(count, int) or isinstance(count, bool) or not 0 <= count <= _MOST_LOGPROBS:
+        raise UsageError(
+            f"logprobs={shown(count)} is no number of tokens; give 0 for the probability of each token that "
+            f"was kept, up to {_MOST_LOGPROBS} for the likeliest ones there too, or None"
+        )
+
+
+def _check_bounds(most: object, shorten: object) -> None:
+    if most is not None and (not isinstance(most, int) or isinstance(most, bool) or most < 1):
+        raise UsageError(f"max_length={shown(most)} is no length; give an integer from 1 on, or None")
+    if not isinstance(shorten, bool):
+        raise UsageError(f"shorten={shown(shorten)} is neither; give True or False")
 
 
 def requests_of(given: Iterable[object]) -> list[GenerationRequest]:
@@ -92,6 +138,30 @@ class Answer:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Score:
+    """What could stand in a blank, and how probable that is.
+
+    ``log_probability`` is the natural logarithm of the product of its tokens' probabilities, each in its
+    place with masks in all others, as a decoder sees them at its first step. Texts of one number of tokens
+    can be compared; of several, the mean a token (``per_token``) tells more.
+    """
+
+    text: str
+    token_ids: tuple[int, ...]
+    log_probability: float
+
+    @property
+    def probability(self) -> float:
+        """The product of its tokens' probabilities."""
+        return math.exp(self.log_probability)
+
+    @property
+    def per_token(self) -> float:
+        """The mean of the logarithms."""
+        return self.log_probability / len(self.token_ids)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class GenerationResult:
     """One answer and what it cost.
 
@@ -102,6 +172,11 @@ class GenerationResult:
     in seconds of ``time.perf_counter``: when it was submitted, first took part, and ended; a row that was
     cancelled while it waited was admitted when it ended. ``parameters`` are the effective values.
     ``warnings`` are what the algorithm tells of this answer.
+
+    Of a template, ``text`` is the whole text, ``blanks`` what the blanks say, and ``token_ids`` are the ids
+    in these. ``confidence`` and ``alternatives``, where ``logprobs`` asked for them, are the probability of
+    each of ``token_ids`` when it was kept, and the likeliest tokens there with theirs, likeliest first; None
+    where the algorithm does not tell.
     """
 
     text: str
@@ -116,6 +191,9 @@ class GenerationResult:
     algorithm: str
     parameters: Mapping[str, object]
     warnings: tuple[str, ...] = ()
+    blanks: tuple[str, ...] = ()
+    confidence: tuple[float | None, ...] | None = None
+    alternatives: tuple[Likeliest | None, ...] | None = None
 
     @property
     def seconds(self) -> float:
@@ -159,4 +237,7 @@ class GenerationResult:
             "algorithm": self.algorithm,
             "parameters": dict(self.parameters),
             "warnings": list(self.warnings),
+            **({"blanks": list(self.blanks)} if self.blanks else {}),
+            **({} if self.confidence is None else {"confidence": list(self.confidence)}),
+            **({} if self.alternatives is None else {"alternatives": list(self.alternatives)}),
         }

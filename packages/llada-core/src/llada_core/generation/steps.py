@@ -12,8 +12,10 @@ from dataclasses import dataclass
 from typing import Any, Literal, NoReturn, Protocol, Self, runtime_checkable
 
 from llada_core.errors import TokenizerMissing
+from llada_core.generation.growing import GrowingText
 from llada_core.generation.model import Model
-from llada_core.generation.results import Canvas, GenerationResult
+from llada_core.generation.results import Canvas, GenerationResult, Likeliest
+from llada_core.generation.templates import Cloze
 
 __all__ = ["Row", "Status", "Step", "StepLoop", "SupportsSteps", "Ticket"]
 
@@ -63,14 +65,17 @@ class Ticket:
         error: of a row that failed.
     """
 
-    def __init__(self, row: Row, *, index: int = 0, model: Model | None = None) -> None:
+    def __init__(
+        self, row: Row, *, index: int = 0, model: Model | None = None, cloze: Cloze | None = None
+    ) -> None:
         self.row, self.index = row, index
         self.arrived: float | None = None
         self.admitted: float | None = None
         self.finished: float | None = None
         self.result: GenerationResult | None = None
         self.error: Exception | None = None
-        self._model = model
+        self._model, self._cloze = model, cloze
+        self._text = None if model is None else GrowingText(model.decode)
 
     @property
     def status(self) -> Status:
@@ -104,10 +109,20 @@ class Ticket:
         """
         if self._model is None and self.result is not None:
             return self.result.text
-        if self._model is None:
+        return self.text_before(self.row.gen_length)
+
+    def text_before(self, offset: int) -> str:
+        """The text of the answer's ids before ``offset``, the first mask and the first end token.
+
+        Of a template, the whole text so far. Raises ``TokenizerMissing``.
+        """
+        if self._model is None or self._text is None:
             message = "this row is here without a model's tokenizer; decode its token_ids yourself"
             raise TokenizerMissing(message, path="the model")
-        return self._model.decode(self.token_ids)
+        ids = self.token_ids[:offset]
+        if self._cloze is not None:
+            return self._cloze.text(ids, self._model.decode)
+        return self._text.of(self._model.cut(ids)[0])
 
     def _answer(self) -> list[int]:
         begin = self.row.prompt_length
@@ -177,6 +192,8 @@ class Step:
         block: index of the block in work.
         positions, tokens, confidence: offsets into the answer that received a token, ascending, with the
             token and its probability; ``confidence`` is empty where the algorithm does not tell.
+        alternatives: of each position the likeliest tokens, with their probabilities, likeliest first; as
+            many as the row's ``alternatives``, and empty where that is 0.
         nfe: forwards that the row has taken part in so far.
         settled: how many leading positions of the answer no later step can change.
         finished: whether this is the row's last step; each row has exactly one.
@@ -196,6 +213,7 @@ class Step:
     settled: int
     finished: bool = False
     revoked: tuple[int, ...] = ()
+    alternatives: tuple[Likeliest, ...] = ()
     result: GenerationResult | None = None
     error: Exception | None = None
 

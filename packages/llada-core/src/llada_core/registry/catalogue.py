@@ -24,7 +24,17 @@ from llada_core.registry.wheels import Wheels, title_of
 __all__ = ["RESERVED_COMMANDS", "AlgorithmEntry", "Catalogue", "EngineEntry"]
 
 _CORE = "llada-core"
-RESERVED_COMMANDS = ("algorithms", "chat", "detect", "doctor", "engines", "generate", "plugins")
+RESERVED_COMMANDS = (
+    "algorithms",
+    "chat",
+    "detect",
+    "doctor",
+    "engines",
+    "generate",
+    "infill",
+    "plugins",
+    "score",
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -198,7 +198,8 @@ class Registry:
         """Every ``"module:attr"`` that the specs name, once, with the distribution that names it."""
         found: dict[str, str] = {}
         for engine in self._catalogue.engines.values():
-            for target in (engine.spec.target, engine.spec.probe, engine.spec.memory):
+            spec = engine.spec
+            for target in (spec.target, spec.probe, spec.memory, spec.steps):
                 found.setdefault(target or "", engine.distribution or engine.spec.name)
         for entry in self._catalogue.algorithms.values():
             if entry.factory is None:

@@ -41,6 +41,8 @@ def may_glance(turns: list[Turn], device: torch.device) -> bool:
 def _takes_the_likeliest(sequence: Sequence) -> bool:
     if sequence.temperature != 0 or sequence.random_order or sequence.rescores or sequence.revokes:
         return False
+    if sequence.alternatives:
+        return False
     kind = type(sequence.rule)
     if not issubclass(kind, BestFirst) or kind.score is not BestFirst.score:
         return False

@@ -21,7 +21,7 @@ from llada_runtime.decoding.choice import kept_of
 from llada_runtime.decoding.glance import Glance, may_glance
 from llada_runtime.decoding.proposals import propose
 from llada_runtime.decoding.sequence import Sequence
-from llada_runtime.decoding.turn import Turn, keep, planned, revise, step_of
+from llada_runtime.decoding.turn import Turn, keep, look_again, planned, step_of
 from llada_runtime.network.cache import Extent, KVCache
 from llada_runtime.network.layout import Layout
 from llada_runtime.network.protocol import Network
@@ -268,9 +268,9 @@ class Loop(StepLoop):
             proposals, kept, self._ahead = read(turns, glance, self._layout, self.model, self._cache)
         keep(turns, proposals, kept)
         for row, turn in enumerate(turns):
-            if turn.sequence.revokes and row not in proposals.faults:
+            if (turn.sequence.revokes or turn.sequence.alternatives) and row not in proposals.faults:
                 try:
-                    revise(turn, proposals.logits[row])
+                    look_again(turn, proposals.logits[row])
                 except BaseException as exc:  # a rule may raise anything; it is its row's fault
                     proposals.faults[row] = fault_of(exc)
         faults.update({sequences[row]: fault for row, fault in proposals.faults.items()})

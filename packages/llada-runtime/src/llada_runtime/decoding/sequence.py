@@ -17,6 +17,7 @@ from llada_core.errors import ContractError
 from llada_core.generation.prompts import Limits, check_prompt
 from llada_core.generation.steps import Ticket
 from llada_runtime.decoding.checks import check_length, column_of, no_progress, opening
+from llada_runtime.decoding.filters import Filters
 from llada_runtime.decoding.plan import Plan
 from llada_runtime.network.protocol import Network, TokenIds
 
@@ -63,6 +64,7 @@ class Sequence:
         block_length: width of a block; the last one may be shorter.
         policy, rule: how to plan forwards and choose tokens.
         temperature: 0 proposes the likeliest token, above it one drawn by the Gumbel-max trick.
+        filters: what is left out of the distribution that is drawn from; None is nothing.
         random_order: score positions by chance instead of by confidence (LLaDA's ``random`` remasking).
         seed: of this sequence's own random stream; None takes one from torch's global generator.
         early_stop: finish once a token that ends answers stands with no mask before it.
@@ -91,6 +93,8 @@ class Sequence:
             nothing is cached.
         policy_state, rule_state: what its policy and its rule remember of it.
         ticket: the handle that its steps carry.
+        alternatives: how many of the likeliest tokens its steps tell of each position, 0 unless somebody
+            asks.
     """
 
     warnings: tuple[str, ...] = ()
@@ -105,6 +109,7 @@ class Sequence:
         policy: Planner,
         rule: Selector,
         temperature: float = 0.0,
+        filters: Filters | None = None,
         random_order: bool = False,
         seed: int | None = None,
         early_stop: bool = True,
@@ -130,11 +135,12 @@ class Sequence:
         self.policy, self.rule = policy, rule
         self.rescores, self.revokes = bool(rule.rescores), bool(rule.revokes)
         self.temperature, self.random_order, self.early_stop = temperature, random_order, early_stop
-        self.seed = seed
+        self.filters, self.seed = filters, seed
         # An unrolled loop runs up to a forward and a refresh a position of a block that is full.
         self.idle_limit = 2 * block_length + 16 if idle_limit is None else idle_limit
         self.forward_limit = 8 * (self.length - origin) + 64 if forward_limit is None else forward_limit
         self.ticket = Ticket(self)
+        self.alternatives = 0
         self._start(origin)
 
     def _start(self, origin: int) -> None:

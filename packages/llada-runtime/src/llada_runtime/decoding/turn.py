@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from llada_core.errors import ContractError
+from llada_core.generation.results import Likeliest
 from llada_core.generation.steps import Step
 from llada_core.values import told
 from llada_runtime.decoding.plan import Plan
@@ -21,7 +22,7 @@ from llada_runtime.network.cache import Extent
 from llada_runtime.network.protocol import Network
 from llada_runtime.network.spans import Span
 
-__all__ = ["Turn", "keep", "planned", "revise", "step_of"]
+__all__ = ["Turn", "keep", "look_again", "planned", "step_of"]
 
 _NOT_RUN = torch.empty(0)
 
@@ -36,6 +37,7 @@ class Turn:
         logits: ``[head columns, V]``, once it has run; what the policy made of them where it has several
             canvases.
         columns, tokens, confidence: what is written. revoked: columns whose token is taken back before.
+        alternatives: of each of ``columns``, where the sequence wants them told.
     """
 
     sequence: Sequence
@@ -47,6 +49,7 @@ class Turn:
     tokens: list[int] = field(default_factory=list)
     confidence: list[float] = field(default_factory=list)
     revoked: list[int] = field(default_factory=list)
+    alternatives: list[Likeliest] = field(default_factory=list)
 
     @property
     def width(self) -> int:
@@ -158,7 +161,18 @@ def keep(turns: list[Turn], proposals: Proposals, kept: Tensor) -> None:
         turn.confidence.append(sure)
 
 
-def revise(turn: Turn, logits: Tensor) -> None:
+def look_again(turn: Turn, logits: Tensor) -> None:
+    """Look at the ``logits [L, V]`` of the turn's targets once it is known what is kept of them.
+
+    Raises what its rule raises, and ``ContractError`` where that takes back what it may not.
+    """
+    if turn.sequence.revokes:
+        _revise(turn, logits)
+    if turn.sequence.alternatives and turn.columns:
+        _compare(turn, logits)
+
+
+def _revise(turn: Turn, logits: Tensor) -> None:
     """Ask the turn's rule, by the ``logits [L, V]`` of its targets, what becomes of tokens that stand there.
 
     Raises ``ContractError`` where it names a column that it may not, and what the rule raises.
@@ -212,6 +226,17 @@ def _replace(turn: Turn, replaced: dict[int, int], logits: Tensor) -> None:
     turn.columns, turn.tokens, turn.confidence = list(columns), list(ids), list(confidence)
 
 
+def _compare(turn: Turn, logits: Tensor) -> None:
+    """Let the turn tell the likeliest tokens of its columns; the mask is none of them."""
+    rows = torch.tensor([column - turn.targets[0] for column in turn.columns], device=logits.device)
+    there = logits[rows]
+    count = min(turn.sequence.alternatives, there.shape[-1] - 1)
+    tokens = there.topk(count).indices  # [columns, count]
+    sure = torch.stack([probability(there, rank) for rank in tokens.unbind(-1)], dim=-1)
+    pairs = zip(tokens.tolist(), sure.tolist(), strict=True)
+    turn.alternatives = [tuple(zip(*pair, strict=True)) for pair in pairs]
+
+
 def step_of(turn: Turn, block: int, error: Exception | None) -> Step:
     """What one forward changed, as offsets into the answer; what is behind the answer is not told."""
     sequence = turn.sequence
@@ -227,5 +252,6 @@ def step_of(turn: Turn, block: int, error: Exception | None) -> Step:
         settled=sequence.settled,
         finished=sequence.finished or error is not None,
         revoked=tuple([column - begin for column in turn.revoked if column < end]),
+        alternatives=tuple(turn.alternatives[:shown]),
         error=error,
     )

@@ -1,0 +1,118 @@
+"""How probable texts are in a blank: candidates of one length share a forward."""
+
+from __future__ import annotations
+
+import reprlib
+from collections.abc import Generator, Iterable, Sequence
+
+from llada_core.errors import ParameterError, PromptError
+from llada_core.generation.algorithm import GenerationAlgorithm
+from llada_core.generation.encoding import encode_fixed
+from llada_core.generation.model import Model
+from llada_core.generation.prompts import Prompt, check_prompt
+from llada_core.generation.results import Score
+from llada_core.generation.templates import Blank, Piece, Template, check_cloze, pieces_of
+
+__all__ = ["score_steps", "scores"]
+
+
+def scores(
+    algorithm: GenerationAlgorithm,
+    model: Model,
+    template: Template,
+    candidates: Iterable[str],
+    *,
+    prompt: Prompt | None,
+    raw: bool,
+) -> list[Score]:
+    """What each candidate has in the one blank of ``template``, in their order.
+
+    Raises ``PromptError``, ``ParameterError``, ``TokenizerMissing`` and ``AlgorithmUnavailable``.
+    """
+    steps = score_steps(algorithm, model, template, candidates, prompt=prompt, raw=raw)
+    while True:
+        try:
+            next(steps)
+        except StopIteration as end:
+            found: list[Score] = end.value
+            return found
+
+
+def score_steps(
+    algorithm: GenerationAlgorithm,
+    model: Model,
+    template: Template,
+    candidates: Iterable[str],
+    *,
+    prompt: Prompt | None,
+    raw: bool,
+) -> Generator[None, None, list[Score]]:
+    """What ``scores`` returns, with a pause after each forward, for those who have others to serve."""
+    texts = _texts(candidates)
+    pieces = pieces_of(template)
+    if sum(isinstance(piece, Blank) for piece in pieces) > 1:
+        raise PromptError("the template has several blanks, and candidates stand in one; leave one of them")
+    before, behind = _sides(algorithm, model, pieces, prompt, raw)
+    ids = _ids(model, texts, beside=len(before) + len(behind))
+    found: dict[str, Score] = {}
+    for length in sorted({len(each) for each in ids.values()}):
+        alike = [text for text in ids if len(ids[text]) == length]
+        canvas = [*before, *[_mask(model)] * length, *behind]
+        blank = (len(before), len(before) + length)
+        told = algorithm.log_probabilities(model.network, canvas, blank, [ids[text] for text in alike])
+        for text, each in zip(alike, told, strict=True):
+            found[text] = Score(text=text, token_ids=ids[text], log_probability=sum(each))
+        yield
+    return [found[text] for text in texts]
+
+
+def _texts(candidates: Iterable[str]) -> list[str]:
+    if isinstance(candidates, str):
+        raise PromptError(f"candidates={candidates!r} is one text; give a list of them")
+    texts = list(candidates)
+    wrong = next((text for text in texts if not isinstance(text, str)), None)
+    if wrong is not None:
+        raise PromptError(f"the candidate {wrong!r} is no text; give a list of texts")
+    return texts
+
+
+def _ids(model: Model, texts: Sequence[str], *, beside: int) -> dict[str, tuple[int, ...]]:
+    """The ids of each candidate. Refuses one that is empty, or does not fit beside so many tokens."""
+    most, ids = model.limits.max_length, {}
+    for text in texts:
+        found = ids[text] = tuple(encode_fixed(model.tokenizer, text, most=most))
+        if not found:
+            raise PromptError(f"the candidate {text!r} has no tokens; give text")
+        if most is not None and len(found) + beside > most:
+            raise ParameterError(
+                f"the candidate {reprlib.repr(text)} has {len(found)} tokens, beside {beside} of prompt and "
+                f"template, and the model takes {most} in all; leave it out, or shorten the text",
+                parameter="candidates",
+                value=text,
+            )
+    return ids
+
+
+def _mask(model: Model) -> int:
+    mask = model.limits.mask_id
+    if mask is None:
+        raise PromptError("this model names no mask token, so nothing can be scored; give mask_token_id")
+    return mask
+
+
+def _sides(
+    algorithm: GenerationAlgorithm, model: Model, pieces: Sequence[Piece], prompt: Prompt | None, raw: bool
+) -> tuple[list[int], list[int]]:
+    """The ids before the blank, those of the prompt among them, and those behind it."""
+    cloze = model.cloze(
+        [Blank(1) if isinstance(piece, Blank) else piece for piece in pieces], in_prompt=prompt is None
+    )
+    if prompt is None:
+        ids = model.encode_before(cloze)
+    else:
+        ids = algorithm.encode(model, prompt, algorithm.validate_args(), raw=raw)
+    check_cloze(cloze, len(ids), model.limits.max_length)
+    check_prompt(ids, model.limits, gen_length=None)
+    (begin, end), cells = cloze.blanks[0], cloze.cells
+    before = [*ids, *(cell for cell in cells[:begin] if cell is not None)]
+    return before, [cell for cell in cells[end:] if cell is not None]
