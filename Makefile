@@ -13,10 +13,11 @@ PROBLEM := Lily can run 12 kilometers per hour for 4 hours. After that, she can 
 export OMP_NUM_THREADS ?= 1
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help demo test test-slow setup check clean
+.PHONY: help demo serve test test-slow setup check clean
 
 help:
 	@echo "make demo       answer a word problem with two algorithms, with the figures of each"
+	@echo "make serve      serve the embedded model by the OpenAI API, with a page at http://127.0.0.1:8000"
 	@echo "make test       run the tests but the slow ones, WORKERS=2 at a time"
 	@echo "make test-slow  run the slow tests"
 	@echo "make check      lint, types, layers, core_alone, wheels: what CI runs after the tests"
@@ -24,6 +25,9 @@ help:
 
 demo: $(STAMP)
 	$(BIN)/llada generate "$(PROBLEM)" --algorithm basic --algorithm dual_cache
+
+serve: $(STAMP)
+	$(BIN)/llada serve $(ARGS)
 
 test: $(STAMP)
 	$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadgroup -m "not slow" $(ARGS)

@@ -2,7 +2,8 @@
 
 Sessions that only need the development environment run in it (``venv_backend="none"``), so that torch is
 installed once. ``wheels`` and ``core_alone`` make fresh environments outside the tree, because what they
-show is that the built wheels work where the checkout does not exist.
+show is that the built wheels work where the checkout does not exist. ``fuzz`` installs its tool into an
+environment of its own.
 """
 
 from __future__ import annotations
@@ -10,6 +11,8 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import socket
+import subprocess
 import sys
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping
@@ -24,13 +27,14 @@ ROOT = Path(__file__).parent
 PROJECTS: dict[str, Mapping[str, Any]] = {
     path.parent.name: load_toml(path)["project"] for path in sorted(ROOT.glob("packages/*/pyproject.toml"))
 }
-ENGINES = [name for name, project in PROJECTS.items() if "llada.engines" in project.get("entry-points", {})]
+PLUGINS = [name for name, project in PROJECTS.items() if "llada.engines" in project.get("entry-points", {})]
 # Folders of tests that an engine's wheel must pass besides tests/<its short name>.
 MORE_TESTS = {"llada-dinfer": ["parity"], "llada-fastdllm": ["parity"]}
 # Engines for other models than llada-tiny's: the tests of such an engine generate on models of their own.
 OTHER_MODELS = {"llada-nemotron"}
-# What the tests of an engine need besides the engine.
+# What the tests of a plugin need besides the plugin. One that brings no engine needs one.
 TEST_TOOLS = ["pytest", "pytest-timeout", "hypothesis", "llada-tiny"]
+MORE_TOOLS = {"llada-server": ["llada-fastdllm", "httpx", "openai"]}
 # Where upstream checkouts are, and the option of cpu_vs_upstream.py that takes each.
 UPSTREAM = {"LLADA_FASTDLLM_PATH": "--fastdllm", "LLADA_DINFER_PATH": "--dinfer"}
 # The checkout and the caller's plugin settings must not leak into a fresh environment.
@@ -83,6 +87,41 @@ def docs(session: nox.Session) -> None:
     in_dev_environment(session, "pytest", "tests/docs", *session.posargs)
 
 
+@nox.session(venv_backend="venv")
+def fuzz(session: nox.Session) -> None:
+    """Ask the server whatever its OpenAPI document allows, and more; arguments after ``--`` go to ``st run``.
+
+    No status of the 500s, and nothing that the document does not tell. ``--seed 1`` repeats a run.
+    """
+    session.install("schemathesis>=4.20,<5", env=CLEAN)  # 5 may name its checks in other ways
+    checks = "not_a_server_error,status_code_conformance,content_type_conformance,response_schema_conformance"
+    bounds = ["--max-examples", "8", "--phases", "examples,coverage,fuzzing", "--max-time", "150"]
+    with small_server(session) as url:
+        session.run(
+            *["st", "run", f"{url}/openapi.json", "--wait-for-schema", "60", "--checks", checks],
+            *["--continue-on-failure", *bounds, *session.posargs],
+            env={**CLEAN, "SCHEMATHESIS_HOOKS": "tests.server.fuzzing"},
+        )
+
+
+@contextmanager
+def small_server(session: nox.Session) -> Iterator[str]:
+    """The address of a server of the small model, which is to end by itself when asked to."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = str(free.getsockname()[1])
+    command = [sys.executable, "-m", "llada_server", "--port", port, "--max-model-len", "256"]
+    server = subprocess.Popen(
+        [*command, "--log-level", "warning"], env={**os.environ, "OMP_NUM_THREADS": "1"}
+    )
+    try:
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        server.terminate()
+        if server.wait(60) != 0:
+            session.error(f"the server ended with status {server.returncode}")
+
+
 @nox.session(venv_backend="none")
 def bench(session: nox.Session) -> None:
     """Run the benchmarks of a CPU; arguments after ``--`` go to evaluate.py (``-n 50`` for a quick look)."""
@@ -107,11 +146,11 @@ def benchmark(session: nox.Session, name: str, *arguments: str) -> None:
 
 @nox.session(venv_backend="none")
 def wheels(session: nox.Session) -> None:
-    """Build all packages, test each engine's wheel in a fresh environment; names after ``--`` choose."""
+    """Build all packages, test each plugin's wheel in a fresh environment; names after ``--`` choose."""
     with outside_the_tree(session) as place:
         wheel_paths = build(session, PROJECTS, place / "dist")
-        for engine in session.posargs or ENGINES:
-            check_engine(session, engine, wheel_paths, place / engine)
+        for plugin in session.posargs or PLUGINS:
+            check_plugin(session, plugin, wheel_paths, place / plugin)
 
 
 @nox.session(venv_backend="none")
@@ -124,34 +163,34 @@ def core_alone(session: nox.Session) -> None:
         session.run(str(python), "-I", str(ROOT / "tests/isolation/core_alone.py"), external=True, env=CLEAN)
 
 
-def check_engine(session: nox.Session, engine: str, wheel_paths: Mapping[str, Path], place: Path) -> None:
-    """Install one engine's wheel by path, then run its tests and the CLI away from the checkout."""
+def check_plugin(session: nox.Session, plugin: str, wheel_paths: Mapping[str, Path], place: Path) -> None:
+    """Install one plugin's wheel by path, then run its tests and the CLI away from the checkout."""
     python = fresh_environment(session, place / "venv")
-    install(session, python, wheel_paths, str(wheel_paths[engine]))
+    install(session, python, wheel_paths, str(wheel_paths[plugin]))
     pip(session, python, "check")
-    install(session, python, wheel_paths, *TEST_TOOLS)
-    copy_tests(engine, place)
+    install(session, python, wheel_paths, *TEST_TOOLS, *MORE_TOOLS.get(plugin, []))
+    copy_tests(plugin, place)
     with session.chdir(place):
         check_algorithms(session, python)
         session.run(str(python), "-m", "pytest", "tests", "-m", "not slow", external=True, env=CLEAN)
-        if engine not in OTHER_MODELS:  # the small model works from its wheel, too
+        if plugin not in OTHER_MODELS:  # the small model works from its wheel, too
             llada = str(python.with_name("llada"))
             session.run(llada, "generate", "What is 2 + 3?", external=True, env=CLEAN)
 
 
 def check_algorithms(session: nox.Session, python: Path) -> None:
-    """The engine's algorithms are listed, and each can run."""
+    """Algorithms are listed, and each can run."""
     llada = str(python.with_name("llada"))
     printed = session.run(llada, "algorithms", "--json", external=True, env=CLEAN, silent=True)
     reasons = {algorithm["name"]: algorithm["reason"] for algorithm in json.loads(str(printed))}
     session.log(f"llada algorithms: {reasons}")
     if not reasons or any(reasons.values()):
-        session.error("every algorithm of the engine should be listed and available")
+        session.error("every algorithm should be listed and available")
 
 
-def copy_tests(engine: str, place: Path) -> None:
-    """The engine's tests, what they share with others, and pytest's settings."""
-    for folder in ["support", engine.removeprefix("llada-"), *MORE_TESTS.get(engine, [])]:
+def copy_tests(plugin: str, place: Path) -> None:
+    """The plugin's tests, what they share with others, and pytest's settings."""
+    for folder in ["support", plugin.removeprefix("llada-"), *MORE_TESTS.get(plugin, [])]:
         shutil.copytree(ROOT / "tests" / folder, place / "tests" / folder)
     for file in ("__init__.py", "conftest.py"):
         shutil.copy(ROOT / "tests" / file, place / "tests")

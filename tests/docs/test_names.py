@@ -9,11 +9,13 @@ import importlib
 import inspect
 import re
 from collections.abc import Iterator
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from llada_server.settings import PREFIX, ServerSettings
 from tests.docs.documents import DOCUMENTS, ROOT, blocks, name_of, prose, spans
 
 OURS = {path.parent.name.replace("-", "_"): path.parent for path in ROOT.glob("packages/*/pyproject.toml")}
@@ -130,6 +132,7 @@ def test_files_and_folders_exist(document: Path) -> None:
 def test_variables_exist() -> None:
     used = {name for path in (ROOT / "packages").rglob("*.py") for name in VARIABLE.findall(path.read_text())}
     used |= set(VARIABLE.findall((ROOT / "noxfile.py").read_text()))
+    used |= {f"{PREFIX}{setting.name.upper()}" for setting in fields(ServerSettings)}
     for document in DOCUMENTS:
         if name_of(document) not in HISTORY:
             assert set(VARIABLE.findall(document.read_text())) <= used, name_of(document)

@@ -1,0 +1,7 @@
+"""A server of diffusion language models that speaks the OpenAI API. It names no engine."""
+
+from __future__ import annotations
+
+__version__ = "0.2.0"
+
+__all__ = ["__version__"]

@@ -1,0 +1,120 @@
+"""``POST /v1/infill`` and ``/v1/score``."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from fastapi import APIRouter, Request
+from starlette.responses import Response
+
+from llada_core.generation.results import GenerationRequest, GenerationResult
+from llada_core.generation.templates import pieces_of
+from llada_core.parameters import without
+from llada_server.http.documented import DECODED, SCORED
+from llada_server.http.leaving import unless_gone
+from llada_server.http.parsing import ParsedRoute
+from llada_server.http.problems import Fields
+from llada_server.http.routes.decoding import (
+    Identity,
+    asked,
+    finish_reason,
+    repeated,
+)
+from llada_server.http.routes.telling import Teller, answered
+from llada_server.http.served import Served
+from llada_server.http.wire.infill import (
+    CanvasFrame,
+    ChunkChoice,
+    InfillChoice,
+    InfillChunk,
+    InfillCompletion,
+    InfillRequest,
+    Part,
+    Scored,
+    ScoreRequest,
+    ScoreTable,
+)
+
+__all__ = ["router"]
+
+
+def router(served: Served) -> APIRouter:
+    """The paths, for this model."""
+    routes = APIRouter(tags=["Both sides"], route_class=ParsedRoute)
+
+    @routes.post("/v1/infill", response_model=InfillCompletion, responses=DECODED)
+    async def infill(body: InfillRequest, request: Request) -> Response:
+        """A text with its blanks filled; what is given never changes."""
+        request.state.fields = Fields(
+            asked="template", named=body.naming_field, length=body.length_field("template")
+        )
+        served.check_name(body.model)
+        teller = _Teller(served=served, identity=Identity.new("infill", served.name), body=body)
+        return await answered(request, body, teller, _requests(served, body))
+
+    @routes.post("/v1/score", responses=SCORED)
+    async def score(body: ScoreRequest, request: Request) -> ScoreTable:
+        """How probable each candidate is in the blank: one forward for each length that they have."""
+        request.state.fields = Fields(asked="template", named=body.naming_field, length="template")
+        served.check_name(body.model)
+        scores = await unless_gone(request, served.scores(body))
+        told = [
+            Scored(
+                text=each.text,
+                tokens=len(each.token_ids),
+                log_probability=each.log_probability,
+                probability=each.probability,
+                per_token=each.per_token,
+            )
+            for each in scores
+        ]
+        best = max(range(len(told)), key=lambda index: told[index].per_token)
+        return ScoreTable(model=served.name, best=best, scores=told)
+
+    return routes
+
+
+def _requests(served: Served, body: InfillRequest) -> list[GenerationRequest]:
+    how = asked(served, body)
+    parameters = without("gen_length", how.parameters, how.declared) if how.shorten else how.parameters
+    return repeated(served, body, how, parameters, prompt=body.context, template=body.template)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Teller(Teller):
+    """``n`` texts; of each the canvas for those who ask, its text, its end."""
+
+    whole = InfillCompletion
+    chunk = InfillChunk
+
+    body: InfillRequest
+
+    def choice(self, index: int, result: GenerationResult) -> InfillChoice:
+        return InfillChoice(
+            index=index,
+            text=result.text,
+            pieces=list(_parts(self.body, result)),
+            finish_reason=finish_reason(result),
+        )
+
+    def canvas(self, index: int, cells: tuple[int | None, ...]) -> CanvasFrame:
+        told = [None if cell is None else self.served.token_text(cell) for cell in cells]
+        return CanvasFrame(**self.identity.fields, index=index, cells=told)
+
+    def text(self, index: int, text: str) -> InfillChunk:
+        return self._chunk(index, text=text)
+
+    def end(self, index: int, result: GenerationResult) -> InfillChunk:
+        return self._chunk(index, text="", finish_reason=finish_reason(result))
+
+    def _chunk(self, index: int, **choice: Any) -> InfillChunk:
+        return InfillChunk(**self.identity.fields, choices=[ChunkChoice(index=index, **choice)])
+
+
+def _parts(body: InfillRequest, result: GenerationResult) -> Iterator[Part]:
+    blanks = iter(result.blanks)
+    for piece in pieces_of(body.template):
+        filled = not isinstance(piece, str)
+        yield Part(text=next(blanks) if filled else str(piece), filled=filled)

@@ -1,0 +1,17 @@
+"""What the registry learns of this distribution: a command of the program ``llada``."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from llada_core import CommandSpec, hookimpl
+
+__all__ = ["llada_commands"]
+
+
+@hookimpl
+def llada_commands() -> Iterable[CommandSpec]:
+    """``llada serve``."""
+    yield CommandSpec(
+        name="serve", target="llada_server.command:serve", summary="Serve a model by the OpenAI API."
+    )

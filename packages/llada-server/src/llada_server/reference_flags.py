@@ -1,0 +1,60 @@
+"""``llada-batch-server``: the flags of the reference service, whose users have them in scripts.
+
+Each becomes the setting that it is here. What it meant and does not mean here is said in a warning.
+"""
+
+from __future__ import annotations
+
+import sys
+import warnings
+from typing import Any, NoReturn
+
+import click
+
+from llada_core.cli.reporting import report, show_warning, status_of
+from llada_server.command import settings_of
+from llada_server.serving import run
+
+__all__ = ["main", "program"]
+
+
+@click.command(context_settings={"help_option_names": ["-h", "--help"]})
+@click.option("--host", help="Address to listen on. Default: 127.0.0.1, this machine only.")
+@click.option("--port", type=int, help="Default: 8000.")
+@click.option("--model-path", "model", help="Folder or hub id. Default: the embedded model.")
+@click.option("--dcp-path", help="Weights of a torch.distributed checkpoint.")
+@click.option("--base-model", help="The model whose weights --dcp-path has.")
+@click.option("--temp-dir", help="Where the weights of --dcp-path are converted.")
+@click.option("--engine", help="Engine, or auto for the one that fits.")
+@click.option("--algorithm", help="What decodes requests that name none.")
+@click.option("--batch-size", "max_num_seqs", type=int, help="Requests decoded at a time. Default: 8.")
+@click.option("--max-wait-time", "max_wait", type=float, help="Seconds that a request waits for others.")
+@click.option("--no-chat-template", is_flag=True, default=None, help="Send messages as they stand.")
+@click.option("--timeout-keep-alive", "keep_alive", type=int, help="Default: 300.")
+@click.option("--trust-remote-code", is_flag=True, default=None, help="Run code of the checkpoint.")
+@click.option("--verbose", is_flag=True, help="Log more.")
+def program(engine: str | None, verbose: bool, **flags: Any) -> int:
+    """Serve a model with the flags of the reference service; `llada serve` has more."""
+    given = {"max_num_seqs": 8, "keep_alive": 300, **{k: v for k, v in flags.items() if v is not None}}
+    if engine not in (None, "auto"):
+        given["engine"] = engine
+    if given.get("dcp_path") and not given.get("base_model"):
+        given["base_model"] = "GSAI-ML/LLaDA-8B-Instruct"
+    if verbose:
+        given["log_level"] = "debug"
+    return run(settings_of(given, config=None))
+
+
+def main() -> NoReturn:
+    """Run the program and exit: 2 for a wrong call, 1 for other errors, each told in one line."""
+    try:
+        with warnings.catch_warnings():
+            warnings.showwarning = show_warning
+            sys.exit(program(standalone_mode=False))
+    except click.exceptions.Exit as exc:
+        sys.exit(exc.exit_code)
+    except (KeyboardInterrupt, click.Abort):
+        sys.exit(130)
+    except Exception as exc:
+        report(exc)
+        sys.exit(status_of(exc))

@@ -1,0 +1,193 @@
+"""From settings to a running server: load, say what is served, listen, and stop when asked to."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import os
+import socket
+import time
+from collections.abc import Generator, Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import click
+from fastapi import FastAPI
+
+from llada_core.errors import UsageError
+from llada_core.faults import uninterrupted
+from llada_core.generation.results import Score
+from llada_core.generation.scores import score_steps
+from llada_core.loading import LoadedModel
+from llada_server.announcing import start_lines, steps_line, why_engine
+from llada_server.draining import Server, leave
+from llada_server.http.application import application
+from llada_server.http.routes import chat, completions, health, infill, models, page, tokens
+from llada_server.http.served import Served
+from llada_server.logs import log_to_stderr
+from llada_server.metrics import Metrics
+from llada_server.opening import check_certificate, config_of, loaded
+from llada_server.reading import Reading
+from llada_server.room import Room, room_of
+from llada_server.scheduler.spare_memory import SpareMemory, trimmer
+from llada_server.scheduler.worker import Worker
+from llada_server.settings import ServerSettings
+
+__all__ = ["application_of", "run", "serve", "served_model"]
+
+EMBEDDED = "llada-tiny"  # what is served where no model is named
+_LAST_STEP = 1.0  # seconds that the model's thread gets to end, once nobody waits for it
+
+
+def run(settings: ServerSettings) -> int:
+    """Load what the settings name and serve it until a signal asks to stop: the exit status, as of ``serve``.
+
+    Raises what loading raises, and ``UsageError`` for an address that cannot be had and files that are no
+    certificate, before anything is loaded.
+    """
+    began = time.perf_counter()
+    log_to_stderr(settings.log_level, requests=settings.log_requests, prompts=settings.log_prompts)
+    check_certificate(settings)
+    if follows(settings):
+        loaded(settings)  # does not return
+    with bound(settings) as listening, loaded(settings) as model:
+        config = config_of(settings)
+        room = room_of(model, config)
+        columns = columns_of(model, settings, room)
+        served, metrics = served_model(model, settings, columns=columns)
+        for line in start_lines(
+            served,
+            why=why_engine(served.engine, config, settings),
+            room=room,
+            columns=columns,
+            seconds=time.perf_counter() - began,
+            port=listening.getsockname()[1],
+            steps=steps_line(model, config),
+        ):
+            click.echo(line, err=True)
+        return serve(served, metrics, listening)
+
+
+def follows(settings: ServerSettings, environ: Mapping[str, str] = os.environ) -> bool:
+    """Whether torchrun started this process as another rank than 0, which listens."""
+    return settings.tensor_parallel > 1 and "WORLD_SIZE" in environ and environ.get("RANK", "0") != "0"
+
+
+def serve(served: Served, metrics: Metrics, listening: socket.socket) -> int:
+    """Serve a model until a signal asks to stop: the exit status, 0 unless the model's thread broke.
+
+    Where that thread is in a call that does not return, the process ends here.
+    """
+    worker = served.worker
+    worker.start()
+    gc.collect()
+    gc.freeze()  # a full collection of torch and of the model would hold everybody up for long
+    server = Server(application_of(served, metrics), worker, served.settings)
+    with uninterrupted():  # Ctrl-C is a signal to the server then, and what looks like it a plugin's
+        asyncio.run(server.serve(sockets=[listening]))
+    status = 0 if worker.alive else 1
+    if not worker.stop(_LAST_STEP):
+        leave(status)
+    return status
+
+
+def bound(settings: ServerSettings) -> socket.socket:
+    """A socket at the settings' address. Raises ``UsageError`` where it cannot be had."""
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    try:
+        return socket.create_server((settings.host, settings.port), family=family)
+    except OSError as exc:
+        known = exc.errno is not None and exc.errno > 0  # errors of names are < 0
+        reason = (
+            os.strerror(exc.errno) if known and exc.errno else str(exc.strerror or exc).partition(" (")[0]
+        )
+        raise UsageError(
+            f"{settings.host}:{settings.port} cannot be listened on ({reason}); give another --host or --port"
+        ) from exc
+
+
+def served_model(
+    model: LoadedModel, settings: ServerSettings, *, columns: int | None = None
+) -> tuple[Served, Metrics]:
+    """The model with its thread, not started yet, and what counts for it.
+
+    ``columns`` bound what all requests may have in the cache together; None is what the device holds.
+    """
+    name = settings.served_model_name or name_of(model, settings)
+    metrics = Metrics(name)
+    worker = _worker(model, settings, metrics, columns)
+    metrics.watch(running=lambda: worker.running, accepted=lambda: worker.accepted, columns=columns)
+    longest = min(filter(None, (settings.max_model_len, model.model.limits.max_length)), default=None)
+    served = Served(
+        settings=settings,
+        worker=worker,
+        reader=Reading(model.model),
+        name=name,
+        root=model.model.path,
+        created=int(time.time()),
+        engine=model.engine.name,
+        max_model_len=longest,
+        default_algorithm=model.algorithm(settings.algorithm).name,
+        algorithms=model.algorithms,
+        score=partial(score_within, longest, model),
+    )
+    return served, metrics
+
+
+def _worker(model: LoadedModel, settings: ServerSettings, metrics: Metrics, columns: int | None) -> Worker:
+    network = model.model.network
+    return Worker(
+        lambda: model.session(rows=settings.max_num_seqs, columns=columns),
+        limit=settings.max_num_seqs + settings.max_queue,
+        watcher=metrics,
+        max_wait=settings.max_wait,
+        tidy=SpareMemory(trimmer()).give_back,
+        lost=lambda: getattr(network, "lost", None),
+    )
+
+
+def name_of(model: LoadedModel, settings: ServerSettings) -> str:
+    """What clients call a model that has been given no name: the last part of its path."""
+    if settings.model is None and settings.dcp_path is None:
+        return EMBEDDED
+    return Path(model.model.path).name or "model"
+
+
+def columns_of(model: LoadedModel, settings: ServerSettings, room: Room | str) -> int | None:
+    """The cached columns that all requests may hold together; None is what the device holds.
+
+    Where ``gpu_memory_utilization`` bounds weights and cache together, they are what is left beside the
+    weights, and no more than is free now. Raises ``UsageError`` where that is nothing, or is not known.
+    """
+    share = settings.gpu_memory_utilization
+    if share is None:
+        return None
+    if isinstance(room, str):
+        raise UsageError(f"gpu_memory_utilization={share} cannot be kept to: {room}; leave it out")
+    free = getattr(model.model.network, "affordable_columns", None)
+    columns = room.columns(share)
+    return columns if free is None else max(1, min(columns, free()))
+
+
+def score_within(
+    limit: int | None, model: LoadedModel, template: Any, candidates: Sequence[str], **asked: Any
+) -> Generator[None, None, list[Score]]:
+    """What ``LoadedModel.score`` returns, forward by forward, of prompts and templates that have at most
+    ``limit`` tokens."""
+    algorithm = model.algorithm(asked.pop("algorithm"))
+    return score_steps(algorithm, model.model.within(limit), template, candidates, raw=False, **asked)
+
+
+def application_of(served: Served, metrics: Metrics) -> FastAPI:
+    """Everything that clients can ask of the model."""
+    routers = [
+        chat.router(served),
+        completions.router(served),
+        infill.router(served),
+        models.router(served),
+        tokens.router(served),
+        health.router(served, metrics),
+        page.router(),
+    ]
+    return application(served.settings, routers)
