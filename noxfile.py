@@ -34,7 +34,9 @@ MORE_TESTS = {"llada-dinfer": ["parity"], "llada-fastdllm": ["parity"]}
 OTHER_MODELS = {"llada-nemotron"}
 # What the tests of a plugin need besides the plugin. One that brings no engine needs one.
 TEST_TOOLS = ["pytest", "pytest-timeout", "hypothesis", "llada-tiny"]
-MORE_TOOLS = {"llada-server": ["llada-fastdllm", "llada-dinfer", "httpx", "openai"]}
+MORE_TOOLS = {
+    "llada-server": ["llada-fastdllm", "llada-dinfer", "llada-nemotron", "httpx", "openai"],
+}
 # Where upstream checkouts are, and the option of cpu_vs_upstream.py that takes each.
 UPSTREAM = {"LLADA_FASTDLLM_PATH": "--fastdllm", "LLADA_DINFER_PATH": "--dinfer"}
 # The checkout and the caller's plugin settings must not leak into a fresh environment.
