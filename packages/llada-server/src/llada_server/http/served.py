@@ -52,10 +52,15 @@ class Asked:
     @property
     def length(self) -> int:
         """How many tokens an answer may have. Raises ``ParameterError`` for what is no length."""
-        parameter = called("gen_length", self.declared) or STANDARD["gen_length"]
+        parameter = _length_of(self.declared)
         given = {name: value for name, value in self.parameters.items() if name in parameter.names}
         length: Any = resolve((parameter,), given, algorithm=self.algorithm)[parameter.name]
         return int(length)
+
+
+def _length_of(declared: Sequence[Parameter]) -> Parameter:
+    """The parameter that says how many tokens an answer may have."""
+    return called("gen_length", declared) or STANDARD["gen_length"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -107,12 +112,11 @@ class Served:
         }
         given = once(wanted, (*info.parameters, *STANDARD.values()))
         ours = self.settings.parameters if info.name == self.default_algorithm else {}
-        lengths = called("gen_length", info.parameters) or STANDARD["gen_length"]
         return Asked(
             algorithm=name,
             declared=info.parameters,
             parameters=beside(given, ours, info.parameters),
-            shorten=given.keys().isdisjoint(lengths.names),
+            shorten=given.keys().isdisjoint(_length_of(info.parameters).names),
         )
 
     def request(self, asked: Asked, parameters: Mapping[str, object], **fields: Any) -> GenerationRequest:

@@ -233,7 +233,7 @@ class Worker:
             session.cancel(work.ticket)
 
     def _tell(self, steps: Iterable[Step], session: OpenSession) -> None:
-        told = [(step, work, _final(step, work)) for step in steps if (work := self._works.get(step.ticket))]
+        told = [(step, work := self._works[step.ticket], _final(step, work)) for step in steps]
         self._steps += 1
         self._watcher.stepped([_as_told(step, event) for step, _, event in told])
         for step, work, event in told:
