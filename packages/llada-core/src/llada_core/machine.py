@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-__all__ = ["free_main_memory", "main_memory"]
+__all__ = ["amount", "free_main_memory", "main_memory"]
 
 _MEMINFO = Path("/proc/meminfo")
 _CGROUP = Path("/sys/fs/cgroup")
@@ -51,3 +51,12 @@ def _left_in_container(group: Path) -> float:
     except (OSError, ValueError):
         return float("inf")
     return max(limit - used + int(stat.get("inactive_file", 0)), 0)  # the page cache gives way
+
+
+def amount(count: float) -> str:
+    """So many bytes as people read them."""
+    for unit in ("B", "KiB", "MiB"):
+        if count < 1024:
+            return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"
+        count /= 1024
+    return f"{count:.1f} GiB"

@@ -10,8 +10,9 @@ from llada_core.detection import Candidate, detect_config
 from llada_core.environment import read_environment
 from llada_core.errors import LladaError
 from llada_core.loading import LoadedModel
+from llada_core.machine import amount
 from llada_server.http.served import Served
-from llada_server.room import Room, size
+from llada_server.room import Room
 from llada_server.settings import ServerSettings
 
 __all__ = ["start_lines", "steps_line", "why_engine"]
@@ -99,16 +100,17 @@ def _memory(served: Served, room: Room | str, columns: int | None) -> str:
     if isinstance(room, str):
         return f"memory not known: {room}"
     eight = f"{room.quantization} and " if room.quantization else ""
-    told = f"memory: weights {size(room.weights)} in {eight}{room.dtype}, cache {size(room.column)} a token"
+    weights, column = amount(room.weights), amount(room.column)
+    told = f"memory: weights {weights} in {eight}{room.dtype}, cache {column} a token"
     if room.devices > 1:
         told = f"memory of each of {room.devices} devices{told.removeprefix('memory')}"
     rows, longest = served.settings.max_num_seqs, served.max_model_len
     if longest is not None:
-        told += f", {size(room.column * rows * longest)} for {rows} requests of {longest} tokens"
+        told += f", {amount(room.column * rows * longest)} for {rows} requests of {longest} tokens"
     if columns is None:
-        return f"{told}; the cache takes up to nine tenths of what is free of {size(room.total)}"
+        return f"{told}; the cache takes up to nine tenths of what is free of {amount(room.total)}"
     share = served.settings.gpu_memory_utilization
-    return f"{told}; {share} of {size(room.total)} leave the cache {columns} tokens"
+    return f"{told}; {share} of {amount(room.total)} leave the cache {columns} tokens"
 
 
 def _address(settings: ServerSettings, port: int) -> str:

@@ -15,9 +15,9 @@ from llada_core.errors import UsageError
 from llada_core.faults import fault_of, one_line
 from llada_core.imports import load_target
 from llada_core.loading import LoadedModel
-from llada_core.machine import main_memory
+from llada_core.machine import amount, main_memory
 
-__all__ = ["Room", "room_of", "size"]
+__all__ = ["Room", "room_of"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,8 +52,8 @@ class Room:
         least = needed / self.total
         advice = f"give {least:.2f} or more" if least < 1 else "take a smaller model, or another device"
         raise UsageError(
-            f"gpu_memory_utilization={share} of the device's {size(self.total)} leaves no room for a cache "
-            f"beside weights of {size(self.weights)}; {advice}"
+            f"gpu_memory_utilization={share} of the device's {amount(self.total)} leaves no room for a cache "
+            f"beside weights of {amount(self.weights)}; {advice}"
         )
 
 
@@ -92,12 +92,3 @@ def _total(network: Any, devices: int) -> int:
     found: list[Mapping[str, Any]] = load_target("llada_core.cli.devices:cuda_devices")()
     first = getattr(device, "index", None) or 0
     return min(int(each["total"]) for each in found[first : first + devices])
-
-
-def size(count: float) -> str:
-    """Bytes as people read them."""
-    for unit in ("B", "KiB", "MiB"):
-        if count < 1024:
-            return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"
-        count /= 1024
-    return f"{count:.1f} GiB"

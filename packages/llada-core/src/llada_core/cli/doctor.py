@@ -28,7 +28,7 @@ from llada_core.environment import read_environment
 from llada_core.errors import IncompatibleEngine, ModelError, UnknownEngine
 from llada_core.faults import fault_of, one_line
 from llada_core.imports import load_target
-from llada_core.machine import free_main_memory
+from llada_core.machine import amount, free_main_memory
 from llada_core.plugins.info import EngineInfo
 from llada_core.plugins.installed import Installed
 
@@ -207,7 +207,7 @@ def _device_lines(report: Mapping[str, Any]) -> Iterator[str]:
     elif not report["devices"]:
         yield "devices: cpu only"
     for index, device in enumerate(report["devices"] or ()):
-        yield f"cuda:{index} {device['name']}, {_size(device['free'])} of {_size(device['total'])} free"
+        yield f"cuda:{index} {device['name']}, {amount(device['free'])} of {amount(device['total'])} free"
     because = report["graphs_reason"]
     yield "graphs: on" if because is None else f"graphs: off ({because})"
 
@@ -232,16 +232,16 @@ def _memory_lines(model: Mapping[str, Any]) -> Iterator[str]:
     if model["tensor_parallel"] > 1:
         yield f"  on each of {model['tensor_parallel']} devices, and the logits on the first:"
     eight = f"{model['quantization']} and " if model["quantization"] else ""
-    yield f"  weights          {_size(memory['weights'])} in {eight}{memory['dtype']}"
-    yield f"  KV per token     {_size(memory['kv_per_token'])}"
+    yield f"  weights          {amount(memory['weights'])} in {eight}{memory['dtype']}"
+    yield f"  KV per token     {amount(memory['kv_per_token'])}"
     limit = f"at the limit of {memory['max_sequence_length']} tokens"
-    yield f"  KV per row       {_size(memory['kv_per_row'])} {limit}"
-    yield f"  logits per row   {_size(memory['logits_per_row'])}"
+    yield f"  KV per row       {amount(memory['kv_per_row'])} {limit}"
+    yield f"  logits per row   {amount(memory['logits_per_row'])}"
     if memory["columns_that_fit"] is not None:
-        beside = f"of all rows together, in {_size(memory['available'])} free"
+        beside = f"of all rows together, in {amount(memory['available'])} free"
         yield f"  columns that fit {memory['columns_that_fit']} {beside}"
     if memory["rows_that_fit"] is not None:
-        free = f"of full length, in {_size(memory['available'])} free"
+        free = f"of full length, in {amount(memory['available'])} free"
         yield f"  rows that fit    {memory['rows_that_fit']} {free}"
 
 
@@ -252,11 +252,3 @@ def _end_lines(model: Mapping[str, Any]) -> Iterator[str]:
         yield "  answers end at no token: none is declared"
     for end in model["end_tokens"] or ():
         yield f"  answers end at   {EndToken(**end)}"
-
-
-def _size(count: float) -> str:
-    for unit in ("B", "KiB", "MiB"):
-        if count < 1024:
-            return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"
-        count /= 1024
-    return f"{count:.1f} GiB"
