@@ -22,7 +22,7 @@ from llada_core.registry.wheels import published
 
 ROOT = Path(__file__).parents[1]
 PACKAGES = sorted(path.parent for path in ROOT.glob("packages/*/pyproject.toml"))
-FRONT_ENDS = ("llada-server",)  # plugins that bring commands and no engine
+FRONT_ENDS = ("llada-dev", "llada-server")  # plugins that bring commands and no engine
 HEAVY = ("torch", "transformers", "safetensors", "numpy")
 MACHINE_PATH = re.compile(r"(?<![\w./])/(?:work|home|root|opt|Users)/[\w.-]")
 
