@@ -2,8 +2,8 @@
 
 Sessions that only need the development environment run in it (``venv_backend="none"``), so that torch is
 installed once. ``wheels`` and ``core_alone`` make fresh environments outside the tree, because what they
-show is that the built wheels work where the checkout does not exist. ``fuzz`` installs its tool into an
-environment of its own.
+show is that the built wheels work where the checkout does not exist. ``site``, ``release_check`` and ``fuzz``
+install their tools into environments of their own.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import shutil
 import socket
 import subprocess
 import sys
+import sysconfig
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -72,7 +73,7 @@ def lint(session: nox.Session) -> None:
 def types(session: nox.Session) -> None:
     """Check types with mypy: how strictly for which package, pyproject.toml says."""
     in_dev_environment(session, "mypy", *map(str, sorted(ROOT.glob("packages/*/src"))))
-    in_dev_environment(session, "mypy", "noxfile.py")
+    in_dev_environment(session, "mypy", "noxfile.py", *map(str, sorted(ROOT.glob("tools/*.py"))))
 
 
 @nox.session(venv_backend="none")
@@ -87,6 +88,28 @@ def layers(session: nox.Session) -> None:
 def docs(session: nox.Session) -> None:
     """Run the examples of the documentation, resolve its links, look for every hook and parameter."""
     in_dev_environment(session, "pytest", "tests/docs", *session.posargs)
+
+
+@nox.session(venv_backend="venv", reuse_venv=True)
+def site(session: nox.Session) -> None:
+    """Build the site of the documentation into docs/_build/html; every warning is an error.
+
+    Its tools have an environment of their own; what they document comes from the development environment.
+    """
+    session.install("-c", "constraints.txt", "-r", "docs/requirements.txt", env=CLEAN)
+    documented = [sysconfig.get_path("purelib"), *map(str, sorted(ROOT.glob("packages/*/src")))]
+    strict = ["--fail-on-warning", "--keep-going", "--nitpicky", "--fresh-env"]
+    session.run(
+        *["python", "-m", "sphinx", *strict, "--builder", "html", "docs", "docs/_build/html"],
+        env={**CLEAN, "PYTHONPATH": os.pathsep.join(documented)},
+    )
+
+
+@nox.session(venv_backend="venv", reuse_venv=True)
+def release_check(session: nox.Session) -> None:
+    """Build what a release uploads, look at it, install it alone and run the README; keeps it by ``-- --out dist``."""
+    session.install("-c", "constraints.txt", "build", "hatchling", "twine", env=CLEAN)
+    session.run("python", "tools/release_check.py", *session.posargs, env=CLEAN)
 
 
 @nox.session(venv_backend="venv")
