@@ -37,6 +37,7 @@ nitpick_ignore_regex: list[tuple[str, str]] = [
     # In signatures: what is others' is not fetched to link to it, and what is inside our packages is on no page.
     (r"py:(class|exc|obj)", r"(torch|collections|pathlib|os|contextlib|types)\..*"),
     (r"py:(class|exc|obj)", r"llada_(core|runtime)\.\w+\..*"),
+    (r"py:class", r"Prompt|IdArray|Template|Score|_Default"),
 ]
 
 # Pages that stand elsewhere in the repository, and the pages of the site that show them.
@@ -46,6 +47,8 @@ ELSEWHERE = {
     "../benchmarks/NOTES.md": "site/measurements.md",
     "../3rdparty/README.md": "site/upstream.md",
 }
+
+smartquotes = False  # quotes stay what the source says
 
 html_theme = "furo"
 html_title = f"llada {version}"

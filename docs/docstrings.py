@@ -42,7 +42,15 @@ def read(app: Sphinx, kind: str, name: str, of: object, options: object, lines: 
     lines[:] = rendered(lines)
 
 
+def whole(app: Sphinx, kind: str, name: str, of: object, options: object, given: str | None, result: str | None) -> (
+    tuple[str | None, str | None]
+):
+    """Called by autodoc for every signature: a default that is made anew each time is written so that it can be parsed."""
+    return given and given.replace("<factory>", "..."), result
+
+
 def setup(app: Sphinx) -> dict[str, bool]:
     """Called by Sphinx."""
     app.connect("autodoc-process-docstring", read)
+    app.connect("autodoc-process-signature", whole)
     return {"parallel_read_safe": True}

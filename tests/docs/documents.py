@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-__all__ = ["DOCUMENTS", "FENCE", "ROOT", "Block", "blocks", "each_document", "name_of", "prose", "spans"]
+__all__ = ["DOCUMENTS", "FENCE", "NOT_RUN", "ROOT", "Block", "blocks", "each_document", "name_of", "prose", "spans"]
 
 ROOT = Path(__file__).parents[2]
 DOCUMENTS = sorted(
@@ -17,7 +17,8 @@ DOCUMENTS = sorted(
     for pattern in ("*.md", "docs/*.md", "packages/*/*.md", "3rdparty/*.md", "benchmarks/*.md")
     for path in ROOT.glob(pattern)
 )
-FENCE = re.compile(r"^```(?P<info>\w.*?)\n(?P<text>.*?)^```$", flags=re.MULTILINE | re.DOTALL)
+FENCE = re.compile(r"^```(?P<info>[\w{].*?)\n(?P<text>.*?)^```$", flags=re.MULTILINE | re.DOTALL)
+NOT_RUN = "not-run:"
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +31,12 @@ class Block:
     @property
     def file(self) -> str | None:
         return next((word.removeprefix("file=") for word in self.words if word.startswith("file=")), None)
+
+    @property
+    def reason(self) -> str | None:
+        """Why the block does not run, where it says so."""
+        given, _, reason = " ".join(self.words[1:]).partition(NOT_RUN)
+        return reason.strip() if not given and reason else None
 
     @property
     def command(self) -> list[str]:

@@ -2,11 +2,13 @@
 
 In the first line of a fenced block, ``testable`` after the language means that the block must run, and
 ``file=NAME`` that it is the text of that file. Blocks of one document share a folder; the projects that its
-files make are built, and their wheels are importable.
+files make are built, and their wheels are importable. ``served`` is for test_server.py, ``signature`` for a hook's.
+A block that is none of these says ``not-run:`` and why, and is counted here.
 """
 
 from __future__ import annotations
 
+import ast
 import dataclasses
 import inspect
 import json
@@ -16,9 +18,10 @@ import shlex
 import subprocess
 import sys
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 from packaging.requirements import Requirement
@@ -37,7 +40,7 @@ from llada_core import (
 from llada_core.parameters import STANDARD
 from llada_core.plugins import hookspecs
 from llada_runtime import BestFirst, Plan, Policy, Rule
-from tests.docs.documents import DOCUMENTS, FENCE, ROOT, blocks, each_document, name_of
+from tests.docs.documents import DOCUMENTS, FENCE, ROOT, blocks, each_document, name_of, prose
 
 LINK = re.compile(r"\]\((?P<target>[^)\s]+)\)")
 
@@ -61,6 +64,56 @@ def test_examples_run(document: Path, tmp_path: Path) -> None:
             assert done.returncode == 0, f"{block.text}\n{done.stdout}\n{done.stderr}"
 
 
+# How many blocks of each document do not run. A new one needs a reason that a reader would accept.
+NOT_RUN = {
+    "3rdparty/README.md": 1,
+    "CONTRIBUTING.md": 1,
+    "docs/decoders.md": 1,
+    "docs/index.md": 1,
+    "docs/install.md": 2,
+    "docs/loading.md": 1,
+    "docs/migrating.md": 1,
+    "docs/parallel.md": 3,
+    "docs/publishing.md": 1,
+    "docs/server.md": 1,
+    "packages/llada-core/README.md": 1,
+    "packages/llada-dev/README.md": 1,
+    "packages/llada-dinfer/README.md": 1,
+    "packages/llada-fastdllm/README.md": 1,
+    "packages/llada-nemotron/README.md": 2,
+    "packages/llada-server/README.md": 1,
+    "packages/llada-tiny/README.md": 1,
+}
+STATES = {"testable", "served", "signature", "checked"}
+
+
+@each_document
+def test_every_block_of_code_runs_or_says_why_not(document: Path) -> None:
+    for block in blocks(document):
+        if block.words[0] in ("python", "sh", "console", "toml", "json", "markdown"):
+            runs = block.file is not None or STATES & {*block.words}
+            assert runs or block.reason, f"{block.words}: write testable, served, file=NAME, or not-run: and why\n{block.text}"
+
+
+def test_the_blocks_that_do_not_run_are_counted() -> None:
+    counted = {name_of(path): sum(block.reason is not None for block in blocks(path)) for path in DOCUMENTS}
+    assert {name: count for name, count in counted.items() if count} == NOT_RUN
+
+
+@each_document
+def test_what_does_not_run_is_well_formed(document: Path) -> None:
+    for block in blocks(document):
+        if block.words[0] == "sh":
+            done = subprocess.run(["sh", "-n"], input=block.text, capture_output=True, text=True)
+            assert done.returncode == 0, f"{block.text}\n{done.stderr}"
+        elif block.words[0] == "python":
+            ast.parse(block.text)
+        elif block.words[0] == "toml":
+            tomllib.loads(block.text)
+        elif block.words[0] == "json":
+            json.loads(block.text)
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(300)
 def test_the_demo_shows_what_the_readme_says() -> None:
@@ -76,18 +129,18 @@ def test_the_demo_shows_what_the_readme_says() -> None:
 
 @pytest.mark.slow
 @pytest.mark.timeout(300)
-def test_the_comparison_shows_what_the_readme_says() -> None:
+def test_the_comparison_shows_what_the_guide_says() -> None:
     """The settings with their answers, tokens and forwards; seconds are the machine's."""
-    readme = blocks(ROOT / "README.md")
-    at = next(n for n, block in enumerate(readme) if block.text.startswith('llada generate "Tuffki'))
-    for result in compared(shlex.split(readme[at].text.replace("\\\n", " "))[1:]):
+    guide = blocks(ROOT / "docs" / "command-line.md")
+    at = next(n for n, block in enumerate(guide) if block.text.startswith('llada generate "Tuffki'))
+    for result in compared(shlex.split(guide[at].text.replace("\\\n", " "))[1:]):
         heading, figures = (
             f"==> {result['setting']} <==",
             (result["usage"]["completion_tokens"], result["nfe"]),
         )
-        assert f"{heading}\n{result['text']}\n" in readme[at + 1].text
+        assert f"{heading}\n{result['text']}\n" in guide[at + 1].text
         row = rf"^{re.escape(result['setting'])} +{figures[0]} +{figures[1]} "
-        assert re.search(row, readme[at + 1].text, flags=re.MULTILINE)
+        assert re.search(row, guide[at + 1].text, flags=re.MULTILINE)
 
 
 def compared(arguments: list[str]) -> list[dict[str, Any]]:
@@ -129,8 +182,11 @@ def test_projects_ask_for_the_packages_of_this_repository(document: Path) -> Non
 
 
 def anchors(document: Path) -> set[str]:
+    """As GitHub and the site make them of the headings: a second one of a name gets -1 behind it."""
     headings = re.findall(r"^#+ (.+)$", FENCE.sub("", document.read_text()), flags=re.MULTILINE)
-    return {re.sub(r"[^\w\- ]", "", heading).strip().lower().replace(" ", "-") for heading in headings}
+    slugs = [re.sub(r"[^\w\- ]", "", heading).strip().lower().replace(" ", "-") for heading in headings]
+    before = [slugs[:at].count(slug) for at, slug in enumerate(slugs)]
+    return {f"{slug}-{count}" if count else slug for slug, count in zip(slugs, before, strict=True)}
 
 
 def links(document: Path) -> Iterator[tuple[str, str]]:
@@ -149,6 +205,16 @@ def test_links_resolve(document: Path) -> None:
         assert not anchor or anchor in anchors(target), f"{file} has no heading #{anchor}"
 
 
+@each_document
+def test_addresses_are_well_formed(document: Path) -> None:
+    """Whether they answer is not asked: tests reach no network."""
+    for found in LINK.finditer(prose(document)):
+        if "://" in found["target"]:
+            address = urlsplit(found["target"])
+            assert address.scheme == "https", found["target"]
+            assert re.fullmatch(r"[\w-]+(\.[\w-]+)+", address.netloc), found["target"]
+
+
 @pytest.mark.parametrize("document", sorted(ROOT.glob("packages/*/README.md")), ids=name_of)
 def test_what_pypi_shows_has_no_relative_links(document: Path) -> None:
     assert [file for file, _ in links(document) if file] == []
@@ -158,12 +224,27 @@ def plugin_guide() -> str:
     return (ROOT / "docs" / "plugins.md").read_text()
 
 
-def test_the_plugin_guide_has_every_hook_with_its_signature() -> None:
-    for name in hookspecs.__all__:
-        if name.startswith("llada_"):
-            parameters = ", ".join(inspect.signature(getattr(hookspecs, name)).parameters)
-            assert f"| `{name}({parameters})` |" in plugin_guide()
-            assert re.search(rf"@hookimpl\ndef {name}\(", plugin_guide()), f"no example of {name}"
+def hook_reference() -> str:
+    return (ROOT / "docs" / "hooks.md").read_text()
+
+
+HOOKS = [name for name in hookspecs.__all__ if name.startswith("llada_")]
+
+
+@pytest.mark.parametrize("name", HOOKS)
+def test_the_reference_has_every_hook_with_its_exact_signature(name: str) -> None:
+    signature = str(inspect.signature(getattr(hookspecs, name))).replace("'", "")
+    assert f"### {name}\n\n```python signature\ndef {name}{signature}: ...\n```\n" in hook_reference()
+
+
+def test_the_reference_has_no_hook_that_there_is_not() -> None:
+    assert sorted(re.findall(r"^### (llada_\w+)$", hook_reference(), flags=re.MULTILINE)) == sorted(HOOKS)
+
+
+@pytest.mark.parametrize("name", HOOKS)
+@pytest.mark.parametrize("guide", [plugin_guide, hook_reference])
+def test_every_hook_has_an_example(name: str, guide: Callable[[], str]) -> None:
+    assert re.search(rf"@hookimpl\ndef {name}\(", guide()), f"no example of {name}"
 
 
 @pytest.mark.parametrize("kind", [Policy, Rule, BestFirst])
@@ -178,9 +259,10 @@ def test_the_plugin_guide_has_every_method_of_policies_and_rules(kind: type) -> 
 @pytest.mark.parametrize(
     "kind", [EngineSpec, AlgorithmSpec, CommandSpec, StrangerSpec, WheelSpec, LoadOptions, Parameter, Plan]
 )
-def test_the_plugin_guide_has_every_field(kind: type) -> None:
+def test_the_guides_have_every_field(kind: type) -> None:
+    guide = plugin_guide() if kind in (LoadOptions, Plan) else hook_reference().partition(f"### {kind.__name__}\n")[2]
     for field in dataclasses.fields(kind):
-        assert f"`{field.name}`" in plugin_guide()
+        assert f"`{field.name}`" in guide
 
 
 def parameter_row(parameter: Parameter) -> str:

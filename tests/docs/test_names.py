@@ -157,8 +157,8 @@ def test_what_docstrings_name_exists(package: str) -> None:
                         assert exists(name), f"{path.name}: there is no {name}"
 
 
-def test_the_readme_walks_the_way_of_the_data_verb_by_verb() -> None:
-    text = prose(ROOT / "README.md")
+def test_the_design_walks_the_way_of_the_data_verb_by_verb() -> None:
+    text = prose(ROOT / "docs" / "design.md")
     (chain,) = re.findall(r"^`(\w+(?: → \w+)+)`$", text, flags=re.MULTILINE)
     rows = re.findall(r"^\| (\w+) \|.*\| (.*) \|$", text.partition("| verb |")[2], flags=re.MULTILINE)
     walked = [(verb, where) for verb, where in rows[: chain.count("→") + 1]]
