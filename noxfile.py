@@ -107,7 +107,7 @@ def site(session: nox.Session) -> None:
 
 @nox.session(venv_backend="venv", reuse_venv=True)
 def release_check(session: nox.Session) -> None:
-    """Build what a release uploads, look at it, install it alone and run the README; keeps it by ``-- --out dist``."""
+    """Build what a release uploads, try it alone, run the README with it; ``-- --out dist`` keeps it."""
     session.install("-c", "constraints.txt", "build", "hatchling", "twine", env=CLEAN)
     session.run("python", "tools/release_check.py", *session.posargs, env=CLEAN)
 

@@ -1,4 +1,4 @@
-"""How Sphinx makes a site of these pages: ``nox -s site``. The pages are Markdown that GitHub shows as it is."""
+"""How Sphinx makes a site of these pages (``nox -s site``), which are Markdown that GitHub shows as it is."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ python_use_unqualified_type_names = True
 python_maximum_signature_line_length = 80
 nitpicky = True
 nitpick_ignore_regex: list[tuple[str, str]] = [
-    # In signatures: what is others' is not fetched to link to it, and what is inside our packages is on no page.
+    # In signatures: nothing is fetched to link to what is others'; what is inside our packages has no page.
     (r"py:(class|exc|obj)", r"(torch|collections|pathlib|os|contextlib|types)\..*"),
     (r"py:(class|exc|obj)", r"llada_(core|runtime)\.\w+\..*"),
     (r"py:class", r"Prompt|IdArray|Template|Score|_Default"),

@@ -1,8 +1,8 @@
 """Makes reStructuredText of the sections in docstrings: Args, Attributes, Raises, Returns.
 
-An entry is a name or several, a colon and a text that may go on indented. It becomes a term with its definition. (Sphinx's
-own reader of such sections takes one name an entry, and what stands before a colon in a property's first line for
-its type.)
+An entry is a name or several, a colon and a text that may go on indented. It becomes a term with its
+definition. (Sphinx's own reader of such sections takes one name an entry, and what stands before a colon in a
+property's first line for its type.)
 """
 
 from __future__ import annotations
@@ -42,10 +42,10 @@ def read(app: Sphinx, kind: str, name: str, of: object, options: object, lines: 
     lines[:] = rendered(lines)
 
 
-def whole(app: Sphinx, kind: str, name: str, of: object, options: object, given: str | None, result: str | None) -> (
-    tuple[str | None, str | None]
-):
-    """Called by autodoc for every signature: a default that is made anew each time is written so that it can be parsed."""
+def whole(
+    app: Sphinx, kind: str, name: str, of: object, options: object, given: str | None, result: str | None
+) -> tuple[str | None, str | None]:
+    """Called by autodoc for every signature: write a default that is made anew so that it parses."""
     return given and given.replace("<factory>", "..."), result
 
 

@@ -1,4 +1,4 @@
-"""The packages of this repository: what they say of themselves, and in which order they stand on each other."""
+"""The packages of this repository: what they say of themselves, and who stands on whom."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
-"""Builds what a release uploads, looks at it, and tries it where there is nothing else: `nox -s release_check`.
+"""Builds what a release uploads, looks at it, and tries it where nothing else is: `nox -s release_check`.
 
-Of every package a source distribution and a wheel are built, and a second wheel from the source distribution, which
-must hold the same. `twine` says whether an index can show them. Then they are installed into an empty environment
-in the order of dependence, and the blocks of the README run there.
+Of every package a source distribution and a wheel are built, and a second wheel from the source distribution,
+which must hold the same. `twine` says whether an index can show them. Then they are installed into an empty
+environment in the order of dependence, and the blocks of the README run there.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ def main() -> None:
 
 
 def run(*arguments: str, python: str = sys.executable, cwd: Path | None = None) -> None:
-    """Run a module or program of Python's, free of what the caller's environment would add; end where it fails."""
+    """Run a module or program, free of what the caller's environment would add; end where it fails."""
     if subprocess.run([python, *arguments], cwd=cwd, env=clean()).returncode:
         sys.exit(f"release_check: failed: python {' '.join(arguments)}")
 

@@ -9,7 +9,18 @@ from pathlib import Path
 
 import pytest
 
-__all__ = ["DOCUMENTS", "FENCE", "NOT_RUN", "ROOT", "Block", "blocks", "each_document", "name_of", "prose", "spans"]
+__all__ = [
+    "DOCUMENTS",
+    "FENCE",
+    "NOT_RUN",
+    "ROOT",
+    "Block",
+    "blocks",
+    "each_document",
+    "name_of",
+    "prose",
+    "spans",
+]
 
 ROOT = Path(__file__).parents[2]
 DOCUMENTS = sorted(
