@@ -18,7 +18,7 @@ import shlex
 import subprocess
 import sys
 import tomllib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -66,6 +66,7 @@ def test_examples_run(document: Path, tmp_path: Path) -> None:
 
 # How many blocks of each document do not run. A new one needs a reason that a reader would accept.
 NOT_RUN = {
+    "README.md": 1,
     "3rdparty/README.md": 1,
     "CONTRIBUTING.md": 1,
     "docs/decoders.md": 1,
@@ -143,6 +144,32 @@ def test_the_comparison_shows_what_the_guide_says() -> None:
         assert f"{heading}\n{result['text']}\n" in guide[at + 1].text
         row = rf"^{re.escape(result['setting'])} +{figures[0]} +{figures[1]} "
         assert re.search(row, guide[at + 1].text, flags=re.MULTILINE)
+
+
+def test_the_readme_compares_the_settings_of_the_front() -> None:
+    """Those of the run on docs/decoders.md that no other beats in both figures, the most careful first."""
+    rows = json.loads((ROOT / "docs" / "decoders.json").read_text())["rows"]
+    best = [row for row in rows if not any(beats(other, row) for other in rows)]
+    best.sort(key=lambda row: float(row["tokens_per_forward"]))
+    section = (ROOT / "README.md").read_text().partition("\n## Compare decoders\n")[2].partition("\n## ")[0]
+    expected = [compared_row(row) for row in best]
+    assert re.findall(r"^\| `.*$", section, flags=re.MULTILINE) == expected, "\n".join(["write:", *expected])
+    assert f"all {len(rows)} settings" in section
+
+
+def beats(one: Mapping[str, float], other: Mapping[str, float]) -> bool:
+    figures = [(each["exact"], each["tokens_per_forward"]) for each in (one, other)]
+    return figures[0] != figures[1] and all(mine >= its for mine, its in zip(*figures, strict=True))
+
+
+def compared_row(row: Mapping[str, Any]) -> str:
+    given = ", ".join(f"`{name}={value}`" for name, value in row["parameters"].items()) or "defaults"
+    figures = f"{row['exact']:.1f} | {row['tokens_per_forward']:.1f} | {row['seconds']:.0f}"
+    return f"| `{row['algorithm']}` | {given} | {figures} |"
+
+
+def test_the_readme_is_one_page() -> None:
+    assert len((ROOT / "README.md").read_text().splitlines()) <= 100
 
 
 def compared(arguments: list[str]) -> list[dict[str, Any]]:
