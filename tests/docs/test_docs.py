@@ -172,6 +172,14 @@ def test_the_readme_is_one_page() -> None:
     assert len((ROOT / "README.md").read_text().splitlines()) <= 100
 
 
+def test_the_readme_leads_to_every_package_and_the_guide_tells_what_it_is() -> None:
+    readme, guide = (ROOT / "README.md").read_text(), (ROOT / "docs" / "install.md").read_text()
+    for path in ROOT.glob("packages/*/pyproject.toml"):
+        name = path.parent.name
+        assert f"[{name}](packages/{name}/README.md)" in readme
+        assert f"| `{name}` | `{name.replace('-', '_')}` |" in guide
+
+
 def compared(arguments: list[str]) -> list[dict[str, Any]]:
     """The results of ``llada generate`` with several settings."""
     command = [sys.executable, "-m", "llada_core", *arguments, "--json"]
