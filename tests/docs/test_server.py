@@ -6,6 +6,8 @@ In the first line of a fenced block, ``served`` means that it must run while a s
 from __future__ import annotations
 
 import ast
+import importlib
+import inspect
 import re
 import subprocess
 from collections.abc import Iterator
@@ -15,6 +17,7 @@ from typing import Any
 
 import click
 import pytest
+from pydantic import BaseModel
 
 from llada_server.command import serve
 from llada_server.http.wire.neutral import NEUTRAL
@@ -149,3 +152,43 @@ def test_examples_run_against_a_server(document: Path, number: int, server: Runn
     assert done.returncode == 0, f"{block.text}\n{done.stdout}\n{done.stderr}"
     assert '"error"' not in done.stdout, done.stdout
     assert done.stdout
+
+
+def wire() -> Iterator[type[BaseModel]]:
+    """What requests and answers are made of."""
+    folder = HTTP / "wire"
+    for name in sorted(path.stem for path in folder.glob("*.py") if path.stem != "__init__"):
+        module = importlib.import_module(f"llada_server.http.wire.{name}")
+        for kind in vars(module).values():
+            if inspect.isclass(kind) and issubclass(kind, BaseModel) and kind.__module__ == module.__name__:
+                yield kind
+
+
+# Answers whose fields are OpenAI's, which its reference tells.
+OPENAIS = {
+    *(
+        "ChatChoice",
+        "ChatChunk",
+        "ChatCompletion",
+        "ChatLogprobs",
+        "ChatMessage",
+        "ChunkChoice",
+        "Completion",
+    ),
+    *(
+        "CompletionChoice",
+        "CompletionChunk",
+        "CompletionLogprobs",
+        "Delta",
+        "InfillChunk",
+        "InfillCompletion",
+    ),
+    *("ModelCard", "ModelList", "TokenLogprob", "TopLogprob", "Usage"),
+}
+
+
+@pytest.mark.parametrize("kind", list(wire()), ids=lambda kind: kind.__name__)
+def test_every_field_of_requests_and_of_our_own_answers_is_there(kind: type[BaseModel]) -> None:
+    names = {field.alias or name for name, field in kind.model_fields.items()}
+    told = {name for name in names if re.search(rf"`[^`\n]*\b{name}\b[^`\n]*`", guide())}
+    assert kind.__name__ in OPENAIS or names == told, sorted(names - told)
