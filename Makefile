@@ -20,7 +20,7 @@ help:
 	@echo "make serve      serve the embedded model by the OpenAI API, with a page at http://127.0.0.1:8000"
 	@echo "make test       run the tests but the slow ones, WORKERS=2 at a time"
 	@echo "make test-slow  run the slow tests"
-	@echo "make check      lint, types, layers, core_alone, wheels: what CI runs after the tests"
+	@echo "make check      lint, types, layers, core_alone, wheels, site: what CI runs after the tests"
 	@echo "make clean      remove $(VENV), caches and build outputs"
 
 demo: $(STAMP)

@@ -48,7 +48,8 @@ CLEAN: dict[str, str | None] = {
 }
 
 nox.needs_version = ">=2025.2.9"
-nox.options.sessions = ["lint", "types", "layers", "core_alone", "wheels"]  # `make test` holds the others
+# `make test` holds the others, and a release its own.
+nox.options.sessions = ["lint", "types", "layers", "core_alone", "wheels", "site"]
 
 
 def in_dev_environment(session: nox.Session, module: str, *arguments: str) -> None:
@@ -92,7 +93,7 @@ def docs(session: nox.Session) -> None:
 
 @nox.session(venv_backend="venv", reuse_venv=True)
 def site(session: nox.Session) -> None:
-    """Build the site of the documentation into docs/_build/html; every warning is an error.
+    """Build the site of the documentation into docs/_build/html and follow its links; a warning is an error.
 
     Its tools have an environment of their own; what they document comes from the development environment.
     """
@@ -103,6 +104,7 @@ def site(session: nox.Session) -> None:
         *["python", "-m", "sphinx", *strict, "--builder", "html", "docs", "docs/_build/html"],
         env={**CLEAN, "PYTHONPATH": os.pathsep.join(documented)},
     )
+    session.run("python", "tools/check_site.py", "docs/_build/html", env=CLEAN)
 
 
 @nox.session(venv_backend="venv", reuse_venv=True)

@@ -7,7 +7,10 @@ from __future__ import annotations
 
 import importlib
 import re
+import subprocess
+import sys
 from collections import Counter
+from pathlib import Path
 
 import pytest
 from packaging.utils import canonicalize_name
@@ -102,3 +105,30 @@ def test_nothing_of_the_site_comes_from_elsewhere() -> None:
 def test_the_built_site_is_no_part_of_the_repository() -> None:
     ignored = (ROOT / ".gitignore").read_text().splitlines()
     assert "_build/" in ignored
+
+
+BROKEN = """
+<link rel="stylesheet" href="//fonts.example/f.css"><script src="https://example.org/x.js"></script>
+<p id="a"><a href="#a">here</a> <a href="other.html#there">there</a> <a href="https://example.org">out</a>
+<a href="none.html">none</a> <a href="other.html#nothing">nothing</a> <img src="data:image/png;base64,AA==">
+"""
+
+
+def test_a_site_with_broken_links_or_things_from_elsewhere_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "index.html").write_text(BROKEN)
+    (tmp_path / "other.html").write_text('<p id="there"></p>')
+    done = subprocess.run(
+        [sys.executable, str(ROOT / "tools" / "check_site.py"), str(tmp_path)], capture_output=True, text=True
+    )
+    assert done.returncode == 1
+    assert done.stdout.splitlines() == [
+        "index.html loads //fonts.example/f.css",
+        "index.html loads https://example.org/x.js",
+        "index.html links to none.html, which does not exist",
+        "index.html links to other.html#nothing, which has no such anchor",
+    ]
+
+
+def test_an_empty_site_is_refused(tmp_path: Path) -> None:
+    done = subprocess.run([sys.executable, str(ROOT / "tools" / "check_site.py"), str(tmp_path)])
+    assert done.returncode == 1
