@@ -101,7 +101,8 @@ def site(session: nox.Session) -> None:
     documented = [sysconfig.get_path("purelib"), *map(str, sorted(ROOT.glob("packages/*/src")))]
     strict = ["--fail-on-warning", "--keep-going", "--nitpicky", "--fresh-env"]
     session.run(
-        *["python", "-m", "sphinx", *strict, "--builder", "html", "docs", "docs/_build/html"],
+        *["python", "-m", "sphinx", *strict, "--doctree-dir", "docs/_build/doctrees"],
+        *["--builder", "html", "docs", "docs/_build/html"],
         env={**CLEAN, "PYTHONPATH": os.pathsep.join(documented)},
     )
     session.run("python", "tools/check_site.py", "docs/_build/html", env=CLEAN)
