@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import importlib.util
+import json
+import os
 import re
+import subprocess
 import sys
 import tarfile
 import zipfile
@@ -18,6 +21,7 @@ from nox.project import load_toml
 from packaging.requirements import Requirement
 
 from llada_server.settings import PREFIX, ServerSettings
+from tests.server.apps import scripted_server
 
 ROOT = Path(__file__).parents[1]
 WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
@@ -233,6 +237,25 @@ def test_an_image_asks_for_its_health_and_passes_signals_on(image: Path) -> None
     assert settings
     for setting in settings:
         assert hasattr(ServerSettings(), setting.lower())
+
+
+@each_image
+def test_the_health_check_of_an_image_tells_a_server_from_none(image: Path) -> None:
+    command = json.loads(dict(instructions(image))["HEALTHCHECK"].partition("CMD ")[2])
+    assert command[0] == "python"
+
+    def status(url: str) -> int:
+        port = url.rpartition(":")[2]
+        done = subprocess.run(
+            [sys.executable, *command[1:]],
+            env={**os.environ, f"{PREFIX}PORT": port},
+            stderr=subprocess.DEVNULL,
+        )
+        return done.returncode
+
+    with scripted_server() as running:
+        assert status(running.url) == 0
+    assert status(running.url) == 1
 
 
 @each_image
