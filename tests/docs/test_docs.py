@@ -2,8 +2,10 @@
 
 In the first line of a fenced block, ``testable`` after the language means that the block must run, and
 ``file=NAME`` that it is the text of that file. Blocks of one document share a folder; the projects that its
-files make are built, and their wheels are importable. ``served`` is for test_server.py, ``signature`` for a
-hook's. A block that is none of these says ``not-run:`` and why, and is counted here.
+files make are built, and their wheels are importable.
+
+``served`` is for test_server.py, ``signature`` is that of a hook, and ``checked`` is looked at by a test of its own.
+A block that is none of these says ``not-run:`` and why, and is counted here.
 """
 
 from __future__ import annotations
