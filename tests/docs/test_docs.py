@@ -4,13 +4,11 @@ In the first line of a fenced block, ``testable`` after the language means that 
 ``file=NAME`` that it is the text of that file. Blocks of one document share a folder; the projects that its
 files make are built, and their wheels are importable.
 
-``served`` is for test_server.py, ``signature`` is that of a hook, and ``checked`` is looked at by a test of its own.
-A block that is none of these says ``not-run:`` and why, and is counted here.
+What other words there mean: test_blocks.py.
 """
 
 from __future__ import annotations
 
-import ast
 import dataclasses
 import inspect
 import json
@@ -20,7 +18,7 @@ import shlex
 import subprocess
 import sys
 import tomllib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -66,59 +64,6 @@ def test_examples_run(document: Path, tmp_path: Path) -> None:
             assert done.returncode == 0, f"{block.text}\n{done.stdout}\n{done.stderr}"
 
 
-# How many blocks of each document do not run. A new one needs a reason that a reader would accept.
-NOT_RUN = {
-    "README.md": 1,
-    "3rdparty/README.md": 1,
-    "CONTRIBUTING.md": 1,
-    "docs/decoders.md": 1,
-    "docs/index.md": 1,
-    "docs/install.md": 2,
-    "docs/loading.md": 1,
-    "docs/migrating.md": 1,
-    "docs/parallel.md": 3,
-    "docs/publishing.md": 1,
-    "docs/server.md": 2,
-    "packages/llada-core/README.md": 1,
-    "packages/llada-dev/README.md": 1,
-    "packages/llada-dinfer/README.md": 1,
-    "packages/llada-fastdllm/README.md": 1,
-    "packages/llada-nemotron/README.md": 2,
-    "packages/llada-server/README.md": 1,
-    "packages/llada-tiny/README.md": 1,
-}
-STATES = {"testable", "served", "signature", "checked"}
-
-
-@each_document
-def test_every_block_of_code_runs_or_says_why_not(document: Path) -> None:
-    for block in blocks(document):
-        if block.words[0] in ("python", "sh", "console", "toml", "json", "markdown"):
-            runs = block.file is not None or STATES & {*block.words}
-            assert runs or block.reason, (
-                f"{block.words}: write testable, served, file=NAME, or not-run: and why\n{block.text}"
-            )
-
-
-def test_the_blocks_that_do_not_run_are_counted() -> None:
-    counted = {name_of(path): sum(block.reason is not None for block in blocks(path)) for path in DOCUMENTS}
-    assert {name: count for name, count in counted.items() if count} == NOT_RUN
-
-
-@each_document
-def test_what_does_not_run_is_well_formed(document: Path) -> None:
-    for block in blocks(document):
-        if block.words[0] == "sh":
-            done = subprocess.run(["sh", "-n"], input=block.text, capture_output=True, text=True)
-            assert done.returncode == 0, f"{block.text}\n{done.stderr}"
-        elif block.words[0] == "python":
-            ast.parse(block.text)
-        elif block.words[0] == "toml":
-            tomllib.loads(block.text)
-        elif block.words[0] == "json":
-            json.loads(block.text)
-
-
 @pytest.mark.slow
 @pytest.mark.timeout(300)
 def test_the_demo_shows_what_the_readme_says() -> None:
@@ -146,40 +91,6 @@ def test_the_comparison_shows_what_the_guide_says() -> None:
         assert f"{heading}\n{result['text']}\n" in guide[at + 1].text
         row = rf"^{re.escape(result['setting'])} +{figures[0]} +{figures[1]} "
         assert re.search(row, guide[at + 1].text, flags=re.MULTILINE)
-
-
-def test_the_readme_compares_the_settings_of_the_front() -> None:
-    """Those of the run on docs/decoders.md that no other beats in both figures, the most careful first."""
-    rows = json.loads((ROOT / "docs" / "decoders.json").read_text())["rows"]
-    best = [row for row in rows if not any(beats(other, row) for other in rows)]
-    best.sort(key=lambda row: float(row["tokens_per_forward"]))
-    section = (ROOT / "README.md").read_text().partition("\n## Compare decoders\n")[2].partition("\n## ")[0]
-    expected = [compared_row(row) for row in best]
-    assert re.findall(r"^\| `.*$", section, flags=re.MULTILINE) == expected, "\n".join(["write:", *expected])
-    assert f"all {len(rows)} settings" in section
-
-
-def beats(one: Mapping[str, float], other: Mapping[str, float]) -> bool:
-    figures = [(each["exact"], each["tokens_per_forward"]) for each in (one, other)]
-    return figures[0] != figures[1] and all(mine >= its for mine, its in zip(*figures, strict=True))
-
-
-def compared_row(row: Mapping[str, Any]) -> str:
-    given = ", ".join(f"`{name}={value}`" for name, value in row["parameters"].items()) or "defaults"
-    figures = f"{row['exact']:.1f} | {row['tokens_per_forward']:.1f} | {row['seconds']:.0f}"
-    return f"| `{row['algorithm']}` | {given} | {figures} |"
-
-
-def test_the_readme_is_one_page() -> None:
-    assert len((ROOT / "README.md").read_text().splitlines()) <= 100
-
-
-def test_the_readme_leads_to_every_package_and_the_guide_tells_what_it_is() -> None:
-    readme, guide = (ROOT / "README.md").read_text(), (ROOT / "docs" / "install.md").read_text()
-    for path in ROOT.glob("packages/*/pyproject.toml"):
-        name = path.parent.name
-        assert f"[{name}](packages/{name}/README.md)" in readme
-        assert f"| `{name}` | `{name.replace('-', '_')}` |" in guide
 
 
 def compared(arguments: list[str]) -> list[dict[str, Any]]:
