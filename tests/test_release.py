@@ -196,14 +196,20 @@ def wheel(path: Path, files: dict[str, str]) -> Path:
     return path
 
 
-def test_classifiers_name_no_python_that_ci_does_not_run() -> None:
-    run = {
-        f"Programming Language :: Python :: {v}"
-        for v in workflow("ci.yml")["jobs"]["tests"]["strategy"]["matrix"]["python"]
-    }
+def pythons_of_the_guide() -> set[str]:
+    """The versions of Python that the guide calls tested."""
+    section = (ROOT / "docs" / "install.md").read_text().partition("\n## What is tested\n")[2].strip()
+    return set(re.findall(r"3\.\d+", section.partition(" on Linux")[0]))
+
+
+def test_classifiers_and_images_name_the_versions_of_python_that_the_guide_calls_tested() -> None:
+    tested = pythons_of_the_guide()
+    assert tested
+    assert tested <= {*workflow("ci.yml")["jobs"]["tests"]["strategy"]["matrix"]["python"]}
     for name in PACKAGES:
-        named = {each for each in project(name)["classifiers"] if re.search(r":: 3\.\d+$", each)}
-        assert named <= run
+        assert set(re.findall(r":: (3\.\d+)", "\n".join(project(name)["classifiers"]))) == tested
+    for image in IMAGES:
+        assert set(re.findall(r"^FROM python:(3\.\d+)\.", image.read_text(), flags=re.MULTILINE)) <= tested
 
 
 def instructions(image: Path) -> list[tuple[str, str]]:
