@@ -15,14 +15,14 @@ __all__ = ["shoot"]
 
 IMAGES = Path(__file__).parents[2] / "docs" / "images"
 FADE_MS = 300  # in which cells have taken their colours
-WIDE, NARROW = (1280, 800), (400, 800)
+WIDE, LOW, NARROW = (1280, 800), (1280, 616), (400, 800)
 
 
 def shoot(folder: Path) -> None:
     """Write a picture of each tab to ``folder``, one of them dark, and one of a narrow window."""
     folder.mkdir(parents=True, exist_ok=True)
     with model_server() as server, chromium() as browser:
-        page = _answered(browser, server.url, "generate")
+        page = _answered(browser, server.url, "generate", size=LOW)
         page.locator(".scrub").fill("5")
         page.wait_for_timeout(FADE_MS)
         page.screenshot(path=folder / "playground-generate.png")
