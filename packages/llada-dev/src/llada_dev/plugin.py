@@ -12,7 +12,9 @@ __all__ = ["llada_commands"]
 @hookimpl
 def llada_commands() -> Iterable[CommandSpec]:
     """``llada new`` and ``llada verify``."""
-    yield CommandSpec(name="new", target="llada_dev.new:new", summary="Write a plugin from the template.")
+    yield CommandSpec(
+        name="new", target="llada_dev.new.command:new", summary="Write a plugin from the template."
+    )
     yield CommandSpec(
         name="verify",
         target="llada_dev.verify.command:verify",
