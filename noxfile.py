@@ -28,6 +28,7 @@ ROOT = Path(__file__).parent
 PROJECTS: dict[str, Mapping[str, Any]] = {
     path.parent.name: load_toml(path)["project"] for path in sorted(ROOT.glob("packages/*/pyproject.toml"))
 }
+EXAMPLES = sorted(path.parent for path in ROOT.glob("examples/*/pyproject.toml"))
 PLUGINS = [name for name, project in PROJECTS.items() if "llada.engines" in project.get("entry-points", {})]
 # Folders of tests that an engine's wheel must pass besides tests/<its short name>.
 MORE_TESTS = {"llada-dinfer": ["parity"], "llada-fastdllm": ["parity"]}
@@ -38,6 +39,8 @@ TEST_TOOLS = ["pytest", "pytest-timeout", "hypothesis", "llada-tiny"]
 MORE_TOOLS = {
     "llada-server": ["llada-fastdllm", "llada-dinfer", "llada-nemotron", "httpx", "openai"],
 }
+# What somebody has who is about to write a decoder. The engine comes with what `llada new` makes.
+STRANGERS = ["llada-dev", "llada-server", "llada-tiny", "pip", "tox"]
 # Where upstream checkouts are, and the option of cpu_vs_upstream.py that takes each.
 UPSTREAM = {"LLADA_FASTDLLM_PATH": "--fastdllm", "LLADA_DINFER_PATH": "--dinfer"}
 # The checkout and the caller's plugin settings must not leak into a fresh environment.
@@ -176,7 +179,7 @@ def benchmark(session: nox.Session, name: str, *arguments: str) -> None:
 def wheels(session: nox.Session) -> None:
     """Build all packages, test each plugin's wheel in a fresh environment; names after ``--`` choose."""
     with outside_the_tree(session) as place:
-        wheel_paths = build(session, PROJECTS, place / "dist")
+        wheel_paths = build(session, packages(PROJECTS), place / "dist")
         for plugin in session.posargs or PLUGINS:
             check_plugin(session, plugin, wheel_paths, place / plugin)
 
@@ -185,10 +188,43 @@ def wheels(session: nox.Session) -> None:
 def core_alone(session: nox.Session) -> None:
     """Show that llada-core without torch and without an engine runs every command but generation."""
     with outside_the_tree(session) as place:
-        wheel_paths = build(session, ["llada-core"], place / "dist")
+        wheel_paths = build(session, packages(["llada-core"]), place / "dist")
         python = fresh_environment(session, place / "venv")
         install(session, python, wheel_paths, str(wheel_paths["llada-core"]))
         session.run(str(python), "-I", str(ROOT / "tests/isolation/core_alone.py"), external=True, env=CLEAN)
+
+
+@nox.session(venv_backend="none")
+def template(session: nox.Session) -> None:
+    """Walk a stranger's path from the built wheels: ``llada new``, then install, run, serve and test that."""
+    with outside_the_tree(session) as place:
+        wheel_paths = build(session, packages(PROJECTS), place / "dist")
+        python = fresh_environment(session, place / "venv")
+        install(session, python, wheel_paths, *STRANGERS)
+        links = filter(None, [str(place / "dist"), os.environ.get("PIP_FIND_LINKS")])
+        env = {
+            **CLEAN,
+            "PIP_FIND_LINKS": " ".join(links),
+            "PIP_CONSTRAINT": " ".join(map(str, constraints(python))),
+        }
+        with session.chdir(place):
+            program = str(ROOT / "tests" / "isolation" / "stranger.py")
+            session.run(str(python), "-I", program, external=True, env=env)
+
+
+@nox.session(venv_backend="none")
+def examples(session: nox.Session) -> None:
+    """Test the wheels of the examples, each in a fresh environment beside no more than it asks for."""
+    with outside_the_tree(session) as place:
+        wheel_paths = build(session, packages(PROJECTS), place / "dist")
+        for example, path in build(session, EXAMPLES, place / "dist").items():
+            python = fresh_environment(session, place / example / "venv")
+            install(session, python, wheel_paths, f"{example}[test] @ {path.as_uri()}")
+            pip(session, python, "check")
+            shutil.copytree(ROOT / "examples" / example / "tests", place / example / "tests")
+            shutil.copy(ROOT / "examples" / example / "pyproject.toml", place / example)
+            with session.chdir(place / example):
+                session.run(str(python), "-m", "pytest", external=True, env=CLEAN)
 
 
 def check_plugin(session: nox.Session, plugin: str, wheel_paths: Mapping[str, Path], place: Path) -> None:
@@ -225,12 +261,16 @@ def copy_tests(plugin: str, place: Path) -> None:
     shutil.copy(ROOT / "pyproject.toml", place)  # pytest's settings
 
 
-def build(session: nox.Session, names: Iterable[str], out: Path) -> dict[str, Path]:
-    """Wheels of these packages by name, each built from its own source distribution."""
-    for name in names:
-        source = str(ROOT / "packages" / name)
-        in_dev_environment(session, "build", "--no-isolation", "--outdir", str(out), source)
-    return {name: next(out.glob(f"{name.replace('-', '_')}-*.whl")) for name in names}
+def packages(names: Iterable[str]) -> list[Path]:
+    """The folders of these packages."""
+    return [ROOT / "packages" / name for name in names]
+
+
+def build(session: nox.Session, folders: Iterable[Path], out: Path) -> dict[str, Path]:
+    """Wheels of the distributions in these folders by name, each built from its own source distribution."""
+    for folder in folders:
+        in_dev_environment(session, "build", "--no-isolation", "--outdir", str(out), str(folder))
+    return {folder.name: next(out.glob(f"{folder.name.replace('-', '_')}-*.whl")) for folder in folders}
 
 
 def fresh_environment(session: nox.Session, folder: Path) -> Path:
@@ -241,9 +281,14 @@ def fresh_environment(session: nox.Session, folder: Path) -> Path:
 
 def install(session: nox.Session, python: Path, wheel_paths: Mapping[str, Path], *what: str) -> None:
     """Install under the constraints; any package of ours can only be the wheel that was just built."""
-    ours = python.parent.parent.with_suffix(".constraints")
+    pins, ours = constraints(python)
     ours.write_text("".join(f"{name} @ {path.as_uri()}\n" for name, path in wheel_paths.items()))
-    pip(session, python, "install", "--quiet", "-c", str(ROOT / "constraints.txt"), "-c", str(ours), *what)
+    pip(session, python, "install", "--quiet", "-c", str(pins), "-c", str(ours), *what)
+
+
+def constraints(python: Path) -> tuple[Path, Path]:
+    """What an environment is installed under: the pins of this repository, and the wheels that were built."""
+    return ROOT / "constraints.txt", python.parent.parent.with_suffix(".constraints")
 
 
 def pip(session: nox.Session, python: Path, *arguments: str) -> None:

@@ -100,9 +100,9 @@ def scripted_model(
 
 @contextmanager
 def model_server(**settings: Any) -> Iterator[Running]:
-    """A server of the small model."""
+    """A server of the small model, or of the ``model`` that the settings name."""
     given = ServerSettings(**{"engine": "fast-dllm", "served_model_name": "llada-tiny", **settings})
-    model = load_model(engine=given.engine)
+    model = load_model(given.model, engine=given.engine)
     served, metrics = served_model(model, given)
     served.worker.start()
     try:

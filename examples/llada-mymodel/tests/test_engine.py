@@ -45,7 +45,7 @@ def test_steps_are_forwards(lm: llada_core.LoadedModel) -> None:
 def test_a_stream_of_it_is_one_step(lm: llada_core.LoadedModel) -> None:
     (step,) = lm.stream("Hello", max_tokens=8, raw=True)
     assert step.finished
-    assert step.result == lm.generate("Hello", max_tokens=8, raw=True)
+    assert step.result.token_ids == lm.generate("Hello", max_tokens=8, raw=True).token_ids
 
 
 def test_it_runs_without_transformers(folder: Path) -> None:

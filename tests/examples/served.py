@@ -1,0 +1,67 @@
+"""A server that has one example installed, and what it answers."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from llada_core.testing import FakeSite, fake_site
+from tests.docs.documents import ROOT
+from tests.examples.installed import distribution_of
+from tests.server.apps import Running
+
+__all__ = ["LILY", "completion", "installed", "offered", "parts", "steps"]
+
+LILY = (
+    "Lily can run 12 kilometers per hour for 4 hours. After that, she can run 6 kilometers per hour. How "
+    "many kilometers can she run in 8 hours?"
+)
+HERE = ("llada-runtime", "llada-fastdllm")  # beside the example, and importable without the site
+
+
+@contextmanager
+def installed(example: str) -> Iterator[FakeSite]:
+    """A site with the example, with the engine that it may stand on and with nothing else."""
+    with fake_site() as site:
+        site.add("torch", version="2.13.0")
+        site.add("transformers", version="5.0.0")
+        site.add("safetensors", version="0.8.0")
+        for name in HERE:
+            site.install(distribution_of(ROOT / "packages" / name, modules=False))
+        site.install(distribution_of(ROOT / "examples" / example, modules=True))
+        with site.shared():
+            yield site
+
+
+def completion(server: Running, **asked: Any) -> dict[str, Any]:
+    """The answer to a prompt, at once."""
+    with server.client() as client:
+        response = client.post("/v1/completions", json={"prompt": LILY, "max_tokens": 64, **asked})
+    told: dict[str, Any] = response.json()
+    assert response.status_code == 200, told
+    return told
+
+
+def parts(server: Running, **asked: Any) -> list[str]:
+    """The same as it is streamed, text by text."""
+    with server.client() as client:
+        asked = {"prompt": LILY, "max_tokens": 64, "stream": True, **asked}
+        response = client.post("/v1/completions", json=asked)
+    lines = [line.removeprefix("data: ") for line in response.text.split("\n\n") if line]
+    assert lines[-1] == "[DONE]"
+    events = [json.loads(line) for line in lines[:-1]]
+    return [choice["text"] for event in events for choice in event["choices"] if choice["text"]]
+
+
+def steps(server: Running) -> float:
+    """How many steps the model's thread has made."""
+    with server.client() as client:
+        return float(client.get("/batch/stats").json()["steps_total"])
+
+
+def offered(server: Running) -> dict[str, Any]:
+    with server.client() as client:
+        listed = client.get("/generation/algorithms").json()["data"]
+    return {each["name"]: each for each in listed}
