@@ -1,6 +1,6 @@
-"""A stranger's path: a decoder of one's own, from ``llada new`` to tox, with the seconds that each step takes.
+"""A stranger's path: a decoder of one's own, from ``llada new`` to tox, and the seconds of each step.
 
-Run by nox in a folder and an environment where the checkout does not exist; there are llada-dev, llada-server,
+Run by nox where the checkout does not exist, in an environment that has llada-dev, llada-server,
 llada-tiny, pip and tox. Nothing that is generated is edited.
 """
 
