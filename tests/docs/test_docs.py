@@ -1,8 +1,8 @@
 """The documentation is true: its examples run, its links resolve, and it tells every hook and parameter.
 
 In the first line of a fenced block, ``testable`` after the language means that the block must run, and
-``file=NAME`` that it is the text of that file. Blocks of one document share a folder; the projects that its
-files make are built, and their wheels are importable.
+``file=NAME`` that it is the text of that file. Blocks of one document share a folder, and are taken in their
+order; the projects that are there when a block runs are built, and their wheels are importable.
 
 What other words there mean: test_blocks.py.
 """
@@ -10,6 +10,7 @@ What other words there mean: test_blocks.py.
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import inspect
 import json
 import os
@@ -51,15 +52,14 @@ LINK = re.compile(r"\]\((?P<target>[^)\s]+)\)")
     "document", [path for path in DOCUMENTS if any("testable" in b.words for b in blocks(path))], ids=name_of
 )
 def test_examples_run(document: Path, tmp_path: Path) -> None:
+    env = {**os.environ, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
     for block in blocks(document):
         if block.file:
             (tmp_path / block.file).parent.mkdir(parents=True, exist_ok=True)
             (tmp_path / block.file).write_text(block.text)
-    env = {**os.environ, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
-    sites = [install_project(project.parent) for project in sorted(tmp_path.glob("*/pyproject.toml"))]
-    env["PYTHONPATH"] = os.pathsep.join([*map(str, sites), os.environ.get("PYTHONPATH", "")])
-    for block in blocks(document):
         if "testable" in block.words:
+            sites = [installed_project(path.parent) for path in sorted(tmp_path.glob("*/pyproject.toml"))]
+            env["PYTHONPATH"] = os.pathsep.join([*map(str, sites), os.environ.get("PYTHONPATH", "")])
             done = subprocess.run(block.command, cwd=tmp_path, env=env, capture_output=True, text=True)
             assert done.returncode == 0, f"{block.text}\n{done.stdout}\n{done.stderr}"
 
@@ -101,23 +101,38 @@ def compared(arguments: list[str]) -> list[dict[str, Any]]:
     return results
 
 
-def install_project(folder: Path) -> Path:
-    """Build the project in ``folder``; return the folder that its wheel was installed into."""
-    build = [sys.executable, "-m", "hatchling", "build", "--target", "wheel", "--directory", "dist"]
-    subprocess.run(build, cwd=folder, check=True, capture_output=True)
-    site = folder / "site"
-    pip = [
-        sys.executable,
-        "-m",
-        "pip",
-        "install",
-        "--quiet",
-        "--no-deps",
-        "--no-index",
-        "--target",
-        str(site),
-    ]
-    subprocess.run([*pip, *map(str, (folder / "dist").iterdir())], check=True)
+def installed_project(folder: Path) -> Path:
+    """The folder that the wheel of the project in ``folder`` is installed in, as its sources are now."""
+    sources = [path for path in folder.rglob("*") if path.is_file() and path.suffix in (".py", ".toml")]
+    digest = hashlib.sha256()
+    for path in sorted(sources):
+        digest.update(f"{path}\0{path.read_text()}\0".encode())
+    site = folder.parent / "sites" / digest.hexdigest()
+    if not site.exists():
+        build = [
+            sys.executable,
+            "-m",
+            "hatchling",
+            "build",
+            "--target",
+            "wheel",
+            "--directory",
+            f"{site}-dist",
+        ]
+        subprocess.run(build, cwd=folder, check=True, capture_output=True)
+        (wheel,) = Path(f"{site}-dist").iterdir()
+        pip = [
+            sys.executable,
+            "-m",
+            "pip",
+            "install",
+            "--quiet",
+            "--no-deps",
+            "--no-index",
+            "--target",
+            str(site),
+        ]
+        subprocess.run([*pip, str(wheel)], check=True)
     return site
 
 
