@@ -76,7 +76,8 @@ def lint(session: nox.Session) -> None:
 @nox.session(venv_backend="none")
 def types(session: nox.Session) -> None:
     """Check types with mypy: how strictly for which package, pyproject.toml says."""
-    in_dev_environment(session, "mypy", *map(str, sorted(ROOT.glob("packages/*/src"))))
+    sources = [*ROOT.glob("packages/*/src"), *ROOT.glob("examples/*/src")]
+    in_dev_environment(session, "mypy", *map(str, sorted(sources)))
     in_dev_environment(session, "mypy", "noxfile.py", *map(str, sorted(ROOT.glob("tools/*.py"))))
 
 

@@ -25,7 +25,14 @@ __all__ = [
 ROOT = Path(__file__).parents[2]
 DOCUMENTS = sorted(
     path
-    for pattern in ("*.md", "docs/*.md", "packages/*/*.md", "3rdparty/*.md", "benchmarks/*.md")
+    for pattern in (
+        "*.md",
+        "docs/*.md",
+        "packages/*/*.md",
+        "examples/*/*.md",
+        "3rdparty/*.md",
+        "benchmarks/*.md",
+    )
     for path in ROOT.glob(pattern)
 )
 FENCE = re.compile(r"^```(?P<info>[\w{].*?)\n(?P<text>.*?)^```$", flags=re.MULTILINE | re.DOTALL)

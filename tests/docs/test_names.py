@@ -19,6 +19,8 @@ from llada_server.settings import PREFIX, ServerSettings
 from tests.docs.documents import DOCUMENTS, ROOT, blocks, name_of, prose, spans
 
 OURS = {path.parent.name.replace("-", "_"): path.parent for path in ROOT.glob("packages/*/pyproject.toml")}
+# What `llada new` writes has files, too.
+NEW = ROOT / "packages" / "llada-dev" / "src" / "llada_dev" / "template" / "project"
 # Documents that name what there was once; test_from_0_1.py looks at the names of today in the second.
 HISTORY = {"CHANGELOG.md", "docs/from-0.1.md"}
 
@@ -126,7 +128,8 @@ def test_files_and_folders_exist(document: Path) -> None:
     for span in spans(document):
         is_path = "/" in span or span.endswith((".py", ".md", ".toml", ".txt", ".svg"))
         if FILE.fullmatch(span) and is_path and span.partition("/")[0] not in (".venv", "3rdparty"):
-            assert any((place / span).exists() for place in places(document)), f"there is no {span}"
+            places_of_it = [*(place / span for place in places(document)), NEW / span, NEW / f"{span}.jinja"]
+            assert any(place.exists() for place in places_of_it), f"there is no {span}"
 
 
 def test_variables_exist() -> None:
