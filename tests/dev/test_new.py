@@ -112,6 +112,11 @@ def test_nothing_is_written_over(llada: Llada, tmp_path: Path) -> None:
     assert [path.read_text() for path in (tmp_path / "full").iterdir()] == ["mine"]
 
 
+def test_a_folder_that_cannot_be_made_is_told(llada: Llada) -> None:
+    told = error(llada("new", "sharp", "--out", "/dev/null/sharp"), status=2)
+    assert told.endswith("; give --out a folder that can be\n")
+
+
 def test_without_a_terminal_nothing_is_asked(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "llada_core", "new", "sharp"]
     done = subprocess.run(command, cwd=tmp_path, env=ENV, stdin=subprocess.DEVNULL, capture_output=True)

@@ -10,12 +10,14 @@ import tomllib
 from collections.abc import Iterator
 from importlib import metadata
 from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
 
 import pytest
 from packaging.requirements import Requirement
 
 import llada_core
-from llada_dev.new import planned, write
+from llada_dev.new import Project, planned, write
 from llada_dev.new.naming import algorithm_named
 from tests.docs.documents import ROOT
 
@@ -49,6 +51,14 @@ def test_a_project_has_all_that_it_needs(project: Path) -> None:
     assert written == FILES | sources
 
 
+def test_a_folder_that_was_made_goes_where_writing_fails(tmp_path: Path) -> None:
+    made = planned("sharp", engine="fast-dllm", algorithm="sharp", author="Ada", folder=tmp_path / "sharp")
+    lacking = SimpleNamespace(folder=made.folder, facts={"distribution": "sharp"})
+    with pytest.raises(ValueError, match="module"):
+        write(cast("Project", lacking))
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_nothing_of_the_template_is_left(project: Path) -> None:
     for path in (path for path in project.rglob("*") if path.is_file()):
         text = path.read_text().replace("${{", "")
@@ -65,9 +75,12 @@ def test_it_is_clean_by_ruff(project: Path) -> None:
 
 
 @pytest.mark.slow
-def test_it_is_clean_by_mypy(project: Path) -> None:
-    command = [sys.executable, "-m", "mypy", "--cache-dir", str(project.parent / "cache")]
-    done = subprocess.run(command, cwd=project, capture_output=True, text=True)
+@pytest.mark.timeout(600)
+def test_it_is_clean_by_mypy(tmp_path: Path) -> None:
+    folder = tmp_path / "sharp"
+    write(planned("sharp", engine="fast-dllm", algorithm="sharp", author="Ada", folder=folder))
+    command = [sys.executable, "-m", "mypy", "--cache-dir", str(tmp_path / "cache")]
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout
 
 

@@ -19,7 +19,7 @@ __all__ = ["new"]
 
 @click.command()
 @click.argument("name")
-@click.option("--engine", help="Engine that the algorithm runs on. Default: the one of fast-dllm.")
+@click.option("--engine", help="Engine that the algorithm runs on. Default: fast-dllm.")
 @click.option("--algorithm", help="Name of the algorithm. Default: NAME without llada-.")
 @click.option("--author", help="Who stands in the metadata. Default: who git says works here.")
 @click.option("--out", type=click.Path(path_type=Path), help="Folder to write. Default: ./NAME.")
