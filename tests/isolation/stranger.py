@@ -60,6 +60,10 @@ def serve() -> None:
         assert answer["generation"]["algorithm"] == ALGORITHM
 
 
+def bench() -> None:
+    told("llada", "bench", "--algorithm", ALGORITHM, "--tasks", "1", "--repeats", "1")
+
+
 @contextmanager
 def server() -> Iterator[str]:
     """The address of a server that answers; it must end well when it is asked to."""
@@ -112,7 +116,7 @@ def tox() -> None:
 
 def main() -> None:
     seconds = {}
-    for step in (new, install, algorithms, generate, serve, pytest, tox):
+    for step in (new, install, algorithms, generate, serve, bench, pytest, tox):
         began = time.perf_counter()
         step()
         seconds[step.__name__] = time.perf_counter() - began
