@@ -42,7 +42,7 @@ check: $(STAMP)
 
 clean:
 	rm -rf $(VENV) .nox dist build docs/_build .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
-	find packages tests benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +
+	find packages examples tests benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # The build backend is among the requirements, so the packages are built without an isolated environment each.
 $(STAMP): constraints.txt requirements-dev.txt $(PYPROJECTS)
