@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import warnings
 from abc import abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from llada_core import LoadOptions, UsageError
+from llada_core.generation.results import Answer
 from llada_core.parameters import spelled_out, steps_a_block, whole_steps
 from llada_runtime import (
     CheckpointError,
@@ -29,6 +30,7 @@ from llada_runtime import (
     StepAlgorithm,
     Threshold,
     UnsupportedArchitecture,
+    reference,
 )
 from llada_runtime.models.register import load_network
 
@@ -172,6 +174,25 @@ class BasicGeneration(FastDLLMGeneration):
 
     def policy(self, params: Mapping[str, Any]) -> Policy:
         return NoCache()
+
+    def reference_answer(
+        self, model: Network, prompt_ids: Sequence[int], params: Mapping[str, Any]
+    ) -> Answer:
+        """The answer by the runtime's reference decoder, which shares no rule with this one.
+
+        Where tokens are drawn or the order is by chance, that of every step algorithm: its own rule on a
+        forward that is written out.
+        """
+        taken = ("gen_length", "block_length", "steps", "threshold", "factor", "early_stop")
+        plain = params.get("remasking") != "random" and not params.get("temperature")
+        if type(self) is not BasicGeneration or not plain:
+            return super().reference_answer(model, prompt_ids, params)
+        try:
+            given = {name: params[name] for name in taken}
+            canvas, nfe = reference.decode(model, list(prompt_ids), **given)
+        except UnsupportedArchitecture as exc:
+            self._refuse("be held to a reference", str(exc))
+        return Answer(token_ids=tuple(canvas[len(prompt_ids) :]), nfe=nfe)
 
 
 class PrefixCacheGeneration(FastDLLMGeneration):

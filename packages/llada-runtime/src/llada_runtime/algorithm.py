@@ -16,11 +16,11 @@ from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 import torch
 from torch import Tensor
 
-from llada_core.errors import ContractError, UsageError
+from llada_core.errors import ContractError, UnsupportedArchitecture, UsageError
 from llada_core.generation.algorithm import GenerationAlgorithm
 from llada_core.generation.execution import finished_tickets
 from llada_core.generation.model import Model
-from llada_core.generation.results import GenerationRequest
+from llada_core.generation.results import Answer, GenerationRequest
 from llada_core.generation.steps import StepLoop
 from llada_core.imports import LazyModule
 from llada_core.parameters import parameters_of_row
@@ -37,15 +37,17 @@ from llada_runtime.prompts import prompt_rows
 from llada_runtime.scoring import log_probabilities
 
 if TYPE_CHECKING:
-    from llada_runtime import testing
-else:
-    testing = LazyModule("llada_runtime.testing")  # on use: who decodes tests nothing
+    from llada_runtime import reference, testing
+else:  # on use: who decodes tests nothing
+    reference = LazyModule("llada_runtime.reference")
+    testing = LazyModule("llada_runtime.testing")
 
 __all__ = ["StepAlgorithm"]
 
 _UNCACHED = (
     "it caches, and this network's keys and values cannot be cached; take an algorithm that does not cache"
 )
+_OPAQUE = "its generate is its own, and answers in one call; let it define reference_answer"
 
 
 class StepAlgorithm(GenerationAlgorithm):
@@ -160,6 +162,20 @@ class StepAlgorithm(GenerationAlgorithm):
         of the canvas.
         """
         return log_probabilities(model, canvas, blank, candidates)
+
+    def reference_answer(self, model: Network, prompt_ids: Ids[int], params: Mapping[str, Any]) -> Answer:
+        """The answer by this decoder's own policy and rule, on a forward that is written out
+        (`llada_runtime.reference`).
+
+        Raises AlgorithmUnavailable for a decoder or a network of which there is no such.
+        """
+        if not self.yields_steps():
+            self._refuse("be held to a reference", _OPAQUE)
+        try:
+            canvas, nfe = reference.follow(model, self.sequence(model, prompt_ids, params))
+        except UnsupportedArchitecture as exc:
+            self._refuse("be held to a reference", str(exc))
+        return Answer(token_ids=tuple(canvas[len(prompt_ids) :]), nfe=nfe)
 
     def end_ids(self, model: Any) -> frozenset[int]:
         """The ids that end an answer of ``model``: all that its checkpoint declares."""

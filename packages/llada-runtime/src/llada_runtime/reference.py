@@ -1,7 +1,8 @@
-"""Fast-dLLM's ``basic`` decoder in its plainest form: the oracle that the fast path is tested against.
+"""Decoding in its plainest form: the oracles that the fast path is tested against.
 
-One request, one full forward a step, no cache, no batching, every rule written out in Python. Rules and
-source as in `llada_runtime.decoding.rules`; nothing is shared with the fast path but the network's weights.
+`decode` is Fast-dLLM's ``basic``: one request, one full forward a step, no cache, every rule written out in
+Python. Rules and source as in `llada_runtime.decoding.rules`; nothing is shared with the fast path but the
+network's weights. `follow` decodes any sequence alone, by its own policy and rule, on a `PlainForward`.
 """
 
 from __future__ import annotations
@@ -14,13 +15,20 @@ import torch
 from torch import Tensor
 
 from llada_core.generation.model import Model
-from llada_runtime.models.llada import LLaDAModel
+from llada_runtime.decoding.choice import kept_of
+from llada_runtime.decoding.proposals import propose
+from llada_runtime.decoding.sequence import Sequence
+from llada_runtime.decoding.turn import Turn, complete, keep, look_again, planned
+from llada_runtime.network.cache import Extent
+from llada_runtime.network.protocol import Network
+from llada_runtime.network.spans import Span
+from llada_runtime.plain import PlainForward
 
-__all__ = ["decode", "drawable"]
+__all__ = ["decode", "drawable", "follow"]
 
 
 def decode(
-    model: LLaDAModel,
+    model: Network,
     prompt: list[int],
     *,
     gen_length: int,
@@ -38,8 +46,10 @@ def decode(
     """``(canvas, nfe)`` of low-confidence decoding; factor wins over threshold, threshold over steps.
 
     ``steps`` is the number of steps of the whole answer, None meaning ``gen_length``. At temperature 0 the
-    likeliest tokens are taken; above it they are drawn from the `drawable` ones.
+    likeliest tokens are taken; above it they are drawn from the `drawable` ones. Raises
+    ``UnsupportedArchitecture`` as `PlainForward`.
     """
+    plain = PlainForward(model)
     source = torch.Generator().manual_seed(seed)
 
     def choose(logits: Tensor) -> int:
@@ -59,7 +69,7 @@ def decode(
         step = 0
         while model.config.mask_token_id in canvas[start:end]:
             nfe += 1
-            candidates = _candidates(model, canvas, start, end, choose)
+            candidates = _candidates(plain, model.config.mask_token_id, canvas, (start, end), choose)
             if factor is not None:
                 keep = _factor(candidates, factor)
             elif threshold is not None:
@@ -95,15 +105,48 @@ def drawable(
     return [token for token in ranked if odds[token] >= (min_p or 0)]
 
 
+def follow(network: Network, sequence: Sequence) -> tuple[list[int], int]:
+    """``(canvas, nfe)`` of ``sequence``, which is in no loop, decoded alone by its own policy and rule.
+
+    Shared with the loop are the checks of plans, the proposals, and the sequence's own bookkeeping. Raises
+    ``UnsupportedArchitecture`` as `PlainForward`, what the policy or the rule raises, and ``NoProgress``.
+    """
+    plain = PlainForward(network)
+    extent = Extent(start=0, length=sequence.length) if sequence.policy.caches else None
+    while not sequence.finished:
+        with torch.inference_mode():
+            turn = planned(sequence, extent, network)
+            turn.take([plain.logits(span) for span in turn.spans])
+            if turn.decides:
+                _decide(turn)
+            complete(turn, network)
+    return sequence.canvas, sequence.nfe
+
+
+def _decide(turn: Turn) -> None:
+    """What the turn's rule keeps of its logits, and what it takes back."""
+    proposals = propose(turn.deciding.clone(), [turn.sequence], [turn.targets])
+    keep([turn], proposals, kept_of([turn.sequence], proposals))
+    for fault in proposals.faults.values():
+        raise fault
+    look_again(turn, proposals.logits[0])
+
+
 def _candidates(
-    model: LLaDAModel, canvas: list[int], start: int, end: int, choose: Callable[[Tensor], int]
+    plain: PlainForward,
+    mask: int,
+    canvas: list[int],
+    block: tuple[int, int],
+    choose: Callable[[Tensor], int],
 ) -> list[tuple[float, int, int]]:
-    """``(confidence, column, token)`` of the masked columns of ``[start, end)``, the surest first."""
-    logits: Tensor = model(torch.tensor([canvas]))[0].double()
-    logits[:, model.config.mask_token_id] = -torch.inf
+    """``(confidence, column, token)`` of the masked columns of ``block``, the surest first."""
+    width = len(canvas)
+    span = Span(ids=canvas, lo=0, hi=width, length=width, head_lo=0, head_hi=width)
+    logits = plain.logits(span).double().cpu()
+    logits[:, mask] = -torch.inf
     found = []
-    for column in range(start, end):
-        if canvas[column] == model.config.mask_token_id:
+    for column in range(*block):
+        if canvas[column] == mask:
             token = choose(logits[column])
             found.append((float(logits[column].softmax(-1)[token]), column, token))
     return sorted(found, key=lambda candidate: (-candidate[0], candidate[1]))
@@ -116,7 +159,7 @@ def _factor(candidates: list[tuple[float, int, int]], factor: float) -> int:
     return len(candidates) if keep == len(candidates) - 1 else keep
 
 
-def _stopped(model: LLaDAModel, canvas: list[int], prompt_length: int) -> bool:
+def _stopped(model: Network, canvas: list[int], prompt_length: int) -> bool:
     for column in range(prompt_length, len(canvas)):
         if canvas[column] == model.config.mask_token_id:
             return False

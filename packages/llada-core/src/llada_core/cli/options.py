@@ -16,6 +16,7 @@ __all__ = [
     "ModelChoice",
     "decoding_options",
     "given_parameters",
+    "loading_options",
     "model_options",
     "output_options",
     "overridden",
@@ -93,6 +94,14 @@ def model_options(command: _Command) -> _Command:
     return _apply(
         command,
         click.option("--model", metavar="PATH|ID", help="Folder or hub id. Default: the embedded model."),
+        loading_options,
+    )
+
+
+def loading_options(command: _Command) -> _Command:
+    """The fields of ``ModelChoice`` but ``model``, for a command that takes it as an argument."""
+    return _apply(
+        command,
         click.option("--engine", metavar="NAME", help="Engine to load it with. Default: the one that fits."),
         click.option("--device", metavar="DEVICE", help="cpu, cuda, cuda:1 … Default: cuda if there is one."),
         click.option(

@@ -58,10 +58,11 @@ def settings_of(ctx: click.Context) -> list[Setting]:
     """The settings of a call, in its order; one of the default algorithm where it names none.
 
     What stands before the first ``--algorithm``, --max-tokens and --seed hold for all; the former give way to
-    what an algorithm is given itself. Raises ``UnknownAlgorithm`` and ``UsageError``.
+    what an algorithm is given itself. A command may be without these two. Raises ``UnknownAlgorithm`` and
+    ``UsageError``.
     """
     before, own = _grouped(ctx.meta[_ORDER], ctx.params["algorithms"], ctx.params["assignments"])
-    options = {name: ctx.params[name] for name in ("max_tokens", "seed")}
+    options = {name: ctx.params.get(name) for name in ("max_tokens", "seed")}
     for_all = given_parameters(before, **options)
     if not own:
         return [Setting(algorithm=None, parameters=for_all)]

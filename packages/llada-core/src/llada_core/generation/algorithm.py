@@ -25,6 +25,7 @@ from llada_core.generation.chat import ReadsPrompts, TokenizedPrompts
 from llada_core.generation.fitting import fitting
 from llada_core.generation.jobs import Job
 from llada_core.generation.model import Model
+from llada_core.generation.networked import RunsNetworks
 from llada_core.generation.prompt_kinds import prompts_of
 from llada_core.generation.prompts import AnyPrompts
 from llada_core.generation.results import Answer, GenerationRequest, GenerationResult, check_request
@@ -47,7 +48,7 @@ else:
 __all__ = ["GenerationAlgorithm", "SupportsSteps", "TokenizedPrompts"]
 
 
-class GenerationAlgorithm(ReadsPrompts):
+class GenerationAlgorithm(RunsNetworks, ReadsPrompts):
     """One way of filling masks, together with how its checkpoints are loaded and its text is read.
 
     Subclasses give ``load_model_class`` and ``generate``. An object obtained from the registry carries what
@@ -178,17 +179,6 @@ class GenerationAlgorithm(ReadsPrompts):
         if "answer" not in inspect.signature(self.runner().sequence).parameters:
             return "its sequence takes no answer; take another algorithm"
         return None
-
-    def log_probabilities(
-        self, model: Any, canvas: Sequence[int], blank: tuple[int, int], candidates: Sequence[Sequence[int]]
-    ) -> list[list[float]]:
-        """Natural log of the probability of each token of each candidate in the masks ``[lo, hi)`` of
-        ``canvas``, by one forward.
-
-        This one refuses, as ``AlgorithmUnavailable``: how to run a network, a runtime knows.
-        """
-        reason = "it does not run the network itself; take an algorithm that works step by step"
-        raise AlgorithmUnavailable(f"{self.name} cannot score: {reason}", name=self.name, reason=reason)
 
     def _validated(self, params: Mapping[str, object]) -> dict[str, object]:
         """What ``validate_args`` makes of them, whoever wrote it."""

@@ -21,7 +21,7 @@ from llada_runtime.decoding.choice import kept_of
 from llada_runtime.decoding.glance import Glance, may_glance
 from llada_runtime.decoding.proposals import propose
 from llada_runtime.decoding.sequence import Sequence
-from llada_runtime.decoding.turn import Turn, keep, look_again, planned, step_of
+from llada_runtime.decoding.turn import Turn, complete, keep, look_again, planned, step_of
 from llada_runtime.network.cache import Extent, KVCache
 from llada_runtime.network.layout import Layout
 from llada_runtime.network.protocol import Network
@@ -278,14 +278,7 @@ class Loop(StepLoop):
     def _commit(self, turn: Turn, faults: _Faults) -> Step:
         sequence, block = turn.sequence, turn.sequence.block
         try:
-            sequence.commit(turn.columns, turn.tokens, turn.revoked)
-            if turn.plan.writes:
-                lo, hi = turn.plan.lo, turn.plan.hi
-                sequence.cached[lo:hi] = b"\1" * (hi - lo)
-                if not turn.plan.reads:
-                    sequence.cached_block = block
-            sequence.policy.after(sequence, turn.plan, turn.logits, self.model)
-            sequence.advance()
+            complete(turn, self.model)
         except BaseException as exc:  # of the policy, or that it gets nowhere: what was kept is told anyway
             faults[sequence] = fault_of(exc)
         return step_of(turn, block, faults.get(sequence))

@@ -22,7 +22,7 @@ from llada_runtime.network.cache import Extent
 from llada_runtime.network.protocol import Network
 from llada_runtime.network.spans import Span
 
-__all__ = ["Turn", "keep", "look_again", "planned", "step_of"]
+__all__ = ["Turn", "complete", "keep", "look_again", "planned", "step_of"]
 
 _NOT_RUN = torch.empty(0)
 
@@ -159,6 +159,22 @@ def keep(turns: list[Turn], proposals: Proposals, kept: Tensor) -> None:
         turn.columns.append(turn.targets[0] + offset)
         turn.tokens.append(token)
         turn.confidence.append(sure)
+
+
+def complete(turn: Turn, network: Network) -> None:
+    """Write on the sequence what the turn keeps, note what is cached now, and let the sequence move on.
+
+    Raises ``NoProgress``, and what the policy raises.
+    """
+    sequence, plan = turn.sequence, turn.plan
+    block = sequence.block
+    sequence.commit(turn.columns, turn.tokens, turn.revoked)
+    if plan.writes:
+        sequence.cached[plan.lo : plan.hi] = b"\1" * (plan.hi - plan.lo)
+        if not plan.reads:
+            sequence.cached_block = block
+    sequence.policy.after(sequence, plan, turn.logits, network)
+    sequence.advance()
 
 
 def look_again(turn: Turn, logits: Tensor) -> None:

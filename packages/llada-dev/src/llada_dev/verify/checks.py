@@ -1,0 +1,209 @@
+"""The checks of one loaded model: each compares what an algorithm decodes with what it should."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import chain
+from typing import Any
+
+from llada_core import AlgorithmUnavailable, GenerationAlgorithm
+from llada_core.faults import fault_of, one_line
+from llada_core.loading import LoadedModel
+from llada_core.parameters import called, value_of
+from llada_dev.verify.differences import Difference, agreement, first_difference
+from llada_dev.verify.findings import Finding
+from llada_dev.verify.promises import Conditions
+from llada_dev.verify.rows import Case, Decoded, Row, decoded
+
+__all__ = ["checked", "compared"]
+
+_WARM = 0.8  # the temperature at which tokens are drawn
+
+
+def checked(lm: LoadedModel, cases: Sequence[Case], *, rows: int) -> Iterator[Finding]:
+    """What is found of every case on ``lm``, up to ``rows`` rows sharing a forward.
+
+    A case of which a row fails alone is checked no further.
+    """
+    conditions = Conditions.of(lm.model.network)
+    sound = [case for case in cases if case.problem is None]
+    for case in cases:
+        if case.problem is not None:
+            yield Finding.failure("decodes", case.label, case.problem)
+            continue
+        for check in _OF_ONE:
+            yield check(lm, case, conditions, rows)
+    if sound:
+        yield from _mixed(lm, sound, conditions, rows)
+
+
+def compared(
+    check: str,
+    case: Case,
+    expected: Sequence[Decoded],
+    found: Sequence[Decoded] | None = None,
+    *,
+    conditions: Conditions,
+) -> Finding:
+    """Whether ``found``, by default the case's rows alone, has the tokens and forwards of ``expected``."""
+    found = case.alone if found is None else found
+    for at, each in enumerate(chain(found, expected)):
+        if each.error is not None:
+            return Finding.failure(check, case.label, f"prompt {at % len(found)} failed: {each.error}")
+    mine, theirs = [each.tokens for each in found], [each.tokens for each in expected]
+    equal = sum(
+        tuple(one.tokens) == tuple(other.tokens) and one.nfe == other.nfe
+        for one, other in zip(found, expected, strict=True)
+    )
+    share, difference = agreement(mine, theirs), first_difference(mine, theirs)
+    holds = equal == len(found)
+    promised = conditions.promises(check)
+    return Finding(
+        check=check,
+        algorithm=case.label,
+        verdict="told" if not promised else "passed" if holds else "failed",
+        detail=_detail(found, expected, equal, share, difference),
+        answers=len(found),
+        equal=equal,
+        agreement=share,
+        difference=difference,
+    )
+
+
+def _detail(
+    found: Sequence[Decoded],
+    expected: Sequence[Decoded],
+    equal: int,
+    share: float,
+    difference: Difference | None,
+) -> str:
+    said = f"{equal} of {len(found)} answers are the same"
+    if equal == len(found):
+        return said
+    if difference is not None:
+        return f"{said}, {share:.1%} of the tokens; {difference}"
+    pairs = enumerate(zip(found, expected, strict=True))
+    at, (one, other) = next((at, pair) for at, pair in pairs if pair[0].nfe != pair[1].nfe)
+    return f"{said}, all of the tokens; prompt {at} took {one.nfe} forwards where {other.nfe} are expected"
+
+
+def _reference(lm: LoadedModel, case: Case, conditions: Conditions, rows: int) -> Finding:
+    """Against the algorithm's own plain path, which it may not have."""
+    expected = []
+    for at, row in enumerate(case.rows):
+        try:
+            params = case.algorithm.validate_args(**row.parameters)
+            answer = case.algorithm.reference_answer(lm.model.network, row.prompt_ids, params)
+        except AlgorithmUnavailable as exc:
+            return Finding.not_run("reference", case.label, exc.reason)
+        except BaseException as exc:  # it is a plugin's, and may raise anything
+            told = one_line(fault_of(exc))
+            return Finding.failure("reference", case.label, f"prompt {at}: reference_answer failed: {told}")
+        expected.append(Decoded(tokens=answer.token_ids, nfe=answer.nfe))
+    return compared("reference", case, expected, conditions=conditions)
+
+
+def _batch(lm: LoadedModel, case: Case, conditions: Conditions, rows: int) -> Finding:
+    found = decoded(lm, case.rows, together=rows)
+    return compared("batch", case, case.alone, found, conditions=conditions)
+
+
+def _repeat(lm: LoadedModel, case: Case, conditions: Conditions, rows: int) -> Finding:
+    found = decoded(lm, case.rows, together=1)
+    return compared("repeat", case, case.alone, found, conditions=conditions)
+
+
+def _seed(lm: LoadedModel, case: Case, conditions: Conditions, rows: int) -> Finding:
+    missing = [name for name in ("temperature", "seed") if called(name, case.algorithm.parameters) is None]
+    if missing:
+        return Finding.not_run("seed", case.label, f"it takes no {' and no '.join(missing)}")
+    first, again = (decoded(lm, [_drawn(case, row) for row in case.rows], together=1) for _ in range(2))
+    return compared("seed", case, first, again, conditions=conditions)
+
+
+def _drawn(case: Case, row: Row) -> Row:
+    """The row with tokens that are drawn; at the temperature that the call gives, if that is one."""
+    given = value_of("temperature", row.parameters, case.algorithm.parameters)
+    return row if given else _changed(case.algorithm, row, {"temperature": _WARM})
+
+
+def _changed(algorithm: GenerationAlgorithm, row: Row, values: Mapping[str, Any]) -> Row:
+    """The row with these values, by canonical name, under whatever names it has theirs."""
+    names = {name for value in values for name in _names(algorithm, value)}
+    kept = {name: value for name, value in row.parameters.items() if name not in names}
+    return Row(algorithm=row.algorithm, prompt_ids=row.prompt_ids, parameters={**kept, **values})
+
+
+def _names(algorithm: GenerationAlgorithm, name: str) -> tuple[str, ...]:
+    parameter = called(name, algorithm.parameters)
+    return (name,) if parameter is None else parameter.names
+
+
+def _cached(lm: LoadedModel, case: Case, conditions: Conditions, rows: int) -> Finding:
+    """Against the same without a cache: how much the cache changes is told, and is no fault."""
+    effective = case.algorithm.validate_args(**case.rows[0].parameters)
+    reason = None if case.algorithm.yields_steps() else "its generate is its own: it does not say"
+    if reason is None and not _caches(case.algorithm, effective):
+        reason = "it does not cache"
+    plain = None if reason else _uncached(lm, case)
+    if plain is None:
+        return Finding.not_run(
+            "cached", case.label, reason or "no algorithm decodes the same without a cache"
+        )
+    return compared("cached", case, decoded(lm, plain, together=rows), conditions=conditions)
+
+
+def _caches(algorithm: Any, effective: Mapping[str, Any]) -> bool:
+    """Whether its policy, the part of a step algorithm that plans forwards, caches keys and values."""
+    return bool(algorithm.policy(effective).caches)
+
+
+def _uncached(lm: LoadedModel, case: Case) -> list[Row] | None:
+    """The rows as decoded without a cache: by its own parameter ``cache``, or by an algorithm of its engine
+    with the same rule."""
+    algorithm, own = case.algorithm, called("cache", case.algorithm.parameters)
+    if own is not None and "none" in own.choices:
+        return [_changed(algorithm, row, {"cache": "none"}) for row in case.rows]
+    effective = [algorithm.validate_args(**row.parameters) for row in case.rows]
+    for name, reason in lm.algorithms().items():
+        other = lm.algorithm(name) if reason is None else None
+        if (
+            other is not None
+            and other.engine == algorithm.engine
+            and _is_without(other, algorithm, effective)
+        ):
+            pairs = zip(case.rows, effective, strict=True)
+            return [
+                Row(algorithm=name, prompt_ids=row.prompt_ids, parameters=params) for row, params in pairs
+            ]
+    return None
+
+
+def _is_without(other: Any, algorithm: Any, effective: Sequence[Mapping[str, Any]]) -> bool:
+    """Whether ``other`` decodes by the same rule as ``algorithm`` with these parameters, and caches
+    nothing."""
+    taken = {parameter.name for parameter in other.parameters}
+    if not other.yields_steps() or not taken >= set(effective[0]):
+        return False
+    return not _caches(other, effective[0]) and other.rule(effective[0]) == algorithm.rule(effective[0])
+
+
+def _mixed(lm: LoadedModel, cases: Sequence[Case], conditions: Conditions, rows: int) -> Iterator[Finding]:
+    if len(cases) == 1:
+        yield Finding.not_run("mixed", cases[0].label, "it is the only algorithm of this call")
+        return
+    # Prompt by prompt, so that neighbours in a forward are of different algorithms.
+    order = [(case, at) for at in range(len(cases[0].rows)) for case in cases]
+    together = decoded(lm, [case.rows[at] for case, at in order], together=max(rows, len(cases)))
+    for case in cases:
+        found = [each for each, (owner, _) in zip(together, order, strict=True) if owner is case]
+        yield compared("mixed", case, case.alone, found, conditions=conditions)
+
+
+_OF_ONE: tuple[Callable[[LoadedModel, Case, Conditions, int], Finding], ...] = (
+    _reference,
+    _batch,
+    _repeat,
+    _seed,
+    _cached,
+)

@@ -1,0 +1,138 @@
+"""The command ``verify``: whether a model decodes as it should here, and as the published code does."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from llada_core import UsageError
+from llada_core.cli.diversion import answers_alone
+from llada_core.cli.opening import opened_model
+from llada_core.cli.options import ModelChoice, loading_options, output_options
+from llada_core.cli.progress import busy_bar
+from llada_core.cli.settings import Setting, SettingsCommand, settings_of
+from llada_core.loading import LoadedModel
+from llada_dev.verify import graphs
+from llada_dev.verify.checks import checked
+from llada_dev.verify.findings import Finding
+from llada_dev.verify.opening import Asked, cases_of, settings_on
+from llada_dev.verify.promises import Conditions
+from llada_dev.verify.prompts import prompts_for
+from llada_dev.verify.report import print_findings
+from llada_dev.verify.upstream.certificates import certified
+
+__all__ = ["verify"]
+
+_EXAMPLE = """\b
+llada verify ./my-model --algorithm dual_cache -p threshold=0.8 --algorithm basic
+llada verify --upstream --json
+"""
+
+
+@click.command(cls=SettingsCommand, epilog=_EXAMPLE)
+@click.argument("model", required=False, metavar="[MODEL]")
+@loading_options
+@click.option(
+    "--algorithm", "algorithms", metavar="NAME", multiple=True,
+    help="Algorithm to check; repeatable. Default: all that run on the model.",
+)  # fmt: skip
+@click.option(
+    "-p", "--parameter", "assignments", metavar="NAME=VALUE", multiple=True,
+    help="A parameter of the --algorithm before it; before the first one, of all. Repeatable.",
+)  # fmt: skip
+@click.option(
+    "--prompts", "file", metavar="FILE",
+    help="Prompts (- is stdin): text, one a line, or JSON lines of prompt or messages; a prompt may be a "
+    "list of token ids. Default: a few of its own.",
+)  # fmt: skip
+@click.option("--raw", is_flag=True, help="Take prompts as they stand, without the chat template.")
+@click.option("--gen-length", type=click.IntRange(min=1), metavar="N", help="Tokens an answer. Default: 64.")
+@click.option(
+    "--rows", type=click.IntRange(min=2), default=8, metavar="N", show_default=True,
+    help="Prompts that share a forward, at most.",
+)  # fmt: skip
+@click.option(
+    "--seed", "source", type=click.IntRange(min=0), default=0, metavar="N", show_default=True,
+    help="Seed of what is drawn: tokens, and prompts for a model without a tokenizer.",
+)  # fmt: skip
+@click.option(
+    "--upstream", is_flag=True,
+    help="Compare with the published code instead, from checkouts in 3rdparty/ or LLADA_FASTDLLM_PATH and "
+    "LLADA_DINFER_PATH.",
+)  # fmt: skip
+@click.option(
+    "--repeat", type=click.IntRange(min=1), metavar="N",
+    help="With --upstream: how often both are run for the time. Default: 3.",
+)  # fmt: skip
+@output_options
+@click.pass_context
+def verify(
+    ctx: click.Context,
+    /,
+    file: str | None,
+    raw: bool,
+    gen_length: int | None,
+    rows: int,
+    source: int,
+    upstream: bool,
+    repeat: int | None,
+    as_json: bool,
+    **given: Any,
+) -> None:
+    """Show that MODEL (a folder or hub id; the embedded model) decodes as it should, here.
+
+    Each algorithm is compared with its own plain path, with itself in batches and beside others, with itself
+    again, without a cache, and, on a GPU, without CUDA graphs. The exit status is 1 where something that is
+    promised does not hold.
+    """
+    choice, settings = ModelChoice.of(given), settings_of(ctx)
+    asked = Asked(gen_length=gen_length, seed=source, raw=raw)
+    if repeat is not None and not upstream:
+        raise UsageError("--repeat is of the time against published code; give --upstream too")
+    with answers_alone():
+        if upstream:
+            passed = certified(choice, settings, file, asked, repeat=repeat or 3, as_json=as_json)
+        else:
+            passed = _verified(choice, settings, file, asked, rows=rows, as_json=as_json)
+    if not passed:
+        ctx.exit(1)
+
+
+def _verified(
+    choice: ModelChoice, settings: list[Setting], file: str | None, asked: Asked, *, rows: int, as_json: bool
+) -> bool:
+    """Whether nothing failed; all that was found is told."""
+    with opened_model(choice, settings) as lm:
+        conditions = Conditions.of(lm.model.network)
+        named, findings = settings_on(lm, settings)
+        prompts = prompts_for(lm.model, file, seed=asked.seed)
+        with busy_bar("Decoding each prompt alone"):
+            cases = cases_of(lm, named, prompts, asked)
+        with busy_bar("Checking"):
+            findings += checked(lm, cases, rows=rows)
+        facts = _facts(lm, conditions, prompts=len(prompts), rows=rows)
+    reason = graphs.why_not(conditions)
+    if reason is not None:
+        findings += [Finding.not_run("graphs", case.label, reason) for case in cases]
+    else:
+        findings += graphs.against_eager(cases, conditions, lambda: opened_model(choice, named))
+    findings.sort(key=lambda finding: _place(finding, [case.label for case in cases]))
+    print_findings(findings, facts, conditions, as_json=as_json)
+    return not any(finding.verdict == "failed" for finding in findings)
+
+
+def _facts(lm: LoadedModel, conditions: Conditions, *, prompts: int, rows: int) -> dict[str, Any]:
+    return {
+        "model": lm.model.path,
+        "engine": lm.engine.name,
+        "device": conditions.device,
+        "dtype": conditions.dtype,
+        "prompts": prompts,
+        "rows": rows,
+    }
+
+
+def _place(finding: Finding, labels: list[str]) -> int:
+    """By algorithm, in the order of the call; those that cannot run come last."""
+    return labels.index(finding.algorithm) if finding.algorithm in labels else len(labels)

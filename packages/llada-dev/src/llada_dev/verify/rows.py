@@ -1,0 +1,71 @@
+"""Rows to decode, and what became of them: tokens and forwards, whatever the algorithms."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from llada_core import GenerationRequest
+from llada_core.generation.algorithm import GenerationAlgorithm
+from llada_core.loading import LoadedModel
+from llada_dev.verify.differences import Tokens
+
+__all__ = ["Case", "Decoded", "Row", "decoded"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Row:
+    """One prompt and how it is decoded."""
+
+    algorithm: str
+    prompt_ids: tuple[int, ...]
+    parameters: Mapping[str, Any]
+
+    def with_parameters(self, **parameters: Any) -> Row:
+        """The same prompt, decoded with these instead of what it had under their names."""
+        return replace(self, parameters={**self.parameters, **parameters})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decoded:
+    """What became of a row: all tokens of the answer, also behind an end token, and its forwards."""
+
+    tokens: Tokens
+    nfe: int
+    error: Exception | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Case:
+    """One algorithm with its parameters: a row for each prompt, and what each becomes alone."""
+
+    algorithm: GenerationAlgorithm
+    label: str
+    rows: tuple[Row, ...]
+    alone: tuple[Decoded, ...]
+
+    @property
+    def problem(self) -> str | None:
+        """Why its rows cannot be compared: the first that failed; None where none did."""
+        failed = ((at, each.error) for at, each in enumerate(self.alone) if each.error is not None)
+        return next((f"prompt {at} failed: {error}" for at, error in failed), None)
+
+
+def decoded(lm: LoadedModel, rows: Sequence[Row], *, together: int) -> tuple[Decoded, ...]:
+    """The rows in their order, up to ``together`` of them in flight at a time; 1 is each alone.
+
+    A row that fails has its error. Raises ``ParameterError`` and ``PromptError`` for what can never run.
+    """
+    with lm.session(rows=together) as session:
+        tickets = [
+            session.submit(
+                GenerationRequest(
+                    prompt=list(row.prompt_ids), algorithm=row.algorithm, parameters=row.parameters
+                )
+            )
+            for row in rows
+        ]
+        for _ in session:  # until all have ended
+            pass
+    return tuple(Decoded(tokens=each.canvas, nfe=each.nfe, error=each.error) for each in tickets)
