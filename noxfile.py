@@ -37,6 +37,7 @@ OTHER_MODELS = {"llada-nemotron"}
 # What the tests of a plugin need besides the plugin. One that brings no engine needs one.
 TEST_TOOLS = ["pytest", "pytest-timeout", "hypothesis", "llada-tiny"]
 MORE_TOOLS = {
+    "llada-dev": ["llada-fastdllm", "llada-dinfer"],
     "llada-server": ["llada-fastdllm", "llada-dinfer", "llada-nemotron", "httpx", "openai"],
 }
 # What somebody has who is about to write a decoder. The engine comes with what `llada new` makes.

@@ -24,15 +24,15 @@ from typing import Any
 
 import torch
 from transformers import AutoTokenizer
-from upstream import dinfer, fast_dllm
-from upstream.common import Decode, without_eos
 
 import llada_core
 import llada_tiny
+from llada_dev.verify.upstream import dinfer, fast_dllm
+from llada_dev.verify.upstream.weights import Decode, fields_of, without_ends
 from llada_runtime import LLaDAModel
 
 PARAMETERS = {"gen_length": 128, "block_length": 32, "threshold": 0.9}
-EQUAL_WORK = {"fast-dllm": {"early_stop": False}, "dinfer": {"maximum_unroll": 4, "expected_tpf": 8}}
+CODES = {"fast-dllm": fast_dllm, "dinfer": dinfer}
 PROMPTS = (
     "Nora has 14 boxes with 12 pens each. She gives away 35 pens. How many pens are left?",
     "Sort these numbers from small to large: 91, 17, 58, 33, 76, 24.",
@@ -73,10 +73,9 @@ def main() -> None:
     if not options.compile:
         os.environ["TORCH_COMPILE_DISABLE"] = "1"
     published: dict[str, Decode] = {}
-    if options.fastdllm:
-        published |= fast_dllm.decoders(options.fastdllm, options.model, PARAMETERS)
-    if options.dinfer:
-        published |= dinfer.decoders(options.dinfer, options.model, PARAMETERS)
+    for engine, checkout in (("fast-dllm", options.fastdllm), ("dinfer", options.dinfer)):
+        if checkout:
+            published |= decoders(engine, Path(checkout), options.model)
     model = LLaDAModel.from_pretrained(options.model, device="cpu", dtype="float32")
     prompts = _prompts(options.model)
     rows = []
@@ -102,6 +101,25 @@ def _options() -> argparse.Namespace:
     return options
 
 
+def decoders(engine: str, checkout: Path, folder: Path) -> dict[str, Decode]:
+    """Upstream's decoders on upstream's network, answers without end tokens."""
+    code, fields = CODES[engine], fields_of(folder)
+    network = code.network(checkout, folder, device=torch.device("cpu"), dtype=torch.float32)
+
+    def decoder(name: str) -> Decode:
+        given = {**PARAMETERS, **code.EQUAL_WORK}
+        effective = llada_core.get_algorithm(name).validate_args(**given)
+        decode = code.decoder(checkout, name, network, fields, effective)
+
+        def trimmed(prompt: torch.Tensor) -> tuple[list[int], int]:
+            canvas, nfe = decode(prompt)
+            return without_ends(canvas, fields["eos_token_id"]), nfe
+
+        return trimmed
+
+    return {name: decoder(name) for name in llada_core.list_algorithms_by_engine(engine)}
+
+
 def _prompts(folder: Path) -> list[torch.Tensor]:
     tokenizer = AutoTokenizer.from_pretrained(folder)
     chats = [[{"role": "user", "content": text}] for text in PROMPTS]
@@ -115,7 +133,7 @@ def _ours(name: str, model: LLaDAModel, **extra: Any) -> Decode:
 
     def decode(prompt: torch.Tensor) -> tuple[list[int], int]:
         ids, nfe = algorithm.generate(model, prompt, **{**PARAMETERS, **extra})
-        return without_eos(ids[0].tolist(), eos), nfe
+        return without_ends(ids[0].tolist(), eos), nfe
 
     return decode
 
@@ -127,7 +145,7 @@ def compare(
     engine = llada_core.get_algorithm_info(name).engine
     sides = {
         "upstream": upstream,
-        "equal_work": _ours(name, model, **EQUAL_WORK[engine]),
+        "equal_work": _ours(name, model, **CODES[engine].EQUAL_WORK),
         "default": _ours(name, model),
     }
     found = {side: [decode(prompt) for prompt in prompts] for side, decode in sides.items()}

@@ -21,9 +21,9 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from upstream import fast_dllm
 
 import llada_core
+from llada_dev.verify.upstream import fast_dllm
 from llada_runtime import LLaDAConfig, LLaDAModel
 
 LLADA_8B = {

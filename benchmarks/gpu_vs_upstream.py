@@ -29,9 +29,9 @@ from typing import Any
 
 import torch
 from gpu_8b import LLADA_8B, SMALL, bandwidth, random_model
-from upstream import dinfer, fast_dllm
 
 import llada_core
+from llada_dev.verify.upstream import dinfer, fast_dllm
 from llada_runtime import LLaDAModel
 from llada_runtime.network.graphs import graphed
 from llada_runtime.network.warmup import warm_up
@@ -158,7 +158,8 @@ def _fast_dllm(fields: dict[str, Any], model: LLaDAModel, options: argparse.Name
 
     def decode(prompt: torch.Tensor, tokens: int) -> tuple[torch.Tensor, int]:
         parameters = {**lengths, "steps": options.gen_length // tokens, "threshold": None}
-        return fast_dllm.decoders_on(network, fields["mask_token_id"], parameters)["dual_cache"](prompt)  # type: ignore[no-any-return]
+        made = fast_dllm.decoders_on(options.fastdllm, network, fields["mask_token_id"], parameters)
+        return made["dual_cache"](prompt)
 
     return decode
 
@@ -170,8 +171,8 @@ def _dinfer(
 
     def decode(prompt: torch.Tensor, tokens: int) -> tuple[torch.Tensor, int]:
         return dinfer.decode_fixed(
-            network, fields, prompt, gen_length=options.gen_length, block_length=options.block_length,
-            steps_a_block=options.block_length // tokens,
+            options.dinfer, network, fields, prompt, gen_length=options.gen_length,
+            block_length=options.block_length, steps_a_block=options.block_length // tokens,
         )  # fmt: skip
 
     return decode

@@ -19,6 +19,7 @@ from packaging.utils import canonicalize_name
 import llada_core
 from llada_core.cli.program import COMMANDS
 from llada_core.registry.wheels import published
+from llada_dev.verify.upstream.places import UPSTREAMS
 
 ROOT = Path(__file__).parents[1]
 PACKAGES = sorted(path.parent for path in ROOT.glob("packages/*/pyproject.toml"))
@@ -222,6 +223,17 @@ def test_the_changelog_knows_this_version() -> None:
     versions = re.findall(r"^## \[(.+?)\]", (ROOT / "CHANGELOG.md").read_text(), flags=re.MULTILINE)
     assert versions[0] == "Unreleased"
     assert len(versions) == 1 or versions[1] == project(PACKAGES[0])["version"]
+
+
+def test_the_submodules_are_the_published_codes_that_are_compared() -> None:
+    staged = subprocess.run(
+        ["git", "ls-files", "--stage", "3rdparty"], cwd=ROOT, capture_output=True, text=True
+    )
+    linked = {line.split()[3]: line.split()[1] for line in staged.stdout.splitlines() if "160000" in line}
+    assert linked == {f"3rdparty/{each.name}": each.commit for each in UPSTREAMS}
+    written = (ROOT / ".gitmodules").read_text()
+    for upstream in UPSTREAMS:
+        assert f"path = 3rdparty/{upstream.name}\n\turl = {upstream.url}\n" in written
 
 
 def test_ci_can_be_started() -> None:

@@ -9,8 +9,8 @@ import pytest
 
 import llada_core
 from llada_runtime import drain, reference
-from tests.parity.oracle import PlainNetwork, Request, decode
 from tests.parity.parity_data import GOLDENS, MODELS, golden_model, needs_engine
+from tests.support.oracle import PlainNetwork, Request, decode
 
 pytestmark = needs_engine("fast-dllm")
 

@@ -191,7 +191,7 @@ class BasicGeneration(FastDLLMGeneration):
             given = {name: params[name] for name in taken}
             canvas, nfe = reference.decode(model, list(prompt_ids), **given)
         except UnsupportedArchitecture as exc:
-            self._refuse("be held to a reference", str(exc))
+            self._cannot("be held to a reference", str(exc))
         return Answer(token_ids=tuple(canvas[len(prompt_ids) :]), nfe=nfe)
 
 

@@ -170,11 +170,11 @@ class StepAlgorithm(GenerationAlgorithm):
         Raises AlgorithmUnavailable for a decoder or a network of which there is no such.
         """
         if not self.yields_steps():
-            self._refuse("be held to a reference", _OPAQUE)
+            self._cannot("be held to a reference", _OPAQUE)
         try:
             canvas, nfe = reference.follow(model, self.sequence(model, prompt_ids, params))
         except UnsupportedArchitecture as exc:
-            self._refuse("be held to a reference", str(exc))
+            self._cannot("be held to a reference", str(exc))
         return Answer(token_ids=tuple(canvas[len(prompt_ids) :]), nfe=nfe)
 
     def end_ids(self, model: Any) -> frozenset[int]:

@@ -62,7 +62,7 @@ def settings_of(ctx: click.Context) -> list[Setting]:
     ``UsageError``.
     """
     before, own = _grouped(ctx.meta[_ORDER], ctx.params["algorithms"], ctx.params["assignments"])
-    options = {name: ctx.params.get(name) for name in ("max_tokens", "seed")}
+    options: dict[str, Any] = {name: ctx.params.get(name) for name in ("max_tokens", "seed")}
     for_all = given_parameters(before, **options)
     if not own:
         return [Setting(algorithm=None, parameters=for_all)]

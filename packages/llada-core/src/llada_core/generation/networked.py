@@ -33,7 +33,7 @@ class RunsNetworks:
 
         This one refuses, as ``AlgorithmUnavailable``.
         """
-        self._refuse("score", _SCORE)
+        self._cannot("score", _SCORE)
 
     def reference_answer(self, model: Any, prompt_ids: Sequence[int], params: Mapping[str, object]) -> Answer:
         """The answer to one prompt by the plainest way there is of decoding it, for ``llada verify``.
@@ -42,7 +42,7 @@ class RunsNetworks:
         code as can be. ``params`` are effective. The ``token_ids`` are all of the answer's, also behind an
         end token. This one refuses, as ``AlgorithmUnavailable``.
         """
-        self._refuse("be held to a reference", _REFERENCE)
+        self._cannot("be held to a reference", _REFERENCE)
 
-    def _refuse(self, what: str, reason: str) -> NoReturn:
+    def _cannot(self, what: str, reason: str) -> NoReturn:
         raise AlgorithmUnavailable(f"{self.name} cannot {what}: {reason}", name=self.name, reason=reason)

@@ -8,12 +8,12 @@ from typing import Any
 
 from llada_core.cli.output import note, print_json, print_table
 from llada_core.cli.tables import Column
-from llada_dev.verify.findings import Finding
+from llada_dev.verify.findings import Finding, Verdict
 from llada_dev.verify.promises import Conditions
 
 __all__ = ["print_findings"]
 
-_ORDER = ("passed", "failed", "told", "not run")
+_ORDER: tuple[Verdict, ...] = ("passed", "failed", "told", "not run")
 
 
 def print_findings(
@@ -26,13 +26,15 @@ def print_findings(
         print_json({**facts, **promised, "passed": not failed})
         return
     columns = [Column(heading=name) for name in ("algorithm", "check", "result")]
-    print_table(
-        [*columns, Column(heading="found", wraps=True)],
-        [[each.algorithm, each.check, each.verdict.upper() if failed and each.verdict == "failed"
-          else each.verdict, each.detail] for each in findings],
-    )  # fmt: skip
+    cells = [[each.algorithm, each.check, _word(each), each.detail] for each in findings]
+    print_table([*columns, Column(heading="found", wraps=True)], cells)
     note(" · ".join(f"{name} {value}" for name, value in facts.items() if value is not None))
     for line in conditions.notes:
         note(line)
     counts = Counter(finding.verdict for finding in findings)
     note(", ".join(f"{counts[verdict]} {verdict}" for verdict in _ORDER if counts[verdict]))
+
+
+def _word(finding: Finding) -> str:
+    """The verdict; one that fails is to be seen among the others."""
+    return finding.verdict.upper() if finding.verdict == "failed" else finding.verdict

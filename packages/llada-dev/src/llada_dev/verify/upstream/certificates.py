@@ -7,8 +7,8 @@ import os
 import subprocess
 import sys
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
-from typing import Any, Literal
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any
 
 from llada_core import LladaError, UsageError, list_algorithms
 from llada_core.cli.options import ModelChoice
@@ -18,6 +18,7 @@ from llada_core.cli.prompts import prompts_of_file
 from llada_core.cli.settings import Setting, labels
 from llada_core.loading import check_call, named_model
 from llada_dev.verify.differences import Difference
+from llada_dev.verify.findings import Verdict
 from llada_dev.verify.opening import Asked
 from llada_dev.verify.promises import Conditions
 from llada_dev.verify.upstream.places import UPSTREAMS, Checkout, Upstream, checkout_of, upstream_of
@@ -44,7 +45,7 @@ class Certificate:
     algorithm: str
     upstream: str
     commit: str | None
-    verdict: Literal["passed", "failed", "told", "not run"]
+    verdict: Verdict
     error: str | None = None
     answers: int = 0
     equal: int = 0
@@ -224,13 +225,25 @@ def _read(found: dict[str, Any], checkout: Checkout, group: Sequence[Setting]) -
     promised = Conditions(**found["conditions"]).promises("reference")
     made = []
     for label, told in zip(labels(group), found["certificates"], strict=True):
-        facts = {**told, "difference": told.get("difference") and Difference(**told["difference"])}
-        common = {"algorithm": label, "upstream": checkout.upstream.name, "commit": checkout.commit}
-        made_one = Certificate(**common, verdict="passed", **facts)
-        holds = made_one.tokens_equal and made_one.nfe_equal
-        verdict = "failed" if told["error"] else "passed" if holds else "failed" if promised else "told"
-        made.append(Certificate(**common, verdict=verdict, **facts))
+        facts: dict[str, Any] = {
+            **told,
+            "difference": told.get("difference") and Difference(**told["difference"]),
+        }
+        certificate = Certificate(
+            algorithm=label,
+            upstream=checkout.upstream.name,
+            commit=checkout.commit,
+            verdict="passed",
+            **facts,
+        )
+        made.append(replace(certificate, verdict=_verdict(certificate, promised=promised)))
     return made
+
+
+def _verdict(certificate: Certificate, *, promised: bool) -> Verdict:
+    if certificate.tokens_equal and certificate.nfe_equal:
+        return "passed"
+    return "failed" if promised or certificate.error is not None else "told"
 
 
 def _print(certificates: Sequence[Certificate], choice: ModelChoice, passed: bool, *, as_json: bool) -> None:

@@ -1,1 +1,0 @@
-"""Adapters that run the published decoders from a checkout, for comparison. They hold no upstream code."""

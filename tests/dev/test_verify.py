@@ -1,0 +1,229 @@
+"""``llada verify``: sound algorithms pass, each fault fails the check that is there for it."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar
+from unittest import mock
+
+import pytest
+import torch
+from torch import Tensor
+
+from llada_core import GenerationAlgorithm, ParameterError, UsageError, standard
+from llada_dev.verify.differences import agreement, first_difference
+from llada_dev.verify.promises import CHECKS, Conditions
+from llada_fastdllm import BasicGeneration, DualCacheGeneration
+from llada_runtime import BestFirst, Rule, Sequence
+from llada_runtime.network import attention
+from tests.dev.verifying import SHORT, findings, registered, small_model, verified
+
+NAMES = ("basic", "prefix_cache", "dual_cache")
+OURS = [word for name in NAMES for word in ("--algorithm", name)]
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return small_model(tmp_path_factory.mktemp("model"))
+
+
+@dataclass(frozen=True, slots=True)
+class Crowded(BestFirst):
+    """Keeps more where rows share the call: what no rule may do."""
+
+    @classmethod
+    def counts(cls, parameters: Tensor, ranked: Tensor, open_counts: Tensor) -> Tensor:
+        return open_counts.clamp(max=1 if len(ranked) == 1 else 3)
+
+
+class Worse(DualCacheGeneration):
+    """A decoder of this repository with one fault."""
+
+    name = "worse"
+    description = "One fault."
+    parameters = tuple(map(standard, ("gen_length", "block_length", "temperature", "seed", "early_stop")))
+
+    def rule(self, params: Mapping[str, Any]) -> Rule:
+        return Crowded()
+
+
+class Moody(Worse):
+    """Keeps more in the first answer than in later ones."""
+
+    asked: ClassVar[list[int]] = []
+
+    def rule(self, params: Mapping[str, Any]) -> Rule:
+        self.asked.append(1)
+        return OneOf(1 + len(self.asked) % 3)
+
+
+@dataclass(frozen=True, slots=True)
+class OneOf(BestFirst):
+    width: int
+
+    @classmethod
+    def counts(cls, parameters: Tensor, ranked: Tensor, open_counts: Tensor) -> Tensor:
+        return open_counts.minimum(parameters[:, 0].long())
+
+    @classmethod
+    def parameters(cls, sequences: list[Sequence]) -> Tensor:
+        return torch.tensor([[each.rule.width] for each in sequences])  # type: ignore[attr-defined]
+
+
+def test_our_decoders_pass(model: Path) -> None:
+    told = verified(model, *SHORT, *OURS, "--json")
+    assert told.exit_code == 0
+    found = json.loads(told.stdout)
+    assert found["passed"]
+    verdicts = {(each["algorithm"], each["check"]): each["verdict"] for each in found["findings"]}
+    for name in NAMES:
+        for check in ("reference", "batch", "mixed", "repeat", "seed"):
+            assert verdicts[name, check] == "passed"
+        assert verdicts[name, "graphs"] == "not run"
+    assert verdicts["basic", "cached"] == "not run"
+    assert verdicts["dual_cache", "cached"] == "told"
+    assert (found["device"], found["dtype"]) == ("cpu", "float32")
+
+
+def test_the_table_says_the_same(model: Path) -> None:
+    told = verified(model, *SHORT, "--algorithm", "dual_cache")
+    assert told.exit_code == 0
+    assert "dual_cache  reference  passed   4 of 4 answers are the same" in told.stdout
+    assert "expected to hold: reference, batch, mixed, repeat, seed, graphs" in told.stderr
+    assert "CUDA graphs are of a GPU, and the model runs on cpu" in told.stdout
+    assert "it is the only algorithm of this call" in told.stdout
+
+
+def test_a_rule_that_looks_at_its_neighbours_fails_where_rows_are_together(model: Path) -> None:
+    with registered(Worse()):
+        found = findings(model, *SHORT, "--algorithm", "worse", "--algorithm", "dual_cache")
+    assert found["worse", "batch"]["verdict"] == "failed"
+    assert found["worse", "reference"]["verdict"] == "passed"
+    assert found["worse", "repeat"]["verdict"] == "passed"
+    assert found["dual_cache", "batch"]["verdict"] == "passed"
+
+
+def test_a_decoder_that_remembers_the_last_request_fails_when_it_is_repeated(model: Path) -> None:
+    with registered(Moody(name="moody")):
+        found = findings(model, *SHORT, "--algorithm", "moody")
+    assert found["moody", "repeat"]["verdict"] == "failed"
+
+
+def test_a_fault_of_the_fast_path_is_named_by_its_first_difference(model: Path) -> None:
+    kept = attention._keep
+
+    def spoiled(pool: Any, k: Tensor, v: Tensor, layout: Any) -> None:
+        kept(pool, k, -v, layout)
+
+    with mock.patch.object(attention, "_keep", spoiled):
+        told = verified(model, *SHORT, "--algorithm", "prefix_cache", "-p", "threshold=1")
+    assert told.exit_code == 1
+    where = r"prefix_cache  reference  FAILED   .* prompt \d, position \d: \d+ where \d+ is expected"
+    assert re.search(where, told.stdout)
+
+
+def test_basic_is_held_to_rules_that_are_not_its_own(model: Path) -> None:
+    """A wrong rule of `basic` shows: its reference has rules of its own."""
+    with mock.patch.object(BasicGeneration, "rule", return_value=OneOf(3)):
+        found = findings(model, *SHORT, "--algorithm", "basic")
+    assert found["basic", "reference"]["verdict"] == "failed"
+    assert found["basic", "repeat"]["verdict"] == "passed"
+
+
+class Opaque(GenerationAlgorithm):
+    """An algorithm of one call that has no reference."""
+
+    name, description, engine = "opaque", "The prompt's last token, over and over.", "fast-dllm"
+    parameters = (standard("gen_length", default=8),)
+
+    def load_model_class(self) -> Any:
+        return DualCacheGeneration().load_model_class()
+
+    def generate(
+        self, model: Any, prompt: Tensor, *, attention_mask: Tensor | None = None, **params: Any
+    ) -> tuple[Tensor, int]:
+        length = self.validate_args(**params)["gen_length"]
+        return torch.cat((prompt, prompt[:, -1:].repeat(1, int(str(length)))), dim=1), 1
+
+
+def test_what_has_no_reference_is_said_and_not_passed(model: Path) -> None:
+    with registered(Opaque()):
+        found = findings(model, "--algorithm", "opaque", "--gen-length", 8)
+    assert found["opaque", "reference"]["verdict"] == "not run"
+    assert "let it define reference_answer" in found["opaque", "reference"]["detail"]
+    assert found["opaque", "batch"]["verdict"] == "passed"
+    assert found["opaque", "seed"]["detail"] == "it takes no temperature and no seed"
+
+
+class Failing(Opaque):
+    name = "failing"
+
+    def generate(self, model: Any, prompt: Tensor, **params: Any) -> tuple[Tensor, int]:
+        raise RuntimeError("out of ideas")
+
+
+def test_an_algorithm_that_raises_fails_and_the_others_are_checked(model: Path) -> None:
+    with registered(Failing()):
+        told = verified(model, "--algorithm", "failing", "--algorithm", "basic", "--gen-length", 4)
+    assert told.exit_code == 1
+    assert "out of ideas" in told.stdout
+    assert re.search("basic +batch +passed", told.stdout)
+
+
+def test_a_cache_is_compared_with_the_same_rule_without_one(model: Path) -> None:
+    with registered(Worse()):
+        found = findings(model, *SHORT, "--algorithm", "worse", "--algorithm", "prefix_cache")
+    assert found["worse", "cached"]["detail"] == "no algorithm decodes the same without a cache"
+    told = found["prefix_cache", "cached"]
+    assert (told["verdict"], told["answers"]) == ("told", 4)
+    assert 0 < told["agreement"] <= 1
+
+
+def test_in_16_bits_only_what_repeats_the_same_sums_is_promised() -> None:
+    coarse, exact = Conditions(device="cuda:0", dtype="bfloat16"), Conditions(device="cpu", dtype="float32")
+    assert [check for check in CHECKS if coarse.promises(check)] == ["repeat", "seed"]
+    assert [check for check in CHECKS if not exact.promises(check)] == ["cached"]
+
+
+def test_in_16_bits_differences_are_told(model: Path) -> None:
+    told = verified(model, *SHORT, "--algorithm", "dual_cache", "--dtype", "bfloat16")
+    assert told.exit_code == 0
+    assert "dual_cache  reference  told" in told.stdout
+    assert "in bfloat16 sums in another order may decide" in told.stderr
+
+
+def test_prompts_of_a_file_may_be_ids(model: Path, tmp_path: Path) -> None:
+    file = tmp_path / "prompts.jsonl"
+    file.write_text('{"prompt": [1, 2, 3]}\n{"prompt": [4]}\n')
+    found = findings(model, *SHORT, "--algorithm", "basic", "--prompts", file)
+    assert found["basic", "batch"]["answers"] == 2
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error", "said"),
+    [
+        (("--gen-length", "8", "-p", "max_tokens=8"), UsageError, "given by -p and by --gen-length"),
+        (("--repeat", "2"), UsageError, "give --upstream too"),
+        (("-p", "widht=2"), ParameterError, "widht"),
+        (("--algorithm", "none_such"), UsageError, "none_such"),
+    ],
+)
+def test_wrong_calls_are_refused(
+    model: Path, arguments: tuple[str, ...], error: type[Exception], said: str
+) -> None:
+    told = verified(model, *arguments)
+    assert isinstance(told.exception, error)
+    assert said in str(told.exception)
+
+
+def test_where_answers_part_is_told_with_both_ids() -> None:
+    found = first_difference([[1, 2], [3, 4]], [[1, 2], [3, 5]])
+    assert str(found) == "prompt 1, position 1: 4 where 5 is expected"
+    assert str(first_difference([[1]], [[1, 2]])) == "prompt 0, position 1: nothing where 2 is expected"
+    assert first_difference([[1, 2]], [[1, 2]]) is None
+    assert agreement([[1, 2], [3, 4]], [[1, 2], [3, 5]]) == 0.75
+    assert agreement([[1]], [[1, 2]]) == 0.5
