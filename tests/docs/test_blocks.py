@@ -28,6 +28,7 @@ NOT_RUN = {
     "docs/parallel.md": 3,
     "docs/publishing.md": 1,
     "docs/server.md": 2,
+    "docs/verify.md": 1,
     "packages/llada-core/README.md": 1,
     "packages/llada-dev/README.md": 1,
     "packages/llada-dinfer/README.md": 1,

@@ -20,7 +20,7 @@ from torch import Tensor
 from llada_core import UsageError
 from llada_dev.verify.upstream.mapping import check_neutral, check_whole_blocks
 from llada_dev.verify.upstream.source import Source
-from llada_dev.verify.upstream.weights import PUBLISHED, Decode, fields_of, filled, made_in, without_ends
+from llada_dev.verify.upstream.weights import PUBLISHED, Decode, fields_of, filled, made_in
 
 __all__ = ["EQUAL_WORK", "comparable", "decode_fixed", "decoder", "network", "random_network", "surplus"]
 
@@ -64,20 +64,19 @@ def decoder(
     cache, update = parameters["cache"], parameters["cache_update_freq"]
 
     def decode(prompt: Tensor) -> tuple[list[int], int]:
+        blocks = _Blocks(tools.BlockIteratorFactory(start_block_align=parameters["start_block_align"]))
         llm = loops.BlockWiseDiffusionLLM(
             model,
             _strategy(
                 source, name, fields, parameters
             ),  # anew: upstream's credit leaks into the next request
-            tools.BlockIteratorFactory(start_block_align=parameters["start_block_align"]),
+            blocks,
             cache_factory=None if cache == "none" else tools.KVCacheFactory(cache, update),
             early_stop=True,
             **EQUAL_WORK,
         )
-        ids = llm.generate(
-            prompt, gen_length=parameters["gen_length"], block_length=parameters["block_length"]
-        )
-        return ids[0].tolist(), llm.num_forwards
+        llm.generate(prompt, gen_length=parameters["gen_length"], block_length=parameters["block_length"])
+        return blocks.canvas.data[0].tolist(), llm.num_forwards
 
     return decode
 
@@ -87,9 +86,25 @@ def surplus(checkout: Path, name: str, forwards_of_blocks: Sequence[int]) -> int
     return 0
 
 
-def comparable(canvas: list[int], fields: Mapping[str, Any]) -> list[int]:
-    """What is compared of a canvas: upstream returns it without end-of-sequence tokens."""
-    return without_ends(canvas, fields["eos_token_id"])
+def comparable(answer: list[int], fields: Mapping[str, Any]) -> list[int]:
+    """What is compared of an answer: up to its first end token. What upstream fills the block with behind one
+    stays there, and with ours it does not."""
+    end = fields["eos_token_id"]
+    return answer[: answer.index(end) + 1] if end in answer else answer
+
+
+class _Blocks:
+    """Upstream's iterators over the blocks of a canvas, which is remembered: what it returns of that is
+    without end tokens, wherever these stood."""
+
+    def __init__(self, factory: Any) -> None:
+        self._factory: Any = factory
+        self.canvas: Any = None
+
+    def create(self, canvas: Any, block_length: int) -> Any:
+        """What upstream's factory makes."""
+        self.canvas = canvas
+        return self._factory.create(canvas, block_length)
 
 
 def random_network(checkout: Path, fields: dict[str, Any], ours: Any, *, compiled: bool) -> Any:

@@ -79,9 +79,9 @@ def surplus(checkout: Path, name: str, forwards_of_blocks: Sequence[int]) -> int
     return sum(count == 1 for count in forwards_of_blocks)
 
 
-def comparable(canvas: list[int], fields: Mapping[str, Any]) -> list[int]:
-    """What is compared of a canvas: all of it."""
-    return canvas
+def comparable(answer: list[int], fields: Mapping[str, Any]) -> list[int]:
+    """What is compared of an answer: all of it."""
+    return answer
 
 
 def random_decoders(

@@ -107,10 +107,9 @@ class _Upstream:
         return found
 
     def answer(self, canvas: list[int], prompt: Sequence[int]) -> list[int]:
-        """What is compared of a canvas behind the prompt."""
-        before = len(self.code.comparable(list(prompt), self.fields))
-        compared: list[int] = self.code.comparable(canvas, self.fields)
-        return compared[before:]
+        """What is compared of a canvas."""
+        compared: list[int] = self.code.comparable(canvas[len(prompt) :], self.fields)
+        return compared
 
 
 def _certificate(
