@@ -52,13 +52,13 @@ class Worse(DualCacheGeneration):
 
 
 class Moody(Worse):
-    """Keeps more in the first answer than in later ones."""
+    """Keeps more in every answer than in the one before."""
 
     asked: ClassVar[list[int]] = []
 
     def rule(self, params: Mapping[str, Any]) -> Rule:
         self.asked.append(1)
-        return OneOf(1 + len(self.asked) % 3)
+        return OneOf(len(self.asked))
 
 
 @dataclass(frozen=True, slots=True)

@@ -334,3 +334,21 @@ def test_no_blank_is_filled_or_scored_where_the_network_does_not_see_behind_it(t
             lm.infill("a{{2}}b", algorithm="nemotron_block")
         with pytest.raises(AlgorithmUnavailable, match="cannot score: its network sees nothing behind"):
             lm.score("a{{1}}b", ["c"], algorithm="nemotron_block")
+
+
+@pytest.mark.parametrize("variant", ["gen1", "labs"])
+@pytest.mark.parametrize("causal", [False, True])
+def test_it_decodes_as_its_reference_does(
+    ours: Mapping[tuple[str, int], llada_core.LoadedModel], variant: str, causal: bool
+) -> None:
+    """Strides, shifted logits, and what ends before the canvas: all that a plan can ask for."""
+    lm, ids = ours[variant, 0], prompt(random.Random(variant))
+    algorithm = lm.algorithm("nemotron_block")
+    given = {"gen_length": 20, "block_length": 8, "causal_context": causal, "threshold": 0.6}
+    with lm.session(rows=1) as session:
+        request = GenerationRequest(prompt=ids, algorithm="nemotron_block", parameters=given)
+        ticket = session.submit(request)
+        for step in session:
+            assert step.error is None
+    answer = algorithm.reference_answer(lm.model.network, ids, algorithm.validate_args(**given))
+    assert (answer.token_ids, answer.nfe) == (ticket.canvas, ticket.nfe)

@@ -12,7 +12,6 @@ import torch
 from torch import Tensor
 
 from llada_core.errors import UnsupportedArchitecture
-from llada_runtime.network.graphs import Graphed
 from llada_runtime.network.precision import without_autocast
 from llada_runtime.network.protocol import Network
 from llada_runtime.network.spans import Span
@@ -29,7 +28,9 @@ class PlainForward:
     """
 
     def __init__(self, network: Network) -> None:
-        inner: Any = network.network if isinstance(network, Graphed) else network
+        inner: Any = network
+        while not isinstance(inner, Transformer) and hasattr(inner, "network"):  # it stands around another
+            inner = inner.network
         kind = type(inner)
         if not isinstance(inner, Transformer) or kind.logits is not Transformer.logits:
             raise UnsupportedArchitecture(
