@@ -51,10 +51,7 @@ def compared(
         if each.error is not None:
             return Finding.failure(check, case.label, f"prompt {at % len(found)} failed: {each.error}")
     mine, theirs = [each.tokens for each in found], [each.tokens for each in expected]
-    equal = sum(
-        tuple(one.tokens) == tuple(other.tokens) and one.nfe == other.nfe
-        for one, other in zip(found, expected, strict=True)
-    )
+    equal = sum(one.is_as(other) for one, other in zip(found, expected, strict=True))
     share, difference = agreement(mine, theirs), first_difference(mine, theirs)
     holds = equal == len(found)
     promised = conditions.promises(check)

@@ -47,8 +47,9 @@ def settings_on(lm: LoadedModel, settings: Sequence[Setting]) -> tuple[list[Sett
     ]
     if not found:
         raise UsageError(f"no algorithm runs on {lm.model.path}; llada algorithms says why")
-    for setting in found:
-        check_call(setting.algorithm or "", setting.parameters)
+    for name, why in able.items():
+        if why is None:
+            check_call(name, settings[0].parameters)
     return found, unable
 
 

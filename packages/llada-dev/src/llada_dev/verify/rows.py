@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from llada_core import GenerationRequest
@@ -22,10 +22,6 @@ class Row:
     prompt_ids: tuple[int, ...]
     parameters: Mapping[str, Any]
 
-    def with_parameters(self, **parameters: Any) -> Row:
-        """The same prompt, decoded with these instead of what it had under their names."""
-        return replace(self, parameters={**self.parameters, **parameters})
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Decoded:
@@ -34,6 +30,10 @@ class Decoded:
     tokens: Tokens
     nfe: int
     error: Exception | None = None
+
+    def is_as(self, other: Decoded) -> bool:
+        """Whether both have the same tokens and took as many forwards."""
+        return tuple(self.tokens) == tuple(other.tokens) and self.nfe == other.nfe
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

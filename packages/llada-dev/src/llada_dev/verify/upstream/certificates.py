@@ -124,13 +124,9 @@ def certified(
     certificates: list[Certificate] = []
     for checkout, group in wanted:
         job = {
-            "module": checkout.upstream.module,
-            "checkout": str(checkout.path),
-            "model": named_model(choice.model),
-            "options": _options(choice),
+            **_of_the_call(choice, asked, checkout),
             "settings": [asdict(setting) for setting in group],
             "prompts": prompts,
-            "asked": asdict(asked),
             "repeat": repeat,
         }
         with busy_bar(f"Decoding beside {checkout.upstream.name}"):
@@ -149,9 +145,16 @@ def _check_options(choice: ModelChoice) -> None:
         raise UsageError(f"{name} is nothing that published code knows; leave it out with --upstream")
 
 
-def _options(choice: ModelChoice) -> dict[str, Any]:
+def _of_the_call(choice: ModelChoice, asked: Asked, checkout: Checkout) -> dict[str, Any]:
+    """What a job says of the model and of the code beside it."""
     names = ("engine", "device", "dtype", "trust_remote_code", "revision")
-    return {name: getattr(choice, name) for name in names}
+    return {
+        "module": checkout.upstream.module,
+        "checkout": str(checkout.path),
+        "model": named_model(choice.model),
+        "options": {name: getattr(choice, name) for name in names},
+        "asked": asdict(asked),
+    }
 
 
 def _wanted(

@@ -61,7 +61,8 @@ def decoder(
         raise UsageError("dInfer is compared by its threshold decoders; give a threshold")
     source = _source(checkout)
     loops, tools = source.module("dinfer.decoding.generate_uniform"), source.module("dinfer.decoding.utils")
-    cache, update = parameters["cache"], parameters["cache_update_freq"]
+    cache, update = (parameters[name] for name in ("cache", "cache_update_freq"))
+    lengths = {name: parameters[name] for name in ("gen_length", "block_length")}
 
     def decode(prompt: Tensor) -> tuple[list[int], int]:
         blocks = _Blocks(tools.BlockIteratorFactory(start_block_align=parameters["start_block_align"]))
@@ -75,7 +76,7 @@ def decoder(
             early_stop=True,
             **EQUAL_WORK,
         )
-        llm.generate(prompt, gen_length=parameters["gen_length"], block_length=parameters["block_length"])
+        llm.generate(prompt, **lengths)
         return blocks.canvas.data[0].tolist(), llm.num_forwards
 
     return decode

@@ -14,6 +14,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -125,43 +126,61 @@ def _certificate(
     algorithm = lm.algorithm(setting.algorithm)
     given = {**side.code.EQUAL_WORK, **completed(algorithm.parameters, setting.parameters, asked)}
     effective = algorithm.validate_args(**given)
-    decode = side.decoder(algorithm.name, effective)
     rows = [ids_of(lm, algorithm, prompt, given, asked) for prompt in prompts]
+    decode = side.decoder(algorithm.name, effective)
     tensors = [torch.tensor([row], device=side.device) for row in rows]
-    ours = [us.answer(algorithm.name, row, given) for row in rows]
+    run_ours = partial(_each, partial(us.answer, algorithm.name, parameters=given), rows)
+    run_theirs = partial(_each, decode, tensors)
+    ours = run_ours()
     try:
-        theirs = [decode(tensor) for tensor in tensors]
+        theirs = run_theirs()
     except BaseException as exc:  # it is another project's code
         return {"error": one_line(fault_of(exc))}
-    mine = _seconds(lambda: [us.answer(algorithm.name, row, given) for row in rows], repeat)
-    published = _seconds(lambda: [decode(tensor) for tensor in tensors], repeat)
-    more = sum(side.code.surplus(side.checkout, algorithm.name, each.forwards_of_blocks) for each in ours)
+    seconds, upstream_seconds = _medians(run_ours, run_theirs, repeat)
+    return {
+        "error": None,
+        **_equality(side, algorithm.name, rows, ours, theirs),
+        "seconds": seconds,
+        "upstream_seconds": upstream_seconds,
+        "parameters": {name: value for name, value in effective.items() if value is not None},
+    }
+
+
+def _equality(
+    side: _Upstream,
+    name: str,
+    rows: Sequence[Sequence[int]],
+    ours: Sequence[_Answer],
+    theirs: Sequence[tuple[list[int], int]],
+) -> dict[str, Any]:
     found = [side.answer(each.canvas, row) for each, row in zip(ours, rows, strict=True)]
     expected = [side.answer(canvas, row) for (canvas, _), row in zip(theirs, rows, strict=True)]
     difference = first_difference(found, expected)
+    more = [side.code.surplus(side.checkout, name, each.forwards_of_blocks) for each in ours]
     return {
-        "error": None,
         "answers": len(rows),
         "equal": sum(one == other for one, other in zip(found, expected, strict=True)),
         "agreement": agreement(found, expected),
         "difference": None if difference is None else asdict(difference),
         "nfe": sum(each.nfe for each in ours),
         "upstream_nfe": sum(nfe for _, nfe in theirs),
-        "surplus": more,
-        "seconds": mine,
-        "upstream_seconds": published,
-        "parameters": {name: value for name, value in effective.items() if value is not None},
+        "surplus": sum(more),
     }
 
 
-def _seconds(run: Callable[[], object], repeat: int) -> float:
-    """The median of the times of ``repeat`` runs."""
-    taken = []
+def _each(decode: Callable[[Any], Any], prompts: Sequence[Any]) -> list[Any]:
+    return [decode(prompt) for prompt in prompts]
+
+
+def _medians(ours: Callable[[], object], theirs: Callable[[], object], repeat: int) -> tuple[float, float]:
+    """Seconds of both, run in turn."""
+    taken: tuple[list[float], list[float]] = ([], [])
     for _ in range(repeat):
-        began = time.perf_counter()
-        run()
-        taken.append(time.perf_counter() - began)
-    return statistics.median(taken)
+        for run, times in zip((ours, theirs), taken, strict=True):
+            began = time.perf_counter()
+            run()
+            times.append(time.perf_counter() - began)
+    return statistics.median(taken[0]), statistics.median(taken[1])
 
 
 if __name__ == "__main__":
