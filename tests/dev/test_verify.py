@@ -14,8 +14,12 @@ import pytest
 import torch
 from torch import Tensor
 
-from llada_core import GenerationAlgorithm, ParameterError, UsageError, standard
+from llada_core import GenerationAlgorithm, LoadedModel, ParameterError, UsageError, load_model, standard
+from llada_core.cli.settings import Setting
+from llada_core.environment import read_environment
+from llada_dev.verify import graphs
 from llada_dev.verify.differences import agreement, first_difference
+from llada_dev.verify.opening import Asked, cases_of
 from llada_dev.verify.promises import CHECKS, Conditions
 from llada_fastdllm import BasicGeneration, DualCacheGeneration
 from llada_runtime import BestFirst, Rule, Sequence
@@ -102,6 +106,7 @@ def test_a_rule_that_looks_at_its_neighbours_fails_where_rows_are_together(model
     with registered(Worse()):
         found = findings(model, *SHORT, "--algorithm", "worse", "--algorithm", "dual_cache")
     assert found["worse", "batch"]["verdict"] == "failed"
+    assert "prompt 0" in found["worse", "batch"]["detail"]
     assert found["worse", "reference"]["verdict"] == "passed"
     assert found["worse", "repeat"]["verdict"] == "passed"
     assert found["dual_cache", "batch"]["verdict"] == "passed"
@@ -194,6 +199,39 @@ def test_in_16_bits_differences_are_told(model: Path) -> None:
     assert told.exit_code == 0
     assert "dual_cache  reference  told" in told.stdout
     assert "in bfloat16 sums in another order may decide" in told.stderr
+
+
+def test_graphs_are_compared_where_there_are_any(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("LLADA_GRAPHS", raising=False)
+    there = Conditions(device="cuda:0", dtype="float32")
+    assert graphs.why_not(there) is None
+    assert "runs on cpu" in str(graphs.why_not(Conditions(device="cpu", dtype="float32")))
+    monkeypatch.setenv("LLADA_GRAPHS", "0")
+    assert graphs.why_not(there) == "LLADA_GRAPHS is off; unset it to compare"
+
+
+def test_the_model_to_compare_graphs_with_is_loaded_without_them(
+    model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("LLADA_GRAPHS", raising=False)
+    asked, seen = Asked(gen_length=4, seed=0, raw=False), list[bool]()
+
+    def load() -> LoadedModel:
+        seen.append(read_environment().graphs)
+        return load_model(model)
+
+    with load() as lm:
+        cases = cases_of(lm, [Setting(algorithm="dual_cache", parameters={})], [[1, 2], [3]], asked)
+    found = list(graphs.against_eager(cases, Conditions(device="cuda", dtype="float32"), load))
+    assert [(each.check, each.verdict, each.answers) for each in found] == [("graphs", "passed", 2)]
+    assert seen == [True, False]
+    assert read_environment().graphs
+
+
+@pytest.mark.gpu
+def test_graphs_pass_on_a_gpu(model: Path) -> None:
+    found = findings(model, *SHORT, *OURS, "--device", "cuda", "--dtype", "float32")
+    assert [found[name, "graphs"]["verdict"] for name in NAMES] == ["passed"] * 3
 
 
 def test_prompts_of_a_file_may_be_ids(model: Path, tmp_path: Path) -> None:
