@@ -57,6 +57,9 @@ COMMANDS = (
         summary="Say how probable texts are in a blank.",
     ),
     CommandSpec(
+        name="check", target=f"{_CLI}.check:check", summary="Check whether a plugin keeps its contract."
+    ),
+    CommandSpec(
         name="doctor",
         target=f"{_CLI}.doctor:doctor",
         summary="Say what runs here, what does not, and what fits.",

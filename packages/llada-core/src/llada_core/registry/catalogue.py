@@ -27,6 +27,7 @@ _CORE = "llada-core"
 RESERVED_COMMANDS = (
     "algorithms",
     "chat",
+    "check",
     "detect",
     "doctor",
     "engines",

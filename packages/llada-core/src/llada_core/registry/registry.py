@@ -78,6 +78,11 @@ class Registry:
             self.decisions()
         return [plugin.status() for plugin in self._host.plugins]
 
+    def problems(self, distribution: str) -> list[str]:
+        """What keeps plugins of a distribution, or a part of them, out; not what their hooks decide wrongly."""
+        of_it = [plugin for plugin in self._host.plugins if plugin.distribution == distribution]
+        return [problem.reason for plugin in of_it for problem in plugin.problems]
+
     def algorithm(self, name: str, *, use: bool = False) -> AlgorithmInfo:
         """The facts of an algorithm; with ``use`` an object is made of it to find them out."""
         if use:

@@ -1,18 +1,24 @@
-"""Checks as data, and the error that tells of all that fail. This module does not know what is checked."""
+"""Checks as data, what becomes of each, and the error that tells of all that fail. This module does not know
+what is checked."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+import re
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from llada_core.faults import fault_of, one_line
 
-__all__ = ["Check", "ConformanceError", "Failure", "run_checks"]
+__all__ = ["Check", "ConformanceError", "Failure", "NotRun", "Outcome", "Suite", "named", "run_checks"]
 
 Check = tuple[str, Callable[[], object]]
 """What should hold, and a function that raises where it does not: an ``AssertionError`` ends with what to
-do."""
+do. ``NotRun`` says why it cannot be told here."""
+
+
+class NotRun(Exception):
+    """A check cannot be run here; says why, ending with what would let it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,6 +27,48 @@ class Failure:
 
     check: str
     problem: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """What became of one check: ``reason`` says why it failed or was not run, and is None where it passed."""
+
+    check: str
+    status: Literal["passed", "failed", "not run"]
+    reason: str | None = None
+
+    @classmethod
+    def of(cls, check: Check) -> Outcome:
+        """Run ``check``. Whatever it raises is a finding, but for interrupts."""
+        name, call = check
+        try:
+            call()
+        except NotRun as exc:
+            return cls(check=name, status="not run", reason=str(exc))
+        except AssertionError as exc:
+            return cls(check=name, status="failed", reason=str(exc) or "it does not hold")
+        except BaseException as exc:
+            return cls(
+                check=name, status="failed", reason=f"{one_line(fault_of(exc))}; it should not raise"
+            )
+        return cls(check=name, status="passed")
+
+    def as_dict(self) -> dict[str, object]:
+        """The outcome in JSON types."""
+        return {"check": self.check, "status": self.status, "reason": self.reason}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Suite:
+    """The checks of one thing; ``subject`` is what it is called, ``kind`` what it is."""
+
+    kind: Literal["distribution", "engine", "algorithm"]
+    subject: str
+    checks: tuple[Check, ...]
+
+    def outcomes(self) -> Iterator[Outcome]:
+        """What becomes of each, one after the other."""
+        return map(Outcome.of, self.checks)
 
 
 class ConformanceError(AssertionError):
@@ -36,20 +84,21 @@ class ConformanceError(AssertionError):
 
 
 def run_checks(subject: str, checks: Iterable[Check]) -> tuple[str, ...]:
-    """Run all ``checks``, each by itself: what was checked, where all of it holds.
+    """Run all ``checks``, each by itself: those that hold. One that says ``NotRun`` is none of them.
 
     Raises:
         ConformanceError: some do not hold. All of these are in it.
     """
-    names, failures = [], []
-    for name, check in checks:
-        names.append(name)
-        try:
-            check()
-        except AssertionError as exc:
-            failures.append(Failure(check=name, problem=str(exc) or "it does not hold"))
-        except BaseException as exc:  # whatever is raised is a finding, and the next is checked
-            failures.append(Failure(check=name, problem=f"{one_line(fault_of(exc))}; it should not raise"))
+    outcomes = list(map(Outcome.of, checks))
+    failures = [
+        Failure(check=each.check, problem=each.reason or "") for each in outcomes if each.status == "failed"
+    ]
     if failures:
         raise ConformanceError(subject, failures)
-    return tuple(names)
+    return tuple(each.check for each in outcomes if each.status == "passed")
+
+
+def named(check: str) -> str:
+    """The name of a check as one word, for the id of a test: ``a batch is its rows alone`` is
+    ``a-batch-is-its-rows-alone``."""
+    return re.sub(r"[^a-z0-9]+", "-", check.lower()).strip("-")

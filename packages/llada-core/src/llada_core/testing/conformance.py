@@ -1,40 +1,44 @@
-"""``check_algorithm``: the beginnings of a conformance kit for one algorithm.
-
-What an algorithm promises beyond `GenerationAlgorithm`, its own ``conformance_checks`` know.
-"""
+"""The checks of one algorithm, all together. What it promises beyond `GenerationAlgorithm`, its own
+``conformance_checks`` know."""
 
 from __future__ import annotations
 
 import functools
-import os
-import reprlib
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+import inspect
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
-from llada_core import registry
-from llada_core.errors import ParameterError, UsageError
-from llada_core.faults import fault_of, one_line
-from llada_core.generation.algorithm import GenerationAlgorithm
+from llada_core.faults import fault_of
+from llada_core.generation.signature import Undeclared
 from llada_core.imports import LazyModule
-from llada_core.loading import embedded_model
-from llada_core.testing.checks import Check, run_checks
+from llada_core.parameters import called
+from llada_core.testing.checks import Check, NotRun, run_checks
+from llada_core.testing.declared import fact_checks, parameter_checks
+from llada_core.testing.effects import effect_checks
+from llada_core.testing.samples import Setting
+from llada_core.testing.subject import Given, Subject
 
 if TYPE_CHECKING:
-    from llada_core.testing import decoding
+    from llada_core.testing import decoding, sharing
 else:
-    decoding = LazyModule("llada_core.testing.decoding")  # needs torch
+    decoding = LazyModule("llada_core.testing.decoding")  # they need torch
+    sharing = LazyModule("llada_core.testing.sharing")
 
-__all__ = ["check_algorithm"]
+__all__ = ["algorithm_checks", "check_algorithm"]
+
+_BASE: Setting = {"gen_length": 12, "block_length": 4, "seed": 3}
+_MOST_RUNS = 150
 
 
 def check_algorithm(
-    algorithm: str | GenerationAlgorithm | type[GenerationAlgorithm],
+    algorithm: Given,
     *,
     model: Any = None,
     prompts: Sequence[Sequence[int]] | None = None,
+    trust_remote_code: bool = False,
     **params: Any,
 ) -> tuple[str, ...]:
-    """What was checked, where all of it holds.
+    """What was checked, where all of it holds; what cannot be told here is left out.
 
     Args:
         algorithm: the name of a registered one, an object, or a class, of which one is made.
@@ -42,113 +46,66 @@ def check_algorithm(
             has loaded, or else the embedded checkpoint (llada-tiny). Rows are compared exactly: take float32
             on a CPU.
         prompts: token ids, some of different lengths; None makes three up.
+        trust_remote_code: run the code that comes with the checkpoint.
         params: of ``generate``; where ``gen_length`` is taken and not given, it is 40.
 
     Raises:
         ConformanceError: something does not hold. All failures are in it.
         UsageError: this is no algorithm, or no object of the class can be made.
     """
-    found = _object(algorithm)
-    name = found.name or type(found).__name__
-    checks: list[Check] = [*_facts(found, registered=isinstance(algorithm, str)), *_parameters(found)]
-    if found.is_available():
-        checks += _listed("it says how to check it", found.conformance_checks)
-        checks += _listed("it generates", lambda: _decoding(found, model, prompts, params))
-    return run_checks(name, checks)
+    subject = Subject(
+        algorithm, model=model, prompts=prompts, params=params, trust_remote_code=trust_remote_code
+    )
+    return run_checks(subject.name, algorithm_checks(subject))
 
 
-def _object(algorithm: object) -> GenerationAlgorithm:
-    if isinstance(algorithm, str):
-        return registry.get_algorithm(algorithm)
-    made = algorithm
-    if isinstance(algorithm, type):
-        try:
-            made = algorithm()
-        except Exception as exc:
-            raise UsageError(f"{algorithm.__name__}() failed: {one_line(exc)}; give an object of it") from exc
-    if not isinstance(made, GenerationAlgorithm):
-        raise UsageError(
-            f"{reprlib.repr(algorithm)} is no algorithm; give a name, or a GenerationAlgorithm or its class"
-        )
-    return made
+def algorithm_checks(subject: Subject) -> Iterator[Check]:
+    """The checks of an algorithm: what it says of itself, its own, and what it decodes.
 
-
-def _facts(algorithm: GenerationAlgorithm, *, registered: bool) -> Iterator[Check]:
-    yield "it can run here", lambda: _can_run(algorithm)
-    yield "it has a name", lambda: _is_named(algorithm)
-    if registered:
-        yield "the registered facts are the object's", lambda: _agrees_with_registry(algorithm)
-        yield "each name and alias gives a fresh object of it", lambda: _is_fresh(algorithm)
-
-
-def _can_run(algorithm: GenerationAlgorithm) -> None:
-    assert algorithm.is_available(), algorithm.unavailable_reason
-
-
-def _is_named(algorithm: GenerationAlgorithm) -> None:
-    assert algorithm.name, "its name is empty; register it, or set the class attribute name"
-
-
-def _agrees_with_registry(algorithm: GenerationAlgorithm) -> None:
-    info = registry.get_algorithm_info(algorithm.name)
-    for field in ("name", "engine", "description", "aliases", "parameters"):
-        told, has = getattr(info, field), getattr(algorithm, field)
-        advice = (
-            "declare in the spec what it takes"
-            if field == "parameters" and not told
-            else "do not set it there"
-        )
-        assert told == has, f"{field} is {told!r} in the spec and {has!r} in the object; {advice}"
+    Of two of one name the algorithm's own counts.
+    """
+    algorithm = subject.algorithm
+    yield from fact_checks(algorithm, registered=subject.registered)
+    yield from parameter_checks(algorithm)
     if algorithm.is_available():
-        yields = algorithm.yields_steps()
-        runs = "runs by steps" if yields else "is one call, as its generate or answers is its own"
-        assert info.streams is yields, (
-            f"its spec says streams={info.streams}, and the object {runs}; write streams={yields}"
-        )
+        checks = {name: call for name, call in _on_its_model(subject)}
+        own = dict(_listed("it says how to check it", algorithm.conformance_checks))
+        yield from {**own, **{name: call for name, call in checks.items() if name not in own}}.items()
 
 
-def _is_fresh(algorithm: GenerationAlgorithm) -> None:
-    for name in (algorithm.name, *algorithm.aliases):
-        other = registry.get_algorithm(name)
-        assert other.name == algorithm.name, f"{name} gives {other.name}; take another alias"
-        assert other is not algorithm, f"{name} gives one object twice; make a new one at each call"
+def _on_its_model(subject: Subject) -> Iterator[Check]:
+    yield from _effects(subject)
+    yield from decoding.generation_checks(subject)
+    yield from sharing.sharing_checks(subject)
 
 
-def _parameters(algorithm: GenerationAlgorithm) -> Iterator[Check]:
-    yield "its parameters have values where none is given", lambda: _has_values(algorithm)
-    yield "each alias stands for its parameter", lambda: _takes_aliases(algorithm)
-    yield "an unknown parameter is refused", lambda: _refuses_unknown(algorithm)
-
-
-def _has_values(algorithm: GenerationAlgorithm) -> None:
-    names, values = {each.name for each in algorithm.parameters}, algorithm.get_required_args()
-    silent = {each.name for each in algorithm.parameters if each.default in each.neutral}
-    # A generate of its own may be left in peace with what asks for nothing.
-    given = values.keys() if algorithm.yields_steps() else values.keys() | silent
-    assert given == names, (
-        f"get_required_args gives {sorted(values)} and its parameters are {sorted(names)}; "
-        "declare every parameter, and let validate_args return them all"
+def _effects(subject: Subject) -> Iterator[Check]:
+    """What parameters do to answers of its model: for an algorithm that does not say how to run it cheaper."""
+    algorithm = subject.algorithm
+    declared = [each for each in algorithm.parameters if each.name not in algorithm.chat_options]
+    base = {name: value for name, value in _BASE.items() if called(name, declared) is not None}
+    run = functools.partial(_run, subject)
+    checks = effect_checks(
+        declared, functools.partial(_takes, subject), [run], base, most=_MOST_RUNS
     )
+    for name, check in checks:
+        yield name, functools.partial(_judged, subject, check)
 
 
-def _takes_aliases(algorithm: GenerationAlgorithm) -> None:
-    for parameter in algorithm.parameters:
-        values = algorithm.validate_args(**{parameter.name: parameter.default})
-        for alias in parameter.aliases:
-            assert algorithm.validate_args(**{alias: parameter.default}) == values, (
-                f"{alias}={parameter.default!r} is not {parameter.name}={parameter.default!r}; "
-                "let resolve make names of aliases first"
-            )
+def _judged(subject: Subject, check: Callable[[], object]) -> None:
+    if isinstance(inspect.getattr_static(subject.algorithm, "parameters"), Undeclared):
+        raise NotRun("it declares no parameters: those of its generate are taken for it; declare them")
+    subject.deciding.get()
+    check()
 
 
-def _refuses_unknown(algorithm: GenerationAlgorithm) -> None:
-    try:
-        algorithm.validate_args(no_such_parameter=1)
-    except ParameterError:
-        return
-    raise AssertionError(
-        "validate_args takes no_such_parameter; let it raise ParameterError, as resolve does"
-    )
+def _takes(subject: Subject, setting: Setting) -> None:
+    subject.algorithm.validate_args(**setting)
+
+
+def _run(subject: Subject, setting: Setting) -> tuple[Any, ...]:
+    rows = decoding.prompts_of(subject)
+    return tuple(sharing.results(subject.algorithm, subject.model, rows, setting))
 
 
 def _listed(name: str, call: Callable[[], Iterable[Check]]) -> list[Check]:
@@ -163,24 +120,3 @@ def _raise(exc: Exception) -> None:
     raise exc
 
 
-def _decoding(
-    algorithm: GenerationAlgorithm,
-    model: Any,
-    prompts: Sequence[Sequence[int]] | None,
-    params: Mapping[str, Any],
-) -> Iterable[Check]:
-    """The checks of ``generate``."""
-    try:
-        network = _network(algorithm, model)
-    except BaseException as exc:  # an algorithm may raise anything
-        advice = "give model=, a network or the folder of a checkpoint"
-        raise AssertionError(f"{one_line(fault_of(exc))}; {advice}") from exc
-    return decoding.checks(algorithm, network, prompts, params)
-
-
-def _network(algorithm: GenerationAlgorithm, model: Any) -> Any:
-    if model is None and algorithm.model is not None:
-        return algorithm.model
-    if model is None or isinstance(model, str | os.PathLike):
-        return algorithm.load_model_from_hf(embedded_model() if model is None else model)
-    return model

@@ -1,0 +1,141 @@
+"""Whether parameters do something: each is given values, beside values of the others, until two of them lead
+to different runs. This module does not know what a run is."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Hashable, Iterator, Sequence
+from typing import Any
+
+from llada_core.faults import fault_of
+from llada_core.parameters import Parameter
+from llada_core.testing.checks import Check
+from llada_core.testing.samples import Setting, is_taken, settings, values_of
+
+__all__ = ["EFFECT", "Run", "effect_checks"]
+
+EFFECT = "each parameter changes something, or is declared neutral"
+_VALUES = 6
+_BESIDE = 3
+
+Run = Callable[[Setting], Hashable]
+"""What decoding with these parameters comes to: tokens, forwards, columns. Of the same parameters it is the
+same. Raises what decoding raises."""
+
+
+def effect_checks(
+    parameters: Sequence[Parameter],
+    takes: Callable[[Setting], object],
+    runs: Sequence[Run],
+    base: Setting,
+    *,
+    most: int,
+) -> Iterator[Check]:
+    """The checks of what ``parameters`` do.
+
+    Args:
+        takes: raises ``ParameterError`` for a setting that is refused.
+        runs: ways of running a setting, as on several networks.
+        base: what is given all the time.
+        most: runs that are spent on one parameter.
+    """
+    search = _Search(parameters, takes, runs, base, most)
+    yield EFFECT, lambda: _all_act(search)
+    yield "neutral values of a parameter ask for the same", lambda: _neutral_ones_agree(search)
+
+
+class _Search:
+    """Runs of settings, each made once."""
+
+    def __init__(
+        self,
+        parameters: Sequence[Parameter],
+        takes: Callable[[Setting], object],
+        runs: Sequence[Run],
+        base: Setting,
+        most: int,
+    ) -> None:
+        self.parameters, self.base, self.most = parameters, base, most
+        self._takes, self._runs = takes, runs
+        self._known: dict[Hashable, Hashable] = {}
+
+    @property
+    def ways(self) -> range:
+        return range(len(self._runs))
+
+    def besides(self, parameter: Parameter) -> list[Setting]:
+        """What else is given: nothing, or one other parameter at one of its likeliest values."""
+        return list(settings(self.parameters, self.base, parameter, most=_BESIDE))
+
+    def outcome(self, way: int, setting: Setting) -> Hashable | None:
+        """What the run comes to; None where the setting is refused, or fails: that, other checks tell."""
+        key = (way, *sorted((name, type(value).__name__, value) for name, value in setting.items()))
+        if key not in self._known:
+            self._known[key] = self._run(way, setting)
+        return self._known[key]
+
+    def _run(self, way: int, setting: Setting) -> Hashable | None:
+        if not is_taken(self._takes, setting):
+            return None
+        try:
+            return self._runs[way](setting)
+        except BaseException as exc:  # an algorithm may raise anything
+            fault_of(exc)
+            return None
+
+
+def _all_act(search: _Search) -> None:
+    inert = [each for each in search.parameters if not _is_neutral(each) and not _acts(search, each)]
+    told = [f"{each.name} (tried {', '.join(map(repr, values_of(each)[:_VALUES]))})" for each in inert]
+    assert not inert, (
+        f"nothing changes with {', '.join(told)}, whatever is given besides; use it, leave it out of the "
+        "parameters, or list in its neutral all values that it takes"
+    )
+
+
+def _is_neutral(parameter: Parameter) -> bool:
+    """Whether it is documented to ask for nothing, whatever its value."""
+    return all(map(parameter.is_neutral, values_of(parameter)))
+
+
+def _acts(search: _Search, parameter: Parameter) -> bool:
+    """Whether two of its values lead to different runs, or it could not be given two values anywhere."""
+    values, judged, spent = values_of(parameter)[:_VALUES], False, 0
+    alone, *beside = search.besides(parameter)
+    places = itertools.chain(
+        ((way, alone) for way in search.ways), itertools.product(search.ways, beside)
+    )
+    for way, setting in places:
+        found: set[Hashable] = set()
+        for value in values:
+            outcome = search.outcome(way, {**setting, parameter.name: value})
+            if outcome is None:
+                continue
+            judged, spent = judged or bool(found), spent + 1
+            found.add(outcome)
+            if len(found) > 1:
+                return True
+        if spent >= search.most:
+            break
+    return not judged
+
+
+def _neutral_ones_agree(search: _Search) -> None:
+    for parameter in search.parameters:
+        values = [value for value in dict.fromkeys(parameter.neutral) if parameter.accepts(value)]
+        for beside in search.besides(parameter)[: search.most // 20] if len(values) > 1 else ():
+            _agree(search, parameter, values, beside)
+
+
+def _agree(search: _Search, parameter: Parameter, values: list[Any], beside: Setting) -> None:
+    known = [
+        (value, outcome)
+        for value in values
+        if (outcome := search.outcome(0, {**beside, parameter.name: value})) is not None
+    ]
+    for value, outcome in known:
+        first, wanted = known[0]
+        assert outcome == wanted, (
+            f"{parameter.name} is declared neutral at {first!r} and at {value!r}, and beside {beside} they "
+            "lead to different answers; let both do nothing, or declare one"
+        )

@@ -1,0 +1,270 @@
+"""What holds of requests that run together, one after the other, watched, or not to their end. Imported only
+through ``LazyModule``: it needs torch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from llada_core import registry
+from llada_core.errors import AlgorithmUnavailable
+from llada_core.faults import fault_of, one_line
+from llada_core.generation import execution
+from llada_core.generation.algorithm import GenerationAlgorithm
+from llada_core.generation.jobs import Job
+from llada_core.generation.model import Model
+from llada_core.generation.results import GenerationRequest, GenerationResult
+from llada_core.generation.steps import Step
+from llada_core.loading import LoadedModel
+from llada_core.parameters import parameters_of_row
+from llada_core.testing.checks import NotRun
+from llada_core.testing.decoding import params_of, prompts_of
+from llada_core.testing.samples import Setting
+
+if TYPE_CHECKING:
+    from llada_core.testing.subject import Subject
+
+__all__ = ["results", "sharing_checks"]
+
+_COMPANIONS = 3
+
+
+def sharing_checks(subject: Subject) -> Iterator[tuple[str, Callable[[], object]]]:
+    """The checks of requests of ``subject``, by the loop that all callers use."""
+    yield "the same request twice has the same answer", lambda: _repeats(subject)
+    yield "the same seed draws the same answer", lambda: _repeats_draws(subject)
+    yield "its rows do not depend on other algorithms beside them", lambda: _mixes(subject)
+    yield "a stream ends with the canvas of the result", lambda: _streams(subject)
+    yield "a stream that is closed early leaves the model usable", lambda: _closes(subject)
+    yield "lm.algorithms() agrees with what runs", lambda: _agrees(subject)
+    yield "a generate that is overridden is what runs", lambda: _honours_generate(subject)
+
+
+def results(
+    algorithm: GenerationAlgorithm, model: Model, prompts: Sequence[Sequence[int]], params: Setting
+) -> list[tuple[tuple[int, ...], int]]:
+    """Ids and NFE of the answer to each prompt, all of them in flight together."""
+    return [_facts(each) for each in execution.run_to_end(model, _jobs(algorithm, model, prompts, params))]
+
+
+def _facts(result: GenerationResult) -> tuple[tuple[int, ...], int]:
+    return tuple(result.token_ids), result.nfe
+
+
+def _jobs(
+    algorithm: GenerationAlgorithm,
+    model: Model,
+    prompts: Sequence[Sequence[int]],
+    params: Setting,
+    *,
+    first: int = 0,
+) -> list[Job]:
+    return [
+        algorithm.prepare(
+            model,
+            GenerationRequest(prompt=list(ids), parameters=parameters_of_row(params, row)),
+            index=first + row,
+        )
+        for row, ids in enumerate(prompts)
+    ]
+
+
+def _repeats(subject: Subject) -> None:
+    """Twice on one object, with another request between, and on another object of it."""
+    subject.deciding.get()
+    model, rows, params = subject.model, prompts_of(subject), {**_undrawn(subject), **params_of(subject)}
+    first = results(subject.algorithm, model, rows, params)
+    results(subject.algorithm, model, [list(reversed(row)) for row in rows[:1]], params)
+    again = results(subject.algorithm, model, rows, params)
+    assert first == again, (
+        "it answers the same request otherwise the second time; keep what changes during a request in its row "
+        "(policy_state, rule_state), and nothing in the algorithm, its class or its module"
+    )
+    other = results(subject.fresh(), model, rows, params)
+    assert first == other, (
+        "another object of it answers the same request otherwise; keep no state in its class or its module"
+    )
+
+
+def _undrawn(subject: Subject) -> Setting:
+    """A seed, where the parameters that were given may draw."""
+    declared = {each.name for each in subject.algorithm.parameters}
+    return {"seed": 3} if "seed" in declared else {}
+
+
+def _repeats_draws(subject: Subject) -> None:
+    subject.deciding.get()
+    declared = {each.name: each for each in subject.algorithm.parameters}
+    if "seed" not in declared:
+        raise NotRun("it takes no seed")
+    drawing: Setting = {"temperature": 0.8} if "temperature" in declared else {}
+    model, rows = subject.model, prompts_of(subject)
+    params = {**params_of(subject), **drawing, "seed": 11}
+    first = results(subject.algorithm, model, rows, params)
+    torch.rand(7)  # what others draw meanwhile is nothing to it
+    again = results(subject.fresh(), model, rows, params)
+    assert first == again, (
+        "with seed=11 it draws other tokens the second time; draw from sequence.generator(device), or from a "
+        "torch.Generator that is seeded with the row's seed, and not from torch's global one"
+    )
+
+
+def _mixes(subject: Subject) -> None:
+    subject.deciding.get()
+    model, rows, params = subject.model, prompts_of(subject), {**_undrawn(subject), **params_of(subject)}
+    others = _companions(subject)
+    if not others:
+        raise NotRun("no other algorithm that is installed runs on this model")
+    alone = [results(subject.algorithm, model, [row], parameters_of_row(params, at))[0] for at, row in enumerate(rows)]
+    jobs = _jobs(subject.algorithm, model, rows, params)
+    for other in others:
+        short: Setting = {"gen_length": 24} if "gen_length" in {p.name for p in other.parameters} else {}
+        jobs += _jobs(other, model, rows[:2], short, first=len(jobs))
+    mixed = [_facts(each) for each in execution.run_to_end(model, jobs)][: len(rows)]
+    names = ", ".join(other.name for other in others)
+    assert mixed == alone, (
+        f"beside rows of {names} its own have other answers or forward counts than alone; let nothing of a row "
+        "depend on its neighbours"
+    )
+
+
+def _companions(subject: Subject) -> list[GenerationAlgorithm]:
+    """Other algorithms that are installed and run on its network, those of a loop with it first."""
+    network, found = subject.network, []
+    for name in registry.list_available_algorithms():
+        other = registry.get_algorithm(name)
+        if name == subject.name or not other.is_available() or other.why_unfit(network) is not None:
+            continue
+        if _network_class(other) is type(network):
+            other.model, other.tokenizer = network, subject.algorithm.tokenizer
+            found.append(other)
+    found.sort(key=lambda each: each.yields_steps() is not subject.algorithm.yields_steps())
+    return found[:_COMPANIONS]
+
+
+def _network_class(algorithm: GenerationAlgorithm) -> Any:
+    try:
+        return algorithm.network_class()
+    except BaseException as exc:  # it is a plugin's, and asked only whether it would do
+        fault_of(exc)
+        return None
+
+
+def _streams(subject: Subject) -> None:
+    subject.deciding.get()
+    model, params = subject.model, {**_undrawn(subject), **params_of(subject)}
+    jobs = _jobs(subject.algorithm, model, prompts_of(subject), params)
+    canvases: dict[int, dict[int, int]] = {job.index: {} for job in jobs}
+    ended: list[int] = []
+    for step in execution.run(model, jobs):
+        _written(step, canvases[step.ticket.index])
+        if step.finished:
+            ended.append(step.ticket.index)
+            _ends_alike(model, step, canvases[step.ticket.index])
+    assert sorted(ended) == sorted(canvases), (
+        f"final steps were told of the rows {sorted(ended)}, of {len(jobs)}; tell each row's once"
+    )
+
+
+def _written(step: Step, canvas: dict[int, int]) -> None:
+    """Write on ``canvas`` what the step says; what it takes back is gone."""
+    for position in step.revoked:
+        canvas.pop(position, None)
+    canvas.update(zip(step.positions, step.tokens, strict=True))
+
+
+def _ends_alike(model: Model, step: Step, told: dict[int, int]) -> None:
+    assert step.result is not None, "its final step has no result; let no step fail"
+    final = step.ticket.canvas
+    result = tuple(step.result.token_ids)
+    shown = model.cut([token for token in final if token is not None])[0]
+    assert shown == result, (
+        f"the canvas of its final step reads {list(shown)}, and the result {list(result)}; change the canvas "
+        "before the final step only"
+    )
+    kept = tuple(told.get(position, -1) for position in range(len(result)))
+    assert kept == result, (
+        f"its steps told of {list(kept)} (-1: nothing), and the result is {list(result)}; tell every token "
+        "that is written, and what is taken back as revoked"
+    )
+
+
+def _closes(subject: Subject) -> None:
+    subject.deciding.get()
+    model, rows, params = subject.model, prompts_of(subject), {**_undrawn(subject), **params_of(subject)}
+    before = results(subject.algorithm, model, rows, params)
+    stream = execution.run(model, _jobs(subject.algorithm, model, rows, params))
+    next(stream)
+    stream.close()
+    try:
+        after = results(subject.algorithm, model, rows, params)
+    except BaseException as exc:  # whatever it left behind may raise anything
+        told = one_line(fault_of(exc))
+        raise AssertionError(
+            f"after a stream was closed at its first step, generating fails: {told}; keep what a request needs in its row"
+        ) from exc
+    assert before == after, (
+        "after a stream was closed at its first step, the same requests have other answers; keep what changes "
+        "during a request in its row, and put back what is changed on the network"
+    )
+
+
+def _agrees(subject: Subject) -> None:
+    if not subject.registered or subject.engine is None:
+        raise NotRun("it is not registered")
+    network = subject.loading.get()
+    holder = registry.get_algorithm(subject.name)
+    holder.model, holder.tokenizer = network, subject.algorithm.tokenizer
+    holder.model_path = subject.algorithm.model_path
+    lm = LoadedModel(holder, subject.engine)
+    told = lm.algorithms()
+    assert subject.name in told, (
+        "lm.algorithms() does not list it for a model of its engine; let load_model_class name the network's class"
+    )
+    failure = _failure(lm, subject)
+    reason = told[subject.name]
+    if reason is None:
+        assert failure is None, (
+            f"lm.algorithms() says that it runs, and generating fails: {failure}; let unfit_reason say so"
+        )
+    else:
+        assert failure is not None, (
+            f"lm.algorithms() says that it cannot run ({reason}), and it does; let unfit_reason return None"
+        )
+
+
+def _failure(lm: LoadedModel, subject: Subject) -> str | None:
+    """What a short generation fails with, by ``generate`` of the object where ``lm`` refuses it."""
+    ids = [token for token in range(4, 8) if token not in {lm.model.limits.mask_id, *lm.model.end_ids}]
+    params = params_of(subject)
+    try:
+        lm.generate(ids, algorithm=subject.name, **params)
+    except AlgorithmUnavailable:
+        try:
+            subject.algorithm.generate(lm.model.network, torch.tensor([ids]), **params)
+        except BaseException as exc:  # an algorithm may raise anything
+            return one_line(fault_of(exc))
+    except BaseException as exc:
+        return one_line(fault_of(exc))
+    return None
+
+
+def _honours_generate(subject: Subject) -> None:
+    """A subclass with a ``generate`` of its own, as a user may write it, is one call of that."""
+    subject.deciding.get()
+    model, ids = subject.model, list(prompts_of(subject)[0])
+    token = ids[0]
+
+    def generate(self: Any, model: Any, prompt: torch.Tensor, **params: Any) -> tuple[torch.Tensor, int]:
+        return torch.cat((prompt, prompt.new_full((len(prompt), 3), token)), dim=1), 5
+
+    kind = type(subject.algorithm)
+    made: Any = object.__new__(type(f"Own{kind.__name__}", (kind,), {"generate": generate}))
+    vars(made).update(vars(subject.algorithm))
+    found = results(made, model, [ids], params_of(subject))
+    assert found == [((token,) * 3, 5)], (
+        f"a subclass with a generate of its own answers {list(found[0][0])} in {found[0][1]} forwards, where "
+        f"that generate returns {[token] * 3} and 5; let answers and open_loop come with generate, or call it"
+    )
