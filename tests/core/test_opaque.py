@@ -14,6 +14,7 @@ from llada_core import (
     AlgorithmUnavailable,
     Answer,
     ContractError,
+    GenerationAlgorithm,
     GenerationRequest,
     LladaError,
     LoadedModel,
@@ -21,6 +22,7 @@ from llada_core import (
     get_algorithm,
     load_model,
     register_algorithm,
+    standard,
 )
 from tests.support.program import Llada, error, notes_of
 
@@ -296,3 +298,35 @@ def test_rows_that_know_no_alternatives_are_told_so(lm: LoadedModel) -> None:
         lm.generate_batch([asked])
     told = lm.generate_batch([GenerationRequest(prompt="a", algorithm="pairs", logprobs=0)])[0]
     assert told.confidence == (1.0,) * len(told.token_ids)
+
+
+def test_a_generate_that_is_overridden_below_an_answers_is_what_runs(lm: LoadedModel) -> None:
+    """An engine's ``answers`` is its way of calling its own ``generate``, not that of a class below it."""
+
+    network = get_algorithm("opaque").load_model_class()
+
+    class Engine(GenerationAlgorithm):
+        name, engine, parameters = "engine", "fake", (standard("gen_length"),)
+
+        def load_model_class(self) -> Any:
+            return network
+
+        def answers(self, model: Any, prompts: Any, params: Any) -> list[Answer]:
+            return [Answer(token_ids=(5,), nfe=1) for _ in prompts]
+
+        def generate(self, model: Any, prompt: Any, *, attention_mask: Any = None, **params: Any) -> Any:
+            (answer,) = self.answers(model, [prompt[0].tolist()], params)
+            return torch.cat((prompt, torch.tensor([answer.token_ids])), dim=1), answer.nfe
+
+    class Mine(Engine):
+        name = "mine"
+
+        def generate(self, model: Any, prompt: Any, *, attention_mask: Any = None, **params: Any) -> Any:
+            ids, nfe = super().generate(model, prompt, **params)
+            return ids + (ids == 5), nfe + 1
+
+    register_algorithm(Engine)
+    register_algorithm(Mine)
+    theirs, own = (lm.generate([1, 2], algorithm=name) for name in ("engine", "mine"))
+    assert (theirs.token_ids, theirs.nfe) == ((5,), 1)
+    assert (own.token_ids, own.nfe) == ((6,), 2)

@@ -98,6 +98,15 @@ class GenerationAlgorithm(RunsNetworks, ReadsPrompts):
         opens = _depth(cls, "open_loop")
         return opens is not None and all(opens <= (_depth(cls, own) or 0) for own in ("generate", "answers"))
 
+    @classmethod
+    def calls_generate(cls) -> bool:
+        """Whether its rows are calls of its ``generate``, and not of an ``answers`` that came after it.
+
+        One that is overridden below an engine's ``answers`` is what runs.
+        """
+        own, answers = _depth(cls, "generate") or 0, _depth(cls, "answers") or 0
+        return own < answers and not cls.yields_steps()
+
     def runner(self) -> SupportsSteps:
         """What makes its rows and the loop that runs them: itself, or else what calls it."""
         return cast("SupportsSteps", self) if self.yields_steps() else Calls(self)
@@ -238,6 +247,14 @@ class GenerationAlgorithm(RunsNetworks, ReadsPrompts):
                 found[row] = Answer(token_ids=loaded.through_end(answer), nfe=made.nfe)
         return [found[row] for row in range(len(prompts))]
 
+    def answered(
+        self, model: Any, prompts: Sequence[Sequence[int]], params: Mapping[str, object]
+    ) -> list[Answer]:
+        """What ``answers`` returns, or, where a ``generate`` was overridden below it, what that makes of them."""
+        if self.calls_generate():
+            return GenerationAlgorithm.answers(self, model, prompts, params)
+        return self.answers(model, prompts, params)
+
     def conformance_checks(self) -> Iterable[tuple[str, Callable[[], object]]]:
         """What ``llada_core.testing.check_algorithm`` is to check besides: what holds, and a function that
         raises where it does not.
@@ -283,5 +300,4 @@ def _depth(cls: type, name: str) -> int | None:
 def _names_its_own(cls: type[GenerationAlgorithm]) -> bool:
     """Whether the ``generate`` that is called is younger than the parameters and takes only what it names."""
     younger = (_depth(cls, "generate") or 0) < (_depth(cls, "parameters") or 0)
-    called = not cls.yields_steps() and cls.answers is GenerationAlgorithm.answers
-    return younger and called and not takes_all(cls.generate)
+    return younger and cls.calls_generate() and not takes_all(cls.generate)

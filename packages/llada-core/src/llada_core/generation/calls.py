@@ -121,7 +121,7 @@ class CallLoop(StepLoop):
         first = group[0]
         prompts = [call.prompt_ids for call in group]
         # Copies: what an algorithm does to them is nothing to its rows.
-        answers = first.algorithm.answers(self._model, prompts, dict(first.parameters))
+        answers = first.algorithm.answered(self._model, prompts, dict(first.parameters))
         if not isinstance(answers, list | tuple) or len(answers) != len(group):
             told = len(answers) if isinstance(answers, list | tuple) else f"a {type(answers).__name__}: no"
             raise ContractError(

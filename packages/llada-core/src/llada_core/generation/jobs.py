@@ -21,7 +21,7 @@ class Decoder(Protocol):
     engine: str
     info: AlgorithmInfo | None
 
-    def answers(
+    def answered(
         self, model: Any, prompts: Sequence[Sequence[int]], params: Mapping[str, object]
     ) -> list[Answer]: ...
 

@@ -88,7 +88,7 @@ def _why_not_called(algorithm: GenerationAlgorithm) -> str | None:
     """Why no call of its ``generate`` could succeed, ending with the remedy; None for one that is not called,
     or whose parameters are known only where it is asked."""
     kind = type(algorithm)
-    if algorithm.yields_steps() or kind.answers is not load_target(_BASE).answers:
+    if not algorithm.calls_generate():
         return None
     try:
         names = tuple(algorithm.get_required_args())
