@@ -91,6 +91,7 @@ NATIVE_PARAMETERS: tuple[Parameter, ...] = (
         name="shift_logits",
         kind=bool,
         nullable=True,
+        neutral=(None, False),
         summary="Read each position from the logits of the one before, as Dream models do; none means false.",
     ),
     _CAUSAL_CONTEXT,
