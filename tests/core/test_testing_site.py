@@ -25,13 +25,20 @@ PLUGIN = """
 
 def test_the_public_names_are_these() -> None:
     assert testing.__all__ == [
+        "AlgorithmConformance",
         "ConformanceError",
+        "EngineConformance",
         "Failure",
         "FakeDistribution",
         "FakeSite",
+        "NotRun",
+        "Outcome",
+        "Suite",
         "check_algorithm",
+        "effect_checks",
         "fake_site",
         "run_checks",
+        "suites_of",
     ]
 
 

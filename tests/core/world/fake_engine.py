@@ -29,9 +29,15 @@ class FakeNetwork:
         network.loaded_from, network.dtype = Path(folder), dtype
         return network
 
-    def answer(self, gen_length: int) -> list[int]:
-        eos = self.config.eos_token_id
-        return (self.config.reply_ids + [eos] * gen_length)[:gen_length]
+    def answer(self, gen_length: int, seed: int | None = None) -> list[int]:
+        """The reply, backwards where the seed is below 0: so that it does something."""
+        eos, step = self.config.eos_token_id, -1 if (seed or 0) < 0 else 1
+        return (self.config.reply_ids[::step] + [eos] * gen_length)[:gen_length]
+
+
+def is_low(threshold: float | None) -> bool:
+    """Whether a token more is kept at each step."""
+    return threshold is not None and threshold < 0.2
 
 
 class AlienNetwork(FakeNetwork):
@@ -43,8 +49,9 @@ class Row:
 
     def __init__(self, network, prompt_ids, params, width) -> None:
         check_prompt(prompt_ids, Limits.of(network.config), gen_length=params["gen_length"])
-        self.prompt_length, self.gen_length, self.width = len(prompt_ids), params["gen_length"], width
-        self.answer = network.answer(self.gen_length)
+        self.prompt_length, self.gen_length = len(prompt_ids), params["gen_length"]
+        self.width = width + is_low(params.get("threshold"))
+        self.answer = network.answer(self.gen_length, params.get("seed"))
         self.mask_id = network.config.mask_token_id
         self.canvas = list(prompt_ids) + [self.mask_id] * self.gen_length
         self.nfe, self.done, self.cancelled = 0, 0, False
@@ -140,8 +147,9 @@ class Opaque(GenerationAlgorithm):
     def generate(self, model, prompt, *, attention_mask=None, **params):
         values = self.validate_args(**params)
         model.calls.append(f"generate of {len(prompt)} with gen_length {values['gen_length']}")
-        answers = torch.tensor([model.answer(values["gen_length"])] * len(prompt))
-        return torch.cat((prompt, answers), dim=1), 7
+        answer = model.answer(values["gen_length"], values.get("seed"))
+        answers = torch.tensor([answer] * len(prompt))
+        return torch.cat((prompt, answers), dim=1), 7 - is_low(values.get("threshold"))
 
 
 class Alien(Opaque):

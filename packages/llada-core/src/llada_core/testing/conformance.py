@@ -95,7 +95,7 @@ def _effects(subject: Subject) -> Iterator[Check]:
 def _judged(subject: Subject, check: Callable[[], object]) -> None:
     if isinstance(inspect.getattr_static(subject.algorithm, "parameters"), Undeclared):
         raise NotRun("it declares no parameters: those of its generate are taken for it; declare them")
-    subject.deciding.get()
+    subject.repeating.get()
     check()
 
 

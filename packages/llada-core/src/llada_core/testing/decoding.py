@@ -21,7 +21,7 @@ from llada_core.testing.checks import NotRun
 if TYPE_CHECKING:
     from llada_core.testing.subject import Subject
 
-__all__ = ["Decoded", "decoded", "generation_checks", "params_of", "prompts_of", "runs_of"]
+__all__ = ["Decoded", "check_runs", "decoded", "generation_checks", "made_up", "params_of", "prompts_of", "runs_of"]
 
 _GEN_LENGTH = 40  # more than a block of the default width, and no multiple of it
 _PROMPT_LENGTHS = (5, 1, 8)
@@ -123,11 +123,12 @@ def decoded(
     *,
     padding: int = 0,
 ) -> Decoded:
-    """What ``generate`` makes of ``prompts``, with so many columns of padding more than they need."""
+    """What ``generate`` makes of ``prompts``, with so many columns of padding more than they need: of the ids of
+    the first prompt, as only the mask tells what padding is."""
     device = getattr(model.network, "device", None)
     ids, mask = tensors.pad_left(prompts, model.pad_id, device)
     if padding:
-        ids = torch.cat((ids.new_full((len(ids), padding), model.pad_id), ids), dim=1)
+        ids = torch.cat((ids.new_full((len(ids), padding), prompts[0][0]), ids), dim=1)
         mask = torch.cat((mask.new_zeros((len(ids), padding)), mask), dim=1)
     told = {"attention_mask": mask} if takes_mask(algorithm.generate) else {}
     output_ids, nfe = algorithm.generate(model.network, ids.clone(), **told, **params)
@@ -156,6 +157,16 @@ def generation_checks(subject: Subject) -> Iterator[tuple[str, Callable[[], obje
     yield "a batch takes as many forwards as its slowest row", lambda: _counts_the_slowest(_counted(subject))
     yield "padding is neutral", lambda: _ignores_padding(subject)
     yield "generate refuses what it does not take", lambda: _refuses(subject)
+
+
+def check_runs(subject: Subject) -> None:
+    """Check all that holds of what ``generate`` returned. What is asked after it relies on that."""
+    runs = _runs(subject)
+    for check in _OF_A_RUN.values():
+        for run in runs.all:
+            check(run)
+    _is_its_rows(runs)
+    _counts_the_slowest(runs)
 
 
 def _loads(subject: Subject) -> None:

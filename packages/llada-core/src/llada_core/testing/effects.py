@@ -67,6 +67,10 @@ class _Search:
         """What else is given: nothing, or one other parameter at one of its likeliest values."""
         return list(settings(self.parameters, self.base, parameter, most=_BESIDE))
 
+    def takes(self, setting: Setting) -> bool:
+        """Whether the setting is accepted."""
+        return is_taken(self._takes, setting)
+
     def outcome(self, way: int, setting: Setting) -> Hashable | None:
         """What the run comes to; None where the setting is refused, or fails: that, other checks tell."""
         key = (way, *sorted((name, type(value).__name__, value) for name, value in setting.items()))
@@ -75,7 +79,7 @@ class _Search:
         return self._known[key]
 
     def _run(self, way: int, setting: Setting) -> Hashable | None:
-        if not is_taken(self._takes, setting):
+        if not self.takes(setting):
             return None
         try:
             return self._runs[way](setting)
@@ -106,13 +110,11 @@ def _acts(search: _Search, parameter: Parameter) -> bool:
         ((way, alone) for way in search.ways), itertools.product(search.ways, beside)
     )
     for way, setting in places:
+        taken = [value for value in values if search.takes({**setting, parameter.name: value})]
         found: set[Hashable] = set()
-        for value in values:
-            outcome = search.outcome(way, {**setting, parameter.name: value})
-            if outcome is None:
-                continue
-            judged, spent = judged or bool(found), spent + 1
-            found.add(outcome)
+        for value in () if all(map(parameter.is_neutral, taken)) else taken:
+            outcome, spent = search.outcome(way, {**setting, parameter.name: value}), spent + 1
+            judged, found = judged or bool(found), found | ({outcome} - {None})
             if len(found) > 1:
                 return True
         if spent >= search.most:

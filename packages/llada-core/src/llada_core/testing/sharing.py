@@ -22,18 +22,19 @@ from llada_core.parameters import parameters_of_row
 from llada_core.testing.checks import NotRun
 from llada_core.testing.decoding import params_of, prompts_of
 from llada_core.testing.samples import Setting
+from llada_core.testing.subject import REPEATS
 
 if TYPE_CHECKING:
     from llada_core.testing.subject import Subject
 
-__all__ = ["results", "sharing_checks"]
+__all__ = ["check_repeats", "results", "sharing_checks"]
 
 _COMPANIONS = 3
 
 
 def sharing_checks(subject: Subject) -> Iterator[tuple[str, Callable[[], object]]]:
     """The checks of requests of ``subject``, by the loop that all callers use."""
-    yield "the same request twice has the same answer", lambda: _repeats(subject)
+    yield REPEATS, subject.repeating.check
     yield "the same seed draws the same answer", lambda: _repeats_draws(subject)
     yield "its rows do not depend on other algorithms beside them", lambda: _mixes(subject)
     yield "a stream ends with the canvas of the result", lambda: _streams(subject)
@@ -45,7 +46,11 @@ def sharing_checks(subject: Subject) -> Iterator[tuple[str, Callable[[], object]
 def results(
     algorithm: GenerationAlgorithm, model: Model, prompts: Sequence[Sequence[int]], params: Setting
 ) -> list[tuple[tuple[int, ...], int]]:
-    """Ids and NFE of the answer to each prompt, all of them in flight together."""
+    """Ids and NFE of the answer to each prompt, all of them in flight together.
+
+    What is drawn without a seed is the same each time.
+    """
+    torch.manual_seed(0)
     return [_facts(each) for each in execution.run_to_end(model, _jobs(algorithm, model, prompts, params))]
 
 
@@ -71,9 +76,9 @@ def _jobs(
     ]
 
 
-def _repeats(subject: Subject) -> None:
-    """Twice on one object, with another request between, and on another object of it."""
-    subject.deciding.get()
+def check_repeats(subject: Subject) -> None:
+    """Check two answers of one object, with another request between, and one of another object."""
+    subject.returning.get()
     model, rows, params = subject.model, prompts_of(subject), {**_undrawn(subject), **params_of(subject)}
     first = results(subject.algorithm, model, rows, params)
     results(subject.algorithm, model, [list(reversed(row)) for row in rows[:1]], params)
@@ -95,7 +100,7 @@ def _undrawn(subject: Subject) -> Setting:
 
 
 def _repeats_draws(subject: Subject) -> None:
-    subject.deciding.get()
+    subject.repeating.get()
     declared = {each.name: each for each in subject.algorithm.parameters}
     if "seed" not in declared:
         raise NotRun("it takes no seed")
@@ -103,8 +108,9 @@ def _repeats_draws(subject: Subject) -> None:
     model, rows = subject.model, prompts_of(subject)
     params = {**params_of(subject), **drawing, "seed": 11}
     first = results(subject.algorithm, model, rows, params)
-    torch.rand(7)  # what others draw meanwhile is nothing to it
-    again = results(subject.fresh(), model, rows, params)
+    jobs = _jobs(subject.fresh(), model, rows, params)
+    torch.manual_seed(1)  # what others draw meanwhile is nothing to it
+    again = [_facts(each) for each in execution.run_to_end(model, jobs)]
     assert first == again, (
         "with seed=11 it draws other tokens the second time; draw from sequence.generator(device), or from a "
         "torch.Generator that is seeded with the row's seed, and not from torch's global one"
@@ -112,7 +118,7 @@ def _repeats_draws(subject: Subject) -> None:
 
 
 def _mixes(subject: Subject) -> None:
-    subject.deciding.get()
+    subject.repeating.get()
     model, rows, params = subject.model, prompts_of(subject), {**_undrawn(subject), **params_of(subject)}
     others = _companions(subject)
     if not others:
@@ -153,7 +159,7 @@ def _network_class(algorithm: GenerationAlgorithm) -> Any:
 
 
 def _streams(subject: Subject) -> None:
-    subject.deciding.get()
+    subject.repeating.get()
     model, params = subject.model, {**_undrawn(subject), **params_of(subject)}
     jobs = _jobs(subject.algorithm, model, prompts_of(subject), params)
     canvases: dict[int, dict[int, int]] = {job.index: {} for job in jobs}
@@ -192,7 +198,7 @@ def _ends_alike(model: Model, step: Step, told: dict[int, int]) -> None:
 
 
 def _closes(subject: Subject) -> None:
-    subject.deciding.get()
+    subject.repeating.get()
     model, rows, params = subject.model, prompts_of(subject), {**_undrawn(subject), **params_of(subject)}
     before = results(subject.algorithm, model, rows, params)
     stream = execution.run(model, _jobs(subject.algorithm, model, rows, params))
@@ -223,8 +229,10 @@ def _agrees(subject: Subject) -> None:
     assert subject.name in told, (
         "lm.algorithms() does not list it for a model of its engine; let load_model_class name the network's class"
     )
-    failure = _failure(lm, subject)
     reason = told[subject.name]
+    if reason is None:
+        subject.returning.get()
+    failure = _failure(lm, subject)
     if reason is None:
         assert failure is None, (
             f"lm.algorithms() says that it runs, and generating fails: {failure}; let unfit_reason say so"
@@ -253,7 +261,7 @@ def _failure(lm: LoadedModel, subject: Subject) -> str | None:
 
 def _honours_generate(subject: Subject) -> None:
     """A subclass with a ``generate`` of its own, as a user may write it, is one call of that."""
-    subject.deciding.get()
+    subject.repeating.get()
     model, ids = subject.model, list(prompts_of(subject)[0])
     token = ids[0]
 

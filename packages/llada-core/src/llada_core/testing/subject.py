@@ -25,11 +25,14 @@ from llada_core.plugins.info import EngineInfo
 from llada_core.testing.checks import NotRun
 
 if TYPE_CHECKING:
-    from llada_core.testing import decoding
+    from llada_core.testing import decoding, sharing
 else:
-    decoding = LazyModule("llada_core.testing.decoding")  # needs torch
+    decoding = LazyModule("llada_core.testing.decoding")  # they need torch
+    sharing = LazyModule("llada_core.testing.sharing")
 
-__all__ = ["Given", "Once", "Subject", "model_for", "object_of"]
+__all__ = ["REPEATS", "Given", "Once", "Subject", "model_for", "object_of"]
+
+REPEATS = "the same request twice has the same answer"
 
 _T = TypeVar("_T")
 Given = str | GenerationAlgorithm | type[GenerationAlgorithm]
@@ -96,6 +99,8 @@ class Subject:
         self._given, self._trust = model, trust_remote_code
         self.loading = Once(self._load, of="it loads its model")
         self.deciding = Once(lambda: decoding.runs_of(self), of="it generates")
+        self.returning = Once(lambda: decoding.check_runs(self), of="what generate returns")
+        self.repeating = Once(lambda: sharing.check_repeats(self), of=REPEATS)
 
     @property
     def info(self) -> Any:

@@ -111,10 +111,10 @@ def _transformer() -> LLaDAModel:
 
 _NETWORKS: tuple[Callable[[], Any], ...] = (
     FakeNetwork.random,
+    _transformer,
     _steady,
     functools.partial(FakeNetwork.random, 1, scale=1.5),
     functools.partial(FakeNetwork.random, 2, scale=6.0),
-    _transformer,
 )
 """Networks of varied confidence: what changes nothing on all of them does nothing."""
 

@@ -1,0 +1,1 @@
+"""The conformance kit: whom it passes, and whom it does not."""

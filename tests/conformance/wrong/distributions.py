@@ -1,0 +1,107 @@
+"""Distributions that are wrong: the source of a plugin's module each, with the check that finds it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+__all__ = ["WRONG_DISTRIBUTIONS", "WrongDistribution"]
+
+_ENGINE = """
+from llada_core import AlgorithmSpec, CommandSpec, EngineSpec, hookimpl, standard
+
+@hookimpl
+def llada_engines():
+    spec = AlgorithmSpec(
+        name="mine", engine="mine", target="{algorithm}", summary="", parameters=(standard("gen_length"),)
+    )
+    yield EngineSpec(name="mine", target="{target}", default_algorithm="mine", algorithms=(spec,){fields})
+"""
+_GOOD = "tests.conformance.wrong.tables:GoodCall"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WrongDistribution:
+    """A wrong distribution: what is wrong with it, the ``check`` that finds it, its modules."""
+
+    fault: str
+    check: str
+    plugin: str
+    more: str = ""
+
+
+def _engine(*, target: str = _GOOD, algorithm: str = _GOOD, fields: str = "") -> str:
+    return _ENGINE.format(target=target, algorithm=algorithm, fields=fields)
+
+
+def _hook(body: str) -> str:
+    return f"{_engine()}\n@hookimpl\ndef llada_detect_engine(config, engines):\n    {body}\n"
+
+
+WRONG_DISTRIBUTIONS: dict[str, WrongDistribution] = {
+    "llada-heavy": WrongDistribution(
+        fault="Its entry module imports numpy.",
+        check="its entry module imports nothing heavy",
+        plugin="import numpy\n" + _engine(),
+    ),
+    "llada-loud": WrongDistribution(
+        fault="Its entry module prints.",
+        check="its entry module prints nothing",
+        plugin="print('welcome')\n" + _engine(),
+    ),
+    "llada-slow": WrongDistribution(
+        fault="Its entry module takes its time.",
+        check="its entry module takes less than 0.2 s",
+        plugin="import time\ntime.sleep(0.25)\n" + _engine(),
+    ),
+    "llada-misspelled": WrongDistribution(
+        fault="It implements a hook that does not exist.",
+        check="its plugins are loaded with all that they bring",
+        plugin=_engine() + "\n@hookimpl\ndef llada_engine():\n    return []\n",
+    ),
+    "llada-untargeted": WrongDistribution(
+        fault="Its engine's target is a function.",
+        check="its engine's target is a class that loads models",
+        plugin=_engine(target="tests.conformance.wrong.tables:wrong"),
+    ),
+    "llada-probing": WrongDistribution(
+        fault="Its probe returns True.",
+        check="its probe says whether the engine runs here",
+        plugin=_engine(fields=", probe='mine_code:probe'"),
+        more="def probe():\n    return True\n",
+    ),
+    "llada-weighty": WrongDistribution(
+        fault="The module of its memory estimate imports torch.",
+        check="its memory estimate is told without torch",
+        plugin=_engine(fields=", memory='mine_code:memory'"),
+        more="import torch\n\ndef memory(config, *, dtype, available):\n    return None\n",
+    ),
+    "llada-stepless": WrongDistribution(
+        fault="What it names to tell of steps is no function.",
+        check="its sentence on steps is told",
+        plugin=_engine(fields=", steps='mine_code:steps'"),
+        more="steps = 'fast'\n",
+    ),
+    "llada-algorithmless": WrongDistribution(
+        fault="Its algorithm's target is no algorithm.",
+        check="its algorithms' targets are classes of algorithms",
+        plugin=_engine(algorithm="collections:OrderedDict"),
+    ),
+    "llada-commandless": WrongDistribution(
+        fault="Its command is a plain function.",
+        check="its commands are commands of click",
+        plugin=_engine()
+        + "\n@hookimpl\ndef llada_commands():\n"
+        + "    yield CommandSpec(name='mine', target='mine_code:run', summary='')\n",
+        more="def run():\n    pass\n",
+    ),
+    "llada-fragile": WrongDistribution(
+        fault="Its detection hook fails where a field is of another kind.",
+        check="its detection hook survives odd configs",
+        plugin=_hook("return 'mine' if config.get('model_type', '').startswith('mine') else None"),
+    ),
+    "llada-greedy": WrongDistribution(
+        fault="Its detection hook takes whatever there is.",
+        check="its detection hook leaves others' models alone",
+        plugin=_hook("return 'mine' if config.get('vocab_size') == 32000 else None"),
+    ),
+}

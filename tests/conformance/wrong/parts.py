@@ -1,0 +1,177 @@
+"""Algorithms whose rule or policy is wrong."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import torch
+
+from llada_runtime import BestFirst, NoCache, Rule
+from tests.conformance.wrong.tables import Good, wrong
+
+ALONE = "its rule chooses for each row as if it were alone"
+
+
+def rule(check: str, *also: str) -> Callable[[type[Rule]], type[Rule]]:
+    """Enter the step algorithm of a rule."""
+
+    def enter(kind: type[Rule]) -> type[Rule]:
+        members = {"rule": lambda self, params: kind(), "__doc__": kind.__doc__, "__module__": __name__}
+        made = type(f"{kind.__name__}Generation", (Good,), members)
+        globals()[made.__name__] = wrong(check, *also)(made)
+        return kind
+
+    return enter
+
+
+def best(scores: Any, open_: Any) -> Any:
+    return (scores == scores.amax(-1, keepdim=True)) & open_
+
+
+@rule("its rule returns a choice, bool [R, L]")
+class ChoosesByNumbers(Rule):
+    """Its rule returns numbers instead of bools."""
+
+    @classmethod
+    def choose(cls, parameters: Any, scores: Any, open_: Any) -> Any:
+        return best(scores, open_).long()
+
+
+@rule("its rule keeps an open position of every row")
+class WaitsForCertainty(Rule):
+    """Its rule keeps nothing where nothing is certain."""
+
+    @classmethod
+    def choose(cls, parameters: Any, scores: Any, open_: Any) -> Any:
+        return (scores >= 1.0) & open_
+
+
+@rule("its rule keeps nothing that is not open")
+class KeepsWhatStands(Rule):
+    """Its rule keeps positions that are not open, too."""
+
+    @classmethod
+    def choose(cls, parameters: Any, scores: Any, open_: Any) -> Any:
+        return torch.ones_like(open_)
+
+
+@rule("its rule changes nothing when it chooses")
+class MarksItsScores(Rule):
+    """Its rule changes the scores that it is given."""
+
+    @classmethod
+    def choose(cls, parameters: Any, scores: Any, open_: Any) -> Any:
+        found = best(scores, open_)
+        scores.masked_fill_(found, 0.0)
+        return found
+
+
+@rule(ALONE)
+class ComparesRows(Rule):
+    """Its rule lets the surest row of a call decide for all."""
+
+    @classmethod
+    def choose(cls, parameters: Any, scores: Any, open_: Any) -> Any:
+        return (best(scores, open_) | (scores >= scores.max() / 2)) & open_
+
+
+@rule("its rule chooses the same whatever the padding")
+class CountsPadding(BestFirst):
+    """Its rule keeps half as many as the tensor is wide."""
+
+    @classmethod
+    def counts(cls, parameters: Any, ranked: Any, open_counts: Any) -> Any:
+        return torch.full_like(open_counts, ranked.shape[-1] // 2)
+
+
+@rule("its rule works on any device")
+class StaysAtHome(BestFirst):
+    """Its rule makes tensors on the CPU, wherever the scores are."""
+
+    @classmethod
+    def counts(cls, parameters: Any, ranked: Any, open_counts: Any) -> Any:
+        return open_counts.minimum(torch.tensor([2]))
+
+
+def policy(check: str, *also: str) -> Callable[[type], type]:
+    """Enter the step algorithm of a policy."""
+
+    def enter(kind: type) -> type:
+        members = {"policy": lambda self, params: kind(), "__doc__": kind.__doc__, "__module__": __name__}
+        made = type(f"{kind.__name__}Generation", (Good,), members)
+        globals()[made.__name__] = wrong(check, *also)(made)
+        return kind
+
+    return enter
+
+
+@policy("its policy changes nothing when it plans")
+class CountsPlans(NoCache):
+    """Its policy counts how often it was asked for a plan."""
+
+    def begin(self) -> list[int]:
+        return [0]
+
+    def plan(self, sequence: Any) -> Any:
+        sequence.policy_state[0] += 1
+        return super().plan(sequence)
+
+
+@policy("its policy plans what can be run, until nothing is masked")
+class NeverDecides(NoCache):
+    """Its policy plans forwards that decide nothing."""
+
+    def plan(self, sequence: Any) -> Any:
+        return replace(super().plan(sequence), targets=(sequence.length, sequence.length))
+
+
+class Narrowing(NoCache):
+    """Decides one column at a time where ``narrow`` holds."""
+
+    def plan(self, sequence: Any) -> Any:
+        start = min(sequence.open_columns)
+        end = start + 1 if self.narrow(sequence) else sequence.block_end
+        return replace(super().plan(sequence), targets=(start, end))
+
+    def narrow(self, sequence: Any) -> bool:
+        raise NotImplementedError
+
+
+@policy("its policy serves rows as if each were alone")
+class RemembersTheLastRow(Narrowing):
+    """Its policy keeps on itself what belongs to a row."""
+
+    last = 0
+
+    def after(self, sequence: Any, plan: Any, logits: Any, network: Any) -> None:
+        type(self).last = sequence.length
+
+    def narrow(self, sequence: Any) -> bool:
+        return self.last not in (0, sequence.length)
+
+
+@policy(
+    "its rows are the same beside rows of another rule and policy",
+    "its policy serves rows as if each were alone",
+)
+class CountsNeighbours(Narrowing):
+    """Its policy looks at how many rows share a forward."""
+
+    def after(self, sequence: Any, plan: Any, logits: Any, network: Any) -> None:
+        sequence.policy_state = len(getattr(network, "forwards", [()])[-1]) > 1
+
+    def narrow(self, sequence: Any) -> bool:
+        return bool(sequence.policy_state)
+
+
+@policy("its rows do not depend on other algorithms beside them")
+class ReadsTheNetwork(Narrowing):
+    """Its policy looks at what another algorithm left on the network."""
+
+    def after(self, sequence: Any, plan: Any, logits: Any, network: Any) -> None:
+        sequence.policy_state = getattr(network, "noted", 0) > 0
+
+    def narrow(self, sequence: Any) -> bool:
+        return bool(sequence.policy_state)
