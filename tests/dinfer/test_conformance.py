@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from llada_core.testing import check_algorithm
+from llada_core.testing import check_algorithm, suites_of
 from llada_runtime import LLaDAModel
-from llada_runtime.testing import small_llada
+from llada_runtime.testing import small_llada, write_llada
 
 CACHES: list[dict[str, Any]] = [
     {"cache": "none"},
@@ -27,8 +28,7 @@ def model() -> LLaDAModel:
     ("name", "params"),
     [
         ("dinfer_blockwise", {}),
-        ("dinfer_hierarchy", {}),
-        ("dinfer_credit", {}),
+        *(pytest.param(name, {}, marks=pytest.mark.slow) for name in ("dinfer_hierarchy", "dinfer_credit")),
         *(pytest.param("dinfer_hierarchy", cache, marks=pytest.mark.slow) for cache in CACHES),
     ],
 )
@@ -36,3 +36,20 @@ def test_an_algorithm_keeps_its_contract(name: str, params: dict[str, Any], mode
     held = check_algorithm(name, model=model, **params)
     assert "a batch is its rows alone" in held
     assert "its rule works on any device" in held
+    assert "each parameter changes something, or is declared neutral" in held
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_the_distribution_keeps_the_contract_on_the_small_model() -> None:
+    outcomes = [each for suite in suites_of("llada-dinfer") for each in suite.outcomes()]
+    assert [each for each in outcomes if each.status == "failed"] == []
+    assert sum(each.status == "passed" for each in outcomes) > 120
+
+
+def test_the_distribution_and_its_engine_keep_the_contract(tmp_path: Path) -> None:
+    folder = str(write_llada(tmp_path, scale=0.4, max_sequence_length=128))
+    suites = [each for each in suites_of("llada-dinfer", model=folder) if each.kind != "algorithm"]
+    outcomes = [each for suite in suites for each in suite.outcomes()]
+    assert [each for each in outcomes if each.status == "failed"] == []
+    assert {"passed", "not run"} == {each.status for each in outcomes}

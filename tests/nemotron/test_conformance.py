@@ -6,13 +6,28 @@ from pathlib import Path
 
 import pytest
 
-import llada_core
-from llada_core.testing import check_algorithm
+from llada_core.testing import suites_of
 from tests.nemotron.tiny_models import write_model
 
 
-@pytest.mark.parametrize("name", ["nemotron", "nemotron_ar", "nemotron_linear_spec", "nemotron_block"])
-def test_an_algorithm_keeps_its_contract(name: str, tmp_path: Path) -> None:
-    with llada_core.load_model(write_model(tmp_path, "labs"), device="cpu", trust_remote_code=True) as lm:
-        held = check_algorithm(name, model=lm.model.network)
-    assert "a batch is its rows alone" in held
+@pytest.mark.timeout(300)
+def test_the_distribution_keeps_the_contract_with_all_that_it_brings(tmp_path: Path) -> None:
+    folder = str(write_model(tmp_path, "labs"))
+    suites = list(suites_of("llada-nemotron", model=folder, trust_remote_code=True))
+    names = ["llada-nemotron", "nemotron", "nemotron", "nemotron_ar", "nemotron_block", "nemotron_linear_spec"]
+    assert [each.subject for each in suites] == names
+    for suite in suites:
+        outcomes = list(suite.outcomes())
+        assert [each for each in outcomes if each.status == "failed"] == []
+        held = {each.check for each in outcomes if each.status == "passed"}
+        assert suite.kind != "algorithm" or "a batch is its rows alone" in held
+
+
+def test_without_a_model_of_the_family_nothing_is_said_to_have_passed() -> None:
+    *_, suite = suites_of("nemotron_block")
+    outcomes = {each.check: each for each in suite.outcomes()}
+    assert outcomes["each alias stands for its parameter"].status == "passed"
+    for check in ("it loads its model", "it generates", "a batch is its rows alone"):
+        assert outcomes[check].status == "not run"
+        assert "the engine nemotron does not take" in str(outcomes[check].reason)
+        assert str(outcomes[check].reason).endswith("give a model (--model)")

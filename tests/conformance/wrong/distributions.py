@@ -39,9 +39,9 @@ def _hook(body: str) -> str:
 
 WRONG_DISTRIBUTIONS: dict[str, WrongDistribution] = {
     "llada-heavy": WrongDistribution(
-        fault="Its entry module imports numpy.",
+        fault="Its entry module imports safetensors.",
         check="its entry module imports nothing heavy",
-        plugin="import numpy\n" + _engine(),
+        plugin="import safetensors\n" + _engine(),
     ),
     "llada-loud": WrongDistribution(
         fault="Its entry module prints.",

@@ -18,7 +18,7 @@ class NotesItself(GoodCall):
     """It leaves a note on the network, which is no fault of it."""
 
     def written(self, model: Any, prompt: Any, mask: Any, values: Any) -> Any:
-        model.noted = 1
+        model.noted = getattr(model, "noted", 0) + 1
         return super().written(model, prompt, mask, values)
 
 
@@ -81,7 +81,7 @@ WRONG_ENGINES = {
         kinds=(Good, Promises),
     ),
     "unsharing": WrongEngine(
-        fault="Rows of one of its algorithms depend on what another leaves on the network.",
+        fault="Rows of one of its algorithms depend on what another leaves on the network meanwhile.",
         check="rows of all its algorithms share a session",
         kinds=(ReadsTheNetworkGeneration, NotesItself),
     ),

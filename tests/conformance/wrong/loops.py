@@ -43,7 +43,7 @@ class Occupying(Loop):
         return steps
 
 
-@wrong("a stream that is closed early leaves the model usable")
+@wrong("a stream that is closed early leaves the model usable", "lm.algorithms() agrees with what runs")
 class Occupies(Good):
     """It keeps the model for itself until its rows have ended."""
 

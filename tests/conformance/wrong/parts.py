@@ -12,6 +12,12 @@ from llada_runtime import BestFirst, NoCache, Rule
 from tests.conformance.wrong.tables import Good, wrong
 
 ALONE = "its rule chooses for each row as if it were alone"
+PADDED = "its rule chooses the same whatever the padding"
+PURE = "its policy changes nothing when it plans"
+ROWS = "its policy serves rows as if each were alone"
+MIXED = "its rows do not depend on other algorithms beside them"
+# What cannot be decoded by fails wherever something is decoded.
+BROKEN = ("it generates",)
 
 
 def rule(check: str, *also: str) -> Callable[[type[Rule]], type[Rule]]:
@@ -30,7 +36,7 @@ def best(scores: Any, open_: Any) -> Any:
     return (scores == scores.amax(-1, keepdim=True)) & open_
 
 
-@rule("its rule returns a choice, bool [R, L]")
+@rule("its rule returns a choice, bool [R, L]", *BROKEN)
 class ChoosesByNumbers(Rule):
     """Its rule returns numbers instead of bools."""
 
@@ -39,7 +45,7 @@ class ChoosesByNumbers(Rule):
         return best(scores, open_).long()
 
 
-@rule("its rule keeps an open position of every row")
+@rule("its rule keeps an open position of every row", *BROKEN)
 class WaitsForCertainty(Rule):
     """Its rule keeps nothing where nothing is certain."""
 
@@ -57,7 +63,7 @@ class KeepsWhatStands(Rule):
         return torch.ones_like(open_)
 
 
-@rule("its rule changes nothing when it chooses")
+@rule("its rule changes nothing when it chooses", ALONE, PADDED)
 class MarksItsScores(Rule):
     """Its rule changes the scores that it is given."""
 
@@ -68,7 +74,7 @@ class MarksItsScores(Rule):
         return found
 
 
-@rule(ALONE)
+@rule(ALONE, PADDED)
 class ComparesRows(Rule):
     """Its rule lets the surest row of a call decide for all."""
 
@@ -77,7 +83,7 @@ class ComparesRows(Rule):
         return (best(scores, open_) | (scores >= scores.max() / 2)) & open_
 
 
-@rule("its rule chooses the same whatever the padding")
+@rule(PADDED, MIXED)
 class CountsPadding(BestFirst):
     """Its rule keeps half as many as the tensor is wide."""
 
@@ -107,7 +113,7 @@ def policy(check: str, *also: str) -> Callable[[type], type]:
     return enter
 
 
-@policy("its policy changes nothing when it plans")
+@policy(PURE)
 class CountsPlans(NoCache):
     """Its policy counts how often it was asked for a plan."""
 
@@ -119,7 +125,7 @@ class CountsPlans(NoCache):
         return super().plan(sequence)
 
 
-@policy("its policy plans what can be run, until nothing is masked")
+@policy("its policy plans what can be run, until nothing is masked", *BROKEN, PURE, ROWS)
 class NeverDecides(NoCache):
     """Its policy plans forwards that decide nothing."""
 
@@ -139,7 +145,7 @@ class Narrowing(NoCache):
         raise NotImplementedError
 
 
-@policy("its policy serves rows as if each were alone")
+@policy(ROWS, "a batch is its rows alone")
 class RemembersTheLastRow(Narrowing):
     """Its policy keeps on itself what belongs to a row."""
 
@@ -152,10 +158,7 @@ class RemembersTheLastRow(Narrowing):
         return self.last not in (0, sequence.length)
 
 
-@policy(
-    "its rows are the same beside rows of another rule and policy",
-    "its policy serves rows as if each were alone",
-)
+@policy(ROWS)
 class CountsNeighbours(Narrowing):
     """Its policy looks at how many rows share a forward."""
 
@@ -166,12 +169,14 @@ class CountsNeighbours(Narrowing):
         return bool(sequence.policy_state)
 
 
-@policy("its rows do not depend on other algorithms beside them")
+@policy(MIXED)
 class ReadsTheNetwork(Narrowing):
-    """Its policy looks at what another algorithm left on the network."""
+    """Its policy looks at what another algorithm leaves on the network."""
 
     def after(self, sequence: Any, plan: Any, logits: Any, network: Any) -> None:
-        sequence.policy_state = getattr(network, "noted", 0) > 0
+        noted = getattr(network, "noted", 0)
+        first, _ = sequence.policy_state or (noted, False)
+        sequence.policy_state = (first, noted != first)
 
     def narrow(self, sequence: Any) -> bool:
-        return bool(sequence.policy_state)
+        return sequence.policy_state is not None and sequence.policy_state[1]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +11,7 @@ from llada_core.checkpoints.options import LoadOptions
 from llada_core.detection import detect_config
 from llada_core.imports import LazyModule
 from llada_core.loading import LoadedModel, load_on
+from llada_core.plugins.info import EngineInfo
 from llada_core.testing.checks import Check, NotRun
 from llada_core.testing.subject import Once, model_for
 
@@ -42,20 +42,29 @@ def engine_checks(
     info = registry.get_engine(name)
     options = LoadOptions(device="cpu", dtype="float32", trust_remote_code=trust_remote_code)
     path = Once(lambda: model_for(info) if model is None else model, of="a model is there")
-    lm = Once(lambda: load_on(info, path.check(), options), of="the engine loads its model")
-    yield "the engine can run here", functools.partial(_can_run, info.name)
+    able = Once(lambda: _can_run(info.name), of="the engine can run here")
+    lm = Once(lambda: _loaded(able, info, path.check(), options), of="the engine loads its model")
+    running = Once(lambda: loaded.agrees(lm.get()), of="its algorithms run as lm.algorithms() says")
+    yield "the engine can run here", able.check
     yield "its default algorithm is one of its own", lambda: _has_its_default(info.name)
     yield "its model is detected as its own", lambda: _is_detected(info.name, path.get())
     yield "the engine loads its model", lm.check
-    yield "its algorithms run as lm.algorithms() says", lambda: loaded.agrees(_of(lm))
-    yield "rows of all its algorithms share a session", lambda: loaded.shares(_of(lm))
-    yield "a load_network that is overridden is what loads", lambda: loaded.honours_load(
-        _of(lm), path.get(), options
+    yield "its algorithms run as lm.algorithms() says", running.check
+    yield "rows of all its algorithms share a session", lambda: _shares(running, lm)
+    yield (
+        "a load_network that is overridden is what loads",
+        lambda: loaded.honours_load(lm.get(), path.get(), options),
     )
 
 
-def _of(lm: Once[LoadedModel]) -> LoadedModel:
-    return lm.get()
+def _loaded(able: Once[None], info: EngineInfo, path: str, options: LoadOptions) -> LoadedModel:
+    able.get()
+    return load_on(info, path, options)
+
+
+def _shares(running: Once[None], lm: Once[LoadedModel]) -> None:
+    running.get()
+    loaded.shares(lm.get())
 
 
 def _can_run(name: str) -> None:

@@ -46,13 +46,13 @@ def shares(lm: LoadedModel) -> None:
         for name in able
         for ids in _prompts(lm)
     ]
-    together = lm.generate_batch(requests)
-    for request, result in zip(requests, together, strict=True):
-        alone = lm.generate_batch([request])[0]
-        assert (alone.token_ids, alone.nfe) == (result.token_ids, result.nfe), (
-            f"a row of {request.algorithm} has another answer or forward count beside rows of {', '.join(able)} "
-            "than alone; let nothing of a row depend on its neighbours"
-        )
+    for ordered in (requests, requests[::-1]):
+        for request, result in zip(ordered, lm.generate_batch(ordered), strict=True):
+            alone = lm.generate_batch([request])[0]
+            assert (alone.token_ids, alone.nfe) == (result.token_ids, result.nfe), (
+                f"a row of {request.algorithm} has another answer or forward count beside rows of "
+                f"{', '.join(able)} than alone; let nothing of a row depend on its neighbours"
+            )
 
 
 def honours_load(lm: LoadedModel, path: str, options: LoadOptions) -> None:

@@ -38,7 +38,8 @@ def suites_of(
     if algorithm is not None:
         return algorithm_suites(algorithm, params=params, **how)
     if params:
-        raise UsageError(f"{name} is no algorithm, and {', '.join(params)} are parameters of one; leave them out")
+        given = next(iter(params))
+        raise UsageError(f"{name} is no algorithm, and {given} is a parameter of one; leave it out")
     offer = offer_of(name)
     if offer is None and name in registry.list_engines():
         return engine_suites(name, **how)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from collections.abc import Sequence as Ids
 from typing import Any, Protocol
 
@@ -12,6 +12,7 @@ import torch
 from llada_core.parameters import Parameter
 from llada_core.testing import effect_checks
 from llada_core.testing.samples import Setting, bounds_of, setting_with
+from llada_core.testing.subject import Once
 from llada_runtime.decoding.filters import Filters
 from llada_runtime.decoding.loop import Loop
 from llada_runtime.decoding.policies import NoCache, Policy
@@ -64,13 +65,33 @@ def algorithm_checks(algorithm: Algorithm) -> Iterator[tuple[str, Callable[[], o
         assert isinstance(made, Sequence), f"sequence returns a {type(made).__name__}; return a Sequence"
         return made
 
+    rule = list(rule_checks(lambda width: make(network, [1, 2], width, width)))
+    policy = list(policy_checks(make))
     yield "its sequence has the filters that it takes", lambda: _filters_as_told(algorithm, network)
-    yield from rule_checks(lambda width: make(network, [1, 2], width, width))
-    yield from policy_checks(make)
-    yield "it comes to an end at each default, choice and bound", lambda: _ends_everywhere(algorithm)
-    yield "its rows are the same beside rows of another rule and policy", lambda: _mixes(make)
-    yield "a rule or policy that is overridden is what runs", lambda: _honours_its_parts(algorithm)
-    yield from _effects(algorithm)
+    yield from rule
+    sound = Once(lambda: [check() for _, check in rule], of="what holds of its rule")
+    yield from _after(sound, policy)
+    decoding = Once(lambda: [check() for _, check in (*rule, *policy)], of="what holds of its rule and policy")
+    yield from _after(
+        decoding,
+        [
+            ("it comes to an end at each default, choice and bound", lambda: _ends_everywhere(algorithm)),
+            ("its rows are the same beside rows of another rule and policy", lambda: _mixes(make)),
+            ("a rule or policy that is overridden is what runs", lambda: _honours_its_parts(algorithm)),
+            *_effects(algorithm),
+        ],
+    )
+
+
+def _after(gate: Once[Any], checks: Iterable[tuple[str, Callable[[], object]]]) -> Iterator[Any]:
+    """``checks`` that are not run where what they rely on does not hold."""
+    for name, check in checks:
+        yield name, functools.partial(_run_after, gate, check)
+
+
+def _run_after(gate: Once[Any], check: Callable[[], object]) -> None:
+    gate.get()
+    check()
 
 
 def _effects(algorithm: Algorithm) -> Iterator[tuple[str, Callable[[], object]]]:
