@@ -18,8 +18,8 @@ from tests.conformance.wrong.tables import WRONG_ALGORITHMS, Good, GoodCall
 MODULES = (calls, facts, loops, parts)
 GUIDE = Path(__file__).parents[2] / "docs" / "plugins.md"
 GOOD = {"good": Good, "good_call": GoodCall, "notes_itself": NotesItself}
-# What no plugin can be wrong about and be registered; and what depends on another policy's rows alone and on none
-# of its own: no policy is told of these, so that a check of the whole loop is all that it is.
+# What no plugin can be wrong about and be registered; and what a policy does to its own rows too, which is
+# found first: none is told of rows of others.
 UNREACHABLE = {
     "it has a name",
     "its default algorithm is one of its own",
@@ -92,9 +92,7 @@ def test_a_wrong_algorithm_fails_the_check_that_names_its_fault(
 @pytest.mark.slow
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("name", WRONG_ALGORITHMS)
-def test_a_wrong_algorithm_fails_no_other_check_than_it_must(
-    site: FakeSite, folder: Path, name: str
-) -> None:
+def test_a_wrong_algorithm_fails_no_other_check_than_it_must(site: FakeSite, folder: Path, name: str) -> None:
     known = WRONG_ALGORITHMS[name]
     assert failing(suite(name, "algorithm", folder)) - {*known.also} == {known.check}
 
@@ -109,9 +107,7 @@ def test_a_wrong_distribution_fails_the_check_that_names_its_fault_alone(tmp_pat
     wrong = WRONG_DISTRIBUTIONS[name]
     module = name.replace("-", "_")
     with fake_site(tmp_path) as made:
-        made.add(
-            name, modules={module: wrong.plugin, "mine_code": wrong.more}, entry_points={"mine": module}
-        )
+        made.add(name, modules={module: wrong.plugin, "mine_code": wrong.more}, entry_points={"mine": module})
         with made.shared():
             assert failing(suite(name, "distribution", None)) == {wrong.check}
 

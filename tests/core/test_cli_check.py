@@ -49,12 +49,12 @@ def test_a_distribution_is_checked_with_all_that_it_brings(llada: Llada, folder:
         each["status"] == "failed" for suite in told["suites"] for each in suite["checks"]
     )
     reasons = {each["check"]: each["reason"] for suite in told["suites"] for each in suite["checks"]}
-    assert "fake_engine:Missing cannot be imported" in str(reasons["its algorithms' targets are classes of algorithms"])
+    assert "fake_engine:Missing cannot be imported" in str(
+        reasons["its algorithms' targets are classes of algorithms"]
+    )
 
 
-def test_what_needs_a_model_is_not_run_without_one(
-    llada: Llada, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_what_needs_a_model_is_not_run_without_one(llada: Llada, monkeypatch: pytest.MonkeyPatch) -> None:
     def nowhere() -> str:
         raise ImportError("no llada_tiny")
 
@@ -62,13 +62,17 @@ def test_what_needs_a_model_is_not_run_without_one(
     register_mine()
     status, out, _ = llada("check", "mine")
     assert status == 0
-    assert "  not run  it generates: no model is given, and no model is named and the embedded one is not" in out
+    assert (
+        "  not run  it generates: no model is given, and no model is named and the embedded one is not" in out
+    )
     assert "passed   it generates" not in out
 
 
 def test_an_unknown_name_is_a_wrong_call(llada: Llada) -> None:
     told = error(llada("check", "opaqe"), status=2)
-    assert "no algorithm, engine or distribution with a plugin is called 'opaqe'; did you mean opaque?" in told
+    assert (
+        "no algorithm, engine or distribution with a plugin is called 'opaqe'; did you mean opaque?" in told
+    )
 
 
 def test_parameters_are_an_algorithms(llada: Llada, folder: Path) -> None:

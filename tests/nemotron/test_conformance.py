@@ -14,7 +14,14 @@ from tests.nemotron.tiny_models import write_model
 def test_the_distribution_keeps_the_contract_with_all_that_it_brings(tmp_path: Path) -> None:
     folder = str(write_model(tmp_path, "labs"))
     suites = list(suites_of("llada-nemotron", model=folder, trust_remote_code=True))
-    names = ["llada-nemotron", "nemotron", "nemotron", "nemotron_ar", "nemotron_block", "nemotron_linear_spec"]
+    names = [
+        "llada-nemotron",
+        "nemotron",
+        "nemotron",
+        "nemotron_ar",
+        "nemotron_block",
+        "nemotron_linear_spec",
+    ]
     assert [each.subject for each in suites] == names
     for suite in suites:
         outcomes = list(suite.outcomes())

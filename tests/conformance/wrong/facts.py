@@ -119,7 +119,10 @@ class PretendsNothing(Wide):
     parameters = (*Good.parameters, Parameter(name="width", kind=int, minimum=1, default=1, neutral=(1, 2)))
 
 
-@wrong("rule and policy are made of each default, choice and bound", "it comes to an end at each default, choice and bound")
+@wrong(
+    "rule and policy are made of each default, choice and bound",
+    "it comes to an end at each default, choice and bound",
+)
 class LacksARule(Good):
     """It has no rule for one of its choices."""
 

@@ -17,7 +17,9 @@ __all__ = ["check"]
 
 @click.command()
 @click.argument("name")
-@click.option("--model", metavar="PATH|ID", help="Model to generate on. Default: the embedded one, if it fits.")
+@click.option(
+    "--model", metavar="PATH|ID", help="Model to generate on. Default: the embedded one, if it fits."
+)
 @click.option(
     "-p",
     "--parameter",

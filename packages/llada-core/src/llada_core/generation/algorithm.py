@@ -250,7 +250,7 @@ class GenerationAlgorithm(RunsNetworks, ReadsPrompts):
     def answered(
         self, model: Any, prompts: Sequence[Sequence[int]], params: Mapping[str, object]
     ) -> list[Answer]:
-        """What ``answers`` returns, or, where a ``generate`` was overridden below it, what that makes of them."""
+        """What ``answers`` returns, or what a ``generate`` makes of them that was overridden below it."""
         if self.calls_generate():
             return GenerationAlgorithm.answers(self, model, prompts, params)
         return self.answers(model, prompts, params)

@@ -79,7 +79,7 @@ class Registry:
         return [plugin.status() for plugin in self._host.plugins]
 
     def problems(self, distribution: str) -> list[str]:
-        """What keeps plugins of a distribution, or a part of them, out; not what their hooks decide wrongly."""
+        """What keeps plugins of a distribution out, or a part of them; not what their hooks decide."""
         of_it = [plugin for plugin in self._host.plugins if plugin.distribution == distribution]
         return [problem.reason for plugin in of_it for problem in plugin.problems]
 

@@ -48,9 +48,7 @@ class Outcome:
         except AssertionError as exc:
             return cls(check=name, status="failed", reason=str(exc) or "it does not hold")
         except BaseException as exc:
-            return cls(
-                check=name, status="failed", reason=f"{one_line(fault_of(exc))}; it should not raise"
-            )
+            return cls(check=name, status="failed", reason=f"{one_line(fault_of(exc))}; it should not raise")
         return cls(check=name, status="passed")
 
     def as_dict(self) -> dict[str, object]:

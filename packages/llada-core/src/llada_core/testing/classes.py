@@ -39,7 +39,7 @@ class Conformance:
 
     @classmethod
     def checks(cls) -> dict[str, Check]:
-        """The checks by the ids of their tests; what cannot even be asked for its checks is one that fails."""
+        """The checks by the ids of their tests; what cannot be asked for its checks is one that fails."""
         if cls._made is None:
             try:
                 cls._made = tuple(cls.suites())
@@ -63,7 +63,7 @@ class Conformance:
         __tracebackhide__ = True
         outcome = Outcome.of(self.checks()[check])
         if outcome.status == "not run":
-            raise unittest.SkipTest(outcome.reason)
+            raise unittest.SkipTest(outcome.reason or "")
         if outcome.status == "failed":
             raise CheckFailed(f"{outcome.check}: {outcome.reason}")
 

@@ -19,9 +19,10 @@ from llada_core.testing.samples import Setting
 from llada_core.testing.subject import Given, Subject
 
 if TYPE_CHECKING:
-    from llada_core.testing import decoding, sharing
+    from llada_core.testing import decoding, runs, sharing
 else:
     decoding = LazyModule("llada_core.testing.decoding")  # they need torch
+    runs = LazyModule("llada_core.testing.runs")
     sharing = LazyModule("llada_core.testing.sharing")
 
 __all__ = ["algorithm_checks", "check_algorithm"]
@@ -68,7 +69,7 @@ def algorithm_checks(subject: Subject) -> Iterator[Check]:
     yield from fact_checks(algorithm, registered=subject.registered)
     yield from parameter_checks(algorithm)
     if algorithm.is_available():
-        checks = {name: call for name, call in _on_its_model(subject)}
+        checks = dict(_on_its_model(subject))
         own = dict(_listed("it says how to check it", algorithm.conformance_checks))
         yield from {**own, **{name: call for name, call in checks.items() if name not in own}}.items()
 
@@ -80,14 +81,12 @@ def _on_its_model(subject: Subject) -> Iterator[Check]:
 
 
 def _effects(subject: Subject) -> Iterator[Check]:
-    """What parameters do to answers of its model: for an algorithm that does not say how to run it cheaper."""
+    """What parameters do on its model: for an algorithm that does not say how to run it cheaper."""
     algorithm = subject.algorithm
     declared = [each for each in algorithm.parameters if each.name not in algorithm.chat_options]
     base = {name: value for name, value in _BASE.items() if called(name, declared) is not None}
     run = functools.partial(_run, subject)
-    checks = effect_checks(
-        declared, functools.partial(_takes, subject), [run], base, most=_MOST_RUNS
-    )
+    checks = effect_checks(declared, functools.partial(_takes, subject), [run], base, most=_MOST_RUNS)
     for name, check in checks:
         yield name, functools.partial(_judged, subject, check)
 
@@ -104,7 +103,7 @@ def _takes(subject: Subject, setting: Setting) -> None:
 
 
 def _run(subject: Subject, setting: Setting) -> tuple[Any, ...]:
-    rows = decoding.prompts_of(subject)
+    rows = runs.prompts_of(subject)
     return tuple(sharing.results(subject.algorithm, subject.model, rows, setting))
 
 
@@ -118,5 +117,3 @@ def _listed(name: str, call: Callable[[], Iterable[Check]]) -> list[Check]:
 
 def _raise(exc: Exception) -> None:
     raise exc
-
-

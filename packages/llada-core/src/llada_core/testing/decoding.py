@@ -2,149 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
 
 import torch
 
 from llada_core.errors import ParameterError
 from llada_core.faults import fault_of, one_line
 from llada_core.generation import tensors
-from llada_core.generation.algorithm import GenerationAlgorithm
-from llada_core.generation.model import Model
-from llada_core.generation.prompts import Limits
 from llada_core.generation.signature import takes_mask
 from llada_core.parameters import parameters_of_row
 from llada_core.testing.checks import NotRun
+from llada_core.testing.runs import Decoded, Runs, decoded, params_of, prompts_of
 
 if TYPE_CHECKING:
     from llada_core.testing.subject import Subject
 
-__all__ = ["Decoded", "check_runs", "decoded", "generation_checks", "made_up", "params_of", "prompts_of", "runs_of"]
-
-_GEN_LENGTH = 40  # more than a block of the default width, and no multiple of it
-_PROMPT_LENGTHS = (5, 1, 8)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Decoded:
-    """One call of ``generate`` on ``prompts`` and what it returned: ``output_ids [B, P+G]`` and the NFE."""
-
-    model: Model
-    prompts: Sequence[Sequence[int]]
-    given: torch.Tensor
-    gen_length: int | None
-    output_ids: torch.Tensor
-    nfe: int
-
-    @property
-    def width(self) -> int:
-        return int(self.given.shape[1])
-
-    @property
-    def answers(self) -> list[tuple[int, ...]]:
-        """The answers, each up to and with its first end token."""
-        rows = tensors.answer_rows(self.output_ids, self.width)
-        return [self.model.through_end(row) for row in rows]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Runs:
-    """All prompts in one call, and each in a call of its own."""
-
-    batch: Decoded
-    alone: tuple[Decoded, ...]
-
-    @property
-    def all(self) -> tuple[Decoded, ...]:
-        return (self.batch, *self.alone)
-
-
-def runs_of(subject: Subject) -> Runs:
-    """What ``generate`` makes of the prompts of ``subject``: once of all, and once of each.
-
-    Raises what ``generate`` raises, and ``AssertionError`` for what cannot be read at all.
-    """
-    model, rows, params = subject.model, prompts_of(subject), params_of(subject)
-    batch = decoded(subject.algorithm, model, rows, params)
-    alone = [
-        decoded(subject.algorithm, model, [row], parameters_of_row(params, index))
-        for index, row in enumerate(rows)
-    ]
-    return Runs(batch=batch, alone=tuple(alone))
-
-
-def prompts_of(subject: Subject) -> Sequence[Sequence[int]]:
-    """Its prompts: of one length where its ``generate`` is not told of padding."""
-    model, given = subject.model, subject.prompts
-    rows = made_up(model.limits, model.end_ids) if given is None else given
-    if takes_mask(subject.algorithm.generate):
-        return rows
-    return _of_one_length(rows, made_up=given is None)
-
-
-def params_of(subject: Subject) -> dict[str, Any]:
-    """The parameters that it was given, by canonical name, with a short ``gen_length`` where it takes one."""
-    declared = subject.algorithm.parameters
-    names = {name: parameter.name for parameter in declared for name in parameter.names}
-    params = {names.get(name, name): value for name, value in subject.params.items()}
-    if "gen_length" in names:
-        params.setdefault("gen_length", _GEN_LENGTH)
-    return params
-
-
-def _of_one_length(rows: Sequence[Sequence[int]], *, made_up: bool) -> Sequence[Sequence[int]]:
-    """Prompts that can share a call of a ``generate`` which is not told of padding."""
-    shortest = max(2, min(len(row) for row in rows)) if made_up else min(len(row) for row in rows)
-    short = [list(row[:shortest]) for row in rows if len(row) >= shortest]
-    assert made_up or short == [list(row) for row in rows], (
-        "its generate names no attention_mask, so that only prompts of one length share a call; "
-        "give such ones"
-    )
-    return short
-
-
-def made_up(limits: Limits, end_ids: frozenset[int]) -> list[list[int]]:
-    """Three prompts of different lengths, without the mask and without an end."""
-    taken = {limits.mask_id, *end_ids}
-    usable = [token for token in range(min(limits.vocab_size or 64, 64)) if token not in taken]
-    return [
-        [usable[(7 * column + 3 * row + 1) % len(usable)] for column in range(length)]
-        for row, length in enumerate(_PROMPT_LENGTHS)
-    ]
-
-
-def decoded(
-    algorithm: GenerationAlgorithm,
-    model: Model,
-    prompts: Sequence[Sequence[int]],
-    params: Mapping[str, Any],
-    *,
-    padding: int = 0,
-) -> Decoded:
-    """What ``generate`` makes of ``prompts``, with so many columns of padding more than they need: of the ids of
-    the first prompt, as only the mask tells what padding is."""
-    device = getattr(model.network, "device", None)
-    ids, mask = tensors.pad_left(prompts, model.pad_id, device)
-    if padding:
-        ids = torch.cat((ids.new_full((len(ids), padding), prompts[0][0]), ids), dim=1)
-        mask = torch.cat((mask.new_zeros((len(ids), padding)), mask), dim=1)
-    told = {"attention_mask": mask} if takes_mask(algorithm.generate) else {}
-    output_ids, nfe = algorithm.generate(model.network, ids.clone(), **told, **params)
-    gen_length = params.get("gen_length")
-    found = Decoded(
-        model=model,
-        prompts=prompts,
-        given=ids,
-        gen_length=gen_length if isinstance(gen_length, int) else None,
-        output_ids=output_ids,
-        nfe=nfe,
-    )
-    assert isinstance(output_ids, torch.Tensor), (
-        f"output_ids are a {type(output_ids).__name__}; return a tensor of int64"
-    )
-    return found
+__all__ = ["check_runs", "generation_checks"]
 
 
 def generation_checks(subject: Subject) -> Iterator[tuple[str, Callable[[], object]]]:
@@ -248,7 +122,8 @@ def _ends(run: Decoded) -> None:
     length = run.output_ids.shape[-1] - run.width
     most = 8 * length + 64
     assert not isinstance(run.nfe, int) or run.nfe <= most, (
-        f"it took {run.nfe} forwards for {length} tokens, more than eight each and 64; let each keep something"
+        f"it took {run.nfe} forwards for {length} tokens, more than eight each and 64; let each "
+        "keep something"
     )
 
 
@@ -300,8 +175,8 @@ def _ignores_padding(subject: Subject) -> None:
     params = parameters_of_row(params_of(subject), row)
     padded = decoded(subject.algorithm, subject.model, shortest.prompts, params, padding=7)
     assert padded.answers == shortest.answers, (
-        "seven columns of padding before a prompt change its answer; hide columns of attention_mask 0 from the "
-        "network, and count positions without them"
+        "seven columns of padding before a prompt change its answer; hide columns of attention_mask 0 from "
+        "the network, and count positions without them"
     )
 
 

@@ -28,7 +28,10 @@ _ODD: tuple[Mapping[str, Any], ...] = (
     {"model_type": "", "architectures": [], "auto_map": {}},
     {"model_type": ["llada"], "architectures": {"0": "LLaDAModelLM"}, "auto_map": ["modeling.Model"]},
     {"model_type": {}, "architectures": "LLaDAModelLM", "auto_map": "modeling.Model"},
-    {"architectures": [None, 3, ["nested"], {}], "auto_map": {"AutoModel": None, "AutoConfig": [None, "x.Y"]}},
+    {
+        "architectures": [None, 3, ["nested"], {}],
+        "auto_map": {"AutoModel": None, "AutoConfig": [None, "x.Y"]},
+    },
     {"auto_map": {"AutoModel": "no_dot", "AutoModelForCausalLM": 5, "": ""}},
     {"mask_token_id": "5", "eos_token_id": [None], "vocab_size": -1, "max_position_embeddings": "many"},
     {"mask_token_id": None, "dlm_paradigm": None, "text_config": None, "quantization_config": 3},
@@ -55,9 +58,7 @@ def detection_checks(plugins: Sequence[object], engines: Sequence[EngineInfo], o
     yield "its detection hook leaves others' models alone", lambda: _is_silent(ask, engines, own)
 
 
-def _ask(
-    plugins: Sequence[object], engines: Sequence[EngineInfo], config: Mapping[str, Any]
-) -> list[object]:
+def _ask(plugins: Sequence[object], engines: Sequence[EngineInfo], config: Mapping[str, Any]) -> list[object]:
     """What each hook answers; what it prints is a fault."""
     host = pluggy.PluginManager(hookspecs.PROJECT)
     host.add_hookspecs(hookspecs)
@@ -70,9 +71,9 @@ def _ask(
     try:
         with contextlib.redirect_stdout(printed):
             found = [
-                host.subset_hook_caller("llada_detect_engine", [each for each in plugins if each is not one.plugin])(
-                    config=MappingProxyType(dict(config)), engines=list(engines)
-                )
+                host.subset_hook_caller(
+                    "llada_detect_engine", [each for each in plugins if each is not one.plugin]
+                )(config=MappingProxyType(dict(config)), engines=list(engines))
                 for one in hooks
             ]
     except BaseException as exc:  # a plugin may raise anything
@@ -118,7 +119,5 @@ def _of_others(engines: Sequence[EngineInfo], own: str) -> Iterable[tuple[str, s
     }
     rows: list[Any] = [info.spec for info in engines if info.distribution != own]
     rows += [row for row in published().rows if row.distribution != own]
-    pairs = [
-        (kind, name) for row in rows for kind in row.model_types[:4] for name in row.architectures[:4]
-    ]
+    pairs = [(kind, name) for row in rows for kind in row.model_types[:4] for name in row.architectures[:4]]
     return [pair for pair in dict.fromkeys([*pairs, *_COMMON.items()]) if declared.isdisjoint(pair)]

@@ -24,9 +24,11 @@ _Spec = TypeVar("_Spec")
 
 
 def offer_of(name: str) -> EntryPoints | None:
-    """What the installed distribution of this name, in any spelling, offers to the group ``llada.engines``."""
+    """What the installed distribution of this name, in any spelling, offers to the group of plugins."""
     wanted = canonicalize_name(name)
-    return next((each for each in Installed().plugins() if canonicalize_name(each.package.name) == wanted), None)
+    return next(
+        (each for each in Installed().plugins() if canonicalize_name(each.package.name) == wanted), None
+    )
 
 
 def distribution_checks(offer: EntryPoints, config: Mapping[str, Any] | None = None) -> Iterator[Check]:

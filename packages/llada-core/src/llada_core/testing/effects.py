@@ -106,9 +106,7 @@ def _acts(search: _Search, parameter: Parameter) -> bool:
     """Whether two of its values lead to different runs, or it could not be given two values anywhere."""
     values, judged, spent = values_of(parameter)[:_VALUES], False, 0
     alone, *beside = search.besides(parameter)
-    places = itertools.chain(
-        ((way, alone) for way in search.ways), itertools.product(search.ways, beside)
-    )
+    places = itertools.chain(((way, alone) for way in search.ways), itertools.product(search.ways, beside))
     for way, setting in places:
         taken = [value for value in values if search.takes({**setting, parameter.name: value})]
         found: set[Hashable] = set()

@@ -35,9 +35,7 @@ def config_for(engines: list[str], model: str | None) -> Mapping[str, Any] | Non
     return read_config(path).fields
 
 
-def engine_checks(
-    name: str, *, model: str | None = None, trust_remote_code: bool = False
-) -> Iterator[Check]:
+def engine_checks(name: str, *, model: str | None = None, trust_remote_code: bool = False) -> Iterator[Check]:
     """The checks of the engine of this name. Raises ``UnknownEngine``."""
     info = registry.get_engine(name)
     options = LoadOptions(device="cpu", dtype="float32", trust_remote_code=trust_remote_code)
@@ -78,7 +76,9 @@ def _has_its_default(name: str) -> None:
     assert default.engine == name, (
         f"its default {default.name} is an algorithm of {default.engine}; name one of its own"
     )
-    assert default.default, f"{default.name} is not known as the default of {name}; name it in default_algorithm"
+    assert default.default, (
+        f"{default.name} is not known as the default of {name}; name it in default_algorithm"
+    )
 
 
 def _is_detected(name: str, path: str) -> None:
@@ -88,6 +88,6 @@ def _is_detected(name: str, path: str) -> None:
     if not spec.model_types and not spec.architectures and name not in names:
         raise NotRun("it declares no models, and is taken at its user's word")
     assert name in names, (
-        f"{path} is taken by {', '.join(names) or 'nobody'} and not by {name}; list its model_type in the spec, "
-        "or answer for it in llada_detect_engine"
+        f"{path} is taken by {', '.join(names) or 'nobody'} and not by {name}; list its model_type in the "
+        "spec, or answer for it in llada_detect_engine"
     )

@@ -33,8 +33,8 @@ plugin = functools.reduce(getattr, filter(None, attribute.split(".")), importlib
 host = pluggy.PluginManager(hookspecs.PROJECT)
 host.add_hookspecs(hookspecs)
 host.register(plugin)
-for hook in (host.hook.llada_engines, host.hook.llada_algorithms, host.hook.llada_commands, host.hook.llada_wheels):
-    for answer in hook():
+for name in ("llada_engines", "llada_algorithms", "llada_commands", "llada_wheels"):
+    for answer in getattr(host.hook, name)():
         list(answer or ())
 seconds = time.perf_counter() - began
 sys.stdout.flush()
@@ -83,15 +83,16 @@ def _each(check: Any, imported: Iterable[_Imported]) -> None:
 def _is_light(imported: _Imported) -> None:
     heavy = [name for name in HEAVY if name in imported.first["modules"]]
     assert not heavy, (
-        f"{imported.target} imports {', '.join(heavy)}, and is imported whenever anything is listed; name that "
-        "code by 'module:attr' in the specs, and import nothing but llada_core"
+        f"{imported.target} imports {', '.join(heavy)}, and is imported whenever anything is listed; name "
+        "that code by 'module:attr' in the specs, and import nothing but llada_core"
     )
 
 
 def _is_silent(imported: _Imported) -> None:
     printed = imported.first["printed"].strip()
     assert not printed, (
-        f"{imported.target} prints {printed[:80]!r} when it is imported or asked for its specs; leave that out"
+        f"{imported.target} prints {printed[:80]!r} when it is imported or asked for its specs; "
+        "leave that out"
     )
 
 

@@ -13,13 +13,13 @@ from llada_core.faults import fault_of, one_line
 from llada_core.generation.results import GenerationRequest
 from llada_core.loading import LoadedModel
 from llada_core.testing.checks import NotRun
-from llada_core.testing.decoding import made_up
+from llada_core.testing.runs import made_up
 
 __all__ = ["agrees", "honours_load", "shares"]
 
 
 def agrees(lm: LoadedModel) -> None:
-    """Check that what ``lm.algorithms()`` lists without a reason runs, and what it lists with one does not."""
+    """Check that what ``lm.algorithms()`` lists without a reason runs, and that nothing else does."""
     ids = _prompts(lm)[0]
     for name, reason in lm.algorithms().items():
         failure = None
@@ -77,6 +77,6 @@ def _prompts(lm: LoadedModel) -> list[list[int]]:
     return made_up(lm.model.limits, lm.model.end_ids)
 
 
-def _short(name: str) -> dict[str, object]:
+def _short(name: str) -> dict[str, Any]:
     takes = {each.name for each in registry.get_algorithm_info(name).parameters}
     return {"gen_length": 16} if "gen_length" in takes else {}

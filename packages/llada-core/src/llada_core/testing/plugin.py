@@ -62,7 +62,8 @@ def pytest_collection_modifyitems(
 ) -> None:
     """Add the checks that options ask for, before -k and -m choose, and mark those of classes."""
     for item in items:
-        if isinstance(getattr(item, "cls", None), type) and issubclass(item.cls, Conformance):
+        kind = getattr(item, "cls", None)
+        if isinstance(kind, type) and issubclass(kind, Conformance):
             item.add_marker(_MARK)
     items += _asked_for(session, config)
 
@@ -117,7 +118,7 @@ def _asked_for(session: pytest.Session, config: pytest.Config) -> list[pytest.It
             collector = _Suite.from_parent(
                 session, name=suite.subject, nodeid=f"llada-check::{suite.subject}", suite=suite
             )
-            found += list(collector.collect())  # type: ignore[arg-type]
+            found += list(collector.collect())
     return found
 
 

@@ -79,7 +79,7 @@ def is_taken(takes: Callable[[Setting], object], setting: Setting) -> bool:
 def settings(
     parameters: Iterable[Parameter], base: Setting, besides: Parameter, *, most: int | None = None
 ) -> Iterator[Setting]:
-    """``base``, and then ``base`` with one other parameter at each of its values, or the ``most`` likeliest."""
+    """``base``, then ``base`` with one other parameter at each of its values, or its ``most`` likeliest."""
     yield dict(base)
     for other in parameters:
         if other is not besides and other.name not in base:

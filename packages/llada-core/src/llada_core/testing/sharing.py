@@ -3,7 +3,7 @@ through ``LazyModule``: it needs torch."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -20,7 +20,7 @@ from llada_core.generation.steps import Step
 from llada_core.loading import LoadedModel
 from llada_core.parameters import parameters_of_row
 from llada_core.testing.checks import NotRun
-from llada_core.testing.decoding import params_of, prompts_of
+from llada_core.testing.runs import params_of, prompts_of
 from llada_core.testing.samples import Setting
 from llada_core.testing.subject import REPEATS
 
@@ -44,7 +44,7 @@ def sharing_checks(subject: Subject) -> Iterator[tuple[str, Callable[[], object]
 
 
 def results(
-    algorithm: GenerationAlgorithm, model: Model, prompts: Sequence[Sequence[int]], params: Setting
+    algorithm: GenerationAlgorithm, model: Model, prompts: Sequence[Sequence[int]], params: Mapping[str, Any]
 ) -> list[tuple[tuple[int, ...], int]]:
     """Ids and NFE of the answer to each prompt, all of them in flight together.
 
@@ -62,7 +62,7 @@ def _jobs(
     algorithm: GenerationAlgorithm,
     model: Model,
     prompts: Sequence[Sequence[int]],
-    params: Setting,
+    params: Mapping[str, Any],
     *,
     first: int = 0,
 ) -> list[Job]:
@@ -84,8 +84,8 @@ def check_repeats(subject: Subject) -> None:
     results(subject.algorithm, model, [list(reversed(row)) for row in rows[:1]], params)
     again = results(subject.algorithm, model, rows, params)
     assert first == again, (
-        "it answers the same request otherwise the second time; keep what changes during a request in its row "
-        "(policy_state, rule_state), and nothing in the algorithm, its class or its module"
+        "it answers the same request otherwise the second time; keep what changes during a request in its "
+        "row (policy_state, rule_state), and nothing in the algorithm, its class or its module"
     )
     other = results(subject.fresh(), model, rows, params)
     assert first == other, (
@@ -123,7 +123,10 @@ def _mixes(subject: Subject) -> None:
     others = _companions(subject)
     if not others:
         raise NotRun("no other algorithm that is installed runs on this model")
-    alone = [results(subject.algorithm, model, [row], parameters_of_row(params, at))[0] for at, row in enumerate(rows)]
+    alone = [
+        results(subject.algorithm, model, [row], parameters_of_row(params, at))[0]
+        for at, row in enumerate(rows)
+    ]
     jobs = _jobs(subject.algorithm, model, rows, params)
     for other in others:
         short: Setting = {"gen_length": 24} if "gen_length" in {p.name for p in other.parameters} else {}
@@ -132,12 +135,14 @@ def _mixes(subject: Subject) -> None:
         found: Sequence[Any] = execution.run_to_end(model, jobs)
     except GenerationError as exc:  # of another's row, perhaps: that is nothing to its own
         found = exc.results
-        assert all(found[: len(rows)]), f"beside rows of others its own fails: {exc}; let nothing depend on them"
+        if not all(found[: len(rows)]):
+            message = f"beside rows of others its own fails: {exc}; let nothing of a row depend on them"
+            raise AssertionError(message) from exc
     mixed = [_facts(each) for each in found[: len(rows)]]
     names = ", ".join(other.name for other in others)
     assert mixed == alone, (
-        f"beside rows of {names} its own have other answers or forward counts than alone; let nothing of a row "
-        "depend on its neighbours"
+        f"beside rows of {names} its own have other answers or forward counts than alone; let nothing of a "
+        "row depend on its neighbours"
     )
 
 
@@ -214,11 +219,12 @@ def _closes(subject: Subject) -> None:
     except BaseException as exc:  # whatever it left behind may raise anything
         told = one_line(fault_of(exc))
         raise AssertionError(
-            f"after a stream was closed at its first step, generating fails: {told}; keep what a request needs in its row"
+            f"after a stream was closed at its first step, generating fails: {told}; keep what a "
+            "request needs in its row"
         ) from exc
     assert before == after, (
-        "after a stream was closed at its first step, the same requests have other answers; keep what changes "
-        "during a request in its row, and put back what is changed on the network"
+        "after a stream was closed at its first step, the same requests have other answers; keep what "
+        "changes during a request in its row, and put back what is changed on the network"
     )
 
 
@@ -232,7 +238,8 @@ def _agrees(subject: Subject) -> None:
     lm = LoadedModel(holder, subject.engine)
     told = lm.algorithms()
     assert subject.name in told, (
-        "lm.algorithms() does not list it for a model of its engine; let load_model_class name the network's class"
+        "lm.algorithms() does not list it for a model of its engine; let load_model_class name the class of "
+        "its networks"
     )
     reason = told[subject.name]
     if reason is None:

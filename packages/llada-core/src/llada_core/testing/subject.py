@@ -25,9 +25,10 @@ from llada_core.plugins.info import EngineInfo
 from llada_core.testing.checks import NotRun
 
 if TYPE_CHECKING:
-    from llada_core.testing import decoding, sharing
+    from llada_core.testing import decoding, runs, sharing
 else:
     decoding = LazyModule("llada_core.testing.decoding")  # they need torch
+    runs = LazyModule("llada_core.testing.runs")
     sharing = LazyModule("llada_core.testing.sharing")
 
 __all__ = ["REPEATS", "Given", "Once", "Subject", "model_for", "object_of"]
@@ -72,8 +73,8 @@ class Subject:
 
     Args:
         algorithm: the name of a registered one, an object, or a class, of which one is made.
-        model: a loaded network, or the folder or hub id of a checkpoint. None is the model that the object has
-            loaded, or else the embedded checkpoint (llada-tiny) where the engine takes it.
+        model: a loaded network, or the folder or hub id of a checkpoint. None is the model that the object
+            has loaded, or else the embedded checkpoint (llada-tiny) where the engine takes it.
         prompts: token ids, some of different lengths; None makes three up.
         params: of ``generate``; where ``gen_length`` is taken and not given, it is 40.
         trust_remote_code: run the code that comes with the checkpoint.
@@ -98,7 +99,7 @@ class Subject:
         self.prompts, self.params = prompts, dict(params or {})
         self._given, self._trust = model, trust_remote_code
         self.loading = Once(self._load, of="it loads its model")
-        self.deciding = Once(lambda: decoding.runs_of(self), of="it generates")
+        self.deciding = Once(lambda: runs.runs_of(self), of="it generates")
         self.returning = Once(lambda: decoding.check_runs(self), of="what generate returns")
         self.repeating = Once(lambda: sharing.check_repeats(self), of=REPEATS)
 

@@ -29,8 +29,8 @@ def suites_of(
     """The suites of what ``name`` names: an algorithm, by name or alias, else an engine, else a distribution.
 
     The suites of an algorithm are those of its distribution and its own; of an engine those of its
-    distribution, its own and its algorithms'; of a distribution those of all that it brings. Each is made when
-    it is asked for. Raises ``UsageError`` where nothing has this name, and for ``params`` of what is no
+    distribution, its own and its algorithms'; of a distribution those of all that it brings. Each is made
+    when it is asked for. Raises ``UsageError`` where nothing has this name, and for ``params`` of what is no
     algorithm.
     """
     how: dict[str, Any] = {"model": model, "trust_remote_code": trust_remote_code}
@@ -64,10 +64,8 @@ def algorithm_suites(
     yield Suite(kind="algorithm", subject=subject.name, checks=tuple(algorithm_checks(subject)))
 
 
-def engine_suites(
-    name: str, *, model: str | None = None, trust_remote_code: bool = False
-) -> Iterator[Suite]:
-    """The suite of the distribution that an engine came with, if it did, its own and those of its algorithms."""
+def engine_suites(name: str, *, model: str | None = None, trust_remote_code: bool = False) -> Iterator[Suite]:
+    """The suite of the distribution that an engine came with, if it did, its own, and its algorithms'."""
     info = registry.get_engine(name)
     offer = None if info.distribution is None else offer_of(info.distribution)
     if offer is not None:
@@ -75,9 +73,7 @@ def engine_suites(
     yield from _of_engine(info.name, model, trust_remote_code)
 
 
-def _of_distribution(
-    offer: EntryPoints, *, model: str | None, trust_remote_code: bool
-) -> Iterator[Suite]:
+def _of_distribution(offer: EntryPoints, *, model: str | None, trust_remote_code: bool) -> Iterator[Suite]:
     own = offer.package.name
     yield _suite(offer, model)
     engines = [name for name in registry.list_engines() if registry.get_engine(name).distribution == own]
@@ -92,7 +88,7 @@ def _of_distribution(
 def _of_engine(
     name: str, model: str | None, trust_remote_code: bool, *, own: str | None = None
 ) -> Iterator[Suite]:
-    """The suite of an engine and those of its algorithms, or of those that the distribution ``own`` brought."""
+    """The suite of an engine and those of its algorithms, or of those that ``own`` brought."""
     checks = engine_checks(name, model=model, trust_remote_code=trust_remote_code)
     yield Suite(kind="engine", subject=name, checks=tuple(checks))
     for each in registry.list_algorithms_by_engine(name):
@@ -124,5 +120,3 @@ def _unknown(name: str) -> UsageError:
     near = closest(name, [*registry.list_algorithms(), *registry.list_engines(), *known], limit=1)
     advice = f"did you mean {near[0]}?" if near else "llada plugins and llada algorithms list them"
     return UsageError(f"no algorithm, engine or distribution with a plugin is called {name!r}; {advice}")
-
-

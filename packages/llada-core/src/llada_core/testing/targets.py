@@ -101,7 +101,9 @@ def _is_a_command(found: Any, target: str) -> None:
 def _probes(target: str) -> None:
     reason = _called(target)
     told = reason is None or (isinstance(reason, str) and reason.strip())
-    assert told, f"{target} returned {reason!r}; return None, or why it cannot run here, ending with the remedy"
+    assert told, (
+        f"{target} returned {reason!r}; return None, or why it cannot run here, ending with the remedy"
+    )
 
 
 def _estimates(target: str, config: Mapping[str, Any] | None) -> None:

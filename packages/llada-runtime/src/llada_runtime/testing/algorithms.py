@@ -1,4 +1,4 @@
-"""Checks of a step algorithm: those of its rule and its policy, and what its parameters do on fake networks."""
+"""Checks of a step algorithm: those of its rule and its policy, and of what its parameters do."""
 
 from __future__ import annotations
 
@@ -71,7 +71,9 @@ def algorithm_checks(algorithm: Algorithm) -> Iterator[tuple[str, Callable[[], o
     yield from rule
     sound = Once(lambda: [check() for _, check in rule], of="what holds of its rule")
     yield from _after(sound, policy)
-    decoding = Once(lambda: [check() for _, check in (*rule, *policy)], of="what holds of its rule and policy")
+    decoding = Once(
+        lambda: [check() for _, check in (*rule, *policy)], of="what holds of its rule and policy"
+    )
     yield from _after(
         decoding,
         [
@@ -178,9 +180,12 @@ def _makes_its_parts(algorithm: Algorithm) -> None:
             try:
                 made = getattr(algorithm, part)(params)
             except Exception as exc:
-                raise AssertionError(f"{part} of {setting} raises {exc!r}; make one, or refuse it before") from exc
+                raise AssertionError(
+                    f"{part} of {setting} raises {exc!r}; make one, or refuse it before"
+                ) from exc
             assert isinstance(made, kind), (
-                f"{part} of {setting} returns {made!r}; return a {kind.__name__}, for all that validate_args takes"
+                f"{part} of {setting} returns {made!r}; return a {kind.__name__}, for all that "
+                "validate_args takes"
             )
 
 
@@ -216,8 +221,8 @@ def _mixes(make: Callable[..., Sequence]) -> None:
     _decode(network, alone)
     _decode(network, others[0], own, others[1])
     assert (own.canvas, own.nfe) == (alone.canvas, alone.nfe), (
-        "beside rows of another algorithm it decodes otherwise than alone; keep what changes in policy_state and "
-        "rule_state"
+        "beside rows of another algorithm it decodes otherwise than alone; keep what changes in policy_state "
+        "and rule_state"
     )
 
 
@@ -237,8 +242,8 @@ def _honours_its_parts(algorithm: Algorithm) -> None:
     _run(made, FakeNetwork.random, _base(algorithm))
     missing = sorted({"policy", "rule"} - counted.asked)
     assert not missing, (
-        f"a subclass that overrides {' and '.join(missing)} is not asked for it; let sequence make its parts by "
-        "self.policy(params) and self.rule(params)"
+        f"a subclass that overrides {' and '.join(missing)} is not asked for it; let sequence make its parts "
+        "by self.policy(params) and self.rule(params)"
     )
 
 
