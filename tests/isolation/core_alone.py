@@ -45,6 +45,7 @@ def main() -> None:
         assert "llada-fastdllm" in one_line(llada("detect", folder, status=1))
         assert "llada-fastdllm" in one_line(llada("generate", "Hello", "--model", folder, status=1))
     assert "pip install" in one_line(llada("generate", "Hello", status=1))
+    assert "llada plugins" in one_line(llada("check", "anything", status=2))
 
 
 if __name__ == "__main__":

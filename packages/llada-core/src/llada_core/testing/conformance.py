@@ -8,7 +8,7 @@ import inspect
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
-from llada_core.faults import fault_of
+from llada_core.faults import fault_of, one_line
 from llada_core.generation.signature import Undeclared
 from llada_core.imports import LazyModule
 from llada_core.parameters import called
@@ -76,8 +76,13 @@ def algorithm_checks(subject: Subject) -> Iterator[Check]:
 
 def _on_its_model(subject: Subject) -> Iterator[Check]:
     yield from _effects(subject)
-    yield from decoding.generation_checks(subject)
-    yield from sharing.sharing_checks(subject)
+    try:
+        generation, shared = decoding.generation_checks(subject), sharing.sharing_checks(subject)
+    except ImportError as exc:  # of torch, without which nothing generates
+        reason = f"torch cannot be imported ({one_line(exc)}); pip install torch"
+        yield "it generates", functools.partial(_raise, NotRun(reason))
+    else:
+        yield from (*generation, *shared)
 
 
 def _effects(subject: Subject) -> Iterator[Check]:
