@@ -70,11 +70,12 @@ def test_options_ask_for_the_checks_without_a_class(folder: Path) -> None:
     (folder / "test_other.py").write_text("def test_mine():\n    pass\n")
     plugin = ("-p", "llada_core.testing.plugin")
     told = run(folder, *plugin, "--llada-algorithm", "refuses", "-k", "alias or bound-is-taken")
-    assert "llada-check::refuses::each-alias-stands-for-its-parameter" in told
-    assert "FAILED llada-check::refuses::each-default-choice-and-bound-is-taken" in told
+    assert "llada-check::algorithm refuses::each-alias-stands-for-its-parameter" in told
+    assert "FAILED llada-check::algorithm refuses::each-default-choice-and-bound-is-taken" in told
     assert "Traceback" not in told
     assert "test_other" not in told  # -k chooses among them all
     assert "no algorithm, engine or distribution" in run_error(folder, *plugin, "--llada-distribution", "nil")
+    assert "name one by --llada-algorithm" in run_error(folder, *plugin, "--llada-parameter", "a=1")
 
 
 def run_error(folder: Path, *arguments: str) -> str:

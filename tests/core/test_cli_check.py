@@ -63,9 +63,10 @@ def test_what_needs_a_model_is_not_run_without_one(llada: Llada, monkeypatch: py
     status, out, _ = llada("check", "mine")
     assert status == 0
     assert (
-        "  not run  it generates: no model is given, and no model is named and the embedded one is not" in out
+        "  not run  it loads its model: no model is given, and no model is named and the embedded one is"
+        in out
     )
-    assert "passed   it generates" not in out
+    assert "  not run  it generates: there is no model to run it on" in out
 
 
 def test_an_unknown_name_is_a_wrong_call(llada: Llada) -> None:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, TypeVar
+from collections.abc import Iterator, Sequence
+from typing import TypeVar
 
 import pluggy
 from packaging.utils import canonicalize_name
@@ -16,7 +16,7 @@ from llada_core.plugins.specs import AlgorithmSpec, CommandSpec, EngineSpec
 from llada_core.testing.checks import Check, NotRun
 from llada_core.testing.detecting import detection_checks
 from llada_core.testing.entry import entry_checks
-from llada_core.testing.targets import algorithm_targets, command_targets, engine_targets
+from llada_core.testing.targets import Config, algorithm_targets, command_targets, engine_targets
 
 __all__ = ["distribution_checks", "offer_of"]
 
@@ -31,8 +31,8 @@ def offer_of(name: str) -> EntryPoints | None:
     )
 
 
-def distribution_checks(offer: EntryPoints, config: Mapping[str, Any] | None = None) -> Iterator[Check]:
-    """The checks of a distribution; ``config`` is that of a model that its engines take, None without one."""
+def distribution_checks(offer: EntryPoints, config: Config) -> Iterator[Check]:
+    """The checks of a distribution; ``config`` gives that of a model that its engines take."""
     own = offer.package.name
     yield "its plugins are loaded with all that they bring", lambda: _is_loaded(offer)
     yield from entry_checks(offer)

@@ -111,15 +111,31 @@ class _Suite(pytest.Collector):
 
 
 def _asked_for(session: pytest.Session, config: pytest.Config) -> list[pytest.Item]:
-    found: list[pytest.Item] = []
-    algorithms = [(name, True) for name in config.getoption("--llada-algorithm")]
-    for name, takes in [*algorithms, *((each, False) for each in config.getoption("--llada-distribution"))]:
+    """The tests of what options name, each suite once."""
+    named_ones = [(name, True) for name in config.getoption("--llada-algorithm")]
+    named_ones += [(name, False) for name in config.getoption("--llada-distribution")]
+    _refuse_what_is_for_nothing(config, named_ones)
+    suites: dict[str, Suite] = {}
+    for name, takes in named_ones:
         for suite in _suites(config, name, takes_parameters=takes):
-            collector = _Suite.from_parent(
-                session, name=suite.subject, nodeid=f"llada-check::{suite.subject}", suite=suite
-            )
-            found += list(collector.collect())
+            suites.setdefault(f"llada-check::{suite.kind} {suite.subject}", suite)
+    found: list[pytest.Item] = []
+    for node, suite in suites.items():
+        collector = _Suite.from_parent(session, name=suite.subject, nodeid=node, suite=suite)
+        found += list(collector.collect())
     return found
+
+
+def _refuse_what_is_for_nothing(config: pytest.Config, named_ones: list[tuple[str, bool]]) -> None:
+    """Refuse options of a check where none is asked for. Raises ``pytest.UsageError``."""
+    if config.getoption("--llada-parameter") and not config.getoption("--llada-algorithm"):
+        raise pytest.UsageError("--llada-parameter is for an algorithm; name one by --llada-algorithm")
+    for option in ("--llada-model", "--llada-trust-remote-code"):
+        if config.getoption(option) and not named_ones:
+            raise pytest.UsageError(
+                f"{option} is for what is checked; name it by --llada-algorithm or --llada-distribution, or "
+                "write a class"
+            )
 
 
 def _suites(config: pytest.Config, name: str, *, takes_parameters: bool) -> list[Suite]:

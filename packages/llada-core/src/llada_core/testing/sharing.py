@@ -231,7 +231,7 @@ def _closes(subject: Subject) -> None:
 def _agrees(subject: Subject) -> None:
     if not subject.registered or subject.engine is None:
         raise NotRun("it is not registered")
-    network = subject.loading.get()
+    network = subject.loaded
     holder = registry.get_algorithm(subject.name)
     holder.model, holder.tokenizer = network, subject.algorithm.tokenizer
     holder.model_path = subject.algorithm.model_path

@@ -122,13 +122,20 @@ class Subject:
         return other
 
     @property
+    def loaded(self) -> Any:
+        """The network that it loaded, whether it runs on it or not. Raises ``NotRun``."""
+        try:
+            return self.loading.get()
+        except NotRun as exc:
+            raise NotRun("there is no model to run it on: see why at 'it loads its model'") from exc
+
+    @property
     def network(self) -> Any:
         """The network that it runs on. Raises ``NotRun``."""
-        network = self.loading.get()
-        reason = self.algorithm.why_unfit(network)
+        reason = self.algorithm.why_unfit(self.loaded)
         if reason is not None:
             raise NotRun(f"it does not run on this model: {reason}")
-        return network
+        return self.loaded
 
     @property
     def model(self) -> Model:

@@ -104,7 +104,7 @@ def _of_algorithm(name: str, model: str | None, trust_remote_code: bool) -> Suit
 def _suite(offer: EntryPoints, model: str | None) -> Suite:
     own = offer.package.name
     engines = [name for name in registry.list_engines() if registry.get_engine(name).distribution == own]
-    checks = tuple(distribution_checks(offer, config_for(engines, model)))
+    checks = tuple(distribution_checks(offer, lambda: config_for(engines, model)))
     return Suite(kind="distribution", subject=own, checks=checks)
 
 

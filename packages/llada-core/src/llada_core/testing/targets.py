@@ -17,7 +17,10 @@ from llada_core.plugins.specs import AlgorithmSpec, CommandSpec, EngineSpec
 from llada_core.testing.checks import Check, NotRun
 from llada_core.testing.entry import modules_after
 
-__all__ = ["algorithm_targets", "command_targets", "engine_targets"]
+__all__ = ["Config", "algorithm_targets", "command_targets", "engine_targets"]
+
+Config = Callable[[], "Mapping[str, Any] | None"]
+"""The config of a model, read when it is asked for; None where there is no model."""
 
 ESTIMATE = (
     "dtype", "weights", "kv_per_token", "kv_per_row", "logits_per_row", "max_sequence_length", "available",
@@ -26,18 +29,18 @@ ESTIMATE = (
 """The keys of an estimate's ``as_dict()``."""
 
 
-def engine_targets(specs: Iterable[EngineSpec], config: Mapping[str, Any] | None) -> Iterator[Check]:
-    """The checks of what engines name; ``config`` is that of a model of theirs, None where there is none."""
+def engine_targets(specs: Iterable[EngineSpec], config: Config) -> Iterator[Check]:
+    """The checks of what engines name; ``config`` gives that of a model of theirs."""
     found = tuple(specs)
     yield "its engine's target is a class that loads models", lambda: _of_each(found, _loads_models)
     yield "its probe says whether the engine runs here", lambda: _asked(found, "probe", _probes)
     yield (
         "its memory estimate is told without torch",
-        lambda: _asked(found, "memory", lambda target: _estimates(target, config)),
+        lambda: _asked(found, "memory", lambda target: _estimates(target, config())),
     )
     yield (
         "its sentence on steps is told",
-        lambda: _asked(found, "steps", lambda target: _speaks_of_steps(target, config)),
+        lambda: _asked(found, "steps", lambda target: _speaks_of_steps(target, config())),
     )
 
 
