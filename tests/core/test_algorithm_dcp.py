@@ -13,7 +13,9 @@ from safetensors.torch import load_file, save_file
 from torch.distributed import checkpoint
 
 from llada_core import ModelLoadError, ModelNotFound, UsageError, get_algorithm, load_model
-from llada_core.checkpoints.dcp import as_hf_folder
+from llada_core.checkpoints.dcp import DcpTensors
+from llada_core.checkpoints.dcp_folder import DcpFolder, as_hf_folder
+from llada_core.checkpoints.dcp_source import DcpSource
 
 pytestmark = pytest.mark.usefixtures("world")
 WEIGHTS = {
@@ -51,7 +53,7 @@ def test_the_model_is_found_in_what_trainers_save(
     save: Callable[..., Path], folder: Path, state: dict[str, Any]
 ) -> None:
     save_file(WEIGHTS, folder / "model.safetensors")  # tells the names
-    with as_hf_folder(save(state), folder) as made:
+    with as_hf_folder(DcpSource(path=save(state)), folder) as (made, _):
         found = read(made)
         assert set(found) == set(WEIGHTS)
         assert all(torch.equal(found[name], WEIGHTS[name]) for name in WEIGHTS)
@@ -59,7 +61,7 @@ def test_the_model_is_found_in_what_trainers_save(
 
 def test_names_of_the_network_tell_where_the_model_is(save: Callable[..., Path], folder: Path) -> None:
     state = {"app": {"model": dict(WEIGHTS)}, "step": 7, "scheduler": {"rate": torch.ones(1)}}
-    with as_hf_folder(save(state), folder, names=WEIGHTS.keys()) as made:
+    with as_hf_folder(DcpSource(path=save(state)), folder, names=WEIGHTS.keys()) as (made, _):
         assert set(read(made)) == set(WEIGHTS)
 
 
@@ -69,11 +71,12 @@ def test_of_several_models_one_is_named_by_its_prefix(save: Callable[..., Path],
         pytest.raises(
             UsageError, match=r"several times, under 'policy\.' and 'ref\.'; give the prefix of the one"
         ),
-        as_hf_folder(path, folder, names=WEIGHTS.keys()),
+        as_hf_folder(DcpSource(path=path), folder, names=WEIGHTS.keys()),
     ):
         pass
     for prefix, sign in (("policy", 1), ("policy.", 1), ("ref.", -1)):
-        with as_hf_folder(path, folder, names=WEIGHTS.keys(), prefix=prefix) as made:
+        source = DcpSource(path=path, prefix=prefix)
+        with as_hf_folder(source, folder, names=WEIGHTS.keys()) as (made, _):
             assert all(torch.equal(tensor, sign * WEIGHTS[name]) for name, tensor in read(made).items())
 
 
@@ -90,7 +93,8 @@ def test_of_several_models_one_is_named_by_its_prefix(save: Callable[..., Path],
 def test_a_checkpoint_of_another_model_is_told_with_names_of_both(
     save: Callable[..., Path], folder: Path, prefix: str | None, said: str
 ) -> None:
-    made = as_hf_folder(save({"a": {"b": torch.ones(1)}}), folder, names=WEIGHTS.keys(), prefix=prefix)
+    source = DcpSource(path=save({"a": {"b": torch.ones(1)}}), prefix=prefix)
+    made = as_hf_folder(source, folder, names=WEIGHTS.keys())
     with pytest.raises(ModelLoadError, match=said), made:
         pass
 
@@ -102,17 +106,23 @@ def test_a_prefix_is_text(save: Callable[..., Path], folder: Path, prefix: Any) 
 
 
 def test_a_base_without_weights_is_enough(save: Callable[..., Path], folder: Path) -> None:
-    with as_hf_folder(save({"model": dict(WEIGHTS), "optim": {"state": torch.ones(1)}}), folder) as made:
+    source = DcpSource(path=save({"model": dict(WEIGHTS), "optim": {"state": torch.ones(1)}}))
+    with as_hf_folder(source, folder) as (made, _):
         assert set(read(made)) == set(WEIGHTS)
 
 
+@pytest.mark.parametrize(("shard_bytes", "count"), [(24, 2), (1, 2), (32, 1)])
 def test_large_models_are_written_in_shards(
-    save: Callable[..., Path], folder: Path, monkeypatch: pytest.MonkeyPatch
+    save: Callable[..., Path], folder: Path, tmp_path: Path, shard_bytes: int, count: int
 ) -> None:
-    monkeypatch.setattr("llada_core.checkpoints.dcp._SHARD_BYTES", 24)
-    with as_hf_folder(save(dict(WEIGHTS)), folder) as made:
-        assert len(list(made.glob("*.safetensors"))) == 2
-        assert set(read(made)) == set(WEIGHTS)
+    tensors = DcpTensors(DcpSource(path=save(dict(WEIGHTS))))
+    made = DcpFolder(tensors, tensors.find(WEIGHTS.keys()), folder, shard_bytes=shard_bytes)
+    assert (len(made.files), made.size) == (count, 32)
+    (tmp_path / "out").mkdir()
+    made.write(tmp_path / "out")
+    assert set(read(tmp_path / "out")) == set(WEIGHTS)
+    assert sorted(path.name for path in (tmp_path / "out").glob("*.safetensors")) == sorted(made.files)
+    assert (tmp_path / "out" / "model.safetensors.index.json").is_file() is (count > 1)
 
 
 def test_the_model_is_loaded_and_the_temporary_folder_removed(
@@ -155,9 +165,7 @@ def test_given_as_a_model_it_says_how_to_load_it(
     save: Callable[..., Path], way: Callable[[Path], Any]
 ) -> None:
     path = save(dict(WEIGHTS))
-    with pytest.raises(
-        ModelNotFound, match=rf"load_model_from_dcp\('{path}', BASE\), where BASE is the folder or"
-    ):
+    with pytest.raises(ModelNotFound, match=rf"load_dcp\('{path}', BASE\), .*, where BASE is the folder or"):
         way(path)
 
 
@@ -175,7 +183,7 @@ def test_a_full_disk_says_where_there_is_no_room(
     def full(*_: Any) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("llada_core.checkpoints.dcp.save_file", full)
+    monkeypatch.setattr("llada_core.checkpoints.dcp_folder.save_file", full)
     (tmp_path / "scratch").mkdir()
     with pytest.raises(
         ModelLoadError, match=r"cannot be copied to .*scratch .*No space left .*; give a temp_dir"
@@ -214,7 +222,7 @@ def test_truncated_weights_are_a_load_error(save: Callable[..., Path], folder: P
     path = save(dict(WEIGHTS))
     for file in path.glob("*.distcp"):
         file.write_bytes(b"")
-    with pytest.raises(ModelLoadError, match="its weights cannot be read"):
+    with pytest.raises(ModelLoadError, match=r"its file .*\.distcp has 0 of \d+ bytes; copy it again"):
         get_algorithm("pairs").load_model_from_dcp(path, folder)
 
 

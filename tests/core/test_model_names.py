@@ -182,7 +182,7 @@ def _adapter(folder: Path) -> None:
     ("fill", "said"),
     [
         (_files(), "give the folder of a checkpoint in the Hugging Face layout"),
-        (_files(".metadata"), r"load it with get_algorithm\(NAME\)\.load_model_from_dcp\('.*', BASE\)"),
+        (_files(".metadata"), r"load it with load_dcp\('.*', BASE\), or by --dcp .* --base BASE"),
         (_adapter, "it holds an adapter of owner/base and no model; merge the two"),
         (_files("adapter_model.safetensors"), "an adapter of a base model"),
         (_files("checkpoint-5/config.json"), "it holds .*checkpoint-5; give that folder"),

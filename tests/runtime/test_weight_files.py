@@ -180,7 +180,7 @@ def test_a_truncated_file_is_named_with_the_remedy(folder: Path) -> None:
         (["weights.safetensors"], "under another name; rename the weights to model.safetensors"),
         (["model.gguf"], "weights of llama.cpp; give the checkpoint that they were made from"),
         (["tf_model.h5"], "a model of another library"),
-        ([".metadata", "__0_0.distcp"], r"load_model_from_dcp\('.*', BASE\), where BASE is this folder"),
+        ([".metadata", "__0_0.distcp"], r"load_dcp\('.*', BASE\), .*, where BASE is this folder"),
         ([], "download the weights"),
     ],
 )

@@ -28,8 +28,9 @@ ALL: dict[str, tuple[list[str], str, Any, Any]] = {
     "quantization": (["--quantization", "fp8"], "fp8", "fp8", "fp8"),
     "tensor_parallel": (["--tensor-parallel-size", "2"], "2", 2, 2),
     "dcp_path": (["--dcp-path", "w", "--base-model", "b"], "w", "w", "w"),
-    "base_model": (["--base-model", "b"], "b", "b", "b"),
-    "temp_dir": (["--temp-dir", "t"], "t", "t", "t"),
+    "base_model": (["--dcp-path", "w", "--base-model", "b"], "b", "b", "b"),
+    "dcp_prefix": (["--dcp-path", "w", "--base-model", "b", "--dcp-prefix", "p"], "p", "p", "p"),
+    "temp_dir": (["--dcp-path", "w", "--base-model", "b", "--temp-dir", "t"], "t", "t", "t"),
     "algorithm": (["--algorithm", "basic"], "basic", "basic", "basic"),
     "parameters": (
         ["-p", "threshold=0.8", "--parameter", "steps=4"],
@@ -69,6 +70,8 @@ ALL: dict[str, tuple[list[str], str, Any, Any]] = {
 SYNONYMS = [
     (["--model", "m"], "model", "m"),
     (["--model-path", "m"], "model", "m"),
+    (["--dcp", "w", "--base", "b"], "dcp_path", "w"),
+    (["--dcp", "w", "--base", "b"], "base_model", "b"),
     (["-tp", "2"], "tensor_parallel", 2),
     (["--max-running-requests", "3"], "max_num_seqs", 3),
     (["--max-queued-requests", "3"], "max_queue", 3),
@@ -208,9 +211,33 @@ def test_the_reference_service_s_flags_are_settings(settings: list[ServerSetting
     assert (given.use_chat_template, given.log_level, given.keep_alive) == (False, "debug", 300)
     called(program, ["--dcp-path", "w", "--engine", "dinfer"])
     assert (settings[1].base_model, settings[1].engine) == ("GSAI-ML/LLaDA-8B-Instruct", "dinfer")
+    called(program, ["--dcp-path", "w", "--model-path", "m"])
+    assert (settings[2].base_model, settings[2].model) == (None, "m")
 
 
-@pytest.mark.parametrize("more", [{}, {"dcp_path": "w", "base_model": "m"}])
+def test_flags_of_the_reference_service_without_the_one_they_are_of_are_told(
+    settings: list[ServerSettings],
+) -> None:
+    with pytest.warns(UserWarning, match="--temp-dir says nothing without --dcp-path; leave it out"):
+        called(program, ["--model-path", "m", "--temp-dir", "t"])
+    assert settings[0].temp_dir is None
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"base_model": "b"}, "base_model is of dcp_path, which is not given; give it, or leave base_model"),
+        ({"dcp_prefix": "p."}, "dcp_prefix is of dcp_path"),
+        ({"temp_dir": "t"}, "temp_dir is of dcp_path"),
+        ({"dcp_path": "w", "base_model": "b", "model": "m"}, "base_model is b and model m; .* give one of"),
+    ],
+)
+def test_what_is_of_a_trainers_weights_is_given_with_them_and_once(given: dict[str, str], said: str) -> None:
+    with pytest.raises(UsageError, match=said):
+        ServerSettings(**given)
+
+
+@pytest.mark.parametrize("more", [{}, {"dcp_path": "w", "base_model": "m", "dcp_prefix": "p"}])
 def test_how_a_model_is_loaded_is_what_the_settings_say(
     monkeypatch: pytest.MonkeyPatch, more: dict[str, Any]
 ) -> None:
@@ -226,6 +253,7 @@ def test_how_a_model_is_loaded_is_what_the_settings_say(
     with pytest.raises(InterruptedError):
         opening.loaded(ServerSettings(**how, **more))
     assert {name: asked[0][name] for name in LOADING} == how
+    assert asked[0].get("prefix") == more.get("dcp_prefix")
 
 
 LOADING = (

@@ -150,6 +150,8 @@ EXPORTS = [
     "CheckpointError",
     "CommandSpec",
     "ContractError",
+    "DcpContents",
+    "DcpSource",
     "Detection",
     "EndToken",
     "EndTokenWarning",

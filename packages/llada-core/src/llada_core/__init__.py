@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from llada_core.checkpoints.dcp_source import DcpContents, DcpSource
 from llada_core.checkpoints.options import LoadOptions
 from llada_core.detection import Candidate, Detection, EngineSkipped, detect, detect_engine
 from llada_core.errors import (
@@ -84,6 +85,8 @@ __all__ = [
     "CheckpointError",
     "CommandSpec",
     "ContractError",
+    "DcpContents",
+    "DcpSource",
     "Detection",
     "EndToken",
     "EndTokenWarning",

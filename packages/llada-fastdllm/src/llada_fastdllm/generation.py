@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from llada_core import LoadOptions, UsageError
+from llada_core import DcpContents, LoadOptions, UsageError
 from llada_core.generation.results import Answer
 from llada_core.parameters import spelled_out, steps_a_block, whole_steps
 from llada_runtime import (
@@ -32,7 +32,7 @@ from llada_runtime import (
     UnsupportedArchitecture,
     reference,
 )
-from llada_runtime.models.register import load_network
+from llada_runtime.models.register import dcp_contents, load_network
 
 from .plugin import BASIC_PARAMETERS, PARAMETERS
 
@@ -115,6 +115,14 @@ class FastDLLMGeneration(StepAlgorithm):
         """Why a decoder whose policy caches cannot run on a network that does not."""
         return None if super().unfit_reason(model) is None else _UNCACHED
 
+    def dcp_contents(self, folder: Path, options: LoadOptions) -> DcpContents | None:
+        """What ``load_network`` reads of a trainer's weights: for networks of the runtime, straight from
+        there."""
+        if type(self).load_model_class is not StepAlgorithm.load_model_class:
+            return super().dcp_contents(folder, options)
+        assert options.dcp is not None
+        return dcp_contents(folder, options.dcp)
+
     def load_network(self, folder: Path, options: LoadOptions) -> Network:
         """The network in ``folder``; where its code is trusted also one that its own code alone can run.
 
@@ -135,6 +143,7 @@ class FastDLLMGeneration(StepAlgorithm):
                 dtype=options.dtype,
                 quantization=options.quantization,
                 tensor_parallel=options.tensor_parallel,
+                dcp=options.dcp,
             )
         except UnsupportedArchitecture as exc:
             if not options.trust_remote_code:

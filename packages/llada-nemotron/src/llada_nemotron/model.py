@@ -15,7 +15,7 @@ import torch
 import transformers
 from torch import Tensor
 
-from llada_core import AlgorithmUnavailable, LoadOptions, UsageError
+from llada_core import AlgorithmUnavailable, DcpContents, DcpSource, LoadOptions, UsageError
 from llada_core.checkpoints import read_fields
 from llada_core.checkpoints.ends import EndToken
 from llada_runtime import CheckpointError, KVCache, Network, UnsupportedArchitecture
@@ -41,6 +41,11 @@ _UNTRUSTED = (
 _NOT_QUANTISED = (
     "quantization {kind!r} is for our own network, and under trust_remote_code the model's own code is "
     "loaded; leave one of the two out"
+)
+
+_NOT_OF_A_TRAINER = (
+    "the weights in {path} are of torch.distributed, and the model's own code reads safetensors alone; "
+    "convert them, or leave trust_remote_code out"
 )
 
 _NETWORK = "llada_nemotron.network:NemotronNetwork"
@@ -79,31 +84,37 @@ class NemotronModel:
         trust_remote_code: bool = False,
         quantization: str | None = None,
         tensor_parallel: int = 1,
+        dcp: DcpSource | None = None,
     ) -> NemotronModel:
         """The checkpoint in ``folder``, loaded by its own code where that is trusted, else by ours.
 
         ``device`` None is CUDA where there is one; ``dtype`` None is bfloat16 on CUDA and float32 on the CPU.
         ``quantization`` "fp8" or "int8" puts the weights of our network in eight bits; ``tensor_parallel``
-        splits it between so many devices.
+        splits it between so many devices; ``dcp`` are a trainer's weights for it, in place of the folder's.
 
         Raises:
             UsageError: the model's own code was to be split, or our network cannot be split so.
             CheckpointError: the files are damaged or do not belong together, the model's code fails, or it is
-                to be quantised.
+                to be quantised or to read a trainer's weights.
+            ModelNotFound, ModelLoadError: there are no such weights of a trainer, or they are damaged.
             UnsupportedArchitecture: only the model's own code can run it, and that is not trusted.
         """
         if trust_remote_code and quantization is not None:
             raise CheckpointError(_NOT_QUANTISED.format(kind=quantization))
+        if trust_remote_code and dcp is not None:
+            raise CheckpointError(_NOT_OF_A_TRAINER.format(path=dcp.path))
         if trust_remote_code:
             if tensor_parallel > 1:
                 raise UsageError(_NOT_SPLIT.format(size=tensor_parallel))
             return cls._by_its_own_code(Path(folder), device, dtype)
         try:
             if tensor_parallel > 1:
-                split = load_parallel(_NETWORK, folder, size=tensor_parallel, device=device, dtype=dtype)
+                split = load_parallel(
+                    _NETWORK, folder, size=tensor_parallel, device=device, dtype=dtype, dcp=dcp
+                )
                 return cls(split.network.config, network=split)
             network = NemotronNetwork.from_pretrained(
-                folder, device=device, dtype=dtype, quantization=quantization
+                folder, device=device, dtype=dtype, quantization=quantization, dcp=dcp
             )
         except UnsupportedArchitecture as exc:
             raise UnsupportedArchitecture(
@@ -128,6 +139,11 @@ class NemotronModel:
     def quantization(self) -> str | None:
         """What the weights were made when they were loaded, None where they are as published."""
         return None if self._network is None else getattr(self._network, "quantization", None)
+
+    @property
+    def dcp(self) -> DcpContents | None:
+        """What was read of a trainer's checkpoint; None where the weights are the folder's own."""
+        return None if self._network is None else getattr(self._network, "dcp", None)
 
     @property
     def native_reason(self) -> str | None:
@@ -248,7 +264,14 @@ class OnNemotron:
             trust_remote_code=options.trust_remote_code,
             quantization=options.quantization,
             tensor_parallel=options.tensor_parallel,
+            dcp=options.dcp,
         )
+
+    def dcp_contents(self, folder: Path, options: LoadOptions) -> DcpContents | None:
+        """What our own network will read of a trainer's weights; None where the model's own code is to load
+        them, which reads the Hugging Face layout alone."""
+        assert options.dcp is not None
+        return None if options.trust_remote_code else NemotronNetwork.dcp_contents(folder, options.dcp)
 
     def tensor_names(self, folder: Path) -> frozenset[str] | None:
         """The names of the tensors of our own network, which are those of the model's own code; None for an

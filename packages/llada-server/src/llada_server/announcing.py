@@ -27,6 +27,7 @@ def start_lines(
     seconds: float,
     port: int,
     steps: str | None = None,
+    weights: str | None = None,
 ) -> Iterator[str]:
     """The lines.
 
@@ -36,10 +37,13 @@ def start_lines(
         columns: the budget of its cache, None where that is what is free.
         seconds: how long loading took.
         steps: on which kernels steps run, None where the engine does not say.
+        weights: what was read of a trainer's checkpoint, None where it is none.
     """
     settings = served.settings
     runs = [name for name, reason in served.algorithms().items() if reason is None]
     yield f"model {served.name} from {served.root}, loaded in {seconds:.1f} s"
+    if weights is not None:
+        yield f"weights {weights}"
     yield f"engine {served.engine}: {why}"
     yield f"algorithms {', '.join(runs)}; requests that name none get {served.default_algorithm}"
     if steps is not None:

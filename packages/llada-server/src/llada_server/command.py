@@ -31,9 +31,14 @@ _FLAGS: tuple[tuple[tuple[str, ...], Any, str], ...] = (
         int,
         "GPUs to split the model between, each with a process of its own. Default: 1.",
     ),
-    (("--dcp-path",), None, "Weights of a torch.distributed checkpoint; --base-model has the rest."),
-    (("--base-model",), None, "The model whose weights --dcp-path has."),
-    (("--temp-dir",), None, "Where the weights of --dcp-path are converted."),
+    (
+        ("--dcp-path", "--dcp", "dcp_path"),
+        None,
+        "Weights that torch.distributed.checkpoint wrote; --base-model has the rest.",
+    ),
+    (("--base-model", "--base", "base_model"), None, "The model that was trained to what --dcp-path holds."),
+    (("--dcp-prefix",), None, "Where in --dcp-path the model is. Default: as found."),
+    (("--temp-dir",), None, "Where --dcp-path is converted for an engine that cannot read it."),
     (
         ("--algorithm", "--dllm-algorithm"),
         None,

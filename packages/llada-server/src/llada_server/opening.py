@@ -33,8 +33,8 @@ def loaded(settings: ServerSettings) -> LoadedModel:
     if settings.dcp_path is None:
         model = load_model(settings.model, **how)
     else:
-        base = settings.base_model or settings.model
-        model = load_dcp(settings.dcp_path, base, temp_dir=settings.temp_dir, **how)
+        base, where = settings.base_model or settings.model, settings.dcp_prefix
+        model = load_dcp(settings.dcp_path, base, prefix=where, temp_dir=settings.temp_dir, **how)
     check_call(model.algorithm(settings.algorithm).name, settings.parameters)
     if template is not None:
         _use(template, model, settings)

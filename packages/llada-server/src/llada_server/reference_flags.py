@@ -24,7 +24,7 @@ __all__ = ["main", "program"]
 @click.option("--model-path", "model", help="Folder or hub id. Default: the embedded model.")
 @click.option("--dcp-path", help="Weights of a torch.distributed checkpoint.")
 @click.option("--base-model", help="The model whose weights --dcp-path has.")
-@click.option("--temp-dir", help="Where the weights of --dcp-path are converted.")
+@click.option("--temp-dir", help="Where --dcp-path is converted for an engine that cannot read it.")
 @click.option("--engine", help="Engine, or auto for the one that fits.")
 @click.option("--algorithm", help="What decodes requests that name none.")
 @click.option("--batch-size", "max_num_seqs", type=int, help="Requests decoded at a time. Default: 8.")
@@ -38,8 +38,12 @@ def program(engine: str | None, verbose: bool, **flags: Any) -> int:
     given = {"max_num_seqs": 8, "keep_alive": 300, **{k: v for k, v in flags.items() if v is not None}}
     if engine not in (None, "auto"):
         given["engine"] = engine
-    if given.get("dcp_path") and not given.get("base_model"):
+    if given.get("dcp_path") and not (given.get("base_model") or given.get("model")):
         given["base_model"] = "GSAI-ML/LLaDA-8B-Instruct"
+    for name in () if given.get("dcp_path") else ("base_model", "temp_dir"):
+        if given.pop(name, None) is not None:
+            option = f"--{name.replace('_', '-')}"
+            warnings.warn(f"{option} says nothing without --dcp-path; leave it out", stacklevel=2)
     if verbose:
         given["log_level"] = "debug"
     return run(settings_of(given, config=None))

@@ -64,6 +64,7 @@ def run(settings: ServerSettings) -> int:
             seconds=time.perf_counter() - began,
             port=listening.getsockname()[1],
             steps=steps_line(model, config),
+            weights=None if model.dcp is None else model.dcp.told,
         ):
             click.echo(line, err=True)
         return serve(served, metrics, listening)

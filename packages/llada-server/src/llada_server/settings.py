@@ -45,6 +45,8 @@ _RANGES: Mapping[str, tuple[float, float, str]] = {
 _OTHER_NAMES: Mapping[str, str] = {
     "model_path": "model",
     "dllm_algorithm": "algorithm",
+    "dcp": "dcp_path",
+    "base": "base_model",
     "parameter": "parameters, a table",
     "max_running_requests": "max_num_seqs",
     "max_queued_requests": "max_queue",
@@ -67,8 +69,8 @@ class ServerSettings:
     Attributes:
         model, engine, device, dtype, trust_remote_code, revision, quantization, tensor_parallel: as of
             ``load_model``.
-        dcp_path, base_model, temp_dir: weights of a ``torch.distributed.checkpoint``, as of
-            ``load_model_from_dcp``.
+        dcp_path, base_model, dcp_prefix, temp_dir: weights of a ``torch.distributed.checkpoint``, as of
+            ``load_dcp``.
         algorithm, parameters: what a request gets that names none.
         host, port, root_path, ssl_keyfile, ssl_certfile: where it listens.
         served_model_name: what clients call the model; None is the last part of its path.
@@ -102,6 +104,7 @@ class ServerSettings:
     tensor_parallel: int = 1
     dcp_path: str | None = None
     base_model: str | None = None
+    dcp_prefix: str | None = None
     temp_dir: str | None = None
     algorithm: str | None = None
     parameters: Mapping[str, object] = field(default_factory=dict)
@@ -156,6 +159,13 @@ class ServerSettings:
         if self.dcp_path is not None and self.base_model is None and self.model is None:
             raise UsageError(
                 "dcp_path is given without its base; give base_model, the model that was trained"
+            )
+        for name in ("base_model", "dcp_prefix", "temp_dir"):
+            if self.dcp_path is None and getattr(self, name) is not None:
+                raise UsageError(f"{name} is of dcp_path, which is not given; give it, or leave {name} out")
+        if None not in (self.base_model, self.model) and self.base_model != self.model:
+            raise UsageError(
+                f"base_model is {self.base_model} and model {self.model}; beside dcp_path give one of them"
             )
 
     @property

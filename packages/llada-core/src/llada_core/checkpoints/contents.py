@@ -71,9 +71,8 @@ def other_contents(folder: Path) -> str | None:
     if is_dcp(folder):
         base = "the folder or hub id of the model that was trained"
         return (
-            "it is a torch.distributed checkpoint; load it with "
-            f"get_algorithm(NAME).load_model_from_dcp({str(folder)!r}, BASE), where BASE is "
-            f"{'this folder' if 'config.json' in names else base}"
+            f"it is a torch.distributed checkpoint; load it with load_dcp({str(folder)!r}, BASE), or by "
+            f"--dcp {folder} --base BASE, where BASE is {'this folder' if 'config.json' in names else base}"
         )
     if "adapter_config.json" in names or "adapter_model.safetensors" in names:
         return (

@@ -9,12 +9,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from llada_core.checkpoints.dcp_source import DcpSource
 from llada_core.errors import LladaError, UsageError
 
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["LoadOptions", "check_loader", "check_quantised", "check_split"]
+__all__ = ["LoadOptions", "check_dcp", "check_loader", "check_quantised", "check_split"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,8 +27,10 @@ class LoadOptions:
     the checkpoint; ``revision`` is the branch, tag or commit of a hub id. ``quantization`` is what weights
     become when they are loaded, "fp8" or "int8"; the network that comes of it says the same as its own
     ``quantization``, else it is refused. ``tensor_parallel`` is between how many processes, each with a
-    device of its own, the network is split; the two are not combined. A loader reads the fields that it
-    knows, so that further ones may be added. A value of the wrong type raises ``UsageError``.
+    device of its own, the network is split; the two are not combined. ``dcp`` are the weights, of a trainer,
+    that the checkpoint's own stand back for; a loader is given it where its ``dcp_contents`` says that it
+    reads them. A loader reads the fields that it knows, so that further ones may be added. A value of the
+    wrong type raises ``UsageError``.
     """
 
     device: torch.device | str | None = None
@@ -36,6 +39,7 @@ class LoadOptions:
     revision: str | None = None
     quantization: str | None = None
     tensor_parallel: int = 1
+    dcp: DcpSource | None = None
 
     def __post_init__(self) -> None:
         if not (_is_name(self.device) or _is_of_torch(self.device, "device")):
@@ -50,6 +54,8 @@ class LoadOptions:
             raise _refusal("quantization", self.quantization, "'fp8' or 'int8', or leave it out")
         if type(self.tensor_parallel) is not int or self.tensor_parallel < 1:
             raise _refusal("tensor_parallel", self.tensor_parallel, "a number of devices, from 1 on")
+        if not (self.dcp is None or isinstance(self.dcp, DcpSource)):
+            raise _refusal("dcp", self.dcp, "a llada_core.DcpSource, or leave it out")
         if self.quantization is not None and self.tensor_parallel > 1:
             raise UsageError(
                 f"quantization={self.quantization!r} and tensor_parallel={self.tensor_parallel} cannot be "
@@ -69,7 +75,7 @@ def check_loader(load_network: Callable[..., Any], *, owner: str) -> None:
         raise LladaError(
             f"{owner} has load_network{signature}, which cannot be called; write load_network(self, folder, "
             "options), where options is a llada_core.LoadOptions with device, dtype, trust_remote_code, "
-            "revision, quantization and tensor_parallel"
+            "revision, quantization, tensor_parallel and dcp"
         )
 
 
@@ -91,6 +97,17 @@ def check_split(network: Any, options: LoadOptions, *, owner: str) -> None:
         raise UsageError(
             f"tensor_parallel={options.tensor_parallel} was asked for, and {owner} has loaded a "
             f"{type(network).__name__} that is whole; leave tensor_parallel out"
+        )
+
+
+def check_dcp(network: object, options: LoadOptions, *, owner: str) -> None:
+    """Refuse a network that was not made of the trainer's weights that it was to be made of; one that was
+    says what it has read, by its ``dcp``. Raises ``ValueError``."""
+    if options.dcp is not None and getattr(network, "dcp", None) is None:
+        raise ValueError(
+            f"{owner} was to read the weights in {options.dcp.path}, and has loaded a "
+            f"{type(network).__name__} that does not say that they are its own; let its load_network heed "
+            "options.dcp, or its dcp_contents return None"
         )
 
 

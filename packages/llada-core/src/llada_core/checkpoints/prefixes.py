@@ -10,9 +10,9 @@ from __future__ import annotations
 import itertools
 import re
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 
-__all__ = ["AmbiguousPrefix", "names_in_model"]
+__all__ = ["AmbiguousPrefix", "changes", "names_in_model"]
 
 # What torch.compile, FSDP, DDP and activation checkpointing put into the names of parameters.
 _WRAPPERS = re.compile(r"(?:^|(?<=\.))(?:_orig_mod|_fsdp_wrapped_module|_checkpoint_wrapped_module)\.")
@@ -55,6 +55,21 @@ def names_in_model(
     if not any(name in known for name in found.values()):
         return {}
     return {name: each for name, each in found.items() if each in known or each.startswith(heads)}
+
+
+def changes(names: Mapping[str, str]) -> tuple[str, tuple[str, ...], str]:
+    """What was done to the stored ``names`` to make the model's of them, as ``names_in_model`` does.
+
+    That is what was taken off before them, the wrappers taken off inside, and what was put before them.
+    """
+    wrappers = sorted({found for stored in names for found in _WRAPPERS.findall(stored)})
+    stored, name = min(names.items())
+    clean = _WRAPPERS.sub("", stored).split(".")
+    wanted = name.split(".")
+    pairs = zip(reversed(clean), reversed(wanted), strict=False)
+    same = sum(1 for _ in itertools.takewhile(lambda pair: pair[0] == pair[1], pairs))
+    before, added = (parts[: len(parts) - same] for parts in (clean, wanted))
+    return "".join(f"{part}." for part in before), tuple(wrappers), "".join(f"{part}." for part in added)
 
 
 def _best(short: Collection[str], known: Collection[str], root: str) -> tuple[str, str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from llada_core.cli.options import ModelChoice
+from llada_core.cli.output import note
 from llada_core.cli.progress import busy_bar
 from llada_core.cli.settings import Setting
 from llada_core.detection import engine_for, is_named
@@ -17,9 +18,10 @@ def opened_model(choice: ModelChoice, settings: Sequence[Setting]) -> LoadedMode
     """The loaded model, once its engine, the algorithms and their parameters are known to be good.
 
     Whether the algorithms can run on this very model is known when it is loaded, and told before it is used.
-    Shows a bar on stderr while it loads, if that is a terminal.
+    Shows a bar on stderr while it loads, if that is a terminal, and says what was read of a trainer's.
     """
-    path, options = named_model(choice.model), choice.options
+    options = choice.options
+    path = named_model(choice.named)
     for setting in settings:
         if setting.algorithm is not None:
             check_call(setting.algorithm, setting.parameters)
@@ -27,8 +29,10 @@ def opened_model(choice: ModelChoice, settings: Sequence[Setting]) -> LoadedMode
     for setting in settings:
         if setting.algorithm is None:
             check_call(default_algorithm(engine), setting.parameters)
-    with busy_bar(f"Loading {path}"):
+    with busy_bar(f"Loading {choice.dcp or path}"):
         model = load_on(engine, path, options, named=is_named(choice.engine))
+    if model.dcp is not None:
+        note(model.dcp.told)
     for setting in settings:
         model.algorithm(setting.algorithm)
     return model

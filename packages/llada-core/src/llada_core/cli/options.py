@@ -8,12 +8,14 @@ from typing import Any, TypeVar
 
 import click
 
+from llada_core.checkpoints.dcp_source import DcpSource
 from llada_core.checkpoints.options import LoadOptions
 from llada_core.errors import UsageError
 from llada_core.parameters import Parameter, parse_assignments
 
 __all__ = [
     "ModelChoice",
+    "dcp_options",
     "decoding_options",
     "given_parameters",
     "loading_options",
@@ -29,11 +31,14 @@ __all__ = [
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 _DTYPES = ("float32", "bfloat16", "float16")
 _QUANTIZATIONS = ("fp8", "int8")
+_OF_DCP = "Weights that torch.distributed.checkpoint wrote; --base has the rest."
+_OF_BASE = "The model that was trained to what --dcp holds."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelChoice:
-    """Which model is to be loaded, by what and how; the fields are the arguments of ``load_model``."""
+    """Which model is to be loaded, by what and how; the fields are the arguments of ``load_model``, and
+    ``dcp``, ``base``, ``dcp_prefix`` and ``temp_dir`` those of ``load_dcp`` besides."""
 
     model: str | None
     engine: str | None
@@ -43,6 +48,10 @@ class ModelChoice:
     revision: str | None
     quantization: str | None
     tensor_parallel: int
+    dcp: str | None = None
+    base: str | None = None
+    dcp_prefix: str | None = None
+    temp_dir: str | None = None
 
     @classmethod
     def of(cls, given: Mapping[str, Any]) -> ModelChoice:
@@ -59,7 +68,36 @@ class ModelChoice:
             revision=self.revision,
             quantization=self.quantization,
             tensor_parallel=self.tensor_parallel,
+            dcp=self._source,
         )
+
+    @property
+    def named(self) -> str | None:
+        """The model whose config is read, None for the embedded one: with ``dcp``, the base of its weights.
+
+        Raises ``UsageError`` where it is named twice, or there is ``dcp`` and it is not named.
+        """
+        if None not in (self.base, self.model) and self.base != self.model:
+            raise UsageError(f"--base is {self.base} and --model {self.model}; give one of them")
+        named = self.model if self.base is None else self.base
+        if self.dcp is not None and named is None:
+            raise UsageError("--dcp holds weights alone; give --base, the model that was trained")
+        return named
+
+    @property
+    def _source(self) -> DcpSource | None:
+        if self.dcp is not None:
+            return DcpSource(path=self.dcp, prefix=self.dcp_prefix, temp_dir=self.temp_dir)
+        for option, value in (
+            ("base", self.base),
+            ("dcp-prefix", self.dcp_prefix),
+            ("temp-dir", self.temp_dir),
+        ):
+            if value is not None:
+                raise UsageError(
+                    f"--{option} {value!r} is of --dcp, which is not given; give it, or leave it out"
+                )
+        return None
 
 
 def output_options(command: _Command) -> _Command:
@@ -89,10 +127,22 @@ def split_option(help_text: str) -> Callable[[_Command], _Command]:
     )
 
 
+def dcp_options(command: _Command) -> _Command:
+    """``--dcp``, ``--base`` and ``--dcp-prefix``: weights of a trainer, and what they are of."""
+    return _apply(
+        command,
+        click.option("--dcp", "--dcp-path", "dcp", metavar="PATH", help=_OF_DCP),
+        click.option("--base", "--base-model", "base", metavar="PATH|ID", help=_OF_BASE),
+        click.option(
+            "--dcp-prefix", metavar="PREFIX", help="Where in --dcp the model is. Default: as found."
+        ),
+    )
+
+
 def model_options(command: _Command) -> _Command:
     """The fields of ``ModelChoice``."""
     return _apply(
-        command,
+        dcp_options(command),
         click.option("--model", metavar="PATH|ID", help="Folder or hub id. Default: the embedded model."),
         loading_options,
     )
@@ -111,6 +161,11 @@ def loading_options(command: _Command) -> _Command:
         click.option("--revision", metavar="REV", help="Branch, tag or commit of a hub id."),
         quantization_option("Weights in eight bits, made when loaded."),
         split_option("Split the model between so many GPUs, each with a process of its own."),
+        click.option(
+            "--temp-dir",
+            metavar="PATH",
+            help="Where --dcp is converted for an engine that cannot read it. Default: the system's.",
+        ),
     )
 
 

@@ -60,6 +60,11 @@ COMMANDS = (
         name="check", target=f"{_CLI}.check:check", summary="Check whether a plugin keeps its contract."
     ),
     CommandSpec(
+        name="convert",
+        target=f"{_CLI}.convert:convert",
+        summary="Write a trainer's checkpoint in the Hugging Face layout.",
+    ),
+    CommandSpec(
         name="doctor",
         target=f"{_CLI}.doctor:doctor",
         summary="Say what runs here, what does not, and what fits.",

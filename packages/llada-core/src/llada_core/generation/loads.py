@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
-import dataclasses
 import os
 from abc import ABC, abstractmethod
 from collections.abc import Collection
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from llada_core.checkpoints.dcp_source import DcpContents, DcpSource
 from llada_core.checkpoints.guard import loading
 from llada_core.checkpoints.hub import resolve_model
-from llada_core.checkpoints.options import LoadOptions, check_loader, check_quantised, check_split
+from llada_core.checkpoints.options import (
+    LoadOptions,
+    check_dcp,
+    check_loader,
+    check_quantised,
+    check_split,
+)
 from llada_core.checkpoints.tokenizer import load_tokenizer
 from llada_core.errors import UsageError
 from llada_core.generation.availability import Availability
@@ -22,20 +29,24 @@ from llada_core.values import told
 if TYPE_CHECKING:
     import torch
 
-    from llada_core.checkpoints import dcp
+    from llada_core.checkpoints import dcp_folder
     from llada_core.generation import networks
 else:
-    dcp = LazyModule("llada_core.checkpoints.dcp")
+    dcp_folder = LazyModule("llada_core.checkpoints.dcp_folder")
     networks = LazyModule("llada_core.generation.networks")
 
 __all__ = ["LoadsModels"]
 
 
 class LoadsModels(Availability, ABC):
-    """What loads a model and its tokenizer, and holds them as ``model`` and ``tokenizer``."""
+    """What loads a model and its tokenizer, and holds them as ``model`` and ``tokenizer``.
+
+    ``dcp`` is what was read of a trainer's checkpoint, None for a model that is not of one.
+    """
 
     model: Any = None
     tokenizer: Any = None
+    dcp: DcpContents | None = None
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
@@ -79,6 +90,26 @@ class LoadsModels(Availability, ABC):
         without the weights.
         """
         return None
+
+    def dcp_contents(self, folder: Path, options: LoadOptions) -> DcpContents | None:
+        """What ``load_network`` will read of ``options.dcp``, known to be all that the network needs; None
+        where it reads the Hugging Face layout alone, so that the weights pass through a temporary folder.
+
+        To be overridden together with a ``load_network`` that heeds ``options.dcp``; else it is asked only
+        where that is not overridden. May raise as it.
+        """
+        return networks.dcp_contents(self.load_model_class, folder, options)
+
+    def checked_dcp(self, folder: Path, options: LoadOptions) -> DcpContents | None:
+        """``dcp_contents``, for callers: None where a ``load_network`` is younger and knows nothing of it.
+
+        Raises ``ModelNotFound``, ``ModelLoadError`` and ``UsageError``.
+        """
+        assert options.dcp is not None
+        if _depth(type(self), "load_network") < _depth(type(self), "dcp_contents"):
+            return None
+        with loading(os.fspath(options.dcp.path)):
+            return self.dcp_contents(folder, options)
 
     def load_model_from_hf(
         self,
@@ -126,11 +157,11 @@ class LoadsModels(Availability, ABC):
         """The model whose weights are a ``torch.distributed.checkpoint`` folder, kept likewise.
 
         Config and tokenizer are those of ``base_model`` (folder or hub id, at ``revision``). What stands
-        before the names of the model's tensors is found by these; a ``prefix`` such as ``"policy."`` says so
-        where it holds several models. Optimizer, step and whatever else it holds is left out. The weights
-        pass through a temporary folder of the size of the model, made in ``temp_dir`` and removed before this
-        returns. The format keeps a pickle, which can run code: load only what you trust. Raises as
-        ``load_model_from_hf``.
+        before the names of the model's tensors is found by these, and said by ``dcp.told``; a ``prefix`` such
+        as ``"policy."`` says so where it holds several models. Optimizer, step and whatever else it holds is
+        left out. Networks of a runtime are filled straight from it; for others the weights pass through a
+        temporary folder of the size of the model, made in ``temp_dir`` and removed before this returns. The
+        format keeps a pickle, which can run code: load only what you trust. Raises as ``load_model_from_hf``.
         """
         options = LoadOptions(
             device=device,
@@ -139,31 +170,61 @@ class LoadsModels(Availability, ABC):
             revision=revision,
             quantization=quantization,
             tensor_parallel=tensor_parallel,
+            dcp=DcpSource(path=dcp_path, prefix=prefix, temp_dir=temp_dir),
         )
-        base = resolve_model(base_model, revision=revision, weights=False, code=trust_remote_code)
-        with loading(os.fspath(base_model)):
-            names = self.tensor_names(base)
-        with dcp.as_hf_folder(dcp_path, base, names=names, prefix=prefix, temp_dir=temp_dir) as folder:
-            model = self.load_checkpoint(folder, dataclasses.replace(options, revision=None))
-        self.model_path = os.fspath(dcp_path)
-        return model
+        return self.load_checkpoint(base_model, options)
 
     def load_checkpoint(self, model_path: str | os.PathLike[str], options: LoadOptions) -> Any:
-        """What ``load_model_from_hf`` does, for callers that have the options as one value."""
-        check_loader(self.load_network, owner=self.name or type(self).__name__)
-        folder = resolve_model(model_path, revision=options.revision, code=options.trust_remote_code)
-        path = os.fspath(model_path)
+        """What ``load_model_from_hf`` does, for callers that have the options as one value; with
+        ``options.dcp`` what ``load_model_from_dcp`` does, ``model_path`` being the base."""
+        check_loader(self.load_network, owner=self._owner)
+        folder = resolve_model(
+            model_path,
+            revision=options.revision,
+            weights=options.dcp is None,
+            code=options.trust_remote_code,
+        )
+        if options.dcp is not None:
+            return self._load_dcp(folder, os.fspath(model_path), options, options.dcp)
+        return self._load_from(folder, options, path=os.fspath(model_path))
+
+    def _load_dcp(self, base: Path, named: str, options: LoadOptions, source: DcpSource) -> Any:
+        """The model of ``source``, by config and tokenizer in ``base``, which the caller has ``named``."""
+        path = os.fspath(source.path)
+        with loading(named):
+            names = self.tensor_names(base)
+        contents = self.checked_dcp(base, options)
+        if contents is not None:
+            model = self._load_from(base, options, path=path)
+        else:
+            with dcp_folder.as_hf_folder(source, base, names=names) as (folder, contents):
+                model = self._load_from(folder, replace(options, dcp=None), path=str(folder))
+        self.model_path, self.dcp = path, contents
+        return model
+
+    def _load_from(self, folder: Path, options: LoadOptions, *, path: str) -> Any:
+        """The model in ``folder``, kept; errors of loading name ``path``."""
         with loading(path):
             model = self.load_network(folder, options)
-            check_quantised(model, options, owner=self.name or type(self).__name__)
-            check_split(model, options, owner=self.name or type(self).__name__)
+            check_quantised(model, options, owner=self._owner)
+            check_split(model, options, owner=self._owner)
+            check_dcp(model, options, owner=self._owner)
         tokenizer = load_tokenizer(folder, trust_remote_code=options.trust_remote_code)
         note_end_tokens(model, folder, tokenizer)
-        self.model, self.tokenizer, self.model_path = model, tokenizer, path
+        self.model, self.tokenizer, self.model_path, self.dcp = model, tokenizer, path, None
         return model
+
+    @property
+    def _owner(self) -> str:
+        return self.name or type(self).__name__
 
     def _loaded(self) -> Model:
         """What was loaded. Raises ``UsageError`` where nothing was."""
         if self.model is None and self.tokenizer is None:
             raise UsageError(f"{self.name} has no model yet; call load_model_from_hf first")
         return Model.of(self.model, self.tokenizer, path=self.model_path)
+
+
+def _depth(kind: type, name: str) -> int:
+    """How far up among the bases of ``kind`` the first is that defines ``name``, which one does."""
+    return next(depth for depth, base in enumerate(kind.__mro__) if name in vars(base))

@@ -7,18 +7,19 @@ from __future__ import annotations
 
 import inspect
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from llada_core.checkpoints.dcp_source import DcpContents
 from llada_core.checkpoints.options import LoadOptions
 from llada_core.errors import UsageError
 from llada_core.faults import one_line
 from llada_core.values import told
 
-__all__ = ["Loader", "class_named_by", "load_network"]
+__all__ = ["Loader", "class_named_by", "dcp_contents", "load_network"]
 
 Loader = Callable[..., Any]
 """``load_model_class()`` or ``load_model_class(folder, **what transformers takes)``: a class, or a model."""
@@ -30,6 +31,17 @@ def class_named_by(loader: Loader) -> type | None:
         return None
     made = loader()
     return made if isinstance(made, type) else None
+
+
+def dcp_contents(loader: Loader, folder: Path, options: LoadOptions) -> DcpContents | None:
+    """What a class that ``loader`` names will read of ``options.dcp``; None where its ``from_pretrained`` has
+    no ``dcp``, or it does not tell."""
+    kind = class_named_by(loader)
+    told = getattr(kind, "dcp_contents", None)
+    if kind is None or told is None or "dcp" not in _taken(kind):
+        return None
+    found: DcpContents = told(folder, options.dcp)
+    return found
 
 
 def load_network(loader: Loader, folder: Path, options: LoadOptions) -> Any:
@@ -49,7 +61,7 @@ def load_network(loader: Loader, folder: Path, options: LoadOptions) -> Any:
     if isinstance(made, type) and hasattr(made, "from_pretrained"):
         if not _is_of_transformers(made):
             return made.from_pretrained(
-                folder, device=options.device, dtype=options.dtype, **_eight_bits(made, options)
+                folder, device=options.device, dtype=options.dtype, **_further(made, options)
             )
         trusted = options.trust_remote_code
         made = made.from_pretrained(os.fspath(folder), dtype=_dtype(options), trust_remote_code=trusted)
@@ -72,12 +84,16 @@ def _called(loader: Loader, folder: Path, options: LoadOptions) -> Any:
         ) from exc
 
 
-def _eight_bits(kind: Any, options: LoadOptions) -> dict[str, str]:
-    """The keyword that asks for weights of eight bits. Whoever ignores it is refused when it has loaded."""
-    takes = inspect.signature(kind.from_pretrained).parameters
-    if options.quantization is None or "quantization" not in takes:
-        return {}
-    return {"quantization": options.quantization}
+def _further(kind: Any, options: LoadOptions) -> dict[str, object]:
+    """The keywords that ask for weights of eight bits, and for those of a trainer. Whoever ignores them is
+    refused when it has loaded."""
+    taken = _taken(kind)
+    given = {"quantization": options.quantization, "dcp": options.dcp}
+    return {name: value for name, value in given.items() if value is not None and name in taken}
+
+
+def _taken(kind: Any) -> Collection[str]:
+    return inspect.signature(kind.from_pretrained).parameters.keys()
 
 
 def _takes_folder(loader: Loader) -> bool:

@@ -7,6 +7,7 @@ import warnings
 from typing import TYPE_CHECKING
 
 from llada_core import registry
+from llada_core.checkpoints.dcp_source import DcpSource
 from llada_core.checkpoints.hub import read_config
 from llada_core.checkpoints.options import LoadOptions
 from llada_core.checkpoints.places import model_name
@@ -20,7 +21,7 @@ from llada_core.plugins.info import EngineInfo
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["embedded_model", "load_model", "load_on", "named_model"]
+__all__ = ["embedded_model", "load_dcp", "load_model", "load_on", "loader_of", "named_model"]
 
 
 def embedded_model() -> str:
@@ -95,8 +96,8 @@ def load_dcp(
     """The base model with weights that a trainer wrote by ``torch.distributed.checkpoint``.
 
     ``prefix`` and ``temp_dir`` are those of ``GenerationAlgorithm.load_model_from_dcp``, the others those of
-    ``load_model`` for the base. The format keeps a pickle, which can run code: load only what you trust.
-    Raises as ``load_model``.
+    ``load_model`` for the base, of which None is the embedded model. ``LoadedModel.dcp`` tells what was read.
+    The format keeps a pickle, which can run code: load only what you trust. Raises as ``load_model``.
     """
     options = LoadOptions(
         device=device,
@@ -105,33 +106,21 @@ def load_dcp(
         revision=revision,
         quantization=quantization,
         tensor_parallel=tensor_parallel,
+        dcp=DcpSource(path=dcp_path, prefix=prefix, temp_dir=temp_dir),
     )
     base = named_model(base_model)
-    chosen = engine_for(base, options, engine=engine)
-    loader = _loader(chosen)
-    loader.load_model_from_dcp(
-        dcp_path,
-        base,
-        device=device,
-        dtype=dtype,
-        trust_remote_code=trust_remote_code,
-        revision=revision,
-        quantization=quantization,
-        tensor_parallel=tensor_parallel,
-        prefix=prefix,
-        temp_dir=temp_dir,
-    )
-    return LoadedModel(loader, chosen)
+    return load_on(engine_for(base, options, engine=engine), base, options, named=is_named(engine))
 
 
 def load_on(engine: EngineInfo, path: str, options: LoadOptions, *, named: bool = True) -> LoadedModel:
-    """The checkpoint, loaded by an engine that is known to take it.
+    """The checkpoint, loaded by an engine that is known to take it; with ``options.dcp``, the weights there
+    on ``path`` as their base.
 
     Where that engine does not implement the model and its own code is trusted, an engine for such models
     loads it, with the warning ``EngineSkipped``, unless the first was ``named`` by somebody. Raises
     ``ModelNotFound``, ``ModelLoadError`` and ``EngineUnavailable``.
     """
-    loader = _loader(engine)
+    loader = loader_of(engine)
     try:
         loader.load_checkpoint(path, options)
     except ModelLoadError as exc:
@@ -165,7 +154,7 @@ def _engine_for_own_code(exc: ModelLoadError, path: str, options: LoadOptions) -
     return engine_by_own_code(read_config(path, revision=options.revision))
 
 
-def _loader(engine: EngineInfo) -> GenerationAlgorithm:
+def loader_of(engine: EngineInfo) -> GenerationAlgorithm:
     """The first algorithm of ``engine`` that can run here, its default before others: each loads its models.
 
     None behind it is imported.

@@ -56,14 +56,15 @@ def default_algorithm(engine: EngineInfo) -> str:
 class LoadedModel:
     """A checkpoint in memory; each call may name its algorithm and parameters, and affects no other.
 
-    Made by ``load_model``. A context manager: leaving it, or ``close``, lets go of the network.
+    Made by ``load_model``. A context manager: leaving it, or ``close``, lets go of the network. ``dcp`` tells
+    what was read of a trainer's checkpoint; None for a model that is not of one.
     """
 
     def __init__(self, loader: GenerationAlgorithm, engine: EngineInfo) -> None:
         self._model: Model | None = Model.of(loader.model, loader.tokenizer, path=loader.model_path)
         self._model_class = loader.network_class()
         self._algorithms: dict[str, GenerationAlgorithm] = {}
-        self.engine = engine
+        self.engine, self.dcp = engine, loader.dcp
 
     @property
     def model(self) -> Model:

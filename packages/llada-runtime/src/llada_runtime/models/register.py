@@ -12,13 +12,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from llada_core.checkpoints import read_fields
+from llada_core.checkpoints.dcp_source import DcpContents, DcpSource
 from llada_core.errors import CheckpointError, UnsupportedArchitecture, UsageError
 from llada_core.imports import load_target
 
 if TYPE_CHECKING:
     from llada_runtime.network.protocol import Network
 
-__all__ = ["load_network", "network_class", "register", "tensor_names"]
+__all__ = ["dcp_contents", "load_network", "network_class", "register", "tensor_names"]
 
 _ARCHITECTURES: dict[str, str] = {
     "LLaDAModelLM": "llada_runtime.models.llada:LLaDAModel",
@@ -91,6 +92,7 @@ def load_network(
     quantization: str | None = None,
     told: Callable[[int, int], None] | None = None,
     tensor_parallel: int = 1,
+    dcp: DcpSource | None = None,
 ) -> Network:
     """The network in ``folder``, by the class that is registered for it; on a GPU with its steps as graphs.
 
@@ -99,21 +101,24 @@ def load_network(
         quantization: "fp8" or "int8" puts weights in eight bits.
         told: is called with how many kinds of steps have been captured, and how many are to be.
         tensor_parallel: how many ranks hold a part of it each; see `load_parallel`.
+        dcp: a trainer's weights, read straight into the network instead of those in ``folder``.
 
     Raises:
         UsageError: the network or the machine cannot be split so, or another quantization.
-        CheckpointError: the files are damaged or do not belong together, or the class does not quantise.
+        CheckpointError: the files are damaged or do not belong together, or the class does not quantise, or
+            reads no trainer's weights.
+        ModelNotFound, ModelLoadError: there are no such weights of a trainer, or they are damaged.
         UnsupportedArchitecture: no network is registered for it, or it is a variant that is not implemented.
     """
     kind = network_class(read_fields(Path(folder)))
     if tensor_parallel > 1:
         target = f"{kind.__module__}:{kind.__qualname__}"
         split: Network = load_target(_PARALLEL)(
-            target, folder, size=tensor_parallel, device=device, dtype=dtype, told=told
+            target, folder, size=tensor_parallel, device=device, dtype=dtype, told=told, dcp=dcp
         )
         return split
     network: Network = kind.from_pretrained(
-        folder, device=device, dtype=dtype, **_eight_bits(kind, quantization)
+        folder, device=device, dtype=dtype, **_eight_bits(kind, quantization), **_weights(kind, dcp)
     )
     graphed: Network = load_target(_GRAPHED)(network)
     load_target(_WARM_UP)(graphed, told=told)
@@ -130,6 +135,38 @@ def _eight_bits(kind: type[Any], quantization: str | None) -> dict[str, str]:
             "alone; leave quantization out"
         )
     return {"quantization": quantization}
+
+
+def _weights(kind: type[Any], dcp: DcpSource | None) -> dict[str, DcpSource]:
+    """What lets ``kind`` read a trainer's weights. Raises CheckpointError where it has no place for that."""
+    if dcp is None:
+        return {}
+    if not _reads_dcp(kind):
+        raise CheckpointError(
+            f"the weights in {dcp.path} are of torch.distributed, and {kind.__name__} reads safetensors "
+            "alone; convert them"
+        )
+    return {"dcp": dcp}
+
+
+def _reads_dcp(kind: type[Any]) -> bool:
+    return "dcp" in inspect.signature(kind.from_pretrained).parameters and hasattr(kind, "dcp_contents")
+
+
+def dcp_contents(folder: str | Path, dcp: DcpSource) -> DcpContents | None:
+    """What `load_network` would read of a trainer's weights, known to be what the network needs.
+
+    None where no network is registered for the config in ``folder``, or its class reads safetensors alone.
+
+    Raises:
+        CheckpointError, ModelNotFound, ModelLoadError, UsageError: as `load_network`.
+    """
+    try:
+        kind = network_class(read_fields(Path(folder)))
+        contents: DcpContents | None = kind.dcp_contents(folder, dcp) if _reads_dcp(kind) else None
+    except UnsupportedArchitecture:  # it may still be run by its own code, or the loader says what is wrong
+        return None
+    return contents
 
 
 def tensor_names(folder: str | Path) -> frozenset[str] | None:

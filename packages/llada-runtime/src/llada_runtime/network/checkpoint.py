@@ -1,4 +1,4 @@
-"""Reading safetensors straight into the tensors that want them, one at a time.
+"""Reading a checkpoint straight into the tensors that want it, one at a time.
 
 This module knows names, shapes and dtypes, not networks: it is given a mapping from the names in the
 checkpoint to the (views of) tensors to fill. All of these are checked before anything is read.
@@ -11,21 +11,20 @@ import warnings
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
 
 import torch
-from safetensors import SafetensorError
 from torch import Tensor
 
 from llada_core.errors import CheckpointError, UsageError
 from llada_core.faults import one_line
 from llada_core.names import some
+from llada_runtime.network.sources import Source, Stored
 from llada_runtime.network.split import Piece
-from llada_runtime.network.weight_files import UnusedWeights, locate, opened
+from llada_runtime.network.weight_files import UnusedWeights
 
-__all__ = ["choose_device", "choose_dtype", "fill"]
+__all__ = ["check_source", "choose_device", "choose_dtype", "fill"]
 
-_FLOATING = ("F64", "F32", "F16", "BF16")  # as safetensors calls them
+_WHOLE: Mapping[str, Piece] = MappingProxyType({})
 # What tools that quantise put beside or in place of a weight.
 _QUANTISED = re.compile(
     r"\.(qweight|qzeros|scales|g_idx|weight_scale(_inv)?|weight_zero_point|input_scale|SCB|weight_packed|"
@@ -81,10 +80,8 @@ def choose_dtype(dtype: str | torch.dtype | None, device: torch.device) -> torch
     return chosen
 
 
-def fill(
-    targets: Mapping[str, Tensor], folder: Path, *, pieces: Mapping[str, Piece] = MappingProxyType({})
-) -> None:
-    """Copy every tensor of the checkpoint in ``folder`` into the target of the same name, casting as needed.
+def fill(targets: Mapping[str, Tensor], source: Source, *, pieces: Mapping[str, Piece] = _WHOLE) -> None:
+    """Copy every tensor of the checkpoint into the target of the same name, casting as needed.
 
     Of a tensor that is among ``pieces`` only that piece is read.
 
@@ -96,19 +93,26 @@ def fill(
             floating-point numbers; the message names it. Nothing has been copied then, unless a file turned
             out damaged half-way.
     """
-    places = locate(folder)
-    places = {name: path for name, path in places.items() if name in targets or not _DERIVED.search(name)}
-    names = _names_of(targets)
-    _compare_names(folder, names, found=places.keys())
-    by_file: dict[Path, list[str]] = {}
-    for name, path in places.items():
-        by_file.setdefault(path, []).append(name)
-    for path, held in by_file.items():
-        _compare_contents(path, held, targets, pieces)
-    first = {next(filter(places.__contains__, each)) for each in names}
-    for path, held in by_file.items():
-        _copy(path, [name for name in held if name in first], targets, pieces)
-    _tell_of_untied(places.keys() - first, places, targets)
+    stored = check_source(targets, source, pieces=pieces)
+    first = {next(filter(stored.__contains__, each)) for each in _names_of(targets)}
+    source.copy({name: targets[name] for name in stored if name in first}, pieces)
+    _tell_of_untied(stored.keys() - first, source, stored, targets)
+
+
+def check_source(
+    targets: Mapping[str, Tensor], source: Source, *, pieces: Mapping[str, Piece] = _WHOLE
+) -> dict[str, Stored]:
+    """The tensors of the checkpoint, known to be those that ``fill`` wants, whose errors this raises.
+
+    Targets may be on the device "meta": nothing is read.
+    """
+    stored = {
+        name: facts for name, facts in source.stored().items() if name in targets or not _DERIVED.search(name)
+    }
+    _compare_names(source.folder, _names_of(targets), found=stored.keys())
+    for name, facts in stored.items():
+        _compare_contents(name, facts, tuple(targets[name].shape), pieces.get(name))
+    return stored
 
 
 def _names_of(targets: Mapping[str, Tensor]) -> list[list[str]]:
@@ -138,56 +142,29 @@ def _compare_names(folder: Path, names: list[list[str]], *, found: Iterable[str]
         )
 
 
-def _compare_contents(
-    path: Path, names: Iterable[str], targets: Mapping[str, Tensor], pieces: Mapping[str, Piece]
-) -> None:
-    with opened(path) as file:
-        for name in names:
-            facts = file.get_slice(name)
-            if facts.get_dtype() not in _FLOATING:
-                raise CheckpointError(
-                    f"{path}: {name} is stored as {facts.get_dtype()}, whose numbers mean nothing without "
-                    f"the scales of what quantised it; {_UNQUANTISED}"
-                )
-            shape, wanted = tuple(facts.get_shape()), tuple(targets[name].shape)
-            wanted = pieces[name].whole(wanted) if name in pieces else wanted
-            if shape != wanted:
-                raise CheckpointError(
-                    f"{path}: {name} is {list(shape)}, and config.json makes it {list(wanted)}; "
-                    "check that config.json and the weights belong together"
-                )
-
-
-def _copy(path: Path, names: list[str], targets: Mapping[str, Tensor], pieces: Mapping[str, Piece]) -> None:
-    if not names:
-        return
-    with opened(path, targets[names[0]].device) as file:
-        for name in names:
-            target, piece = targets[name], pieces.get(name)
-            part = None if piece is None else piece.slices(tuple(target.shape))
-            target.copy_(_read(path, file, name, part))
-
-
-def _read(path: Path, file: Any, name: str, part: tuple[slice, ...] | None = None) -> Tensor:
-    """The tensor of this name, or the ``part`` of it."""
-    try:
-        tensor: Tensor = file.get_tensor(name) if part is None else file.get_slice(name)[part]
-    except SafetensorError as exc:
-        raise CheckpointError(f"{path}: {name} cannot be read ({exc}); download the file again") from exc
-    return tensor
+def _compare_contents(name: str, facts: Stored, shape: tuple[int, ...], piece: Piece | None) -> None:
+    if not facts.floating:
+        raise CheckpointError(
+            f"{facts.place}: {name} is stored as {facts.dtype}, whose numbers mean nothing without "
+            f"the scales of what quantised it; {_UNQUANTISED}"
+        )
+    wanted = shape if piece is None else piece.whole(shape)
+    if facts.shape != wanted:
+        raise CheckpointError(
+            f"{facts.place}: {name} is {list(facts.shape)}, and config.json makes it {list(wanted)}; "
+            "check that config.json and the weights belong together"
+        )
 
 
 def _tell_of_untied(
-    redundant: Iterable[str], places: Mapping[str, Path], targets: Mapping[str, Tensor]
+    redundant: Iterable[str], source: Source, stored: Mapping[str, Stored], targets: Mapping[str, Tensor]
 ) -> None:
     """Warn of weights that the config ties to others and that are not these."""
     for name in sorted(redundant):
-        with opened(places[name]) as file:
-            stored = _read(places[name], file, name)
         target = targets[name]
-        if not torch.equal(stored.to(device=target.device, dtype=target.dtype), target):
+        if not torch.equal(source.read(name).to(device=target.device, dtype=target.dtype), target):
             message = (
-                f"{places[name]}: {name} is not used, because config.json ties it to another tensor, which "
-                "differs from it; correct config.json if the two are not tied"
+                f"{stored[name].place}: {name} is not used, because config.json ties it to another tensor, "
+                "which differs from it; correct config.json if the two are not tied"
             )
             warnings.warn(message, UnusedWeights, stacklevel=2)

@@ -48,6 +48,10 @@ class Piece:
         size = shape[self.dim]
         return (slice(None),) * self.dim + (slice(self.index * size, (self.index + 1) * size),)
 
+    def offsets(self, shape: tuple[int, ...]) -> tuple[int, ...]:
+        """Where a piece of ``shape`` begins in its tensor, for each dimension."""
+        return tuple(self.index * size if dim == self.dim else 0 for dim, size in enumerate(shape))
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Split:

@@ -10,7 +10,7 @@ from abc import abstractmethod
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, ClassVar, TypeVar
+from typing import Any, ClassVar, Self
 
 import torch
 import torch.nn.functional as F
@@ -20,7 +20,6 @@ from llada_core.errors import UsageError
 from llada_runtime.network.attention import choose_merge
 from llada_runtime.network.cache import KVCache
 from llada_runtime.network.calls import Merge
-from llada_runtime.network.checkpoint import choose_device, choose_dtype, fill
 from llada_runtime.network.free_memory import free_bytes
 from llada_runtime.network.fused import Fused, why_plain
 from llada_runtime.network.layer import Layer
@@ -29,7 +28,7 @@ from llada_runtime.network.linear import Linear
 from llada_runtime.network.mlp import GatedMLP
 from llada_runtime.network.norm import RMSNorm
 from llada_runtime.network.precision import without_autocast
-from llada_runtime.network.quantization import check_quantization
+from llada_runtime.network.pretrained import Pretrained
 from llada_runtime.network.ranks import Ranks
 from llada_runtime.network.rotary import Rotary, Turn
 from llada_runtime.network.shape import Shape
@@ -38,30 +37,22 @@ from llada_runtime.network.split import Cut, Piece, Split
 
 __all__ = ["Layer", "Transformer"]
 
-TransformerT = TypeVar("TransformerT", bound="Transformer")
 
-
-class Transformer(nn.Module):
+class Transformer(Pretrained):
     """A loaded checkpoint of some kind. Weights are frozen and partly fused: for inference only.
 
     A subclass says how a kind of checkpoint is configured, what follows from that, and what its tensors are
     called.
 
     Attributes:
-        config: what ``config_class`` read.
         shape: the numbers of the whole network. part: those of the layers here.
-        device, dtype: where the weights are and what they are.
         quantization: "fp8" or "int8" where weights have eight bits (see `quantise`), else None.
         plain_because: why it runs on torch's own kernels and not on fused ones (see `fused`); None where it
             does not.
-        ranks: those that hold the other parts of the network; None where this one is whole.
     """
 
     caches = True
     quantization: str | None = None
-
-    config_class: ClassVar[Any]
-    """Its ``from_pretrained(folder)`` reads ``config.json``, and raises CheckpointError."""
 
     cuts: ClassVar[Mapping[str, Cut]] = {
         **dict.fromkeys(("q", "k", "v", "gate", "up", "head"), Cut.ROWS),
@@ -74,10 +65,9 @@ class Transformer(nn.Module):
     def __init__(
         self, config: Any, *, device: torch.device, dtype: torch.dtype, ranks: Ranks | None = None
     ) -> None:
-        super().__init__()
+        super().__init__(config, device=device, dtype=dtype, ranks=ranks)
         shape, rotary = self.dimensions(config)
-        self.config, self.shape, self.device, self.dtype = config, shape, device, dtype
-        self.ranks, self.part = ranks, shape if ranks is None else ranks.split.part(shape)
+        self.shape, self.part = shape, shape if ranks is None else ranks.split.part(shape)
         self._parts: dict[str, str] = {}  # our name of each tensor, by its published one
         vocabulary = torch.empty(shape.vocabulary, shape.width, device=device, dtype=dtype)
         self.embedding = nn.Parameter(vocabulary, requires_grad=False)
@@ -110,37 +100,6 @@ class Transformer(nn.Module):
         return head
 
     @classmethod
-    def from_pretrained(
-        cls: type[TransformerT],
-        folder: str | Path,
-        *,
-        device: str | torch.device | None = None,
-        dtype: str | torch.dtype | None = None,
-        quantization: str | None = None,
-        ranks: Ranks | None = None,
-    ) -> TransformerT:
-        """The checkpoint in ``folder`` (``config.json`` and one or several ``*.safetensors``).
-
-        Args:
-            device: where to put the weights; None is the GPU if there is one, else the CPU.
-            dtype: what to make of them; None is bfloat16 on a GPU and float32 on the CPU.
-            quantization: "fp8" or "int8", as in `quantise`; None leaves them in ``dtype``.
-            ranks: those that hold the other parts: only this rank's part is read, and no forward can be run
-                before they are connected. `check_split` comes before.
-
-        Raises:
-            UsageError: another quantization.
-            CheckpointError: a file, field or tensor is missing, unknown, damaged or of the wrong shape.
-            UnsupportedArchitecture: the network does not implement what ``config.json`` asks for.
-        """
-        place, kind = choose_device(device), check_quantization(quantization)
-        config = cls.config_class.from_pretrained(folder)
-        whole = {} if ranks is None else {"ranks": ranks}
-        network = cls(config, device=place, dtype=choose_dtype(dtype, place), **whole)
-        fill(network.tensors(), Path(folder), pieces=network.pieces())
-        return network.quantise(kind).pack() if kind else network.pack()
-
-    @classmethod
     def check_split(cls, folder: str | Path, size: int) -> None:
         """Refuse to split the checkpoint in ``folder`` between ``size`` ranks where that cannot be.
 
@@ -168,23 +127,6 @@ class Transformer(nn.Module):
     def mlp(shape: Shape, index: int, *, device: torch.device, dtype: torch.dtype) -> nn.Module:
         """What stands in layer ``index`` behind the attention (see `Layer`); a gated MLP in every one."""
         return GatedMLP(shape, device=device, dtype=dtype)
-
-    @abstractmethod
-    def tensors(self) -> dict[str, Tensor]:
-        """Every weight under its published name; views where the network has fused several into one.
-
-        A weight that has two names, as a tied one, is there twice.
-        """
-
-    @classmethod
-    def tensor_names(cls, folder: str | Path) -> frozenset[str]:
-        """The names of `tensors` of the checkpoint in ``folder``, by its ``config.json`` alone.
-
-        Raises:
-            CheckpointError, UnsupportedArchitecture: as `from_pretrained`.
-        """
-        config = cls.config_class.from_pretrained(folder)
-        return frozenset(cls(config, device=torch.device("meta"), dtype=torch.bfloat16).tensors())
 
     def _tensors(
         self, layers: str, names: Mapping[str, str], *, embedding: str, norm: str, head: str
@@ -278,7 +220,7 @@ class Transformer(nn.Module):
             last = self._turned = (form.ranges, self._rotary.at(positions))
         return last[1]
 
-    def quantise(self: TransformerT, kind: str) -> TransformerT:
+    def quantise(self, kind: str) -> Self:
         """This model with the weights of its products in eight bits, "fp8" or "int8"; comes before `pack`.
 
         Embeddings, norms and biases stay as they are, and so does a head that is tied to the embeddings. They
@@ -291,7 +233,7 @@ class Transformer(nn.Module):
         self._fused = self._fuse()
         return self
 
-    def pack(self: TransformerT) -> TransformerT:
+    def pack(self) -> Self:
         """This model with its linear layers in the fastest layout of the device (see `Linear`)."""
         for module in self.modules():
             if isinstance(module, Linear | Summed):

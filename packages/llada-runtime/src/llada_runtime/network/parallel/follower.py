@@ -51,7 +51,7 @@ def main(job: dict[str, Any]) -> NoReturn:
     threading.Thread(target=_end_with_parent, args=(job["parent"], clear), daemon=True).start()
     torch.set_num_threads(job["threads"])
     line = Line(commands=socket(fileno=job["commands"]), life=socket(fileno=job["life"]))
-    part, rank = Part(**job["part"]), job["rank"]
+    part, rank = Part.of(job["part"]), job["rank"]
     follow(line, part, rank, store=lambda: FileStore(str(place), part.size), clear=clear)
 
 

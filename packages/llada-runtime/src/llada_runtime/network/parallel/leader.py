@@ -11,6 +11,7 @@ from weakref import WeakKeyDictionary, finalize
 import torch
 from torch import Tensor
 
+from llada_core.checkpoints.dcp_source import DcpContents
 from llada_core.errors import UsageError
 from llada_runtime.network.cache import KVCache, Move
 from llada_runtime.network.calls import Merge
@@ -53,6 +54,12 @@ class Parallel:
     def tensor_parallel(self) -> int:
         """How many ranks there are."""
         return self._ranks.split.size
+
+    @property
+    def dcp(self) -> DcpContents | None:
+        """What was read of a trainer's checkpoint; None where the weights are the folder's own."""
+        contents: DcpContents | None = self.network.dcp
+        return contents
 
     @property
     def lost(self) -> str | None:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import torch
 
+from llada_core.checkpoints.dcp_source import DcpSource
 from llada_core.imports import load_target
 from llada_runtime.network.graphs import graphed
 from llada_runtime.network.protocol import Network
@@ -28,6 +29,7 @@ class Part:
         size: how many ranks there are.
         device: "cpu", or "cuda", of which each rank takes the one of its number.
         dtype: by torch's name.
+        dcp: a trainer's weights that are read instead of those in the folder.
     """
 
     target: str
@@ -35,6 +37,18 @@ class Part:
     size: int
     device: str
     dtype: str
+    dcp: DcpSource | None = None
+
+    @classmethod
+    def of(cls, fields: Mapping[str, Any]) -> Part:
+        """The part that these ``fields`` of another process are of."""
+        dcp = fields["dcp"]
+        return cls(**{**fields, "dcp": None if dcp is None else DcpSource(**dcp)})
+
+    @property
+    def fields(self) -> dict[str, Any]:
+        """The part in JSON types."""
+        return asdict(self)
 
     def at(self, rank: int) -> torch.device:
         """The device of a rank."""
@@ -44,14 +58,16 @@ class Part:
         """The network with the weights of a rank, and its ranks, which are not connected yet.
 
         Raises:
-            CheckpointError, UnsupportedArchitecture: as the class's ``from_pretrained``.
+            CheckpointError, UnsupportedArchitecture, ModelLoadError: as the class's ``from_pretrained``.
         """
         device = self.at(rank)
         if device.type == "cuda":
             torch.cuda.set_device(device)
         ranks = Ranks(Split(rank=rank, size=self.size), device)
         kind: Any = load_target(self.target)
-        return kind.from_pretrained(self.folder, device=device, dtype=self.dtype, ranks=ranks), ranks
+        weights = {} if self.dcp is None else {"dcp": self.dcp}
+        network = kind.from_pretrained(self.folder, device=device, dtype=self.dtype, ranks=ranks, **weights)
+        return network, ranks
 
 
 def ready(

@@ -8,7 +8,6 @@ import os
 import subprocess
 import sys
 import tempfile
-from dataclasses import asdict
 from pathlib import Path
 from socket import socket, socketpair
 from typing import Any
@@ -55,7 +54,7 @@ class Spawned:
 
     def _started(self, rank: int, commands: socket, life: socket) -> subprocess.Popen[bytes]:
         job = {
-            "part": asdict(self._part),
+            "part": self._part.fields,
             "rank": rank,
             "path": sys.path,
             "parent": os.getpid(),

@@ -9,6 +9,7 @@ from typing import Any
 import torch
 import torch.distributed as dist
 
+from llada_core.checkpoints.dcp_source import DcpSource
 from llada_core.errors import CheckpointError, GenerationError, UsageError
 from llada_core.imports import load_target
 from llada_runtime.network.checkpoint import choose_device, choose_dtype
@@ -31,6 +32,7 @@ def load_parallel(
     device: str | torch.device | None = None,
     dtype: str | torch.dtype | None = None,
     told: Callable[[int, int], None] | None = None,
+    dcp: DcpSource | None = None,
 ) -> Parallel:
     """The network in ``folder``, by the class ``target``, on ``size`` ranks; this process is rank 0.
 
@@ -39,7 +41,7 @@ def load_parallel(
     Args:
         target: ``"module:attr"`` of a `Transformer`.
         device: "cuda", of which each rank takes one GPU, or "cpu"; None is the first if there is one.
-        dtype, told: as for ``load_network``.
+        dtype, told, dcp: as for ``load_network``.
 
     Raises:
         UsageError: the network or the machine cannot be split so.
@@ -61,6 +63,7 @@ def load_parallel(
         size=size,
         device=place.type,
         dtype=str(choose_dtype(dtype, place)).removeprefix("torch."),
+        dcp=None if dcp is None else _settled(dcp),
     )
     if rank is None:
         return _led(part, Spawned(part), told)
@@ -89,6 +92,11 @@ def _device(device: str | torch.device | None, size: int) -> torch.device:
             "give fewer, or check CUDA_VISIBLE_DEVICES"
         )
     return chosen
+
+
+def _settled(dcp: DcpSource) -> DcpSource:
+    """The same weights, as every process calls them."""
+    return DcpSource(path=str(Path(dcp.path).expanduser().resolve()), prefix=dcp.prefix)
 
 
 def _led(part: Part, way: Spawned | Launched, told: Callable[[int, int], None] | None) -> Parallel:

@@ -1,0 +1,80 @@
+"""Weights that a trainer wrote by ``torch.distributed.checkpoint``: which are wanted, and which were found.
+
+This module does not know torch, nor how they are read.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from llada_core.checkpoints.places import model_name
+from llada_core.checkpoints.prefixes import changes
+from llada_core.errors import UsageError
+
+__all__ = ["DcpContents", "DcpSource"]
+
+_MOST = 6  # groups of what is left out that are named
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DcpSource:
+    """The weights in the folder ``path``, which ``torch.distributed.checkpoint`` wrote.
+
+    ``prefix``, such as "policy.", is what stands before the names of the model's tensors; None finds it by
+    the names that the network gives them. ``temp_dir`` is where the weights are copied to in the Hugging Face
+    layout, for a loader that reads nothing else; None is the system's place for temporary files. Raises
+    ``UsageError`` for values of the wrong type.
+    """
+
+    path: str | os.PathLike[str]
+    prefix: str | None = None
+    temp_dir: str | os.PathLike[str] | None = None
+
+    def __post_init__(self) -> None:
+        model_name(self.path)
+        if not (self.prefix is None or isinstance(self.prefix, str)):
+            raise UsageError(f"prefix={self.prefix!r} is no prefix of names; give a string such as 'policy.'")
+
+    @property
+    def behind(self) -> str | None:
+        """The prefix with the dot that ends it; None where it is to be found."""
+        return f"{self.prefix.rstrip('.')}." if self.prefix else self.prefix
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DcpContents:
+    """What such a folder holds of a model.
+
+    Attributes:
+        path: the folder.
+        names: the stored names that are read, each with its name in the model.
+        left_out: the names of the other tensors.
+    """
+
+    path: str
+    names: Mapping[str, str]
+    left_out: tuple[str, ...]
+
+    @property
+    def told(self) -> str:
+        """What is read, what was changed about its names, and what is left out, in one line."""
+        before, wrappers, added = changes(self.names)
+        off = [repr(each) for each in (*filter(None, [before]), *wrappers)]
+        done = [f"{' and '.join(off)} taken off their names"] if off else []
+        done += [f"{added!r} put before them"] if added else []
+        named = ", ".join(done) or "under the names that they have"
+        return f"{self.path}: {_tensors(len(self.names))} read, {named}; left out: {self._others()}"
+
+    def _others(self) -> str:
+        """What is left out, by the first part of its names."""
+        counts = Counter(name.partition(".")[0] for name in self.left_out)
+        shown = [f"{group} ({_tensors(count)})" for group, count in sorted(counts.items())]
+        more = len(shown) - _MOST
+        return ", ".join(shown[:_MOST] + ([f"{more} more"] if more > 0 else [])) or "nothing"
+
+
+def _tensors(count: int) -> str:
+    return f"{count} tensor{'' if count == 1 else 's'}"

@@ -1,0 +1,162 @@
+"""A trainer's checkpoint made one in the Hugging Face layout, for good.
+
+What is wrong is told before anything is written, and what is written is there whole or not at all.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import shutil
+from collections.abc import Callable, Collection
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from llada_core.checkpoints.dcp_source import DcpContents, DcpSource
+from llada_core.checkpoints.guard import loading, raised_as
+from llada_core.checkpoints.hub import resolve_model
+from llada_core.checkpoints.options import LoadOptions
+from llada_core.detection import engine_for
+from llada_core.errors import EngineUnavailable, LladaError, ModelLoadError, UnsupportedModel, UsageError
+from llada_core.faults import one_line
+from llada_core.generation.algorithm import GenerationAlgorithm
+from llada_core.imports import LazyModule, missing_module
+from llada_core.loading.load import loader_of
+from llada_core.machine import amount
+
+if TYPE_CHECKING:
+    from llada_core.checkpoints import dcp, dcp_folder
+else:
+    dcp = LazyModule("llada_core.checkpoints.dcp")
+    dcp_folder = LazyModule("llada_core.checkpoints.dcp_folder")
+
+__all__ = ["SHARD_BYTES", "Conversion"]
+
+SHARD_BYTES = 4 * 2**30
+_DTYPES = ("float32", "bfloat16", "float16")
+
+
+class Conversion:
+    """What is to be written of a trainer's checkpoint, known to be a whole model and to have room.
+
+    Attributes:
+        out: the folder.
+        contents: what of the checkpoint is the model.
+        checked_by: the engine whose network was asked what it needs; None where no engine here knows the
+            model: names are then those of the base's weights, or those in the checkpoint.
+        files: the files of weights. dtypes: what these are in. size, free: bytes that they take, and that
+            there are.
+    """
+
+    def __init__(
+        self,
+        source: DcpSource,
+        base: str,
+        out: str | os.PathLike[str],
+        *,
+        engine: str | None = None,
+        dtype: str | None = None,
+        shard_bytes: int = SHARD_BYTES,
+        revision: str | None = None,
+    ) -> None:
+        """Config, tokenizer and all else are of ``base``, a folder or hub id at ``revision``.
+
+        ``dtype`` is what weights become, None leaves them; ``shard_bytes`` are those of a file at most, of
+        which one may hold a larger tensor alone. Raises ``UsageError`` where ``out`` holds something, and
+        else what loading the checkpoint would raise.
+        """
+        if dtype is not None and dtype not in _DTYPES:
+            raise UsageError(f"dtype {dtype!r} cannot be written; give one of {', '.join(_DTYPES)}")
+        self.out = Path(os.path.expanduser(os.fspath(out)))
+        _check_installed()
+        _check_free(self.out)
+        options = LoadOptions(revision=revision, dcp=source)
+        folder = resolve_model(base, revision=revision, weights=False, code=True)
+        loader, self.checked_by = _loader(base, options, engine)
+        tensors = dcp.DcpTensors(source)
+        contents = None if loader is None else _checked(loader, base, folder, options)
+        self.contents: DcpContents = contents or tensors.find(*_names(loader, folder))
+        self._folder = dcp_folder.DcpFolder(
+            tensors, self.contents, folder, dtype=dtype, shard_bytes=shard_bytes
+        )
+        self.files, self.size, self.dtypes = self._folder.files, self._folder.size, self._folder.dtypes
+        self.free = self._folder.check_room(_existing(self.out), "free some, or write elsewhere")
+
+    @property
+    def told(self) -> str:
+        """What will be written where, in one line."""
+        count = len(self.files)
+        return (
+            f"{self.out}: {amount(self.size)} of {' and '.join(self.dtypes)} in {count} "
+            f"file{'' if count == 1 else 's'}, where {amount(self.free)} are free"
+        )
+
+    def write(self, *, told: Callable[[int], object] | None = None) -> None:
+        """Write it, beside ``out``, which it becomes once it is whole; what goes wrong leaves nothing behind.
+
+        ``told`` is called with 1 for every file of weights that is complete. Raises ``ModelLoadError``.
+        """
+        with raised_as(self._unwritten):
+            self.out.parent.mkdir(parents=True, exist_ok=True)
+            beside = self.out.parent / f".{self.out.name}-{secrets.token_hex(4)}"
+            beside.mkdir()
+            try:
+                self._folder.write(beside, told=told)
+                if self.out.exists():
+                    self.out.rmdir()  # empty, or the error says so
+                beside.rename(self.out)
+            except BaseException:
+                shutil.rmtree(beside, ignore_errors=True)
+                raise
+
+    def _unwritten(self, exc: BaseException) -> ModelLoadError:
+        reason = f"it cannot be written to {self.out} ({one_line(exc)}); give a folder that can be written"
+        path = self.contents.path
+        return ModelLoadError(f"{path} is not converted: {reason}", path=path, reason=reason)
+
+
+def _check_free(out: Path) -> None:
+    """Refuse a folder that holds something, and what is no folder."""
+    if out.is_dir() and any(out.iterdir()):
+        raise UsageError(f"{out} is not empty; give a new folder")
+    if not out.is_dir() and (out.exists() or out.is_symlink()):
+        raise UsageError(f"{out} is there and no folder; give a new one")
+
+
+def _existing(out: Path) -> Path:
+    """The folder in which what is missing of ``out`` will be made."""
+    return next(each for each in (out.absolute(), *out.absolute().parents) if each.is_dir())
+
+
+def _loader(
+    base: str, options: LoadOptions, engine: str | None
+) -> tuple[GenerationAlgorithm | None, str | None]:
+    """What would load the model, and the name of its engine; none where no engine here knows it."""
+    try:
+        chosen = engine_for(base, options, engine=engine)
+        return loader_of(chosen), chosen.name
+    except (EngineUnavailable, UnsupportedModel):
+        if engine is not None:
+            raise
+        return None, None
+
+
+def _checked(
+    loader: GenerationAlgorithm, base: str, folder: Path, options: LoadOptions
+) -> DcpContents | None:
+    with loading(base):
+        loader.tensor_names(folder)  # a config that is wrong is the base's fault
+    return loader.checked_dcp(folder, options)
+
+
+def _names(loader: GenerationAlgorithm | None, folder: Path) -> tuple[Collection[str], ...]:
+    """The names of the model's tensors: of a network that reads no such checkpoint, or as the base tells."""
+    names = None if loader is None else loader.tensor_names(folder)
+    return (dcp_folder.names_in_base(folder), ()) if names is None else (names,)
+
+
+def _check_installed() -> None:
+    """Refuse to begin without what reads and writes weights."""
+    missing = [name for name in ("torch", "safetensors") if missing_module(f"{name}:")]
+    if missing:
+        raise LladaError(f"converting needs {' and '.join(missing)}; pip install {' '.join(missing)}")
