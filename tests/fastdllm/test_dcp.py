@@ -128,7 +128,7 @@ def test_of_two_models_the_one_with_the_prefix_is_loaded(base: Path, tmp_path: P
         ({Q: torch.ones(3, 3)}, rf"DCP: {Q} is \[3, 3\], and config.json makes it \[16, 16\]"),
         (
             {Q: torch.ones(16, 16, dtype=torch.int8)},
-            rf"DCP: {Q} is stored as I8, .*; take the checkpoint that",
+            rf"DCP: {Q} is stored as int8, .*; take the checkpoint that",
         ),
         (
             {Q.replace("weight", "bias"): torch.ones(16)},
