@@ -5,14 +5,18 @@ from __future__ import annotations
 import dataclasses
 import subprocess
 import sys
+import warnings
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from torch.distributed import checkpoint
 
 import llada_core
 from llada_core import (
+    DcpContents,
+    DcpSource,
     GenerationAlgorithm,
     LladaError,
     LoadOptions,
@@ -43,10 +47,12 @@ def test_it_is_a_value_with_neutral_defaults() -> None:
         {"device": "cuda:1", "dtype": "float8_e4m3fn"},
         {"trust_remote_code": True, "revision": "v2", "tensor_parallel": 4},
         {"quantization": "int8"},
+        {"dcp": DcpSource(path="step-7", prefix="policy.")},
     ],
 )
 def test_names_and_objects_of_torch_are_accepted(fields: dict[str, Any]) -> None:
-    assert dataclasses.asdict(LoadOptions(**fields)).items() >= fields.items()
+    made = LoadOptions(**fields)
+    assert {name: getattr(made, name) for name in fields} == fields
 
 
 @pytest.mark.parametrize(
@@ -239,6 +245,74 @@ def test_a_network_is_split_as_it_is_asked_for_or_refused(folder: Path) -> None:
         UsageError, match="this one is loaded by a class of its own; leave tensor_parallel out"
     ):
         Plain().load_model_from_hf(folder, tensor_parallel=2)
+
+
+class Trained(OfItsOwn):
+    """Reads a trainer's weights, as it says."""
+
+    def dcp_contents(self, folder: Path, options: LoadOptions) -> DcpContents | None:
+        assert options.dcp is not None
+        return DcpContents(path=str(options.dcp.path), names={"policy.a": "a"}, left_out=())
+
+    def load_network(self, folder: Path, options: LoadOptions) -> Network:
+        network = super().load_network(folder, options)
+        if options.dcp is not None:
+            network.dcp = self.dcp_contents(folder, options)  # type: ignore[attr-defined]
+        return network
+
+
+class Forgetful(Trained):
+    """Says that it does and does not."""
+
+    def dcp_contents(self, folder: Path, options: LoadOptions) -> DcpContents | None:
+        return super().dcp_contents(folder, options)
+
+    def load_network(self, folder: Path, options: LoadOptions) -> Network:
+        return Network(folder, options)
+
+
+class Younger(Trained):
+    """Loads in a way of its own, and nobody has told it of trainers."""
+
+    def load_network(self, folder: Path, options: LoadOptions) -> Network:
+        return Network(folder, options)
+
+
+def saved(folder: Path) -> Path:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # torch tells that this is a single process
+        checkpoint.save({"policy": {"a": torch.ones(2)}}, checkpoint_id=folder)
+    return folder
+
+
+def test_a_loader_that_reads_a_trainers_weights_is_given_them(folder: Path, tmp_path: Path) -> None:
+    algorithm = Trained()
+    path = saved(tmp_path / "dcp")
+    network = algorithm.load_model_from_dcp(path, folder, device="cpu")
+    assert network.loaded == (folder, LoadOptions(device="cpu", dcp=DcpSource(path=path)))
+    assert algorithm.model_path == str(path)
+    assert algorithm.dcp == network.dcp
+    algorithm.load_model_from_hf(folder)
+    assert algorithm.dcp is None
+
+
+def test_who_says_so_and_reads_others_is_refused(folder: Path, tmp_path: Path) -> None:
+    algorithm = Forgetful()
+    with pytest.raises(llada_core.ModelLoadError, match="does not say that they are its own; let its load_n"):
+        algorithm.load_model_from_dcp(saved(tmp_path / "dcp"), folder)
+    assert algorithm.model is None
+
+
+@pytest.mark.parametrize("kind", [Plain, OfItsOwn, Younger])
+def test_who_does_not_know_of_them_gets_a_folder_in_the_layout_that_it_knows(
+    kind: type[Plain], folder: Path, tmp_path: Path
+) -> None:
+    algorithm = kind()
+    network = algorithm.load_model_from_dcp(saved(tmp_path / "dcp"), folder)
+    assert network.loaded[0] != folder
+    assert getattr(next(iter(network.loaded[1:]), None), "dcp", None) is None
+    assert algorithm.dcp is not None
+    assert dict(algorithm.dcp.names) == {"policy.a": "a"}
 
 
 def test_load_model_makes_one_value_and_hands_it_on(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from llada_core.checkpoints.prefixes import AmbiguousPrefix, names_in_model
+from llada_core.checkpoints.prefixes import AmbiguousPrefix, changes, names_in_model
 
 LLADA = (
     "model.transformer.wte.weight",
@@ -104,3 +104,19 @@ def test_without_the_networks_names_common_wrappers_are_taken_off(prefix: str) -
 def test_a_parameter_of_the_model_may_be_called_like_state_of_an_optimizer() -> None:
     known = ("model.gradient_gate.weight", "model.out.weight")
     assert names_in_model(known, known) == dict(zip(known, known, strict=True))
+
+
+@given(
+    known=st.sampled_from(FAMILIES),
+    prefix=prefixes,
+    lacking=st.sampled_from(["", "model.", "model.transformer."]),
+    wrappers=st.sets(st.sampled_from(["_orig_mod.", "_fsdp_wrapped_module."])),
+)
+def test_what_was_changed_about_names_can_be_told(
+    known: tuple[str, ...], prefix: str, lacking: str, wrappers: set[str]
+) -> None:
+    inside = "".join(sorted(wrappers))
+    before = f"{prefix}part." if lacking else prefix
+    stored = [before + inside + name.removeprefix(lacking) for name in known]
+    added = lacking if known == LLADA else ""
+    assert changes(names_in_model(stored, known)) == (before, tuple(sorted(wrappers)), added)

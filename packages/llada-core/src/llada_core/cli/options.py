@@ -88,15 +88,10 @@ class ModelChoice:
     def _source(self) -> DcpSource | None:
         if self.dcp is not None:
             return DcpSource(path=self.dcp, prefix=self.dcp_prefix, temp_dir=self.temp_dir)
-        for option, value in (
-            ("base", self.base),
-            ("dcp-prefix", self.dcp_prefix),
-            ("temp-dir", self.temp_dir),
-        ):
-            if value is not None:
-                raise UsageError(
-                    f"--{option} {value!r} is of --dcp, which is not given; give it, or leave it out"
-                )
+        for name in ("base", "dcp_prefix", "temp_dir"):
+            if getattr(self, name) is not None:
+                option = f"--{name.replace('_', '-')}"
+                raise UsageError(f"{option} is of --dcp, which is not given; give it, or leave {option} out")
         return None
 
 

@@ -1,0 +1,250 @@
+"""``--dcp`` and ``--base`` of the commands, and ``llada convert``: a trainer's weights of the small model."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import load_file
+from torch.distributed import checkpoint
+
+import llada_tiny
+from llada_core import ModelLoadError, UsageError, load_model
+from llada_core.checkpoints import dcp_folder
+from llada_core.checkpoints.dcp_source import DcpSource
+from llada_core.loading import Conversion
+from llada_runtime.testing import LLADA_CONFIG, llada_weights, write_llada
+from tests.support.program import Llada, error, notes_of
+
+QUESTION, ANSWER = "What is 12 + 30?", "12 + 30 = 42."
+TINY = str(llada_tiny.model_path())
+
+
+def save(state: dict[str, Any], folder: Path) -> Path:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # torch tells that this is a single process
+        checkpoint.save(state, checkpoint_id=folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The weights of the small model behind a prefix, and something beside them."""
+    weights = load_file(Path(TINY) / "model.safetensors")
+    folder = tmp_path_factory.mktemp("trained") / "step-7"
+    return str(save({"policy": {"_orig_mod": weights}, "step": 7, "rng": torch.ones(3)}, folder))
+
+
+@pytest.fixture
+def small(tmp_path: Path) -> tuple[Path, Path]:
+    """A random model's checkpoint by a trainer, and a base without weights."""
+    (tmp_path / "base").mkdir()
+    base = write_llada(tmp_path / "base", torch_dtype="bfloat16")
+    (base / "model.safetensors").unlink()
+    (base / "tokenizer_note.txt").write_text("of the base")
+    return save({"model": llada_weights(), "optimizer": {"exp_avg": torch.ones(2)}}, tmp_path / "dcp"), base
+
+
+# -- the commands that load a model
+
+
+@pytest.mark.parametrize(
+    ("command", "answer"),
+    [
+        (["generate", QUESTION, "--max-tokens", "32"], ANSWER + "\n"),
+        (["chat", "--max-tokens", "32"], ANSWER + "\n"),
+        (["infill", "--prompt", QUESTION, "12 + 30 = {{1}}."], "12 + 30 = 42.\n"),
+        (["score", "--prompt", QUESTION, "12 + 30 = {{1}}.", "42", "--json"], '"text": "42"'),
+    ],
+    ids=lambda given: given[0] if isinstance(given, list) else "",
+)
+def test_every_command_takes_a_trainers_weights_and_says_what_it_read(
+    llada: Llada, trained: str, command: list[str], answer: str
+) -> None:
+    ran = llada(*command, "--dcp", trained, "--base", TINY, "--device", "cpu", typed=QUESTION + "\n")
+    assert answer in ran.out
+    assert notes_of(ran)[0].startswith(f"{trained}: ")
+    assert "tensors read, 'policy.' and '_orig_mod.' taken off their names; left out: rng" in ran.err
+
+
+def test_the_base_may_be_called_the_model(llada: Llada, trained: str) -> None:
+    called = ("generate", QUESTION, "--max-tokens", "32", "--dcp", trained, "--device", "cpu")
+    assert llada(*called, "--model", TINY, "--base", TINY).out == ANSWER + "\n"
+    assert llada(*called, "--model", TINY, "--dcp-prefix", "policy").out == ANSWER + "\n"
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--dcp", "w"], "--dcp holds weights alone; give --base, the model that was trained"),
+        (["--base", TINY], "--base is of --dcp, which is not given; give it, or leave --base out"),
+        (["--dcp-prefix", "p."], "--dcp-prefix is of --dcp, which is not given"),
+        (["--temp-dir", "t"], "--temp-dir is of --dcp, which is not given"),
+        (["--dcp", "w", "--base", TINY, "--model", "m"], f"--base is {TINY} and --model m; give one of them"),
+    ],
+)
+def test_a_wrong_call_is_told_before_anything_is_read(llada: Llada, options: list[str], said: str) -> None:
+    assert said in error(llada("generate", "Hello", *options), status=2)
+
+
+def test_a_checkpoint_that_is_none_is_told(llada: Llada, tmp_path: Path) -> None:
+    said = error(llada("generate", "Hello", "--dcp", str(tmp_path), "--base", TINY), status=1)
+    assert f"{tmp_path} is not a torch.distributed checkpoint (it has no .metadata file)" in said
+
+
+# -- convert
+
+
+def test_what_is_converted_is_loaded_like_any_model(llada: Llada, trained: str, tmp_path: Path) -> None:
+    out = tmp_path / "new" / "converted"
+    ran = llada("convert", "--dcp", trained, "--base", TINY, "--out", str(out))
+    assert ran.out == f"{out}\n"
+    told, writing = notes_of(ran)
+    assert "'policy.' and '_orig_mod.' taken off" in told
+    assert (
+        writing.startswith(f"{out}: ") and " in 1 file, where " in writing and writing.endswith(" are free")
+    )
+    names = {path.name for path in out.iterdir()}
+    assert {"config.json", "tokenizer.json", "model.safetensors"} <= names
+    with load_model(out, device="cpu") as lm:
+        assert lm.generate(QUESTION, max_tokens=32).text == ANSWER
+
+
+def test_shards_have_an_index_and_the_dtype_that_was_asked_for(
+    llada: Llada, small: tuple[Path, Path], tmp_path: Path
+) -> None:
+    (trained, base), out = small, tmp_path / "out"
+    call = ["convert", "--dcp", str(trained), "--base", str(base), "--out", str(out), "--json"]
+    call += ["--engine", "fast-dllm"]
+    record = json.loads(llada(*call, "--dtype", "float16", "--max-shard-size", "4KB").out)
+    index = json.loads((out / "model.safetensors.index.json").read_text())
+    assert set(index["weight_map"].values()) == set(record["files"])
+    assert (
+        index["metadata"]["total_size"]
+        == record["bytes"]
+        == sum(tensor.numel() * 2 for tensor in llada_weights().values())
+    )
+    held = {name: each for file in record["files"] for name, each in load_file(out / file).items()}
+    assert {name: each.half().tolist() for name, each in llada_weights().items()} == {
+        name: each.tolist() for name, each in held.items()
+    }
+    assert all((out / file).stat().st_size < 4000 + 2000 for file in record["files"])  # and a header
+    assert json.loads((out / "config.json").read_text())["torch_dtype"] == "float16"
+    assert (record["dtypes"], record["checked_by"]) == (["float16"], "fast-dllm")
+    assert record["left_out"] == ["optimizer.exp_avg"]
+    assert (out / "tokenizer_note.txt").read_text() == "of the base"
+
+
+def test_without_a_dtype_all_stays_as_it_is(small: tuple[Path, Path], tmp_path: Path) -> None:
+    trained, base = small
+    Conversion(DcpSource(path=trained), str(base), tmp_path / "out").write()
+    assert (tmp_path / "out" / "config.json").read_bytes() == (base / "config.json").read_bytes()
+    assert {each.dtype for each in load_file(tmp_path / "out" / "model.safetensors").values()} == {
+        torch.float32
+    }
+
+
+def test_an_empty_folder_is_taken_and_no_other(small: tuple[Path, Path], tmp_path: Path) -> None:
+    trained, base = small
+    out = tmp_path / "out"
+    out.mkdir()
+    Conversion(DcpSource(path=trained), str(base), out).write()
+    with pytest.raises(UsageError, match=f"{out} is not empty; give a new folder"):
+        Conversion(DcpSource(path=trained), str(base), out)
+    with pytest.raises(UsageError, match=r"config\.json is there and no folder; give a new one"):
+        Conversion(DcpSource(path=trained), str(base), out / "config.json")
+
+
+@pytest.fixture
+def failing(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> Iterator[None]:
+    """The second file of weights is not written."""
+    written: list[Any] = []
+    save_file = dcp_folder.save_file
+
+    def fail(*args: Any) -> None:
+        if written:
+            raise request.param
+        written.append(args)
+        save_file(*args)
+
+    monkeypatch.setattr(dcp_folder, "save_file", fail)
+    yield
+    assert written
+
+
+@pytest.mark.parametrize(
+    ("failing", "raised"),
+    [(OSError(28, "No space left on device"), ModelLoadError), (KeyboardInterrupt(), KeyboardInterrupt)],
+    indirect=["failing"],
+)
+@pytest.mark.usefixtures("failing")
+def test_what_ends_half_way_leaves_nothing(
+    small: tuple[Path, Path], tmp_path: Path, raised: type[BaseException]
+) -> None:
+    trained, base = small
+    before = sorted(tmp_path.iterdir())
+    conversion = Conversion(DcpSource(path=trained), str(base), tmp_path / "out", shard_bytes=4000)
+    with pytest.raises(raised):
+        conversion.write()
+    assert sorted(tmp_path.iterdir()) == before
+
+
+def test_a_disk_without_room_is_told_before_anything_is_written(
+    small: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trained, base = small
+    real = shutil.disk_usage(tmp_path)
+    monkeypatch.setattr(dcp_folder.shutil, "disk_usage", lambda path: real._replace(free=100))
+    said = r"its weights take \d+\.\d KiB, and .* has 100 B free; free some, or write elsewhere"
+    with pytest.raises(ModelLoadError, match=said):
+        Conversion(DcpSource(path=trained), str(base), tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"n_layers": 3}, r"lacks model\.transformer\.blocks\.2\.attn_norm\.weight"),
+        ({"n_layers": 1}, r"holds model\.transformer\.blocks\.1\.attn_norm\.weight"),
+        ({"n_layers": "two"}, r"base cannot be loaded: config\.json: n_layers = 'two' is not"),
+    ],
+)
+def test_weights_that_are_not_the_models_are_not_converted(
+    small: tuple[Path, Path], tmp_path: Path, changes: dict[str, Any], said: str
+) -> None:
+    trained, base = small
+    (base / "config.json").write_text(json.dumps({**LLADA_CONFIG, **changes}))
+    with pytest.raises(ModelLoadError, match=said):
+        Conversion(DcpSource(path=trained), str(base), tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_model_that_no_engine_knows_is_converted_and_that_is_said(
+    llada: Llada, small: tuple[Path, Path], tmp_path: Path
+) -> None:
+    trained, base = small
+    (base / "config.json").write_text(json.dumps({"model_type": "unheard_of"}))
+    out = tmp_path / "out"
+    ran = llada("convert", "--dcp", str(trained), "--base", str(base), "--out", str(out))
+    assert f"no engine here knows {base}: whether the weights are all that it needs is not" in ran.err
+    assert set(load_file(out / "model.safetensors")) == set(llada_weights())
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--dcp", "w"], "--base is missing; give both --dcp and --base"),
+        (["--base", TINY], "--dcp is missing; give both --dcp and --base"),
+        (["--dcp", "w", "--base", TINY, "--max-shard-size", "some"], "'some' is no size; give one such as"),
+        (["--dcp", "w", "--base", TINY, "--max-shard-size", "0"], "'0' is no size; give one such as"),
+    ],
+)
+def test_a_wrong_call_of_convert_is_told(llada: Llada, options: list[str], said: str, tmp_path: Path) -> None:
+    assert said in error(llada("convert", "--out", str(tmp_path / "out"), *options), status=2)
