@@ -17,6 +17,7 @@ from llada_runtime.network.parallel.launched import launched_as
 from llada_runtime.network.parallel.start import load_parallel
 from llada_runtime.network.ranks import Ranks
 from llada_runtime.network.shape import Shape
+from llada_runtime.network.sources import SafetensorsSource
 from llada_runtime.network.split import Cut, Piece, Split
 from llada_runtime.testing import LLADA_CONFIG
 from tests.support.ranks import LLADA
@@ -76,12 +77,12 @@ def test_pieces_are_put_together_to_the_whole(write_checkpoint: Callable[..., Pa
     folder = write_checkpoint()
     config, place = LLaDAModel.config_class.from_pretrained(folder), torch.device("cpu")
     whole = LLaDAModel(config, device=place, dtype=torch.float32)
-    fill(whole.tensors(), folder)
+    fill(whole.tensors(), SafetensorsSource(folder))
     parts = []
     for rank in range(2):
         ranks = Ranks(Split(rank=rank, size=2), place)
         part = LLaDAModel(config, device=place, dtype=torch.float32, ranks=ranks)
-        fill(part.tensors(), folder, pieces=part.pieces())
+        fill(part.tensors(), SafetensorsSource(folder), pieces=part.pieces())
         parts.append(part)
     pieces = parts[0].pieces()
     for name, tensor in whole.tensors().items():

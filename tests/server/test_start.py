@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+import re
 import time
+import warnings
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -12,6 +14,8 @@ from typing import Any
 
 import pytest
 from safetensors import safe_open
+from safetensors.torch import load_file
+from torch.distributed import checkpoint
 
 from llada_core import LoadedModel, load_model
 from llada_core.checkpoints.config import ModelConfig
@@ -20,7 +24,7 @@ from llada_core.machine import main_memory
 from llada_server import announcing
 from llada_server import room as rooms
 from llada_server.announcing import start_lines, steps_line, why_engine
-from llada_server.opening import config_of
+from llada_server.opening import config_of, loaded
 from llada_server.reading import Reading
 from llada_server.room import Room, room_of
 from llada_server.serving import columns_of, served_model
@@ -53,11 +57,14 @@ def lines(
     room: Room | str = LARGE,
     columns: int | None = None,
     steps: str | None = None,
+    weights: str | None = None,
     **given: Any,
 ) -> str:
     settings = ServerSettings(**given)
     served, _ = served_model(model, settings)
-    told = start_lines(served, why="W", room=room, columns=columns, seconds=2.5, port=8765, steps=steps)
+    told = start_lines(
+        served, why="W", room=room, columns=columns, seconds=2.5, port=8765, steps=steps, weights=weights
+    )
     return "\n".join(told)
 
 
@@ -82,6 +89,19 @@ def test_the_start_tells_what_weights_and_cache_take(model: LoadedModel) -> None
     bound = lines(model, columns=116672, gpu_memory_utilization=0.9)
     assert "0.9 of 80.0 GiB leave the cache 116672 tokens" in bound
     assert "memory not known: no estimate" in lines(model, room="no estimate")
+
+
+def test_the_start_tells_what_was_read_of_a_trainers_weights(model: LoadedModel, tmp_path: Path) -> None:
+    base = Path(model.model.path)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # torch tells that this is a single process
+        checkpoint.save({"policy": load_file(base / "model.safetensors")}, checkpoint_id=tmp_path / "step-7")
+    settings = ServerSettings(dcp_path=str(tmp_path / "step-7"), base_model=str(base), device="cpu")
+    with loaded(settings) as trained:
+        assert trained.dcp is not None
+        told = lines(model, weights=trained.dcp.told)
+    assert re.search(r"^weights .*step-7: \d+ tensors read, 'policy\.' taken off their names", told, re.M)
+    assert "weights /" not in lines(model)
 
 
 def test_a_limit_above_the_model_s_is_told(model: LoadedModel) -> None:
