@@ -231,7 +231,7 @@ def test_a_model_that_no_engine_knows_is_converted_and_that_is_said(
     (base / "config.json").write_text(json.dumps({"model_type": "unheard_of"}))
     out = tmp_path / "out"
     ran = llada("convert", "--dcp", str(trained), "--base", str(base), "--out", str(out))
-    assert f"no engine here knows {base}: whether the weights are all that it needs is not" in ran.err
+    assert f"no engine here can tell whether these are all weights that {base} needs" in ran.err
     assert set(load_file(out / "model.safetensors")) == set(llada_weights())
 
 

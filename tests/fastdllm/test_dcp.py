@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 from torch.distributed import checkpoint
 
-from llada_core import ModelLoadError, UsageError, get_algorithm
+from llada_core import LladaError, ModelLoadError, UsageError, get_algorithm
 from llada_core.loading import load_dcp
 from llada_runtime.testing import LLADA_CONFIG, llada_weights, write_llada
 
@@ -152,6 +152,27 @@ def test_a_head_of_rewards_is_not_the_models(base: Path, tmp_path: Path) -> None
     path = save({"policy": {**llada_weights(), "v_head.weight": torch.ones(3)}}, tmp_path / "dcp")
     (tmp_path / "whole").mkdir()
     assert answer(path, base) == expected(write_llada(tmp_path / "whole"))
+
+
+@pytest.mark.parametrize(
+    ("how", "said"),
+    [
+        ({}, "with trust_remote_code=True the algorithm 'basic' can run it"),
+        ({"trust_remote_code": True, "quantization": "int8"}, "quantization 'int8' is for networks of ours"),
+        (
+            {"trust_remote_code": True, "tensor_parallel": 2},
+            "tensor_parallel=2 splits networks of the run",
+        ),
+    ],
+)
+def test_a_model_of_its_own_code_is_refused_what_that_cannot_before_weights_are_copied(
+    base: Path, tmp_path: Path, how: dict[str, Any], said: str
+) -> None:
+    config = base / "config.json"
+    config.write_text(config.read_text().replace('"rope": true', '"rope": false'))
+    path = save(llada_weights(), tmp_path / "dcp")
+    with pytest.raises(LladaError, match=said):  # there is no such temp_dir: a copy would say so
+        answer(path, base, temp_dir=tmp_path / "nowhere", **how)
 
 
 def test_a_config_that_is_wrong_is_told_of_the_base(base: Path, tmp_path: Path) -> None:

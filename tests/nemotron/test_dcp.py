@@ -12,7 +12,8 @@ from safetensors.torch import load_file
 from torch.distributed import checkpoint
 
 import llada_core
-from llada_core import ModelLoadError
+from llada_core import CheckpointError, DcpSource, LladaError, ModelLoadError
+from llada_nemotron import NemotronModel
 from tests.nemotron.tiny_models import Variant, write_model
 
 PROMPT = torch.tensor([[5, 6, 7]])
@@ -81,6 +82,33 @@ def test_the_models_own_code_loads_it_too(base: Path, tmp_path: Path, trust: boo
     algorithm = llada_core.get_algorithm("nemotron" if trust else "nemotron_block")
     model = algorithm.load_model_from_dcp(path, base, device="cpu", trust_remote_code=trust)
     assert (model.native_reason is None) is trust
+
+
+@pytest.mark.parametrize(
+    ("how", "said"),
+    [
+        ({"quantization": "int8"}, "quantization 'int8' is for our own network"),
+        ({"tensor_parallel": 2}, "tensor_parallel=2 splits our own network"),
+    ],
+)
+def test_what_its_own_code_cannot_do_is_refused_before_weights_are_copied(
+    base: Path, tmp_path: Path, how: dict[str, Any], said: str
+) -> None:
+    path = save({"model": load_file(base / "model.safetensors")}, tmp_path / "dcp")
+    algorithm = llada_core.get_algorithm("nemotron")
+    with pytest.raises(LladaError, match=said):  # there is no such temp_dir: a copy would say so
+        algorithm.load_model_from_dcp(path, base, trust_remote_code=True, temp_dir=tmp_path / "no", **how)
+
+
+@pytest.mark.parametrize("how", [{"quantization": "int8"}, {"tensor_parallel": 2}, {}])
+def test_our_own_network_is_read_straight_from_it(base: Path, tmp_path: Path, how: dict[str, Any]) -> None:
+    path = save({"model": load_file(base / "model.safetensors")}, tmp_path / "dcp")
+    (base / "model.safetensors").unlink()
+    with llada_core.load_dcp(path, base, device="cpu", temp_dir=tmp_path / "no", **how) as lm:
+        assert lm.dcp is not None
+        assert len(lm.generate([5, 6, 7], algorithm="nemotron_block", gen_length=4).token_ids) == 4
+    with pytest.raises(CheckpointError, match="convert them, or leave trust_remote_code out"):
+        NemotronModel.from_pretrained(base, trust_remote_code=True, dcp=DcpSource(path=path))
 
 
 @pytest.mark.parametrize("auto_class", ["AutoModel", "AutoModelForCausalLM", "AutoModelForMaskedLM"])

@@ -51,8 +51,8 @@ class DInferGeneration(StepAlgorithm):
         )
 
     def dcp_contents(self, folder: Path, options: LoadOptions) -> DcpContents | None:
-        """What ``load_network`` reads of a trainer's weights: for networks of the runtime, straight from
-        there."""
+        """What ``load_network`` reads of a trainer's weights, straight into a network of the runtime. Raises
+        as that."""
         if type(self).load_model_class is not StepAlgorithm.load_model_class:
             return super().dcp_contents(folder, options)
         assert options.dcp is not None

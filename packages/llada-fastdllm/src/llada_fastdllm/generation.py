@@ -116,12 +116,17 @@ class FastDLLMGeneration(StepAlgorithm):
         return None if super().unfit_reason(model) is None else _UNCACHED
 
     def dcp_contents(self, folder: Path, options: LoadOptions) -> DcpContents | None:
-        """What ``load_network`` reads of a trainer's weights: for networks of the runtime, straight from
-        there."""
+        """What a network of the runtime reads of a trainer's weights; None for a model that its own code
+        alone can run, which reads the Hugging Face layout. Raises as ``load_network``, before a copy is made.
+        """
         if type(self).load_model_class is not StepAlgorithm.load_model_class:
             return super().dcp_contents(folder, options)
         assert options.dcp is not None
-        return dcp_contents(folder, options.dcp)
+        try:
+            return dcp_contents(folder, options.dcp)
+        except UnsupportedArchitecture as exc:
+            _check_own_code(exc, options)
+            return None
 
     def load_network(self, folder: Path, options: LoadOptions) -> Network:
         """The network in ``folder``; where its code is trusted also one that its own code alone can run.
@@ -146,18 +151,24 @@ class FastDLLMGeneration(StepAlgorithm):
                 dcp=options.dcp,
             )
         except UnsupportedArchitecture as exc:
-            if not options.trust_remote_code:
-                raise UnsupportedArchitecture(
-                    f"{exc}; with trust_remote_code=True the algorithm 'basic' can run it by its own code"
-                ) from exc
-            if options.tensor_parallel > 1:
-                raise UsageError(_NOT_SPLIT.format(size=options.tensor_parallel)) from exc
-            if options.quantization is not None:
-                raise CheckpointError(_NOT_QUANTISED.format(kind=options.quantization)) from exc
+            _check_own_code(exc, options)
             network = RemoteNetwork.from_pretrained(folder, device=options.device, dtype=options.dtype)
             reason = str(exc).partition(";")[0]
             warnings.warn(_BY_OWN_CODE.format(reason=reason), RunsByOwnCode, stacklevel=2)
             return network
+
+
+def _check_own_code(exc: UnsupportedArchitecture, options: LoadOptions) -> None:
+    """Refuse a model that no network of ours implements, where its own code is not trusted or cannot do what
+    is asked for."""
+    if not options.trust_remote_code:
+        raise UnsupportedArchitecture(
+            f"{exc}; with trust_remote_code=True the algorithm 'basic' can run it by its own code"
+        ) from exc
+    if options.tensor_parallel > 1:
+        raise UsageError(_NOT_SPLIT.format(size=options.tensor_parallel)) from exc
+    if options.quantization is not None:
+        raise CheckpointError(_NOT_QUANTISED.format(kind=options.quantization)) from exc
 
 
 def _for_its_own(algorithm: FastDLLMGeneration, values: dict[str, Any]) -> dict[str, Any]:

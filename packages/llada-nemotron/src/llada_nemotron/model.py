@@ -7,27 +7,24 @@ handle has the interface of the runtime's ``Network``, so that step algorithms r
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar
 
 import torch
-import transformers
 from torch import Tensor
 
 from llada_core import AlgorithmUnavailable, DcpContents, DcpSource, LoadOptions, UsageError
 from llada_core.checkpoints import read_fields
 from llada_core.checkpoints.ends import EndToken
 from llada_runtime import CheckpointError, KVCache, Network, UnsupportedArchitecture
-from llada_runtime.models import own_code
 from llada_runtime.network.calls import Merge
-from llada_runtime.network.checkpoint import choose_device, choose_dtype
 from llada_runtime.network.graphs import graphed
 from llada_runtime.network.layout import Layout
 from llada_runtime.network.parallel.leader import Parallel
 from llada_runtime.network.parallel.start import load_parallel
 
 from .config import NemotronConfig
+from .loading import config_of, load_by_own_code
 from .native import NativeModel
 from .network import NemotronNetwork
 from .signature import DIFFUSION
@@ -99,13 +96,10 @@ class NemotronModel:
             ModelNotFound, ModelLoadError: there are no such weights of a trainer, or they are damaged.
             UnsupportedArchitecture: only the model's own code can run it, and that is not trusted.
         """
-        if trust_remote_code and quantization is not None:
-            raise CheckpointError(_NOT_QUANTISED.format(kind=quantization))
-        if trust_remote_code and dcp is not None:
-            raise CheckpointError(_NOT_OF_A_TRAINER.format(path=dcp.path))
         if trust_remote_code:
-            if tensor_parallel > 1:
-                raise UsageError(_NOT_SPLIT.format(size=tensor_parallel))
+            _check_own_code(quantization, tensor_parallel)
+            if dcp is not None:
+                raise CheckpointError(_NOT_OF_A_TRAINER.format(path=dcp.path))
             return cls._by_its_own_code(Path(folder), device, dtype)
         try:
             if tensor_parallel > 1:
@@ -127,8 +121,8 @@ class NemotronModel:
         cls, folder: Path, device: str | torch.device | None, dtype: str | torch.dtype | None
     ) -> NemotronModel:
         fields = read_fields(folder)
-        model = _load(folder, fields, device, dtype)
-        config = _config(model, fields)
+        model = load_by_own_code(folder, fields, device, dtype)
+        config = config_of(model, fields)
         native = NativeModel(model)
         reason = native.unfit_reason(DIFFUSION)
         if reason is not None and config.architecture_problem is not None:
@@ -269,9 +263,12 @@ class OnNemotron:
 
     def dcp_contents(self, folder: Path, options: LoadOptions) -> DcpContents | None:
         """What our own network will read of a trainer's weights; None where the model's own code is to load
-        them, which reads the Hugging Face layout alone."""
+        them, which reads the Hugging Face layout alone. What that code cannot do is refused before."""
         assert options.dcp is not None
-        return None if options.trust_remote_code else NemotronNetwork.dcp_contents(folder, options.dcp)
+        if not options.trust_remote_code:
+            return NemotronNetwork.dcp_contents(folder, options.dcp)
+        _check_own_code(options.quantization, options.tensor_parallel)
+        return None
 
     def tensor_names(self, folder: Path) -> frozenset[str] | None:
         """The names of the tensors of our own network, which are those of the model's own code; None for an
@@ -282,36 +279,9 @@ class OnNemotron:
             return None
 
 
-def _config(model: Any, fields: Mapping[str, Any]) -> NemotronConfig:
-    try:
-        return NemotronConfig.from_dict(fields)
-    except CheckpointError:  # the file of a foreign model may leave out what its config class knows
-        return NemotronConfig.from_dict({**model.config.to_dict(), **fields})
-
-
-def _load(
-    folder: Path,
-    fields: Mapping[str, Any],
-    device: str | torch.device | None,
-    dtype: str | torch.dtype | None,
-) -> Any:
-    """The model by its own code, ready to decode."""
-    place, remedy = choose_device(device), _remedy(fields)
-    precision = choose_dtype(dtype, place)
-    config = own_code.load_config(folder, remedy=remedy)
-    if hasattr(config, "dlm_paradigm"):
-        config.dlm_paradigm = "bidirectional"  # tuned models keep one whose attention is for training
-    name = own_code.auto_classes(fields)[0]
-    return own_code.load_model(folder, name, config=config, device=place, dtype=precision, remedy=remedy)
-
-
-def _remedy(fields: Mapping[str, Any]) -> str:
-    listed = fields.get("architectures")
-    names = listed if isinstance(listed, list) else []
-    labs = any(str(name).startswith("NemotronLabs") for name in names)
-    if labs and int(transformers.__version__.partition(".")[0]) < 5:
-        return f"it needs transformers>=5, and {transformers.__version__} is installed; upgrade transformers"
-    return (
-        "see its model card for the versions that it needs, "
-        "and check that config.json and the weights belong together"
-    )
+def _check_own_code(quantization: str | None, tensor_parallel: int) -> None:
+    """Refuse what is asked of our own network alone, where the model's own code is loaded."""
+    if quantization is not None:
+        raise CheckpointError(_NOT_QUANTISED.format(kind=quantization))
+    if tensor_parallel > 1:
+        raise UsageError(_NOT_SPLIT.format(size=tensor_parallel))

@@ -27,10 +27,10 @@ class LoadOptions:
     the checkpoint; ``revision`` is the branch, tag or commit of a hub id. ``quantization`` is what weights
     become when they are loaded, "fp8" or "int8"; the network that comes of it says the same as its own
     ``quantization``, else it is refused. ``tensor_parallel`` is between how many processes, each with a
-    device of its own, the network is split; the two are not combined. ``dcp`` are the weights, of a trainer,
-    that the checkpoint's own stand back for; a loader is given it where its ``dcp_contents`` says that it
-    reads them. A loader reads the fields that it knows, so that further ones may be added. A value of the
-    wrong type raises ``UsageError``.
+    device of its own, the network is split; the two are not combined. ``dcp`` are a trainer's weights, loaded
+    in place of the checkpoint's own; a loader is given it where its ``dcp_contents`` says that it reads them.
+    A loader reads the fields that it knows, so that further ones may be added. A value of the wrong type
+    raises ``UsageError``.
     """
 
     device: torch.device | str | None = None

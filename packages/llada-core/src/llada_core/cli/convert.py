@@ -65,7 +65,7 @@ def convert(
     note(conversion.contents.told)
     note(conversion.told)
     if conversion.checked_by is None:
-        note(f"no engine here knows {base}: whether the weights are all that it needs is not checked")
+        note(f"no engine here can tell whether these are all weights that {base} needs: it is not checked")
     with prompts_bar("Writing", len(conversion.files)) as bar:
         conversion.write(told=bar.advance)
     if as_json:

@@ -17,7 +17,14 @@ from llada_core.checkpoints.guard import loading, raised_as
 from llada_core.checkpoints.hub import resolve_model
 from llada_core.checkpoints.options import LoadOptions
 from llada_core.detection import engine_for
-from llada_core.errors import EngineUnavailable, LladaError, ModelLoadError, UnsupportedModel, UsageError
+from llada_core.errors import (
+    EngineUnavailable,
+    LladaError,
+    ModelLoadError,
+    UnsupportedArchitecture,
+    UnsupportedModel,
+    UsageError,
+)
 from llada_core.faults import one_line
 from llada_core.generation.algorithm import GenerationAlgorithm
 from llada_core.imports import LazyModule, missing_module
@@ -42,8 +49,8 @@ class Conversion:
     Attributes:
         out: the folder.
         contents: what of the checkpoint is the model.
-        checked_by: the engine whose network was asked what it needs; None where no engine here knows the
-            model: names are then those of the base's weights, or those in the checkpoint.
+        checked_by: the engine whose network was asked what it needs; None where no engine here can tell:
+            names are then those of the base's weights, or those in the checkpoint.
         files: the files of weights. dtypes: what these are in. size, free: bytes that they take, and that
             there are.
     """
@@ -72,9 +79,10 @@ class Conversion:
         _check_free(self.out)
         options = LoadOptions(revision=revision, dcp=source)
         folder = resolve_model(base, revision=revision, weights=False, code=True)
-        loader, self.checked_by = _loader(base, options, engine)
+        loader, name = _loader(base, options, engine)
         tensors = dcp.DcpTensors(source)
         contents = None if loader is None else _checked(loader, base, folder, options)
+        self.checked_by = None if contents is None else name
         self.contents: DcpContents = contents or tensors.find(*_names(loader, folder))
         self._folder = dcp_folder.DcpFolder(
             tensors, self.contents, folder, dtype=dtype, shard_bytes=shard_bytes
@@ -144,9 +152,16 @@ def _loader(
 def _checked(
     loader: GenerationAlgorithm, base: str, folder: Path, options: LoadOptions
 ) -> DcpContents | None:
+    """What the network needs, known to be there; None where it does not tell, or its engine does not
+    implement this variant of the model."""
     with loading(base):
         loader.tensor_names(folder)  # a config that is wrong is the base's fault
-    return loader.checked_dcp(folder, options)
+    try:
+        return loader.checked_dcp(folder, options)
+    except ModelLoadError as exc:
+        if isinstance(exc.__cause__, UnsupportedArchitecture):
+            return None
+        raise
 
 
 def _names(loader: GenerationAlgorithm | None, folder: Path) -> tuple[Collection[str], ...]:

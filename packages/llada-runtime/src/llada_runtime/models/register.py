@@ -156,16 +156,13 @@ def _reads_dcp(kind: type[Any]) -> bool:
 def dcp_contents(folder: str | Path, dcp: DcpSource) -> DcpContents | None:
     """What `load_network` would read of a trainer's weights, known to be what the network needs.
 
-    None where no network is registered for the config in ``folder``, or its class reads safetensors alone.
+    None where the class that is registered for the config in ``folder`` reads safetensors alone.
 
     Raises:
-        CheckpointError, ModelNotFound, ModelLoadError, UsageError: as `load_network`.
+        CheckpointError, UnsupportedArchitecture, ModelNotFound, ModelLoadError, UsageError: as it.
     """
-    try:
-        kind = network_class(read_fields(Path(folder)))
-        contents: DcpContents | None = kind.dcp_contents(folder, dcp) if _reads_dcp(kind) else None
-    except UnsupportedArchitecture:  # it may still be run by its own code, or the loader says what is wrong
-        return None
+    kind = network_class(read_fields(Path(folder)))
+    contents: DcpContents | None = kind.dcp_contents(folder, dcp) if _reads_dcp(kind) else None
     return contents
 
 
