@@ -28,6 +28,7 @@ RESERVED_COMMANDS = (
     "algorithms",
     "chat",
     "check",
+    "convert",
     "detect",
     "doctor",
     "engines",
