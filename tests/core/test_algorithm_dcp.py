@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -236,3 +237,45 @@ def test_damaged_metadata_are_a_load_error(save: Callable[..., Path], folder: Pa
 def test_a_checkpoint_without_tensors_is_a_load_error(save: Callable[..., Path], folder: Path) -> None:
     with pytest.raises(ModelLoadError, match="it holds no tensors"):
         get_algorithm("pairs").load_model_from_dcp(save({"step": 7}), folder)
+
+
+def rewritten(path: Path, change: Callable[[Any], None]) -> Path:
+    """The checkpoint with its metadata changed."""
+    metadata = checkpoint.FileSystemReader(path).read_metadata()
+    change(metadata)
+    (path / ".metadata").write_bytes(pickle.dumps(metadata))
+    return path
+
+
+def test_a_tensor_of_which_a_part_is_missing_is_refused(save: Callable[..., Path]) -> None:
+    """As a rank leaves it that did not take part: torch would read what happens to be in memory."""
+
+    def halve(metadata: Any) -> None:
+        (chunk,) = metadata.state_dict_metadata["model.transformer.wte.weight"].chunks
+        chunk.sizes = torch.Size([1, 3])
+
+    tensors = DcpTensors(DcpSource(path=rewritten(save(dict(WEIGHTS)), halve)))
+    said = r"it holds 3 of the 6 numbers of model\.transformer\.wte\.weight; save it again, with all ranks"
+    with pytest.raises(ModelLoadError, match=said):
+        tensors.find(WEIGHTS.keys())
+
+
+def test_a_tensor_that_two_names_stand_for_is_refused(save: Callable[..., Path]) -> None:
+    name = "model.transformer.bias"
+    state = {**WEIGHTS, f"_orig_mod.{name}": torch.zeros(2)}
+    said = rf"it holds {name} several times, as _orig_mod\.{name}, {name}; save the model once"
+    with pytest.raises(ModelLoadError, match=said):
+        DcpTensors(DcpSource(path=save(state))).find(WEIGHTS.keys())
+
+
+def test_an_interrupt_while_weights_are_read_is_one(
+    save: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tensors = DcpTensors(DcpSource(path=save(dict(WEIGHTS))))
+
+    def interrupted(*_: Any, **__: Any) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(torch, "load", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        tensors.read("model.transformer.bias")

@@ -8,9 +8,10 @@ from typing import Any
 
 import pytest
 
-from llada_core.errors import UsageError
+from llada_core import DcpSource
+from llada_core.errors import CheckpointError, UsageError
 from llada_runtime import LLaDAModel, Shape, UnsupportedArchitecture
-from llada_runtime.models.register import load_network, network_class, register
+from llada_runtime.models.register import dcp_contents, load_network, network_class, register
 from llada_runtime.network.graphs import Graphed
 from llada_runtime.testing import LLADA_CONFIG as CONFIG
 
@@ -69,6 +70,28 @@ def test_the_same_registration_twice_is_one_that_its_first_owner_takes_back() ->
 
 def test_a_folder_is_loaded_by_the_class_of_its_config(write_checkpoint) -> None:
     assert isinstance(load_network(write_checkpoint(), device="cpu"), LLaDAModel)
+
+
+class Plain:
+    """A network that reads safetensors alone."""
+
+    @classmethod
+    def from_pretrained(cls, folder: Path, *, device: Any = None, dtype: Any = None) -> Plain:
+        raise AssertionError("its own weights would be read")
+
+
+def test_a_class_that_reads_safetensors_alone_is_given_no_weights_of_a_trainer(tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text('{"model_type": "plain"}')
+    undo = register(f"{__name__}:Plain", model_types=["plain"])
+    dcp = DcpSource(path=tmp_path / "step-7")
+    try:
+        assert dcp_contents(tmp_path, dcp) is None
+        with pytest.raises(
+            CheckpointError, match="step-7 are of torch.distributed, and Plain reads safetens"
+        ):
+            load_network(tmp_path, device="cpu", dcp=dcp)
+    finally:
+        undo()
 
 
 @pytest.mark.gpu
