@@ -86,9 +86,7 @@ def test_a_class_that_reads_safetensors_alone_is_given_no_weights_of_a_trainer(t
     dcp = DcpSource(path=tmp_path / "step-7")
     try:
         assert dcp_contents(tmp_path, dcp) is None
-        with pytest.raises(
-            CheckpointError, match="step-7 are of torch.distributed, and Plain reads safetens"
-        ):
+        with pytest.raises(CheckpointError, match=r"step-7 are of torch\.distributed, and Plain reads s"):
             load_network(tmp_path, device="cpu", dcp=dcp)
     finally:
         undo()
