@@ -279,3 +279,12 @@ def test_an_interrupt_while_weights_are_read_is_one(
     monkeypatch.setattr(torch, "load", interrupted)
     with pytest.raises(KeyboardInterrupt):
         tensors.read("model.transformer.bias")
+
+
+def test_a_torch_without_distributed_is_told(
+    save: Callable[..., Path], folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = save(dict(WEIGHTS))
+    monkeypatch.setattr(torch.distributed, "is_available", lambda: False)
+    with pytest.raises(UsageError, match="this torch was built without; install another build of torch"):
+        get_algorithm("pairs").load_model_from_dcp(path, folder)

@@ -190,6 +190,7 @@ class LoadsModels(Availability, ABC):
 
     def _load_dcp(self, base: Path, named: str, options: LoadOptions, source: DcpSource) -> Any:
         """The model of ``source``, by config and tokenizer in ``base``, which the caller has ``named``."""
+        networks.check_distributed()
         path = os.fspath(source.path)
         with loading(named):
             names = self.tensor_names(base)

@@ -19,10 +19,19 @@ from llada_core.errors import UsageError
 from llada_core.faults import one_line
 from llada_core.values import told
 
-__all__ = ["Loader", "class_named_by", "dcp_contents", "load_network"]
+__all__ = ["Loader", "check_distributed", "class_named_by", "dcp_contents", "load_network"]
 
 Loader = Callable[..., Any]
 """``load_model_class()`` or ``load_model_class(folder, **what transformers takes)``: a class, or a model."""
+
+
+def check_distributed() -> None:
+    """Refuse to read what torch.distributed has written by a torch without it. Raises ``UsageError``."""
+    if not torch.distributed.is_available():
+        raise UsageError(
+            "checkpoints of torch.distributed need it, and this torch was built without; install another "
+            "build of torch"
+        )
 
 
 def class_named_by(loader: Loader) -> type | None:

@@ -33,9 +33,11 @@ from llada_core.machine import amount
 
 if TYPE_CHECKING:
     from llada_core.checkpoints import dcp, dcp_folder
+    from llada_core.generation import networks
 else:
     dcp = LazyModule("llada_core.checkpoints.dcp")
     dcp_folder = LazyModule("llada_core.checkpoints.dcp_folder")
+    networks = LazyModule("llada_core.generation.networks")
 
 __all__ = ["SHARD_BYTES", "Conversion"]
 
@@ -175,3 +177,4 @@ def _check_installed() -> None:
     missing = [name for name in ("torch", "safetensors") if missing_module(f"{name}:")]
     if missing:
         raise LladaError(f"converting needs {' and '.join(missing)}; pip install {' '.join(missing)}")
+    networks.check_distributed()

@@ -9,17 +9,22 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import torch
 from safetensors import SafetensorError
 from torch import Tensor
 
-from llada_core.checkpoints.dcp import DcpTensors
 from llada_core.checkpoints.dcp_source import DcpSource
 from llada_core.errors import CheckpointError
+from llada_core.imports import LazyModule
 from llada_runtime.network.split import Piece
 from llada_runtime.network.weight_files import locate, opened
+
+if TYPE_CHECKING:
+    from llada_core.checkpoints import dcp
+else:
+    dcp = LazyModule("llada_core.checkpoints.dcp")  # on use: not every torch has torch.distributed
 
 __all__ = ["SafetensorsSource", "Source", "Stored", "TrainerSource"]
 
@@ -111,7 +116,7 @@ class TrainerSource:
     """
 
     def __init__(self, source: DcpSource, names: Collection[str]) -> None:
-        self._tensors = DcpTensors(source)
+        self._tensors = dcp.DcpTensors(source)
         self.contents = self._tensors.find(names)
         self.folder = self._tensors.folder
         self._stored = {name: stored for stored, name in self.contents.names.items()}
