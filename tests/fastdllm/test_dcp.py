@@ -13,7 +13,6 @@ from torch import Tensor
 from torch.distributed import checkpoint
 
 from llada_core import LladaError, ModelLoadError, UsageError, get_algorithm
-from llada_core.loading import load_dcp
 from llada_runtime.testing import LLADA_CONFIG, llada_weights, write_llada
 
 PROMPT = torch.tensor([[1, 2, 3]])
@@ -183,12 +182,3 @@ def test_a_config_that_is_wrong_is_told_of_the_base(base: Path, tmp_path: Path) 
         ModelLoadError, match=f"{base} cannot be loaded: config.json: n_layers = 'two' is not a pos"
     ):
         answer(path, base)
-
-
-@pytest.mark.parametrize("how", [{"quantization": "int8"}, {"tensor_parallel": 2}])
-def test_it_is_loaded_as_any_checkpoint_is(tmp_path: Path, base: Path, how: dict[str, Any]) -> None:
-    saved = save({"model": llada_weights(LLADA_CONFIG)}, tmp_path / "dcp")
-    with load_dcp(saved, base, engine="fast-dllm", device="cpu", **how) as lm:
-        found = {name: getattr(lm.model.network, name) for name in how}
-        assert found == how
-        assert len(lm.generate([1, 2, 3], algorithm="basic", gen_length=6).token_ids) == 6

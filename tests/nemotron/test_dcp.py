@@ -100,7 +100,9 @@ def test_what_its_own_code_cannot_do_is_refused_before_weights_are_copied(
         algorithm.load_model_from_dcp(path, base, trust_remote_code=True, temp_dir=tmp_path / "no", **how)
 
 
-@pytest.mark.parametrize("how", [{"quantization": "int8"}, {"tensor_parallel": 2}, {}])
+@pytest.mark.parametrize(
+    "how", [{"quantization": "int8"}, pytest.param({"tensor_parallel": 2}, marks=pytest.mark.slow), {}]
+)
 def test_our_own_network_is_read_straight_from_it(base: Path, tmp_path: Path, how: dict[str, Any]) -> None:
     path = save({"model": load_file(base / "model.safetensors")}, tmp_path / "dcp")
     (base / "model.safetensors").unlink()
