@@ -109,6 +109,7 @@ def test_what_is_converted_is_loaded_like_any_model(llada: Llada, trained: str, 
     told, writing = notes_of(ran)
     assert "'policy.' and '_orig_mod.' taken off" in told
     assert re.fullmatch(rf"{out}: \d+\.\d MiB of \w+ in 1 file, where .* are free", writing)
+    assert len({path.stat().st_mode for path in out.iterdir()}) == 1
     names = {path.name for path in out.iterdir()}
     assert {"config.json", "tokenizer.json", "model.safetensors"} <= names
     with load_model(out, device="cpu") as lm:

@@ -89,6 +89,7 @@ class DcpFolder:
         weight_map = {}
         for file, stored in self._of_file.items():
             save_file({self._contents.names[name]: self._read(name) for name in stored}, folder / file, _META)
+            shutil.copymode(folder / "config.json", folder / file)  # it is the owner's alone
             weight_map.update({self._contents.names[name]: file for name in stored})
             if told is not None:
                 told(1)
