@@ -1,14 +1,17 @@
-"""How much main memory there is, and is free, as a program in a container sees it. Knows no other device."""
+"""How much main memory there is, and is free, as a program in a container sees it, and what the processor is
+called. Knows no other device."""
 
 from __future__ import annotations
 
 import os
+import platform
 from pathlib import Path
 
-__all__ = ["amount", "free_main_memory", "main_memory"]
+__all__ = ["amount", "free_main_memory", "main_memory", "processor"]
 
 _MEMINFO = Path("/proc/meminfo")
 _CGROUP = Path("/sys/fs/cgroup")
+_CPUINFO = Path("/proc/cpuinfo")
 
 
 def free_main_memory() -> int:
@@ -24,6 +27,16 @@ def main_memory() -> int:
     except (OSError, ValueError):
         return _physical()
     return min(_physical(), limit)
+
+
+def processor() -> str:
+    """The name of the processor; its architecture where the system does not tell more."""
+    try:
+        lines = _CPUINFO.read_text().splitlines()
+    except OSError:  # not Linux
+        return platform.processor() or platform.machine()
+    named = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    return next(named, "") or platform.machine()
 
 
 def _available() -> int:

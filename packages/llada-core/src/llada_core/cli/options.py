@@ -164,10 +164,12 @@ def loading_options(command: _Command) -> _Command:
     )
 
 
-def decoding_options(help_of_parameter: str) -> Callable[[_Command], _Command]:
-    """``assignments``, ``max_tokens`` and ``seed``: what ``given_parameters`` takes."""
+def decoding_options(help_of_parameter: str, *, one_length: bool = True) -> Callable[[_Command], _Command]:
+    """``assignments``, ``max_tokens`` where there is ``one_length``, and ``seed``: what ``given_parameters``
+    takes."""
 
     def decorate(command: _Command) -> _Command:
+        length = click.option("--max-tokens", type=int, metavar="N", help="Length of an answer, at most.")
         return _apply(
             command,
             click.option(
@@ -178,7 +180,7 @@ def decoding_options(help_of_parameter: str) -> Callable[[_Command], _Command]:
                 multiple=True,
                 help=help_of_parameter,
             ),
-            click.option("--max-tokens", type=int, metavar="N", help="Length of an answer, at most."),
+            *([length] if one_length else []),
             click.option("--seed", type=int, metavar="N", help="Seed of what is drawn at random."),
         )
 

@@ -57,6 +57,11 @@ COMMANDS = (
         summary="Say how probable texts are in a blank.",
     ),
     CommandSpec(
+        name="bench",
+        target=f"{_CLI}.bench:bench",
+        summary="Measure algorithms: speed, forwards, memory, accuracy.",
+    ),
+    CommandSpec(
         name="check", target=f"{_CLI}.check:check", summary="Check whether a plugin keeps its contract."
     ),
     CommandSpec(

@@ -14,7 +14,15 @@ from llada_core.cli.options import decoding_options, given_parameters, overridde
 from llada_core.cli.output import as_typed
 from llada_core.parameters import parse_assignments
 
-__all__ = ["Setting", "SettingsCommand", "common", "labels", "settings_of", "settings_options"]
+__all__ = [
+    "Setting",
+    "SettingsCommand",
+    "common",
+    "labels",
+    "settings_of",
+    "settings_options",
+    "settings_options_without_length",
+]
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 _ORDER = "llada_core.order"
@@ -40,6 +48,15 @@ class Setting:
 
 def settings_options(command: _Command) -> _Command:
     """The options that ``settings_of`` reads; the command is a ``SettingsCommand``."""
+    return _settings_options(command, one_length=True)
+
+
+def settings_options_without_length(command: _Command) -> _Command:
+    """The same for a command that has lengths of its own."""
+    return _settings_options(command, one_length=False)
+
+
+def _settings_options(command: _Command, *, one_length: bool) -> _Command:
     decorate = click.option(
         "--algorithm",
         "algorithms",
@@ -49,13 +66,15 @@ def settings_options(command: _Command) -> _Command:
     )
     parameters = decoding_options(
         "A parameter of the --algorithm before it; before the first one, of all. Repeatable. "
-        "llada algorithms NAME shows what one takes."
+        "llada algorithms NAME shows what one takes.",
+        one_length=one_length,
     )
     return decorate(parameters(command))
 
 
-def settings_of(ctx: click.Context) -> list[Setting]:
-    """The settings of a call, in its order; one of the default algorithm where it names none.
+def settings_of(ctx: click.Context, otherwise: Sequence[str] = ()) -> list[Setting]:
+    """The settings of a call, in its order. Where it names none, those of the algorithms ``otherwise``, or
+    else one of the default algorithm.
 
     What stands before the first ``--algorithm``, --max-tokens and --seed hold for all; the former give way to
     what an algorithm is given itself. A command may be without these two. Raises ``UnknownAlgorithm`` and
@@ -64,6 +83,7 @@ def settings_of(ctx: click.Context) -> list[Setting]:
     before, own = _grouped(ctx.meta[_ORDER], ctx.params["algorithms"], ctx.params["assignments"])
     options: dict[str, Any] = {name: ctx.params.get(name) for name in ("max_tokens", "seed")}
     for_all = given_parameters(before, **options)
+    own = own or [(name, []) for name in otherwise]
     if not own:
         return [Setting(algorithm=None, parameters=for_all)]
     settings = []

@@ -1,0 +1,42 @@
+"""Decoders measured: what is asked, what each took, how two compare, and the picture of all.
+
+One more consumer of ``LoadedModel.session``; it decodes nothing itself, and knows no program. ``llada bench``
+and the benchmarks of the repository are built on it.
+"""
+
+from __future__ import annotations
+
+from llada_core.bench.cases import Case
+from llada_core.bench.comparing import Ratio, ratios
+from llada_core.bench.figures import FIGURES, Figure, Spread, spread
+from llada_core.bench.fronts import Point, front, staircase
+from llada_core.bench.measuring import measure, rounds, warm_up
+from llada_core.bench.plot import check_can_plot, plot
+from llada_core.bench.questions import Question, accepting, families, tasks
+from llada_core.bench.samples import Answered, Sample
+from llada_core.bench.surroundings import surroundings
+
+__all__ = [
+    "FIGURES",
+    "Answered",
+    "Case",
+    "Figure",
+    "Point",
+    "Question",
+    "Ratio",
+    "Sample",
+    "Spread",
+    "accepting",
+    "check_can_plot",
+    "families",
+    "front",
+    "measure",
+    "plot",
+    "ratios",
+    "rounds",
+    "spread",
+    "staircase",
+    "surroundings",
+    "tasks",
+    "warm_up",
+]

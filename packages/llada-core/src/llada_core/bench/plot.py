@@ -1,0 +1,139 @@
+"""Accuracy against speed, one named point a case, and the front: drawn by matplotlib, of the extra ``plot``.
+
+It writes to the file that it is given and to no other, and changes no setting of matplotlib.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import cycle, pairwise
+from pathlib import Path
+from typing import Any
+
+from llada_core.bench.fronts import Point, front, staircase
+from llada_core.bench.naming import Box, Line, NoRoom, place
+from llada_core.errors import UsageError
+from llada_core.imports import load_target
+
+__all__ = ["SUFFIXES", "check_can_plot", "plot"]
+
+SUFFIXES = (".png", ".svg", ".pdf")
+_COLOURS = (
+    "tab:gray",
+    "tab:olive",
+    "tab:green",
+    "tab:blue",
+    "tab:red",
+    "tab:purple",
+    "tab:cyan",
+    "tab:brown",
+)
+_MARKS = ("o", "D", "s", "^", "v", "P", "X")  # one fewer than colours: pairs do not repeat for long
+_FRONT = "front: no other is better in both"
+_INCHES = (10.0, 6.5)
+_DOTS = 150  # an inch
+_LARGER = (1.0, 1.4, 2.0, 2.8, 4.0)  # times that size, until every name has a place
+_ROOM = 2.5  # percent above and below the points, at least
+_Look = dict[str, tuple[str, str]]
+
+
+def check_can_plot(path: Path) -> None:
+    """Refuse a file that ``plot`` could not write. Raises ``UsageError``."""
+    if path.suffix.lower() not in SUFFIXES:
+        raise UsageError(f"{path} is no picture that can be drawn; end its name in {', '.join(SUFFIXES)}")
+    try:
+        load_target("matplotlib.figure:Figure")
+    except ImportError as exc:
+        raise UsageError(
+            f"{path} needs matplotlib, which is not installed; pip install 'llada-core[plot]'"
+        ) from exc
+
+
+def plot(points: Sequence[Point], path: Path, *, across: str, up: str) -> None:
+    """Write the picture as PNG, SVG or PDF: the same points give the same file.
+
+    ``across`` and ``up`` say what the axes are. The picture grows until every point has its name. Raises
+    ``UsageError`` for another kind of file, and where 16 times the room is not enough.
+    """
+    check_can_plot(path)
+    kind = path.suffix.lower().removeprefix(".")
+    with load_target("matplotlib:rc_context")({"svg.hashsalt": "llada"}):
+        for factor in _LARGER:
+            figure = load_target("matplotlib.figure:Figure")(
+                figsize=(_INCHES[0] * factor, _INCHES[1] * factor), dpi=_DOTS, layout="constrained"
+            )
+            load_target("matplotlib.backends.backend_agg:FigureCanvasAgg")(figure)
+            try:
+                _draw(figure, points, across=across, up=up)
+            except NoRoom:
+                continue
+            unchanging = {"svg": {"Date": None}, "pdf": {"CreationDate": None}, "png": {}}[kind]
+            figure.savefig(path, format=kind, metadata=unchanging)
+            return
+    raise UsageError(f"{len(points)} names have no place in one picture; plot fewer settings")
+
+
+def _draw(figure: Any, points: Sequence[Point], *, across: str, up: str) -> None:
+    series = dict.fromkeys(point.series for point in points)
+    looks: _Look = dict(zip(series, zip(cycle(_COLOURS), cycle(_MARKS), strict=False), strict=False))
+    best = front(points)
+    axes = figure.subplots()
+    axes.set(xlabel=across, ylabel=up)
+    axes.margins(0.08)
+    axes.set_ylim(*_limits([point.accuracy for point in points]))
+    axes.grid(alpha=0.25)
+    axes.plot(*zip(*staircase(best), strict=True), color="tab:orange", zorder=1, label=_FRONT)
+    for name, (colour, mark) in looks.items():
+        mine = [point for point in points if point.series == name]
+        places = ([point.speed for point in mine], [point.accuracy for point in mine])
+        axes.scatter(*places, color=colour, marker=mark, s=28, label=name, zorder=3)
+    figure.legend(fontsize=8, loc="outside upper center", ncols=min(len(looks) + 1, 7))
+    _name(figure, axes, [*best, *(point for point in points if point not in best)], best, looks)
+
+
+def _name(figure: Any, axes: Any, ordered: Sequence[Point], best: Sequence[Point], looks: _Look) -> None:
+    """Name each point, those of the front in bold, with a line to it where the name stands apart.
+
+    Raises ``NoRoom``.
+    """
+    figure.canvas.draw()
+    # What is drawn from here on has its place in pixels: nothing may move any more.
+    figure.set_layout_engine("none")
+    axes.autoscale(False)
+    texts = [
+        axes.text(
+            0, 0, each.name, weight="bold" if each in best else "normal", fontsize=7, ha="center", va="center"
+        )
+        for each in ordered
+    ]
+    dots = [tuple(axes.transData.transform((each.speed, each.accuracy))) for each in ordered]
+    boxes = place(dots, _sizes(figure, texts), _inside(axes), drawn=_lines(axes, best))
+    to_data = axes.transData.inverted().transform
+    for each, text, dot, box in zip(ordered, texts, dots, boxes, strict=True):
+        text.set_position(to_data(((box.left + box.right) / 2, (box.bottom + box.top) / 2)))
+        start, end = to_data(dot), to_data(box.nearest(dot))
+        colour = looks[each.series][0]
+        axes.plot([start[0], end[0]], [start[1], end[1]], color=colour, linewidth=0.5, alpha=0.7, zorder=2)
+
+
+def _limits(accuracies: Sequence[float]) -> tuple[float, float]:
+    low, high = min(accuracies), max(accuracies)
+    room = max(_ROOM, 0.08 * (high - low))
+    return low - room, high + room
+
+
+def _sizes(figure: Any, texts: Sequence[Any]) -> list[tuple[float, float]]:
+    extents = [text.get_window_extent(figure.canvas.get_renderer()) for text in texts]
+    return [(each.width, each.height) for each in extents]
+
+
+def _inside(axes: Any) -> Box:
+    """The frame, in pixels, but for its line."""
+    frame = axes.get_window_extent()
+    return Box(left=frame.x0 + 2, right=frame.x1 - 2, bottom=frame.y0 + 2, top=frame.y1 - 2)
+
+
+def _lines(axes: Any, best: Sequence[Point]) -> list[Line]:
+    """The front's, in pixels."""
+    corners = [tuple(axes.transData.transform(corner)) for corner in staircase(best)]
+    return list(pairwise(corners))

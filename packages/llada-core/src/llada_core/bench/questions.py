@@ -1,0 +1,88 @@
+"""What is asked, and which answers are right: prompts of anybody, or the tasks of the embedded model.
+
+The tasks are those of the wheel that holds the model: its module ``llada_tiny.tasks`` names its ``FAMILIES``
+and makes instances of each by ``held_out``. It is found as the model itself is, by name and when it is
+needed; nothing here depends on it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from llada_core.errors import ModelNotFound, UsageError
+from llada_core.generation.prompts import Prompt
+from llada_core.imports import load_target
+from llada_core.names import closest
+
+__all__ = ["Question", "accepting", "families", "tasks"]
+
+_TASKS = "llada_tiny.tasks"
+SEED = 2026
+"""Of the instances that are drawn where nobody says otherwise: everybody is asked the same."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Question:
+    """A prompt. ``accepts`` says whether a text is a right answer to it, None where nobody knows; ``group``
+    is the family that it is of."""
+
+    prompt: Prompt
+    accepts: Callable[[str], bool] | None = None
+    group: str | None = None
+
+
+class Task(Protocol):
+    """What an instance of the embedded model's tasks has."""
+
+    @property
+    def messages(self) -> Sequence[Mapping[str, str]]: ...
+    def accepts(self, text: str) -> bool: ...
+
+
+def accepting(texts: Iterable[str]) -> Callable[[str], bool]:
+    """Whether a text is one of ``texts``, white space at both ends aside."""
+    right = frozenset(text.strip() for text in texts)
+    return lambda text: text.strip() in right
+
+
+def families() -> tuple[str, ...]:
+    """The families of the embedded model's tasks. Raises ``ModelNotFound`` where it is not installed."""
+    return tuple(_of_the_model("FAMILIES"))
+
+
+def tasks(count: int, of: Sequence[str] = (), *, seed: int = SEED, phrasings: str = "seen") -> list[Question]:
+    """``count`` held-out instances of each family ``of`` the embedded model's tasks; none named: of all.
+
+    The same arguments give the same instances everywhere. ``phrasings`` "unseen" words them as training never
+    does. Raises ``ModelNotFound`` where the model is not installed, and ``UsageError`` for a family that it
+    does not have.
+    """
+    known = families()
+    for name in of:
+        if name not in known:
+            near = closest(name, known)
+            hint = f"did you mean {near[0]}?" if near else f"give some of {', '.join(known)}"
+            raise UsageError(f"no family of tasks is called {name!r}; {hint}")
+    held_out = _of_the_model("held_out")
+    return [
+        _question(task, family)
+        for family in dict.fromkeys(of or known)
+        for task in held_out(family, count, seed, phrasings)
+    ]
+
+
+def _question(task: Task, family: str) -> Question:
+    return Question(prompt=[dict(each) for each in task.messages], accepts=task.accepts, group=family)
+
+
+def _of_the_model(name: str) -> Any:
+    try:
+        return load_target(f"{_TASKS}:{name}")
+    except ImportError as exc:
+        raise ModelNotFound(
+            "the tasks are those of the embedded model, which is not installed; pip install llada-tiny, or "
+            "give prompts of your own",
+            path="llada-tiny",
+        ) from exc

@@ -1,0 +1,262 @@
+"""The command ``bench``: algorithms measured on the same questions, in a table, as JSON and as a picture."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import click
+
+from llada_core import registry
+from llada_core.bench import FIGURES, check_can_plot, plot, surroundings
+from llada_core.bench.comparing import LEAST_PAIRS
+from llada_core.bench.memory import why_no_peak
+from llada_core.cli.bench_pairs import compared_first, pairs_of
+from llada_core.cli.bench_questions import asked_questions
+from llada_core.cli.bench_records import points_of, record
+from llada_core.cli.bench_tables import print_pair, print_surroundings, print_trials
+from llada_core.cli.bench_trials import Plan, Trial, run_trials, trials_of
+from llada_core.cli.opening import opened_model
+from llada_core.cli.options import ModelChoice, model_options, spelling_among
+from llada_core.cli.outfiles import check_files, written
+from llada_core.cli.output import note, print_json
+from llada_core.cli.reporting import report, tracebacks_wanted
+from llada_core.cli.settings import (
+    Setting,
+    SettingsCommand,
+    settings_of,
+    settings_options_without_length,
+)
+from llada_core.errors import UsageError
+from llada_core.parameters import STANDARD
+
+__all__ = ["bench"]
+
+_REPEATS, _PAIRS = 3, 10  # without --compare, and with it
+_SPEEDS = {"tokens/s": "tokens_per_second", "tokens/forward": "tokens_per_forward"}
+_EXAMPLE = """\b
+llada bench --tasks 5 --algorithm dual_cache -p threshold=0.9 --algorithm dual_cache -p threshold=0.7 \\
+    --gen-length 64,128 --batch 1,8 --json figures.json --plot figures.png
+llada bench --tasks 5 --compare basic dual_cache
+"""
+
+
+def _numbers(ctx: click.Context, param: click.Parameter, values: Sequence[str]) -> list[int]:
+    """The whole numbers of lists such as ``64,128``, each once."""
+    words = [word.strip() for value in values for word in value.split(",")]
+    wrong = next((word for word in words if not (word.isascii() and word.isdecimal() and int(word))), None)
+    if wrong is not None:
+        raise click.BadParameter(f"{wrong!r} is no number from 1 on; write such as 64,128", ctx, param)
+    return list(dict.fromkeys(map(int, words)))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Wanted:
+    """What is to come of it: JSON, on stdout where it is ``-``, and a picture of accuracy against speed."""
+
+    json: str | None
+    picture: Path | None
+    speed: str
+    pairs: bool
+
+
+@click.command(cls=SettingsCommand, epilog=_EXAMPLE)
+@model_options
+@settings_options_without_length
+@click.option(
+    "--gen-length",
+    "lengths",
+    callback=_numbers,
+    multiple=True,
+    metavar="N,N",
+    help="Lengths of an answer, at most; each is measured. Default: the algorithm's.",
+)
+@click.option(
+    "--batch",
+    "batches",
+    callback=_numbers,
+    multiple=True,
+    metavar="N,N",
+    help="Rows in flight at a time; each is measured. Default: 1.",
+)
+@click.option(
+    "--prompts",
+    "file",
+    metavar="FILE",
+    help="Ask the prompts of a file (- is stdin): text, one a line, or JSON lines of prompt or messages, "
+    "with the expected answer.",
+)
+@click.option(
+    "--tasks",
+    "count",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="Ask N held-out instances of each family of the embedded model's tasks. Default, for that model: 5.",
+)
+@click.option("--family", "of", multiple=True, metavar="NAME", help="Of this family only; repeatable.")
+@click.option("--raw", is_flag=True, help="Take prompts as they stand, without the chat template.")
+@click.option(
+    "--repeats",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help=f"Measure all of it N times. Default: {_REPEATS}; with --compare, {_PAIRS}.",
+)
+@click.option(
+    "--warm-up",
+    type=click.IntRange(min=0),
+    default=1,
+    show_default=True,
+    metavar="N",
+    help="Batches that each setting answers before, unmeasured.",
+)
+@click.option(
+    "--compare",
+    nargs=2,
+    metavar="A B",
+    help="Measure two settings in pairs and tell their ratios: algorithms, or numbers of the settings given.",
+)
+@click.option(
+    "--json",
+    "json_file",
+    metavar="FILE",
+    help="Write all samples as JSON (-: to stdout, instead of the table).",
+)
+@click.option(
+    "--plot",
+    "picture",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Draw accuracy against speed, as PNG, SVG or PDF.",
+)
+@click.option(
+    "--speed", type=click.Choice(tuple(_SPEEDS)), help="What --plot takes for speed. Default: tokens/s."
+)
+@click.option("--overwrite", is_flag=True, help="Write over files that are there.")
+@click.pass_context
+def bench(ctx: click.Context, /, **given: Any) -> None:
+    """Measure algorithms on the same questions: speed, forwards, memory and accuracy.
+
+    Each --algorithm takes the -p that follow it, and every length and batch is measured. All cases are warmed
+    up, then measured in rounds, each once a round. Nothing is written but what --json and --plot name.
+
+    The exit status is 1 where a setting could not be measured; the others are told.
+    """
+    wanted = _wanted(given)
+    settings = _settings(ctx, given["compare"])
+    lengths, batches = given["lengths"], given["batches"] or [1]
+    _check_lengths(settings, lengths)
+    plan = _plan(given)
+    if wanted.picture is not None and all(question.accepts is None for question in plan.questions):
+        raise UsageError(
+            "--plot: it is not known which answers are right; give --tasks N, or prompts with expected"
+        )
+    with opened_model(
+        ModelChoice.of(given), [each for s in settings for each in _of_lengths(s, lengths)]
+    ) as lm:
+        trials = trials_of(lm, settings, lengths, batches)
+        names = [registry.get_algorithm_info(trial.case.algorithm or "").distribution for trial in trials]
+        about = surroundings(lm, filter(None, [lm.engine.distribution, *names]))
+        with _telling(trials, plan, about, wanted):
+            run_trials(lm, trials, plan)
+    _conclude(ctx, trials)
+
+
+def _wanted(given: dict[str, Any]) -> _Wanted:
+    """What the options ask for, known to be possible."""
+    picture, json_file = given["picture"], given["json_file"]
+    if given["speed"] is not None and picture is None:
+        raise UsageError("--speed is what --plot draws; give --plot FILE, or leave --speed out")
+    files = [] if json_file in (None, "-") else [("--json", Path(json_file))]
+    files += [] if picture is None else [("--plot", picture)]
+    if given["overwrite"] and not files:
+        raise UsageError("--overwrite is of files; give --json FILE or --plot FILE, or leave it out")
+    check_files(files, overwrite=given["overwrite"])
+    if picture is not None:
+        check_can_plot(picture)
+    speed = _SPEEDS[given["speed"] or next(iter(_SPEEDS))]
+    return _Wanted(json=json_file, picture=picture, speed=speed, pairs=given["compare"] is not None)
+
+
+def _settings(ctx: click.Context, compare: tuple[str, str] | None) -> list[Setting]:
+    if compare is None:
+        return settings_of(ctx)
+    if not ctx.params["algorithms"]:
+        return settings_of(ctx, otherwise=compare)
+    return compared_first(settings_of(ctx), compare)
+
+
+def _plan(given: dict[str, Any]) -> Plan:
+    compares = given["compare"] is not None
+    repeats = given["repeats"] or (_PAIRS if compares else _REPEATS)
+    if compares and repeats < LEAST_PAIRS:
+        raise UsageError(
+            f"--compare: {repeats} pairs show nothing for sure; give --repeats {LEAST_PAIRS} or more"
+        )
+    questions, source = asked_questions(
+        given["file"], given["count"], given["of"], other_model=given["model"] is not None
+    )
+    return Plan(
+        questions=questions, source=source, raw=given["raw"], repeats=repeats, warm_up=given["warm_up"]
+    )
+
+
+def _check_lengths(settings: Sequence[Setting], lengths: Sequence[int]) -> None:
+    for setting in settings:
+        own = () if setting.algorithm is None else registry.get_algorithm_info(setting.algorithm).parameters
+        spelling = spelling_among((*own, *STANDARD.values()), setting.parameters, "gen_length")
+        if lengths and spelling is not None:
+            raise UsageError(f"{spelling} is given by -p and by --gen-length; give it once")
+
+
+def _of_lengths(setting: Setting, lengths: Sequence[int]) -> Iterator[Setting]:
+    for length in lengths:
+        parameters = {**setting.parameters, "gen_length": length}
+        yield Setting(algorithm=setting.algorithm, parameters=parameters)
+    if not lengths:
+        yield setting
+
+
+@contextmanager
+def _telling(trials: Sequence[Trial], plan: Plan, about: dict[str, Any], wanted: _Wanted) -> Iterator[None]:
+    """Say what was measured while this was entered, be it that Ctrl-C ended it."""
+    try:
+        yield
+    finally:
+        if any(trial.samples for trial in trials):
+            _tell(trials, plan, about, wanted)
+
+
+def _tell(trials: Sequence[Trial], plan: Plan, about: dict[str, Any], wanted: _Wanted) -> None:
+    pairs = pairs_of(trials) if wanted.pairs else []
+    told = record(about, trials, plan, pairs)
+    if wanted.json == "-":
+        print_json(told)
+    else:
+        print_surroundings(about)
+        print_trials(trials, plan)
+        for pair in pairs:
+            print_pair(pair, trials)
+    if about["device"] == "cpu" and (reason := why_no_peak()):
+        note(f"peak memory is not told: {reason}")
+    if wanted.json not in (None, "-"):
+        text = json.dumps(told, indent=1, ensure_ascii=False) + "\n"
+        written(Path(wanted.json), lambda path: path.write_text(text, encoding="utf-8"))
+    if wanted.picture is not None:
+        across = FIGURES[wanted.speed].heading
+        points = points_of(trials, wanted.speed)
+        written(wanted.picture, lambda path: plot(points, path, across=across, up="right answers, %"))
+
+
+def _conclude(ctx: click.Context, trials: Sequence[Trial]) -> None:
+    """Say which settings failed, and exit with 1 where one did; where all did, raise the first's error."""
+    failed = [(trial, trial.error) for trial in trials if trial.error is not None]
+    if failed and len(failed) == len(trials):
+        raise failed[0][1]
+    for trial, error in failed:
+        report(error, of=f"{trial.case.label}: ", debug=tracebacks_wanted())
+    if failed:
+        ctx.exit(1)

@@ -1,0 +1,74 @@
+"""The two settings that ``bench --compare`` names, and the ratios of what was measured of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from llada_core import registry
+from llada_core.bench import FIGURES, Ratio, ratios
+from llada_core.bench.comparing import LEAST_PAIRS
+from llada_core.cli.bench_trials import Trial
+from llada_core.cli.settings import Setting, labels
+from llada_core.errors import UnknownAlgorithm, UsageError
+
+__all__ = ["Pair", "compared_first", "pairs_of"]
+
+Pair = tuple[Trial, Trial, Sequence[Ratio]]
+
+
+def compared_first(settings: Sequence[Setting], names: tuple[str, str]) -> list[Setting]:
+    """The settings, those that ``names`` mean before the others.
+
+    A name is a setting's label, its number from 1 on, or the algorithm of one only. Raises ``UsageError``
+    where it means none or several, and where both mean the same.
+    """
+    called = labels(settings)
+    first, second = (_meant(name, settings, called) for name in names)
+    if first == second:
+        raise UsageError(f"--compare: {names[0]} and {names[1]} are both {called[first]}; name two settings")
+    others = [each for number, each in enumerate(settings) if number not in (first, second)]
+    return [settings[first], settings[second], *others]
+
+
+def pairs_of(trials: Sequence[Trial]) -> list[Pair]:
+    """Of each length and batch, the trials of the first two settings and the ratios of their figures.
+
+    Those of which one failed are left out, and those that Ctrl-C left with too few pairs.
+    """
+    firsts = [trial for trial in trials if trial.setting == 0]
+    seconds = [trial for trial in trials if trial.setting == 1]
+    both = zip(firsts, seconds, strict=True)
+    return [
+        (first, second, list(_ratios(first, second, count)))
+        for first, second in both
+        if first.error is None and second.error is None
+        for count in [min(len(first.samples), len(second.samples))]
+        if count >= LEAST_PAIRS
+    ]
+
+
+def _ratios(first: Trial, second: Trial, count: int) -> Iterator[Ratio]:
+    for figure in FIGURES.values():
+        ratio = ratios(first.samples[:count], second.samples[:count], figure)
+        if ratio is not None:
+            yield ratio
+
+
+def _meant(name: str, settings: Sequence[Setting], called: Sequence[str]) -> int:
+    if name in called:
+        return called.index(name)
+    if name.isdecimal() and 1 <= int(name) <= len(settings):
+        return int(name) - 1
+    found = [number for number, each in enumerate(settings) if each.algorithm == _algorithm(name)]
+    if len(found) == 1:
+        return found[0]
+    what = "are several settings" if found else "is no setting"
+    numbered = ", ".join(f"{number} ({label})" for number, label in enumerate(called, start=1))
+    raise UsageError(f"--compare: {name} {what}; give the numbers of two: {numbered}")
+
+
+def _algorithm(name: str) -> str | None:
+    try:
+        return registry.get_algorithm_info(name).name
+    except UnknownAlgorithm:
+        return name

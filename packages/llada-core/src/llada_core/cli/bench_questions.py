@@ -1,0 +1,49 @@
+"""What a call of ``bench`` asks: the prompts of a file, with the answers it expects, or the model's tasks."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from llada_core.bench import Question, accepting, families, tasks
+from llada_core.cli.prompts import Entry, prompts_of_file
+from llada_core.errors import PromptError, UsageError
+
+__all__ = ["asked_questions"]
+
+_FEW = 5  # instances a family where nobody says how many
+_REMEDY = 'write "expected": "…", or a list of texts of which each is right'
+
+
+def asked_questions(
+    file: str | None, count: int | None, of: Sequence[str], *, other_model: bool
+) -> tuple[list[Question], str]:
+    """The questions, and in words whose they are.
+
+    Without ``file`` and ``count`` they are a few of the embedded model's tasks, unless an ``other_model`` is
+    measured. Raises ``UsageError``, ``PromptError`` and ``ModelNotFound``.
+    """
+    if file is not None:
+        if count is not None or of:
+            raise UsageError("--prompts and tasks (--tasks, --family) are both given; give one of them")
+        return [_question(entry) for entry in prompts_of_file(file)], "stdin" if file == "-" else file
+    if count is None and other_model:
+        raise UsageError(
+            "nothing is asked; give --prompts FILE, or --tasks N for the tasks of the embedded model"
+        )
+    found = tasks(_FEW if count is None else count, of)
+    return found, f"tasks of the embedded model, {len(set(of) or families())} families"
+
+
+def _question(entry: Entry) -> Question:
+    given = {} if entry.given is None else entry.given
+    if "expected" not in given:
+        return Question(prompt=entry.prompt)
+    return Question(prompt=entry.prompt, accepts=accepting(_texts(given["expected"], entry.place)))
+
+
+def _texts(expected: Any, place: str) -> list[str]:
+    texts = [expected] if isinstance(expected, str) else expected
+    if not isinstance(texts, list) or not texts or not all(isinstance(each, str) for each in texts):
+        raise PromptError(f"{place}: expected is no answer; {_REMEDY}")
+    return texts

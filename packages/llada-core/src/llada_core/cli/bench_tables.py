@@ -1,0 +1,141 @@
+"""What ``bench`` says to people: on what it was measured, a table of all cases, and of two their ratios."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+from llada_core.bench import FIGURES, Figure, Ratio, spread
+from llada_core.cli.bench_pairs import Pair
+from llada_core.cli.bench_trials import Plan, Trial
+from llada_core.cli.output import print_line, print_table
+from llada_core.cli.tables import Column
+from llada_core.machine import amount
+
+__all__ = ["print_pair", "print_surroundings", "print_trials", "trial_name"]
+
+_WRITTEN: Mapping[str, Callable[[float], str]] = {
+    "tokens_per_second": "{:.1f}".format,
+    "nfe": "{:.2f}".format,
+    "tokens_per_forward": "{:.2f}".format,
+    "committed_per_forward": "{:.2f}".format,
+    "ms_per_forward": "{:.2f}".format,
+    "first_text": lambda seconds: f"{1000 * seconds:.1f} ms",
+    "peak_memory": amount,
+    "accuracy": "{:.1f}".format,
+}
+_SPREAD = "tokens_per_second"  # the figure whose spread the table has
+
+
+def print_surroundings(about: Mapping[str, Any]) -> None:
+    """The model, the machine and the versions, a line each."""
+    print_line(f"{about['model']}, by the engine {about['engine']}, {about['dtype'] or 'dtype not told'}")
+    threads = f"{about['processor']}, {about['threads']} thread(s) on {about['cores']} core(s)"
+    device = about["device_name"]
+    print_line(f"{about['device']}: {device}; {threads}" if device else f"{about['device']}: {threads}")
+    versions = {"python": about["python"], **about["packages"]}
+    print_line(", ".join(f"{name} {version}" for name, version in versions.items()))
+
+
+def print_trials(trials: Sequence[Trial], plan: Plan) -> None:
+    """The table of the trials that were measured, and how."""
+    done = [trial for trial in trials if trial.samples]
+    shown = [figure for figure in FIGURES.values() if any(spread(each.samples, figure) for each in done)]
+    columns = [Column(heading="setting", wraps=True)]
+    columns += [Column(heading=heading, right=True) for heading in _headings(trials, shown)]
+    print_line("")
+    print_table(columns, [[trial.case.label, *_cells(trial, trials, shown)] for trial in done])
+    for line in _conditions(trials, plan):
+        print_line(line)
+
+
+def trial_name(trial: Trial, trials: Sequence[Trial]) -> str:
+    """The setting, with length and rows where not all trials have the same."""
+    lengths, rows = _varying(trials)
+    length = f", {trial.gen_length} tokens" if lengths else ""
+    return trial.case.label + length + (f", batch {trial.case.rows}" if rows else "")
+
+
+def print_pair(pair: Pair, trials: Sequence[Trial]) -> None:
+    """A table of how many times the second has what the first has, and how sure that is."""
+    first, second, found = pair
+    print_line("")
+    print_line(f"A: {trial_name(first, trials)}")
+    print_line(f"B: {trial_name(second, trials)}")
+    columns = [Column(heading="figure")]
+    headings = ("A", "B", "B/A", "interval", "pairs for B")
+    columns += [Column(heading=heading, right=True) for heading in headings]
+    print_table(
+        [*columns, Column(heading="verdict")], [_ratio_cells(ratio, first, second) for ratio in found]
+    )
+    print_line(
+        f"{found[0].pairs} pairs, A and B in turn first; medians of B/A, and intervals that hold them in "
+        f"{100 * found[0].coverage:.1f} % of runs"
+    )
+
+
+def _ratio_cells(ratio: Ratio, first: Trial, second: Trial) -> list[str]:
+    figure = FIGURES[ratio.figure]
+    return [
+        figure.heading,
+        _median(first, figure),
+        _median(second, figure),
+        f"{ratio.median:.3f}",
+        f"{ratio.least:.3f} to {ratio.most:.3f}",
+        f"{ratio.better} of {ratio.pairs}",
+        _verdict(ratio),
+    ]
+
+
+def _verdict(ratio: Ratio) -> str:
+    if ratio.better == ratio.worse == 0:
+        return "equal"
+    if ratio.shows_no_difference:
+        return "no difference shown: it includes 1"
+    return "B is better" if ratio.better > ratio.worse else "A is better"
+
+
+def _headings(trials: Sequence[Trial], shown: Sequence[Figure]) -> Iterator[str]:
+    lengths, rows = _varying(trials)
+    yield from ["length"] * lengths
+    yield from ["batch"] * rows
+    for figure in shown:
+        yield figure.heading
+        yield from ["spread"] * (figure.name == _SPREAD)
+
+
+def _cells(trial: Trial, trials: Sequence[Trial], shown: Sequence[Figure]) -> Iterator[str]:
+    lengths, rows = _varying(trials)
+    yield from [str(trial.gen_length or "-")] * lengths
+    yield from [str(trial.case.rows)] * rows
+    for figure in shown:
+        yield _median(trial, figure)
+        yield from [_half_range(trial, figure)] * (figure.name == _SPREAD)
+
+
+def _median(trial: Trial, figure: Figure) -> str:
+    found = spread(trial.samples, figure)
+    return "-" if found is None else _WRITTEN[figure.name](found.median)
+
+
+def _half_range(trial: Trial, figure: Figure) -> str:
+    found = spread(trial.samples, figure)
+    if found is None or len(trial.samples) < 2 or not found.median:
+        return "-"
+    return f"±{50 * (found.most - found.least) / found.median:.1f} %"
+
+
+def _varying(trials: Sequence[Trial]) -> tuple[bool, bool]:
+    """Whether lengths, and rows, differ between the trials."""
+    return len({each.gen_length for each in trials}) > 1, len({each.case.rows for each in trials}) > 1
+
+
+def _conditions(trials: Sequence[Trial], plan: Plan) -> Iterator[str]:
+    lengths, rows = _varying(trials)
+    first = trials[0]
+    same = [] if lengths or first.gen_length is None else [f"answers of {first.gen_length} tokens at most"]
+    same += [] if rows else [f"batch {first.case.rows}"]
+    yield "; ".join([f"{len(plan.questions)} question(s): {plan.source}", *same])
+    times = f"{plan.repeats} times, each setting once a round" if plan.repeats > 1 else "once"
+    medians = "; figures are medians, spread is half the way from least to most" * (plan.repeats > 1)
+    yield f"measured {times}, after {plan.warm_up} warm-up(s){medians}"

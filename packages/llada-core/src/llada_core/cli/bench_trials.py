@@ -1,0 +1,101 @@
+"""The cases of a call of ``bench``, and the samples of each: measured in rounds, each case once a round."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from llada_core.bench import Case, Question, Sample, measure, rounds, warm_up
+from llada_core.bench.measuring import filled
+from llada_core.cli.progress import busy_bar, prompts_bar
+from llada_core.cli.settings import Setting, labels
+from llada_core.loading import LoadedModel
+
+__all__ = ["Plan", "Trial", "run_trials", "trials_of"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """What is asked, how, and how often: ``raw`` leaves the chat template out, ``source`` says in words whose
+    questions they are."""
+
+    questions: Sequence[Question]
+    source: str
+    raw: bool
+    repeats: int
+    warm_up: int
+
+
+@dataclass(slots=True, kw_only=True)
+class Trial:
+    """A case in work: its ``setting`` is which of the call's it is, ``samples`` what was measured so far.
+
+    ``error`` is why nothing more is measured of it.
+    """
+
+    case: Case
+    setting: int
+    samples: list[Sample] = field(default_factory=list)
+    error: Exception | None = None
+
+    @property
+    def parameters(self) -> dict[str, Any]:
+        """The effective values, those of the first row; what the call gives before there is an answer."""
+        if not self.samples:
+            return dict(self.case.parameters)
+        return dict(self.samples[0].answers[0].result.parameters)
+
+    @property
+    def gen_length(self) -> int | None:
+        """The length of an answer at most; None where its algorithm knows no such thing."""
+        length = self.parameters.get("gen_length")
+        return length if isinstance(length, int) else None
+
+
+def trials_of(
+    lm: LoadedModel, settings: Sequence[Setting], lengths: Sequence[int], batches: Sequence[int]
+) -> list[Trial]:
+    """A trial of every setting for every length and number of rows, settings side by side.
+
+    No length is the algorithm's own, or the one that the setting gives.
+    """
+    named = [replace(each, algorithm=lm.algorithm(each.algorithm).name) for each in settings]
+    called = labels(named)
+    wanted: list[int | None] = [*lengths] or [None]
+    return [
+        Trial(setting=number, case=Case(label=label, algorithm=each.algorithm, parameters=given, rows=rows))
+        for rows in batches
+        for length in wanted
+        for number, (each, label) in enumerate(zip(named, called, strict=True))
+        for given in [{**each.parameters, **({} if length is None else {"gen_length": length})}]
+    ]
+
+
+def run_trials(lm: LoadedModel, trials: Sequence[Trial], plan: Plan) -> None:
+    """Warm every trial up, then measure all of them in as many rounds as the plan has repeats."""
+    with busy_bar("Warming up"):
+        for trial in trials:
+            _warm_up(lm, trial, plan)
+    by_case = {id(trial.case): trial for trial in trials}
+    answers = sum(len(filled(plan.questions, trial.case.rows)) for trial in trials) * plan.repeats
+    with prompts_bar("Measuring", answers) as bar:
+        for cases in rounds([trial.case for trial in trials], plan.repeats):
+            for case in cases:
+                trial = by_case[id(case)]
+                if trial.error is None:
+                    _measure(lm, trial, plan, bar.advance)
+
+
+def _warm_up(lm: LoadedModel, trial: Trial, plan: Plan) -> None:
+    try:
+        warm_up(lm, trial.case, plan.questions, times=plan.warm_up, raw=plan.raw)
+    except Exception as exc:  # of this case: the others are measured
+        trial.error = exc
+
+
+def _measure(lm: LoadedModel, trial: Trial, plan: Plan, told: Any) -> None:
+    try:
+        trial.samples.append(measure(lm, trial.case, plan.questions, raw=plan.raw, told=told))
+    except Exception as exc:  # likewise
+        trial.error = exc
