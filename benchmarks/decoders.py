@@ -1,33 +1,52 @@
 """Compare all decoders in one evaluation on llada-tiny: `docs/decoders.md`, its plot and its figures.
 
-    python benchmarks/decoders.py [-n 100] [--device cpu] [--write]
+    python benchmarks/decoders.py [-n 100] [--device cpu] [--write | --into FOLDER]
     python benchmarks/decoders.py --results docs/decoders.json
 
 Every setting of `evaluate.py` is run on `n` held-out instances a family, and the table is printed. A run of
-100 instances or more is written into `docs/`; a smaller one is a look, and is written under `--write` only.
-With `--results`, the figures of an earlier run are read instead, and page and plot are written anew.
+100 instances or more is written into `docs/`; a smaller one is a look, and is written under `--write` only,
+or under `--into` into another folder. With `--results`, the figures of an earlier run are read instead, and
+page and plot are written anew. What measures and draws is `llada_core.bench`, as in `llada bench`.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import platform
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import evaluate
-import torch
-from decoders_plot import Row, front, plot
 
 import llada_core
-from llada_tiny.tasks import FAMILIES, held_out
+from llada_core.bench import Point, Question, families, front, measure, plot, surroundings, tasks, warm_up
 
 DOCS = Path(__file__).parents[1] / "docs"
 BEGIN, END = "<!-- figures: begin -->", "<!-- figures: end -->"
 FULL = 100  # instances a family from which a run may stand on the page
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Row:
+    """One setting over all families; ``exact`` is the mean of the families' percentages."""
+
+    setting: str
+    algorithm: str
+    parameters: Mapping[str, object]
+    exact: float
+    word_problems: float
+    nfe: float
+    tokens_per_forward: float
+    seconds: float
+
+    @property
+    def point(self) -> Point:
+        """The row in the picture."""
+        return Point(
+            name=self.setting, series=self.algorithm, speed=self.tokens_per_forward, accuracy=self.exact
+        )
 
 
 def main() -> None:
@@ -35,21 +54,22 @@ def main() -> None:
     run = json.loads(options.results.read_text()) if options.results else _run(options)
     rows = [Row(**row) for row in run["rows"]]
     print(table(rows, run["about"]))
-    if options.results or options.write or options.n >= FULL:
-        write(run, rows, figures=not options.results)
+    if options.into or options.results or options.write or options.n >= FULL:
+        write(run, rows, options.into or DOCS, figures=not options.results)
     else:
         print(
             f"docs/ is as it was: {options.n} instances are no full run of {FULL}; give --write to write them"
         )
 
 
-def write(run: Mapping[str, Any], rows: list[Row], *, figures: bool) -> None:
+def write(run: Mapping[str, Any], rows: list[Row], folder: Path, *, figures: bool) -> None:
     """Write page and plot, and the figures themselves where they are new."""
     if figures:
-        (DOCS / "decoders.json").write_text(json.dumps(run, indent=1) + "\n")
-    plot(rows, DOCS / "decoders.svg")
-    page = DOCS / "decoders.md"
-    page.write_text(with_table(page.read_text(), table(rows, run["about"])))
+        (folder / "decoders.json").write_text(json.dumps(run, indent=1) + "\n")
+    points = [row.point for row in rows]
+    plot(points, folder / "decoders.svg", across="answer tokens per forward", up="exact answers, %")
+    page = (DOCS / "decoders.md").read_text()
+    (folder / "decoders.md").write_text(with_table(page, table(rows, run["about"])))
 
 
 def with_table(page: str, written: str) -> str:
@@ -67,49 +87,51 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--device")
     parser.add_argument("--batch", type=int, default=32)
     parser.add_argument("--write", action="store_true", help="write a small run into docs/, too")
+    parser.add_argument("--into", type=Path, help="write into this folder instead, whatever n is")
     parser.add_argument("--results", type=Path, help="figures of an earlier run, such as docs/decoders.json")
     return parser.parse_args()
 
 
 def _run(options: argparse.Namespace) -> dict[str, object]:
     model = llada_core.load_model(device=options.device, dtype="float32")
+    questions = evaluate.by_length(tasks(options.n))
     rows = []
     for setting in evaluate.SETTINGS:
-        rows.append(asdict(_row(model, setting, options)))
+        rows.append(asdict(_row(model, setting, questions, options.batch)))
         print(rows[-1], flush=True)
-    device = model.model.network.device
-    where = torch.cuda.get_device_name() if device.type == "cuda" else f"CPU ({platform.machine()})"
-    about = (
-        f"{options.n} instances a family, {len(FAMILIES)} families, float32, batches of {options.batch}, "
-        f"{where}, {torch.get_num_threads()} thread(s), torch {torch.__version__}"
+    return {"about": _about(model, options), "rows": rows}
+
+
+def _about(model: llada_core.LoadedModel, options: argparse.Namespace) -> str:
+    about = surroundings(model)
+    return (
+        f"{options.n} instances a family, {len(families())} families, {about['dtype']}, {options.batch} rows "
+        f"in flight, {about['device_name'] or about['processor']}, {about['threads']} thread(s), "
+        f"torch {about['packages']['torch']}"
     )
-    return {"about": about, "rows": rows}
 
 
-def _row(model: llada_core.LoadedModel, setting: str, options: argparse.Namespace) -> Row:
-    scores = [
-        evaluate.evaluate(
-            model, setting, held_out(family, options.n, 2026, "seen"), phrasings="seen", batch=options.batch
-        )
-        for family in FAMILIES
-    ]
+def _row(model: llada_core.LoadedModel, setting: str, questions: list[Question], batch: int) -> Row:
+    case = evaluate.case_of(setting, min(batch, len(questions)))
+    warm_up(model, case, questions)
+    sample = measure(model, case, questions)
+    by_family = sample.accuracies()
     algorithm, parameters = evaluate.SETTINGS[setting]
-    asked, forwards = sum(s.asked for s in scores), sum(s.forwards for s in scores)
     return Row(
         setting=setting,
         algorithm=algorithm,
         parameters=parameters,
-        exact=sum(s.exact for s in scores) / len(scores),
-        word_problems=next(s.exact for s in scores if s.family == "word_problems"),
-        nfe=forwards / asked,
-        tokens_per_forward=sum(s.answer_tokens for s in scores) / forwards,
-        seconds=sum(s.seconds for s in scores),
+        exact=sum(by_family.values()) / len(by_family),
+        word_problems=by_family["word_problems"],
+        nfe=sample.row_forwards / len(sample.answers),
+        tokens_per_forward=sample.tokens / sample.row_forwards,
+        seconds=sample.seconds,
     )
 
 
 def table(rows: list[Row], about: str) -> str:
     """The figures as Markdown; the settings of the front are bold."""
-    best = front(rows)
+    best = [point.name for point in front([row.point for row in rows])]
     lines = [
         f"{about}. Bold: the front, of which no setting is beaten in both exact % and tokens per forward.",
         "",
@@ -119,7 +141,7 @@ def table(rows: list[Row], about: str) -> str:
     ]
     for row in rows:
         given = ", ".join(f"`{name}={value}`" for name, value in row.parameters.items()) or "defaults"
-        setting = f"**{row.setting}**" if row in best else row.setting
+        setting = f"**{row.setting}**" if row.setting in best else row.setting
         lines.append(
             f"| {setting} | `{row.algorithm}` | {given} | {row.exact:.1f} | {row.word_problems:.1f} "
             f"| {row.nfe:.1f} | {row.tokens_per_forward:.1f} | {row.seconds:.0f} |"

@@ -5,21 +5,20 @@
 Each task family gives `n` instances whose names and numbers the model never met in training; `--phrasings
 unseen` words them as training never does. An answer counts if it is, word for word, one the task accepts.
 Tokens per forward are answer tokens over forwards, both summed over the family. Seconds are wall-clock for a
-family, in batches of `--batch`; they depend on the batch, the other columns do not.
+family, `--batch` rows in flight at a time; they depend on the batch, the other columns do not. What measures
+is `llada_core.bench`, as in `llada bench`; here are the settings of the project's page, and failures by name.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import time
-from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import llada_core
-from llada_core import GenerationRequest, LoadedModel
-from llada_tiny.tasks import FAMILIES, Instance, Phrasings, held_out
+from llada_core import LoadedModel
+from llada_core.bench import Answered, Case, Question, Sample, families, measure, tasks
 
 COMMON: dict[str, object] = {"gen_length": 128, "block_length": 32}
 SMOOTH: dict[str, object] = {"cont_weight": 0.3}
@@ -60,13 +59,13 @@ class Score:
 
     setting: str
     family: str
-    phrasings: Phrasings
-    asked: int = 0
-    right: int = 0
-    answer_tokens: int = 0
-    forwards: int = 0
-    seconds: float = 0.0
-    failures: list[dict[str, str]] = field(default_factory=list)
+    phrasings: str
+    asked: int
+    right: int
+    answer_tokens: int
+    forwards: int
+    seconds: float
+    failures: list[dict[str, object]] = field(default_factory=list)
 
     @property
     def exact(self) -> float:
@@ -87,51 +86,54 @@ def main() -> None:
     scores: list[Score] = []
     for setting in options.setting:
         for family in options.family:
-            instances = held_out(family, options.n, options.seed, options.phrasings)
+            questions = tasks(options.n, [family], seed=options.seed, phrasings=options.phrasings)
             scores.append(
-                evaluate(model, setting, instances, phrasings=options.phrasings, batch=options.batch)
+                evaluate(model, setting, questions, phrasings=options.phrasings, batch=options.batch)
             )
         print(_table(scores[-len(options.family) :]), flush=True)
         if options.json:
             _write(options.json, scores, options)
 
 
-def evaluate(
-    model: LoadedModel, setting: str, instances: list[Instance], *, phrasings: Phrasings, batch: int
-) -> Score:
-    """The score of one family's instances."""
+def case_of(setting: str, batch: int) -> Case:
+    """A setting of the table, with so many rows in flight."""
     algorithm, parameters = SETTINGS[setting]
-    score = Score(setting=setting, family=instances[0].family, phrasings=phrasings)
-    for chunk in _chunks(instances, batch):
-        requests = [
-            GenerationRequest(prompt=list(each.messages), algorithm=algorithm, parameters=COMMON | parameters)
-            for each in chunk
-        ]
-        began = time.perf_counter()
-        results = model.generate_batch(requests)
-        score.seconds += time.perf_counter() - began
-        for instance, result in zip(chunk, results, strict=True):
-            score.asked += 1
-            score.answer_tokens += result.completion_tokens
-            score.forwards += result.nfe
-            if instance.accepts(result.text):
-                score.right += 1
-            elif len(score.failures) < FAILURES_KEPT:
-                score.failures.append(
-                    {
-                        "asked": instance.messages[-1]["content"],
-                        "wanted": instance.reference,
-                        "got": result.text,
-                    }
-                )
-    return score
+    return Case(label=setting, algorithm=algorithm, parameters=COMMON | parameters, rows=batch)
 
 
-def _chunks(instances: list[Instance], size: int) -> Iterator[list[Instance]]:
-    """Batches of similar prompt lengths: short prompts are not padded to long ones."""
-    ordered = sorted(instances, key=lambda each: sum(len(message["content"]) for message in each.messages))
-    for start in range(0, len(ordered), size):
-        yield ordered[start : start + size]
+def by_length(questions: list[Question]) -> list[Question]:
+    """Questions of similar length side by side: short prompts share forwards with short ones."""
+    return sorted(questions, key=lambda each: sum(len(message["content"]) for message in each.prompt))
+
+
+def evaluate(
+    model: LoadedModel, setting: str, questions: list[Question], *, phrasings: str, batch: int
+) -> Score:
+    """The score of one family's instances. A batch that they do not fill is as large as they are many."""
+    sample = measure(model, case_of(setting, min(batch, len(questions))), by_length(questions))
+    family = questions[0].group
+    assert family is not None
+    return Score(
+        setting=setting,
+        family=family,
+        phrasings=phrasings,
+        asked=len(sample.answers),
+        right=sum(bool(answer.right) for answer in sample.answers),
+        answer_tokens=sample.tokens,
+        forwards=sample.row_forwards,
+        seconds=sample.seconds,
+        failures=_failures(sample),
+    )
+
+
+def _failures(sample: Sample) -> list[dict[str, object]]:
+    wrong = [answer for answer in sample.answers if not answer.right]
+    return [_failure(answer) for answer in wrong[:FAILURES_KEPT]]
+
+
+def _failure(answer: Answered) -> dict[str, object]:
+    question = answer.question
+    return {"asked": question.prompt[-1]["content"], "wanted": question.expected, "got": answer.result.text}
 
 
 def _table(scores: list[Score]) -> str:
@@ -177,10 +179,10 @@ def _options() -> argparse.Namespace:
     parser.add_argument(
         "--setting", nargs="+", choices=SETTINGS, default=["one-token", "basic-0.9", "dual-0.9", "basic-0.5"]
     )
-    parser.add_argument("--family", nargs="+", choices=FAMILIES, default=list(FAMILIES))
+    parser.add_argument("--family", nargs="+", choices=families(), default=list(families()))
     parser.add_argument("--model", help="a checkpoint folder; the embedded one if left out")
     parser.add_argument("--engine", default="fast-dllm", help="the engine that loads the model")
-    parser.add_argument("--batch", type=int, default=32, help="requests decoded together")
+    parser.add_argument("--batch", type=int, default=32, help="rows in flight at a time")
     parser.add_argument("--device")
     parser.add_argument("--dtype")
     parser.add_argument("--json", type=Path, help="write every score here, some wrong answers included")

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 
 __all__ = ["Box", "Dot", "Line", "NoRoom", "place"]
 
-_REACH = range(8, 200, 4)  # how far from its point a name may stand, in pixels
+_REACH = range(10, 300, 5)  # how far from its point a name may stand, in pixels
 _ANGLES = 24
-_MARGIN = 2  # pixels between two names
-_RADIUS = 4  # pixels of a point that names keep free
+_MARGIN = 3  # pixels between two names
+_RADIUS = 6  # pixels of a point that names keep free
 
 Dot = tuple[float, float]
 Line = tuple[Dot, Dot]

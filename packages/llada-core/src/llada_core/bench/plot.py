@@ -33,7 +33,7 @@ _FRONT = "front: no other is better in both"
 _INCHES = (10.0, 6.5)
 _DOTS = 150  # an inch
 _LARGER = (1.0, 1.4, 2.0, 2.8, 4.0)  # times that size, until every name has a place
-_ROOM = 2.5  # percent above and below the points, at least
+_ROOM = 1.0  # percent above and below the points, at least
 _Look = dict[str, tuple[str, str]]
 
 
@@ -80,7 +80,9 @@ def _draw(figure: Any, points: Sequence[Point], *, across: str, up: str) -> None
     axes = figure.subplots()
     axes.set(xlabel=across, ylabel=up)
     axes.margins(0.08)
-    axes.set_ylim(*_limits([point.accuracy for point in points]))
+    low, high = _limits([point.accuracy for point in points])
+    axes.set_ylim(low, high)
+    axes.set_yticks([tick for tick in axes.get_yticks() if low < tick <= min(high, 100)])
     axes.grid(alpha=0.25)
     axes.plot(*zip(*staircase(best), strict=True), color="tab:orange", zorder=1, label=_FRONT)
     for name, (colour, mark) in looks.items():

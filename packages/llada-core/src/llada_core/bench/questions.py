@@ -25,10 +25,11 @@ SEED = 2026
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Question:
-    """A prompt. ``accepts`` says whether a text is a right answer to it, None where nobody knows; ``group``
-    is the family that it is of."""
+    """A prompt. ``accepts`` says whether a text is a right answer to it, None where nobody knows;
+    ``expected`` is one right answer, and ``group`` the family that it is of."""
 
     prompt: Prompt
+    expected: str | None = None
     accepts: Callable[[str], bool] | None = None
     group: str | None = None
 
@@ -38,6 +39,8 @@ class Task(Protocol):
 
     @property
     def messages(self) -> Sequence[Mapping[str, str]]: ...
+    @property
+    def reference(self) -> str: ...
     def accepts(self, text: str) -> bool: ...
 
 
@@ -74,7 +77,8 @@ def tasks(count: int, of: Sequence[str] = (), *, seed: int = SEED, phrasings: st
 
 
 def _question(task: Task, family: str) -> Question:
-    return Question(prompt=[dict(each) for each in task.messages], accepts=task.accepts, group=family)
+    messages = [dict(each) for each in task.messages]
+    return Question(prompt=messages, expected=task.reference, accepts=task.accepts, group=family)
 
 
 def _of_the_model(name: str) -> Any:

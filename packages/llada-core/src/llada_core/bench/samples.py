@@ -80,7 +80,7 @@ class Sample:
         for each in self.answers:
             if each.question.group is not None and each.right is not None:
                 groups.setdefault(each.question.group, []).append(each.right)
-        return {name: 100 * mean(right) for name, right in groups.items()}
+        return {name: 100.0 * mean(right) for name, right in groups.items()}
 
     def as_dict(self) -> Mapping[str, Any]:
         """What was counted, as ``llada bench --json`` writes it."""
@@ -99,4 +99,4 @@ class Sample:
 
 
 def _percent(right: list[bool]) -> float | None:
-    return 100 * mean(right) if right else None
+    return 100.0 * mean(right) if right else None

@@ -39,7 +39,8 @@ def _question(entry: Entry) -> Question:
     given = {} if entry.given is None else entry.given
     if "expected" not in given:
         return Question(prompt=entry.prompt)
-    return Question(prompt=entry.prompt, accepts=accepting(_texts(given["expected"], entry.place)))
+    texts = _texts(given["expected"], entry.place)
+    return Question(prompt=entry.prompt, expected=texts[0], accepts=accepting(texts))
 
 
 def _texts(expected: Any, place: str) -> list[str]:
