@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from llada_core import machine as facts
-from llada_core.machine import free_main_memory, main_memory
+from llada_core.machine import free_main_memory, main_memory, processor
 
 
 @pytest.fixture
@@ -52,3 +52,16 @@ def test_all_memory_is_that_of_the_machine_or_its_container(
     assert main_memory() == 5_000_000
     limit(machine, "1000000\n")
     assert main_memory() == 1_000_000
+
+
+def test_the_processor_has_a_name_or_at_least_an_architecture(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(facts, "_CPUINFO", tmp_path / "cpuinfo")
+    monkeypatch.setattr("platform.machine", lambda: "abacus")
+    monkeypatch.setattr("platform.processor", lambda: "")
+    assert processor() == "abacus"
+    (tmp_path / "cpuinfo").write_text("processor : 0\n")
+    assert processor() == "abacus"
+    (tmp_path / "cpuinfo").write_text("processor : 0\nmodel name\t: A Processor: fast\n")
+    assert processor() == "A Processor: fast"

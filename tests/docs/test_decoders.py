@@ -6,22 +6,15 @@ import importlib.util
 import json
 import sys
 from collections.abc import Iterator
-from itertools import combinations
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from hypothesis import assume, given
-from hypothesis import strategies as st
 
 from tests.docs.documents import ROOT
 
-FIGURES = st.lists(st.tuples(st.integers(0, 9), st.integers(0, 9)), min_size=1, max_size=12)
-POINTS = st.lists(st.tuples(st.integers(60, 740), st.integers(60, 540)), min_size=1, max_size=12)
-
-
-PROGRAM = ("evaluate", "decoders_plot", "decoders")  # each imports those before it
+PROGRAM = ("evaluate", "decoders")  # each imports those before it
 
 
 @pytest.fixture(scope="module")
@@ -34,14 +27,14 @@ def benchmark() -> Iterator[SimpleNamespace]:
         assert spec.loader
         loaded[name] = sys.modules[name] = importlib.util.module_from_spec(spec)
         spec.loader.exec_module(loaded[name])
-    yield SimpleNamespace(decoders=loaded["decoders"], plot=loaded["decoders_plot"])
+    yield SimpleNamespace(decoders=loaded["decoders"])
     for name in PROGRAM:
         del sys.modules[name]
 
 
 def rows(benchmark: Any) -> list[Any]:
     run = json.loads((ROOT / "docs" / "decoders.json").read_text())
-    return [benchmark.plot.Row(**row) for row in run["rows"]]
+    return [benchmark.decoders.Row(**row) for row in run["rows"]]
 
 
 def test_the_page_holds_the_figures_of_the_run(benchmark: Any) -> None:
@@ -51,46 +44,10 @@ def test_the_page_holds_the_figures_of_the_run(benchmark: Any) -> None:
     assert benchmark.decoders.with_table(page, table) == page
 
 
-def test_the_plot_names_every_setting_and_is_the_same_each_time(benchmark: Any, tmp_path: Path) -> None:
-    written = []
-    for name in ("one.svg", "two.svg"):
-        benchmark.plot.plot(rows(benchmark), tmp_path / name)
-        written.append((tmp_path / name).read_text())
-    assert written[0] == written[1]
+def test_the_plot_names_every_setting(benchmark: Any) -> None:
     committed = (ROOT / "docs" / "decoders.svg").read_text()
     for row in rows(benchmark):
-        assert f"<!-- {row.setting} -->" in written[0]
         assert f"<!-- {row.setting} -->" in committed
-
-
-@given(figures=FIGURES)
-def test_the_front_is_what_no_setting_beats(benchmark: Any, figures: list[tuple[int, int]]) -> None:
-    settings = [SimpleNamespace(exact=exact, tokens_per_forward=fast) for exact, fast in figures]
-    best = benchmark.plot.front(settings)
-    assert best
-    for one in settings:
-        beaten = any(
-            other.exact >= one.exact
-            and other.tokens_per_forward >= one.tokens_per_forward
-            and (other.exact, other.tokens_per_forward) != (one.exact, one.tokens_per_forward)
-            for other in settings
-        )
-        assert (one in best) != beaten
-    speeds = [row.tokens_per_forward for row in best]
-    assert speeds == sorted(speeds, reverse=True)
-
-
-@given(points=POINTS)
-def test_labels_do_not_overlap(benchmark: Any, points: list[tuple[float, float]]) -> None:
-    area = benchmark.plot.Box(left=0, bottom=0, right=800, top=600)
-    try:
-        boxes = benchmark.plot.place(points, [(90, 12)] * len(points), area)
-    except ValueError:
-        assume(False)
-    assert not any(one.overlaps(other) for one, other in combinations(boxes, 2))
-    for box in boxes:
-        assert area.holds(box)
-        assert not any(box.left < x < box.right and box.bottom < y < box.top for x, y in points)
 
 
 @pytest.mark.parametrize(
@@ -107,9 +64,26 @@ def test_only_a_full_run_or_an_explicit_wish_changes_the_page(
     figures.write_text(json.dumps({**run, "about": "a run of this test"}))
     monkeypatch.setattr(benchmark.decoders, "DOCS", tmp_path)
     monkeypatch.setattr(benchmark.decoders, "_run", lambda _: json.loads(figures.read_text()))
-    monkeypatch.setattr(benchmark.decoders, "plot", lambda rows, path: path.write_text("drawn"))
+    monkeypatch.setattr(benchmark.decoders, "plot", lambda points, path, **axes: path.write_text("drawn"))
     given_words = [str(figures) if word == "FILE" else word for word in arguments]
     monkeypatch.setattr("sys.argv", ["decoders.py", *given_words])
     benchmark.decoders.main()
     assert ("a run of this test" in (tmp_path / "decoders.md").read_text()) == written
     assert (tmp_path / "decoders.svg").exists() == written
+
+
+def test_a_look_can_be_written_elsewhere(
+    benchmark: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    run = {**json.loads((ROOT / "docs" / "decoders.json").read_text()), "about": "a run of this test"}
+    before = (ROOT / "docs" / "decoders.md").read_text()
+    monkeypatch.setattr(benchmark.decoders, "_run", lambda _: run)
+    monkeypatch.setattr("sys.argv", ["decoders.py", "-n", "1", "--into", str(tmp_path)])
+    benchmark.decoders.main()
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        "decoders.json",
+        "decoders.md",
+        "decoders.svg",
+    ]
+    assert "a run of this test" in (tmp_path / "decoders.md").read_text()
+    assert (ROOT / "docs" / "decoders.md").read_text() == before

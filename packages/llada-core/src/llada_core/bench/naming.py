@@ -8,7 +8,12 @@ from dataclasses import dataclass
 
 __all__ = ["Box", "Dot", "Line", "NoRoom", "place"]
 
-_REACH = range(10, 300, 5)  # how far from its point a name may stand, in pixels
+_NEAR, _FARTHER, _AT_LEAST = (
+    10,
+    1.1,
+    5,
+)  # pixels from a point to its name at first; times that, or pixels more
+_REACH = 0.45  # how far at most, of the picture's shorter side
 _ANGLES = 24
 _MARGIN = 3  # pixels between two names
 _RADIUS = 6  # pixels of a point that names keep free
@@ -53,28 +58,44 @@ class Box:
 
     def is_cut_by(self, start: Dot, end: Dot) -> bool:
         """Whether the line between two points runs through the box."""
-        steps = max(2, int(math.dist(start, end)))
-        along = (step / steps for step in range(steps + 1))
-        places = ((start[0] + t * (end[0] - start[0]), start[1] + t * (end[1] - start[1])) for t in along)
-        return any(self.left < x < self.right and self.bottom < y < self.top for x, y in places)
+        begin, stop = 0.0, 1.0  # the stretch of the line that is inside so far
+        for at, to, least, most in (
+            (start[0], end[0], self.left, self.right),
+            (start[1], end[1], self.bottom, self.top),
+        ):
+            if at == to:
+                if not least < at < most:
+                    return False
+                continue
+            first, last = sorted(((least - at) / (to - at), (most - at) / (to - at)))
+            begin, stop = max(begin, first), min(stop, last)
+        return begin < stop
 
 
 def place(
-    points: Sequence[Dot], sizes: Sequence[tuple[float, float]], area: Box, *, drawn: Sequence[Line] = ()
+    points: Sequence[Dot],
+    sizes: Sequence[tuple[float, float]],
+    area: Box,
+    *,
+    drawn: Sequence[Line] = (),
+    crossing: bool = False,
 ) -> list[Box]:
     """Where the names of ``points`` stand, in ``area``: none on another, on a point or on a line.
 
-    Lines are those ``drawn`` and those from points to their names. In the order of the points: the first is
-    placed first, and so stands nearest. Raises ``NoRoom``.
+    Lines are those ``drawn`` and those from points to their names; the latter may run through names where
+    ``crossing`` lets them. In the order of the points: the first is placed first, and so stands nearest.
+    Raises ``NoRoom``.
     """
     dots = [Box.around(point, 2 * _RADIUS, 2 * _RADIUS) for point in points]
     placed: list[Box] = []
     for point, (width, height) in zip(points, sizes, strict=True):
-        lines = [*drawn, *((dot, box.nearest(dot)) for dot, box in zip(points, placed, strict=False))]
-        for box in _candidates(point, width + 2 * _MARGIN, height + 2 * _MARGIN):
+        to_names = [(dot, box.nearest(dot)) for dot, box in zip(points, placed, strict=False)]
+        lines = [*drawn, *([] if crossing else to_names)]
+        for box in _candidates(point, width + 2 * _MARGIN, height + 2 * _MARGIN, area):
             line = (point, box.nearest(point))
-            taken = any(box.overlaps(other) for other in (*placed, *dots))
-            if taken or not area.holds(box) or any(other.is_cut_by(*line) for other in placed):
+            if not area.holds(box) or any(box.overlaps(other) for other in (*placed, *dots)):
+                continue
+            if not crossing and any(other.is_cut_by(*line) for other in placed):
                 continue
             if not any(box.is_cut_by(*other) for other in lines):
                 placed.append(box)
@@ -84,11 +105,18 @@ def place(
     return placed
 
 
-def _candidates(point: Dot, width: float, height: float) -> Iterator[Box]:
+def _candidates(point: Dot, width: float, height: float, area: Box) -> Iterator[Box]:
     """Places around the point, the nearest first, those to its right before others."""
-    for reach in _REACH:
+    for reach in _reaches(_REACH * min(area.right - area.left, area.top - area.bottom)):
         for turn in range(_ANGLES):
             angle = (turn + 1) // 2 * (-1) ** turn * 2 * math.pi / _ANGLES
             x = point[0] + math.cos(angle) * (reach + width / 2)
             y = point[1] + math.sin(angle) * (reach + height / 2)
             yield Box.around((x, y), width, height)
+
+
+def _reaches(most: float) -> Iterator[float]:
+    reach = float(_NEAR)
+    while reach <= most:
+        yield reach
+        reach = max(reach + _AT_LEAST, reach * _FARTHER)

@@ -32,7 +32,8 @@ _MARKS = ("o", "D", "s", "^", "v", "P", "X")  # one fewer than colours: pairs do
 _FRONT = "front: no other is better in both"
 _INCHES = (10.0, 6.5)
 _DOTS = 150  # an inch
-_LARGER = (1.0, 1.4, 2.0, 2.8, 4.0)  # times that size, until every name has a place
+# Times that size, and whether lines may run through names, until every name has a place.
+_TRIES = ((1.0, False), (1.4, False), (2.0, False), (2.0, True), (2.8, True), (4.0, True))
 _ROOM = 1.0  # percent above and below the points, at least
 _Look = dict[str, tuple[str, str]]
 
@@ -53,27 +54,32 @@ def plot(points: Sequence[Point], path: Path, *, across: str, up: str) -> None:
     """Write the picture as PNG, SVG or PDF: the same points give the same file.
 
     ``across`` and ``up`` say what the axes are. The picture grows until every point has its name. Raises
-    ``UsageError`` for another kind of file, and where 16 times the room is not enough.
+    ``UsageError`` for another kind of file, and where 16 times the room is not enough for the names.
     """
     check_can_plot(path)
     kind = path.suffix.lower().removeprefix(".")
+    unchanging = {"svg": {"Date": None}, "pdf": {"CreationDate": None}, "png": {}}[kind]
     with load_target("matplotlib:rc_context")({"svg.hashsalt": "llada"}):
-        for factor in _LARGER:
-            figure = load_target("matplotlib.figure:Figure")(
-                figsize=(_INCHES[0] * factor, _INCHES[1] * factor), dpi=_DOTS, layout="constrained"
-            )
-            load_target("matplotlib.backends.backend_agg:FigureCanvasAgg")(figure)
+        for factor, crossing in _TRIES:
+            figure = _figure(factor)
             try:
-                _draw(figure, points, across=across, up=up)
+                _draw(figure, points, across=across, up=up, crossing=crossing)
             except NoRoom:
                 continue
-            unchanging = {"svg": {"Date": None}, "pdf": {"CreationDate": None}, "png": {}}[kind]
             figure.savefig(path, format=kind, metadata=unchanging)
             return
     raise UsageError(f"{len(points)} names have no place in one picture; plot fewer settings")
 
 
-def _draw(figure: Any, points: Sequence[Point], *, across: str, up: str) -> None:
+def _figure(factor: float) -> Any:
+    """An empty figure, so many times as large as usual."""
+    inches = (_INCHES[0] * factor, _INCHES[1] * factor)
+    figure = load_target("matplotlib.figure:Figure")(figsize=inches, dpi=_DOTS, layout="constrained")
+    load_target("matplotlib.backends.backend_agg:FigureCanvasAgg")(figure)
+    return figure
+
+
+def _draw(figure: Any, points: Sequence[Point], *, across: str, up: str, crossing: bool) -> None:
     series = dict.fromkeys(point.series for point in points)
     looks: _Look = dict(zip(series, zip(cycle(_COLOURS), cycle(_MARKS), strict=False), strict=False))
     best = front(points)
@@ -90,26 +96,26 @@ def _draw(figure: Any, points: Sequence[Point], *, across: str, up: str) -> None
         places = ([point.speed for point in mine], [point.accuracy for point in mine])
         axes.scatter(*places, color=colour, marker=mark, s=28, label=name, zorder=3)
     figure.legend(fontsize=8, loc="outside upper center", ncols=min(len(looks) + 1, 7))
-    _name(figure, axes, [*best, *(point for point in points if point not in best)], best, looks)
+    _name(figure, axes, points, looks, crossing)
 
 
-def _name(figure: Any, axes: Any, ordered: Sequence[Point], best: Sequence[Point], looks: _Look) -> None:
+def _name(figure: Any, axes: Any, points: Sequence[Point], looks: _Look, crossing: bool) -> None:
     """Name each point, those of the front in bold, with a line to it where the name stands apart.
 
     Raises ``NoRoom``.
     """
+    best = front(points)
+    ordered = [*best, *(point for point in points if point not in best)]
     figure.canvas.draw()
     # What is drawn from here on has its place in pixels: nothing may move any more.
     figure.set_layout_engine("none")
     axes.autoscale(False)
+    look = {"fontsize": 7, "ha": "center", "va": "center", "parse_math": False}
     texts = [
-        axes.text(
-            0, 0, each.name, weight="bold" if each in best else "normal", fontsize=7, ha="center", va="center"
-        )
-        for each in ordered
+        axes.text(0, 0, each.name, weight="bold" if each in best else "normal", **look) for each in ordered
     ]
     dots = [tuple(axes.transData.transform((each.speed, each.accuracy))) for each in ordered]
-    boxes = place(dots, _sizes(figure, texts), _inside(axes), drawn=_lines(axes, best))
+    boxes = place(dots, _sizes(figure, texts), _inside(axes), drawn=_lines(axes, best), crossing=crossing)
     to_data = axes.transData.inverted().transform
     for each, text, dot, box in zip(ordered, texts, dots, boxes, strict=True):
         text.set_position(to_data(((box.left + box.right) / 2, (box.bottom + box.top) / 2)))

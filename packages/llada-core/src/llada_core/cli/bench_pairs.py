@@ -62,7 +62,7 @@ def _meant(name: str, settings: Sequence[Setting], called: Sequence[str]) -> int
     found = [number for number, each in enumerate(settings) if each.algorithm == _algorithm(name)]
     if len(found) == 1:
         return found[0]
-    what = "are several settings" if found else "is no setting"
+    what = "means several settings" if found else "means no setting"
     numbered = ", ".join(f"{number} ({label})" for number, label in enumerate(called, start=1))
     raise UsageError(f"--compare: {name} {what}; give the numbers of two: {numbered}")
 

@@ -1,0 +1,165 @@
+"""Two cases in pairs: ratios with an interval that holds, and the points that no other one beats."""
+
+from __future__ import annotations
+
+import sys
+from itertools import combinations
+from math import comb
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
+
+from llada_core.bench import FIGURES, Point, check_can_plot, front, plot, ratios, staircase
+from llada_core.bench.comparing import CONFIDENCE, LEAST_PAIRS
+from llada_core.bench.naming import Box, NoRoom, place
+from llada_core.errors import UsageError
+
+FIGURE = FIGURES["tokens_per_second"]
+POINTS = st.lists(st.tuples(st.integers(0, 9), st.integers(0, 9)), min_size=1, max_size=12)
+DOTS = st.lists(st.tuples(st.integers(60, 740), st.integers(60, 540)), min_size=1, max_size=12)
+
+
+def samples(*speeds: float) -> list[Any]:
+    return [SimpleNamespace(tokens=speed, seconds=1.0) for speed in speeds]
+
+
+def points(*places: tuple[float, float]) -> list[Point]:
+    return [
+        Point(name=f"point {number}", series=f"series {number % 3}", speed=speed, accuracy=accuracy)
+        for number, (speed, accuracy) in enumerate(places)
+    ]
+
+
+def test_a_ratio_is_the_median_of_pairs_with_the_interval_of_the_sign_test() -> None:
+    ratio = ratios(samples(*[10] * 6), samples(20, 21, 22, 23, 24, 25), FIGURE)
+    assert ratio is not None
+    assert (ratio.median, ratio.least, ratio.most) == (2.25, 2.0, 2.5)
+    assert (ratio.better, ratio.worse, ratio.pairs) == (6, 0, 6)
+    assert not ratio.shows_no_difference
+
+
+def test_pairs_belong_together() -> None:
+    """A machine that is twice as slow in some rounds is so for both."""
+    ratio = ratios(samples(10, 5, 10, 5, 10, 5), samples(11, 5.5, 11, 5.5, 11, 5.5), FIGURE)
+    assert ratio is not None
+    assert ratio.least == ratio.most == pytest.approx(1.1)
+
+
+def test_an_interval_that_includes_1_shows_no_difference() -> None:
+    ratio = ratios(samples(*[10] * 7), samples(9, 9, 10, 10, 11, 12, 13), FIGURE)
+    assert ratio is not None
+    assert (ratio.better, ratio.worse) == (3, 2)
+    assert ratio.shows_no_difference
+
+
+def test_less_is_better_where_the_figure_says_so() -> None:
+    slow, fast = ([SimpleNamespace(seconds=s, forwards=1)] * 6 for s in (2.0, 1.0))
+    ratio = ratios(slow, fast, FIGURES["ms_per_forward"])
+    assert ratio is not None
+    assert (ratio.median, ratio.better) == (0.5, 6)
+
+
+@given(pairs=st.integers(LEAST_PAIRS, 60))
+def test_the_interval_is_the_narrowest_that_covers_enough(pairs: int) -> None:
+    ratio = ratios(samples(*[1] * pairs), samples(*range(1, pairs + 1)), FIGURE)
+    assert ratio is not None
+    outside = 2 * sum(comb(pairs, below) for below in range(int(ratio.least))) / 2**pairs
+    assert ratio.coverage == pytest.approx(1 - outside)
+    assert ratio.coverage >= CONFIDENCE > ratio.coverage - 2 * comb(pairs, int(ratio.least)) / 2**pairs
+    assert ratio.most == pairs + 1 - ratio.least
+
+
+def test_too_few_pairs_and_what_has_no_ratio() -> None:
+    with pytest.raises(ValueError, match="5 pairs are too few to enclose a median; measure 6 at least"):
+        ratios(samples(*[1] * 5), samples(*[1] * 5), FIGURE)
+    assert ratios(samples(0, *[1] * 5), samples(*[1] * 6), FIGURE) is None
+
+
+# -- the front
+
+
+@given(places=POINTS)
+def test_the_front_is_what_no_point_beats(places: list[tuple[int, int]]) -> None:
+    given_points = points(*places)
+    best = front(given_points)
+    for one in given_points:
+        beaten = any(
+            other.accuracy >= one.accuracy
+            and other.speed >= one.speed
+            and (other.accuracy, other.speed) != (one.accuracy, one.speed)
+            for other in given_points
+        )
+        assert (one in best) != beaten
+    assert [point.speed for point in best] == sorted((point.speed for point in best), reverse=True)
+
+
+def test_the_staircase_goes_down_at_the_speed_of_a_point() -> None:
+    assert staircase(front(points((1, 9), (5, 4)))) == [(5, 4), (1, 4), (1, 9)]
+
+
+@given(dots=DOTS)
+def test_names_do_not_overlap(dots: list[tuple[float, float]]) -> None:
+    area = Box(left=0, bottom=0, right=800, top=600)
+    try:
+        boxes = place(dots, [(90, 12)] * len(dots), area)
+    except NoRoom:
+        assume(False)
+    assert not any(one.overlaps(other) for one, other in combinations(boxes, 2))
+    for box in boxes:
+        assert area.holds(box)
+        assert not any(box.left < x < box.right and box.bottom < y < box.top for x, y in dots)
+
+
+@given(places=st.lists(st.tuples(st.integers(-20, 20), st.integers(-20, 20)), min_size=2, max_size=2))
+def test_a_line_cuts_a_box_where_a_point_of_it_is_inside(places: list[tuple[int, int]]) -> None:
+    (x, y), (to_x, to_y) = places
+    box = Box(left=-5.5, right=5.5, bottom=-3.5, top=3.5)
+    inside = [
+        abs(x + (to_x - x) * part / 5000) < 5.5 and abs(y + (to_y - y) * part / 5000) < 3.5
+        for part in range(5001)
+    ]
+    assert box.is_cut_by(*places) == any(inside)
+
+
+# -- the picture
+
+
+def test_the_picture_names_every_point_and_is_the_same_each_time(tmp_path: Path) -> None:
+    for name in ("one.svg", "two.svg"):
+        plot(points((1, 9), (5, 4), (5, 4)), tmp_path / name, across="speed", up="right, %")
+    drawn = (tmp_path / "one.svg").read_text()
+    assert drawn == (tmp_path / "two.svg").read_text()
+    for number in range(3):
+        assert f"<!-- point {number} -->" in drawn
+
+
+@pytest.mark.parametrize(("suffix", "begin"), [(".png", b"\x89PNG"), (".pdf", b"%PDF"), (".PNG", b"\x89PNG")])
+def test_a_picture_is_of_the_kind_that_its_name_ends_in(tmp_path: Path, suffix: str, begin: bytes) -> None:
+    path = tmp_path / f"plot{suffix}"
+    plot(points((1, 100)), path, across="speed", up="right, %")
+    assert path.read_bytes().startswith(begin)
+
+
+def test_the_picture_grows_until_all_names_have_a_place(tmp_path: Path) -> None:
+    few, many = tmp_path / "few.svg", tmp_path / "many.svg"
+    plot(points((1, 50)), few, across="speed", up="right, %")
+    plot(points(*[(1, 50)] * 16), many, across="speed", up="right, %")
+    assert width(many) > width(few)
+
+
+def width(path: Path) -> float:
+    return float(path.read_text().partition('width="')[2].partition("pt")[0])
+
+
+def test_other_kinds_of_files_and_a_missing_matplotlib_are_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(UsageError, match=r"end its name in \.png, \.svg, \.pdf"):
+        check_can_plot(tmp_path / "plot.doc")
+    monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
+    with pytest.raises(UsageError, match=r"needs matplotlib.*pip install 'llada-core\[plot\]'"):
+        check_can_plot(tmp_path / "plot.png")

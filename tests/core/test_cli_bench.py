@@ -1,0 +1,315 @@
+"""``llada bench``."""
+
+from __future__ import annotations
+
+import io
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from llada_core.bench import FIGURES, Sample, measure
+from llada_core.bench import memory as memories
+from tests.support.program import Llada, Ran, error
+
+pytestmark = pytest.mark.usefixtures("world")
+
+PROMPTS = """\
+{"prompt": "Hello", "expected": "Hi there."}
+{"messages": [{"role": "user", "content": "Who?"}], "expected": ["Nobody.", "Hi there. "]}
+{"prompt": "Bye", "expected": "Bye."}
+{"prompt": "Nobody knows"}
+"""
+
+
+@pytest.fixture(autouse=True)
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The folder that the program runs in: empty, but for what a test writes."""
+    here = tmp_path / "here"
+    here.mkdir()
+    monkeypatch.chdir(here)
+    return here
+
+
+@pytest.fixture
+def prompts(tmp_path: Path) -> str:
+    path = tmp_path / "prompts.jsonl"
+    path.write_text(PROMPTS)
+    return str(path)
+
+
+@pytest.fixture
+def bench(llada: Llada, folder: Path, prompts: str) -> Llada:
+    """A function that runs ``llada bench`` on a fake checkpoint, with some prompts unless told otherwise."""
+
+    def call(*arguments: str, asked: tuple[str, ...] = ("--prompts", prompts)) -> Ran:
+        return llada("bench", "--model", str(folder), *asked, *arguments)
+
+    return call
+
+
+def measured(ran: Ran) -> dict[str, Any]:
+    assert ran.status == 0, ran.err
+    found: dict[str, Any] = json.loads(ran.out)
+    return found
+
+
+def test_people_get_the_machine_a_table_and_how_it_was_measured(bench: Llada, here: Path) -> None:
+    status, out, err = bench("--gen-length", "32", "--algorithm", "pairs", "--algorithm", "singles")
+    assert (status, err) == (0, "")
+    lines = out.splitlines()
+    assert lines[0].endswith(", by the engine fake, dtype not told")
+    assert lines[1].startswith("cpu: ")
+    assert "llada-core" in lines[2]
+    assert "torch" in lines[2]
+    at = next(number for number, line in enumerate(lines) if line.startswith("setting "))
+    heads = [head.strip() for head in lines[at].split("  ") if head.strip()]
+    assert heads[:3] == ["setting", "tokens/s", "spread"]
+    assert heads[-1] == "right %"
+    pairs, singles = lines[at + 1].split(), lines[at + 2].split()
+    assert (pairs[0], singles[0]) == ("pairs", "singles")
+    assert {"16.00", "0.56", "2.00", "66.7"} <= set(pairs)
+    assert {"32.00", "0.28", "1.00", "66.7"} <= set(singles)
+    assert "4 question(s): " in lines[at + 3]
+    assert "answers of 32 tokens at most; batch 1" in lines[at + 3]
+    assert "measured 3 times, each setting once a round, after 1 warm-up(s)" in lines[at + 4]
+    assert list(here.iterdir()) == [], "nothing is written unasked"
+
+
+def test_every_length_and_batch_is_measured(bench: Llada) -> None:
+    sizes = ("--gen-length", "8,16", "--batch", "1, 3", "--batch", "3")
+    found = measured(bench(*sizes, "--algorithm", "pairs", "--algorithm", "singles", "--json", "-"))
+    cases = [(each["batch"], each["gen_length"], each["setting"]) for each in found["results"]]
+    assert cases == [(b, n, s) for b in (1, 3) for n in (8, 16) for s in ("pairs", "singles")]
+    for result in found["results"]:
+        width = 2 if result["setting"] == "pairs" else 1
+        assert result["figures"]["nfe"]["median"] == result["gen_length"] / width
+    out = bench(*sizes).out
+    assert out.count("pairs") == 4
+    assert "length" in out
+    assert "batch" in out
+
+
+def test_programs_get_all_samples(bench: Llada) -> None:
+    found = measured(bench("--repeats", "2", "--json", "-", "-p", "gen_length=32"))
+    assert list(found) == ["about", "method", "results", "comparisons"]
+    assert found["method"]["questions"] == 4
+    (result,) = found["results"]
+    assert (result["setting"], result["algorithm"]) == ("pairs", "pairs")
+    assert result["parameters"] == {"gen_length": 32, "threshold": 0.9, "seed": None}
+    assert list(result["figures"]) == list(FIGURES)
+    assert len(result["samples"]) == 2
+    sample = result["samples"][0]
+    assert list(sample) == [
+        *("seconds", "answers", "tokens", "committed", "nfe", "forwards", "first_text", "peak_memory"),
+        *("right", "checked"),
+    ]
+    assert (sample["answers"], sample["tokens"], sample["committed"]) == (4, 36, 128)
+    assert (sample["nfe"], sample["forwards"], sample["right"], sample["checked"]) == (64, 64, 2, 3)
+
+
+def test_lengths_are_the_algorithms_own_where_none_is_given(bench: Llada) -> None:
+    (result,) = measured(bench("--json", "-"))["results"]
+    assert result["gen_length"] == 128
+
+
+def test_lines_of_text_are_prompts_whose_answers_nobody_knows(
+    bench: Llada, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sys.stdin", io.StringIO("Hello\nWho?\n"))
+    found = measured(bench("--json", "-", asked=("--prompts", "-")))
+    assert found["method"]["source"] == "stdin"
+    assert found["results"][0]["figures"]["accuracy"] is None
+
+
+def test_the_tasks_of_the_embedded_model_are_its_questions(
+    llada: Llada, make_folder: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = make_folder(max_sequence_length=5000)
+    monkeypatch.setattr("llada_tiny.model_path", lambda: folder, raising=False)
+    found = measured(llada("bench", "--repeats", "1", "--json", "-", "-p", "gen_length=8"))
+    assert found["method"]["questions"] == 40
+    some = measured(llada("bench", "--tasks", "2", "--family", "lists", "--repeats", "1", "--json", "-"))
+    assert some["method"]["questions"] == 2
+    assert some["results"][0]["accuracy_by_family"] == {"lists": 0}
+
+
+def test_files_are_written_where_they_are_named(bench: Llada, here: Path) -> None:
+    ran = bench("--json", "out.json", "--plot", "plot.png", "--gen-length", "16")
+    assert ran.status == 0
+    assert "tokens/s" in ran.out, "the table is printed all the same"
+    assert sorted(path.name for path in here.iterdir()) == ["out.json", "plot.png"]
+    assert json.loads((here / "out.json").read_text())["results"][0]["setting"] == "pairs"
+    assert (here / "plot.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_a_file_that_is_there_is_written_over_only_where_that_is_said(bench: Llada, here: Path) -> None:
+    (here / "out.json").write_text("kept")
+    said = error(bench("--json", "out.json"), status=2)
+    assert "--json: out.json is there already; give another file, or --overwrite" in said
+    assert (here / "out.json").read_text() == "kept"
+    assert bench("--json", "out.json", "--overwrite", "--gen-length", "8").status == 0
+    assert json.loads((here / "out.json").read_text())["results"]
+
+
+WRONG = [
+    (("--algorithm", "pair"), "did you mean pairs"),
+    (("-p", "threshold=2"), "threshold=2 is out of range"),
+    (("--gen-length", "0"), "'0' is no number from 1 on; write such as 64,128"),
+    (("--gen-length", "8,x"), "'x' is no number from 1 on"),
+    (("--batch", ""), "'' is no number from 1 on"),
+    (("--gen-length", "8", "-p", "max_tokens=9"), "max_tokens is given by -p and by --gen-length"),
+    (("--algorithm", "two", "-p", "gen_length=9", "--gen-length", "8"), "gen_length is given by -p and by"),
+    (("--repeats", "0"), "see llada bench --help"),
+    (("--max-tokens", "8"), "there is no option --max-tokens"),
+    (("--tasks", "1"), "--prompts and tasks (--tasks, --family) are both given; give one of them"),
+    (("--speed", "tokens/s"), "--speed is what --plot draws; give --plot FILE"),
+    (("--overwrite",), "--overwrite is of files; give --json FILE or --plot FILE"),
+    (("--json", "no/where.json"), "there is no folder no; make it, or give another file"),
+    (("--json", "."), "--json: . is a folder; give a file"),
+    (("--plot", "a.png", "--json", "a.png"), "a.png is what --json writes; give another file"),
+    (("--plot", "a.doc"), "end its name in .png, .svg, .pdf"),
+    (("--compare", "pairs", "singles", "--repeats", "5"), "give --repeats 6 or more"),
+    (("--compare", "pairs", "single"), "no algorithm is called 'single'; did you mean singles"),
+    (("--compare", "pairs", "broken"), "broken cannot run here"),
+    (
+        ("--algorithm", "pairs", "--algorithm", "singles", "--compare", "pairs", "opaque"),
+        "--compare: opaque means no setting; give the numbers of two: 1 (pairs), 2 (singles)",
+    ),
+    (
+        ("--algorithm", "pairs", "--algorithm", "singles", "--compare", "2", "singles"),
+        "--compare: 2 and singles are both singles; name two settings",
+    ),
+    (
+        ("--algorithm", "pairs", "--algorithm", "pairs", "-p", "threshold=0.5", "--compare", "two", "pairs"),
+        "two means several settings; give the numbers of two: 1 (pairs), 2 (pairs threshold=0.5)",
+    ),
+]
+
+
+@pytest.mark.parametrize(("arguments", "said"), WRONG)
+def test_a_wrong_call_is_refused_before_a_model_is_loaded(
+    bench: Llada, monkeypatch: pytest.MonkeyPatch, arguments: tuple[str, ...], said: str
+) -> None:
+    def never(*args: Any, **options: Any) -> None:
+        raise AssertionError("a model is loaded")
+
+    monkeypatch.setattr("llada_core.cli.opening.load_on", never)
+    ran = bench(*arguments)
+    assert said in error(ran, status=1 if "cannot run here" in said else 2)
+
+
+@pytest.mark.parametrize(
+    ("lines", "said"),
+    [
+        ('{"prompt": "a", "expected": 3}', "line 1: expected is no answer; write"),
+        ('{"prompt": "a", "expected": []}', "line 1: expected is no answer; write"),
+        ('{"text": "a"}', "it holds no prompt, or several"),
+        ("", "holds no prompt; write one a line"),
+    ],
+)
+def test_a_file_that_cannot_be_asked_is_refused(bench: Llada, tmp_path: Path, lines: str, said: str) -> None:
+    (tmp_path / "odd.jsonl").write_text(lines)
+    assert said in error(bench(asked=("--prompts", str(tmp_path / "odd.jsonl"))), status=2)
+
+
+def test_another_model_is_asked_nothing_by_itself(bench: Llada) -> None:
+    said = "nothing is asked; give --prompts FILE, or --tasks N for the tasks of the embedded model"
+    assert said in error(bench(asked=()), status=2)
+
+
+def test_a_plot_needs_matplotlib_and_right_answers(
+    bench: Llada, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "plain.txt").write_text("Hello\n")
+    ran = bench("--plot", "a.png", asked=("--prompts", str(tmp_path / "plain.txt")))
+    assert "--plot: it is not known which answers are right" in error(ran, status=2)
+    monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
+    assert "pip install 'llada-core[plot]'" in error(bench("--plot", "a.png"), status=2)
+
+
+# -- two in pairs
+
+
+def test_two_algorithms_are_compared_in_pairs(bench: Llada, monkeypatch: pytest.MonkeyPatch) -> None:
+    order = list[str]()
+
+    def noting(lm: Any, case: Any, *args: Any, **options: Any) -> Sample:
+        order.append(case.label)
+        return measure(lm, case, *args, **options)
+
+    monkeypatch.setattr("llada_core.cli.bench_trials.measure", noting)
+    found = measured(bench("--compare", "singles", "two", "--gen-length", "16", "--json", "-"))
+    assert order == ["singles", "pairs", "pairs", "singles"] * 5
+    (comparison,) = found["comparisons"]
+    assert (comparison["first"], comparison["second"]) == ("singles", "pairs")
+    nfe = next(each for each in comparison["ratios"] if each["figure"] == "nfe")
+    assert (nfe["median"], nfe["least"], nfe["most"], nfe["pairs"]) == (0.5, 0.5, 0.5, 10)
+    assert (nfe["better"], nfe["worse"], nfe["shows_no_difference"]) == (10, 0, False)
+
+
+def test_people_read_which_is_better_and_where_nothing_is_shown(bench: Llada) -> None:
+    out = bench("--compare", "singles", "pairs", "--repeats", "6", "--gen-length", "16").out
+    assert "A: singles\nB: pairs\n" in out
+    rows = {line.split("  ")[0]: line for line in out.partition("A: ")[2].splitlines()}
+    assert rows["NFE"].endswith("6 of 6  B is better")
+    assert rows["right %"].endswith("0 of 6  equal")
+    assert "6 pairs, A and B in turn first; medians of B/A, and intervals that hold them in 96.9 % of" in out
+
+
+def test_settings_are_compared_by_number_and_stand_first(bench: Llada) -> None:
+    settings = ("--algorithm", "opaque", "--algorithm", "pairs", "--algorithm", "singles")
+    found = measured(
+        bench(*settings, "--compare", "3", "pairs", "--repeats", "6", "--gen-length", "8,16", "--json", "-")
+    )
+    assert [each["setting"] for each in found["results"]] == ["singles", "pairs", "opaque"] * 2
+    assert [each["gen_length"] for each in found["comparisons"]] == [8, 16]
+    assert {(each["first"], each["second"]) for each in found["comparisons"]} == {("singles", "pairs")}
+
+
+# -- what fails, and what is interrupted
+
+
+def test_a_setting_that_fails_is_told_and_the_others_are_measured(bench: Llada) -> None:
+    status, out, err = bench("--gen-length", "8,1000", "--json", "-")
+    assert status == 1
+    assert "error: pairs: gen_length 1000 after a prompt" in err
+    short, long = json.loads(out)["results"]
+    assert (len(short["samples"]), long["samples"]) == (3, [])
+    assert "exceeds the 200 tokens" in long["error"]
+
+
+def test_where_every_setting_fails_that_is_the_error(bench: Llada) -> None:
+    assert "exceeds the 200 tokens" in error(bench("--gen-length", "1000"), status=2)
+
+
+def test_an_interrupted_run_tells_what_it_has(
+    bench: Llada, here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    done = list[str]()
+
+    def interrupted(*args: Any, **options: Any) -> Sample:
+        if len(done) == 3:
+            raise KeyboardInterrupt
+        done.append("one")
+        return measure(*args, **options)
+
+    monkeypatch.setattr("llada_core.cli.bench_trials.measure", interrupted)
+    ran = bench("--algorithm", "pairs", "--algorithm", "singles", "--json", "out.json")
+    assert ran.status == 130
+    assert "singles" in ran.out
+    counts = [len(each["samples"]) for each in json.loads((here / "out.json").read_text())["results"]]
+    assert counts == [1, 2]
+
+
+def test_memory_that_the_system_does_not_tell_is_no_figure(
+    bench: Llada, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(memories, "_CLEAR", tmp_path / "no" / "clear_refs")
+    status, out, err = bench("--gen-length", "8")
+    assert status == 0
+    assert "peak memory" not in out
+    assert "peak memory is not told: this system does not let a process count" in err
