@@ -21,7 +21,7 @@ from typing import Any
 import evaluate
 
 import llada_core
-from llada_core.bench import Point, Question, families, front, measure, plot, surroundings, tasks, warm_up
+from llada_core.bench import Point, Question, families, front, measure, plot, surroundings, tasks, warm_case
 
 DOCS = Path(__file__).parents[1] / "docs"
 BEGIN, END = "<!-- figures: begin -->", "<!-- figures: end -->"
@@ -113,7 +113,7 @@ def _about(model: llada_core.LoadedModel, options: argparse.Namespace) -> str:
 
 def _row(model: llada_core.LoadedModel, setting: str, questions: list[Question], batch: int) -> Row:
     case = evaluate.case_of(setting, min(batch, len(questions)))
-    warm_up(model, case, questions)
+    warm_case(model, case, questions)
     sample = measure(model, case, questions)
     by_family = sample.accuracies()
     algorithm, parameters = evaluate.SETTINGS[setting]

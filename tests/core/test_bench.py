@@ -10,6 +10,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+import torch
 
 from llada_core import LoadedModel, load_model
 from llada_core.bench import (
@@ -23,9 +24,10 @@ from llada_core.bench import (
     spread,
     surroundings,
     tasks,
-    warm_up,
+    warm_case,
 )
 from llada_core.bench import memory as memories
+from llada_core.bench.devices import place_of
 from llada_core.bench.memory import PeakMemory, why_no_peak
 from llada_core.errors import ModelNotFound, ParameterError, UsageError
 
@@ -166,7 +168,7 @@ def test_a_batch_of_no_rows_is_refused() -> None:
 
 
 def test_warming_up_answers_a_batch_each_time(lm: LoadedModel) -> None:
-    warm_up(lm, case("opaque", rows=3), HI, times=2)
+    warm_case(lm, case("opaque", rows=3), HI, times=2)
     assert lm.model.network.calls == ["generate of 3 with gen_length 32"] * 2
 
 
@@ -237,3 +239,37 @@ def test_a_peak_that_the_system_does_not_tell_is_none_and_has_a_reason(process: 
     memory.begin()
     assert memory.peak() is None
     assert why_no_peak() is not None
+
+
+def test_the_peak_of_a_gpu_is_what_its_tensors_took_since_the_beginning(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    asked = list[str]()
+
+    def noting(name: str, answer: int | None = None) -> Callable[..., int | None]:
+        return lambda device: asked.append(f"{name} {device}") or answer
+
+    for name, answer in (
+        ("synchronize", None),
+        ("reset_peak_memory_stats", None),
+        ("max_memory_allocated", 7),
+    ):
+        monkeypatch.setattr(f"torch.cuda.{name}", noting(name, answer))
+    memory = PeakMemory(SimpleNamespace(device="cuda:1"))
+    memory.begin()
+    memory.settle()
+    assert memory.peak() == 7
+    assert asked == [
+        "synchronize cuda:1",
+        "reset_peak_memory_stats cuda:1",
+        "synchronize cuda:1",
+        "max_memory_allocated cuda:1",
+    ]
+
+
+def test_a_network_that_tells_no_device_is_where_its_weights_are() -> None:
+    network = torch.nn.Linear(2, 2)
+    about = place_of(network)
+    assert (about["device"], about["device_name"], about["dtype"]) == ("cpu", None, None)
+    assert place_of(network.to("meta"))["device"] == "meta"
+    assert place_of(object())["device"] == "cpu"

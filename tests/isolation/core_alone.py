@@ -46,6 +46,7 @@ def main() -> None:
         assert "llada-fastdllm" in one_line(llada("generate", "Hello", "--model", folder, status=1))
     assert "pip install" in one_line(llada("generate", "Hello", status=1))
     assert "llada plugins" in one_line(llada("check", "anything", status=2))
+    assert "pip install" in one_line(llada("bench", status=1))
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ from llada_core.bench.cases import Case
 from llada_core.bench.comparing import Ratio, ratios
 from llada_core.bench.figures import FIGURES, Figure, Spread, spread
 from llada_core.bench.fronts import Point, front, staircase
-from llada_core.bench.measuring import measure, rounds, warm_up
+from llada_core.bench.measuring import measure, rounds, warm_case
 from llada_core.bench.plot import check_can_plot, plot
 from llada_core.bench.questions import Question, accepting, families, tasks
 from llada_core.bench.samples import Answered, Sample
@@ -38,5 +38,5 @@ __all__ = [
     "staircase",
     "surroundings",
     "tasks",
-    "warm_up",
+    "warm_case",
 ]

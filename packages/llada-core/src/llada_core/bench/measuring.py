@@ -13,7 +13,7 @@ from llada_core.bench.samples import Answered, Sample
 from llada_core.generation.steps import Step, Ticket
 from llada_core.loading import LoadedModel, Session
 
-__all__ = ["filled", "measure", "rounds", "warm_up"]
+__all__ = ["filled", "measure", "rounds", "warm_case"]
 
 
 @dataclass(slots=True, kw_only=True)
@@ -120,7 +120,7 @@ def _tell(watch: _Watch, told: Callable[[int], None], ended: int) -> None:
     watch.paused += time.perf_counter() - began
 
 
-def warm_up(
+def warm_case(
     lm: LoadedModel, case: Case, questions: Sequence[Question], *, times: int = 1, raw: bool = False
 ) -> None:
     """Answer as many questions as the case has rows, ``times`` over: what is made on first use is nobody's

@@ -19,7 +19,7 @@ from llada_core.cli.bench_pairs import compared_first, pairs_of
 from llada_core.cli.bench_questions import asked_questions
 from llada_core.cli.bench_records import points_of, record
 from llada_core.cli.bench_tables import print_pair, print_surroundings, print_trials
-from llada_core.cli.bench_trials import Plan, Trial, run_trials, trials_of
+from llada_core.cli.bench_trials import Method, Trial, run_trials, trials_of
 from llada_core.cli.opening import opened_model
 from llada_core.cli.options import ModelChoice, model_options, spelling_among
 from llada_core.cli.outfiles import check_files, written
@@ -149,8 +149,8 @@ def bench(ctx: click.Context, /, **given: Any) -> None:
     settings = _settings(ctx, given["compare"])
     lengths, batches = given["lengths"], given["batches"] or [1]
     _check_lengths(settings, lengths)
-    plan = _plan(given)
-    if wanted.picture is not None and all(question.accepts is None for question in plan.questions):
+    method = _method(given)
+    if wanted.picture is not None and all(question.accepts is None for question in method.questions):
         raise UsageError(
             "--plot: it is not known which answers are right; give --tasks N, or prompts with expected"
         )
@@ -160,8 +160,8 @@ def bench(ctx: click.Context, /, **given: Any) -> None:
         trials = trials_of(lm, settings, lengths, batches)
         names = [registry.get_algorithm_info(trial.case.algorithm or "").distribution for trial in trials]
         about = surroundings(lm, filter(None, [lm.engine.distribution, *names]))
-        with _telling(trials, plan, about, wanted):
-            run_trials(lm, trials, plan)
+        with _telling(trials, method, about, wanted):
+            run_trials(lm, trials, method)
     _conclude(ctx, trials)
 
 
@@ -189,7 +189,7 @@ def _settings(ctx: click.Context, compare: tuple[str, str] | None) -> list[Setti
     return compared_first(settings_of(ctx), compare)
 
 
-def _plan(given: dict[str, Any]) -> Plan:
+def _method(given: dict[str, Any]) -> Method:
     compares = given["compare"] is not None
     repeats = given["repeats"] or (_PAIRS if compares else _REPEATS)
     if compares and repeats < LEAST_PAIRS:
@@ -199,7 +199,7 @@ def _plan(given: dict[str, Any]) -> Plan:
     questions, source = asked_questions(
         given["file"], given["count"], given["of"], other_model=given["model"] is not None
     )
-    return Plan(
+    return Method(
         questions=questions, source=source, raw=given["raw"], repeats=repeats, warm_up=given["warm_up"]
     )
 
@@ -221,23 +221,25 @@ def _of_lengths(setting: Setting, lengths: Sequence[int]) -> Iterator[Setting]:
 
 
 @contextmanager
-def _telling(trials: Sequence[Trial], plan: Plan, about: dict[str, Any], wanted: _Wanted) -> Iterator[None]:
+def _telling(
+    trials: Sequence[Trial], method: Method, about: dict[str, Any], wanted: _Wanted
+) -> Iterator[None]:
     """Say what was measured while this was entered, be it that Ctrl-C ended it."""
     try:
         yield
     finally:
         if any(trial.samples for trial in trials):
-            _tell(trials, plan, about, wanted)
+            _tell(trials, method, about, wanted)
 
 
-def _tell(trials: Sequence[Trial], plan: Plan, about: dict[str, Any], wanted: _Wanted) -> None:
+def _tell(trials: Sequence[Trial], method: Method, about: dict[str, Any], wanted: _Wanted) -> None:
     pairs = pairs_of(trials) if wanted.pairs else []
-    told = record(about, trials, plan, pairs)
+    told = record(about, trials, method, pairs)
     if wanted.json == "-":
         print_json(told)
     else:
         print_surroundings(about)
-        print_trials(trials, plan)
+        print_trials(trials, method)
         for pair in pairs:
             print_pair(pair, trials)
     if about["device"] == "cpu" and (reason := why_no_peak()):

@@ -8,24 +8,24 @@ from typing import Any
 from llada_core.bench import FIGURES, Point, spread
 from llada_core.cli.bench_pairs import Pair
 from llada_core.cli.bench_tables import trial_name
-from llada_core.cli.bench_trials import Plan, Trial
+from llada_core.cli.bench_trials import Method, Trial
 from llada_core.cli.streams import line_of
 
 __all__ = ["points_of", "record"]
 
 
 def record(
-    about: Mapping[str, Any], trials: Sequence[Trial], plan: Plan, pairs: Sequence[Pair]
+    about: Mapping[str, Any], trials: Sequence[Trial], method: Method, pairs: Sequence[Pair]
 ) -> dict[str, Any]:
     """All that was measured, on what and how."""
     return {
         "about": dict(about),
         "method": {
-            "questions": len(plan.questions),
-            "source": plan.source,
-            "repeats": plan.repeats,
-            "warm_up": plan.warm_up,
-            "raw": plan.raw,
+            "questions": len(method.questions),
+            "source": method.source,
+            "repeats": method.repeats,
+            "warm_up": method.warm_up,
+            "raw": method.raw,
         },
         "results": [_result(trial) for trial in trials],
         "comparisons": [_comparison(pair) for pair in pairs],

@@ -7,7 +7,7 @@ from typing import Any
 
 from llada_core.bench import FIGURES, Figure, Ratio, spread
 from llada_core.cli.bench_pairs import Pair
-from llada_core.cli.bench_trials import Plan, Trial
+from llada_core.cli.bench_trials import Method, Trial
 from llada_core.cli.output import print_line, print_table
 from llada_core.cli.tables import Column
 from llada_core.machine import amount
@@ -37,7 +37,7 @@ def print_surroundings(about: Mapping[str, Any]) -> None:
     print_line(", ".join(f"{name} {version}" for name, version in versions.items()))
 
 
-def print_trials(trials: Sequence[Trial], plan: Plan) -> None:
+def print_trials(trials: Sequence[Trial], method: Method) -> None:
     """The table of the trials that were measured, and how."""
     done = [trial for trial in trials if trial.samples]
     shown = [figure for figure in FIGURES.values() if any(spread(each.samples, figure) for each in done)]
@@ -45,7 +45,7 @@ def print_trials(trials: Sequence[Trial], plan: Plan) -> None:
     columns += [Column(heading=heading, right=True) for heading in _headings(trials, shown)]
     print_line("")
     print_table(columns, [[trial.case.label, *_cells(trial, trials, shown)] for trial in done])
-    for line in _conditions(trials, plan):
+    for line in _conditions(trials, method):
         print_line(line)
 
 
@@ -130,12 +130,12 @@ def _varying(trials: Sequence[Trial]) -> tuple[bool, bool]:
     return len({each.gen_length for each in trials}) > 1, len({each.case.rows for each in trials}) > 1
 
 
-def _conditions(trials: Sequence[Trial], plan: Plan) -> Iterator[str]:
+def _conditions(trials: Sequence[Trial], method: Method) -> Iterator[str]:
     lengths, rows = _varying(trials)
     first = trials[0]
     same = [] if lengths or first.gen_length is None else [f"answers of {first.gen_length} tokens at most"]
     same += [] if rows else [f"batch {first.case.rows}"]
-    yield "; ".join([f"{len(plan.questions)} question(s): {plan.source}", *same])
-    times = f"{plan.repeats} times, each setting once a round" if plan.repeats > 1 else "once"
-    medians = "; figures are medians, spread is half the way from least to most" * (plan.repeats > 1)
-    yield f"measured {times}, after {plan.warm_up} warm-up(s){medians}"
+    yield "; ".join([f"{len(method.questions)} question(s): {method.source}", *same])
+    times = f"{method.repeats} times, each setting once a round" if method.repeats > 1 else "once"
+    medians = "; figures are medians, spread is half the way from least to most" * (method.repeats > 1)
+    yield f"measured {times}, after {method.warm_up} warm-up(s){medians}"

@@ -6,17 +6,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from llada_core.bench import Case, Question, Sample, measure, rounds, warm_up
+from llada_core.bench import Case, Question, Sample, measure, rounds, warm_case
 from llada_core.bench.measuring import filled
 from llada_core.cli.progress import busy_bar, prompts_bar
 from llada_core.cli.settings import Setting, labels
 from llada_core.loading import LoadedModel
 
-__all__ = ["Plan", "Trial", "run_trials", "trials_of"]
+__all__ = ["Method", "Trial", "run_trials", "trials_of"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Plan:
+class Method:
     """What is asked, how, and how often: ``raw`` leaves the chat template out, ``source`` says in words whose
     questions they are."""
 
@@ -72,30 +72,30 @@ def trials_of(
     ]
 
 
-def run_trials(lm: LoadedModel, trials: Sequence[Trial], plan: Plan) -> None:
-    """Warm every trial up, then measure all of them in as many rounds as the plan has repeats."""
+def run_trials(lm: LoadedModel, trials: Sequence[Trial], method: Method) -> None:
+    """Warm every trial up, then measure all of them in as many rounds as the method has repeats."""
     with busy_bar("Warming up"):
         for trial in trials:
-            _warm_up(lm, trial, plan)
+            _warm_up(lm, trial, method)
     by_case = {id(trial.case): trial for trial in trials}
-    answers = sum(len(filled(plan.questions, trial.case.rows)) for trial in trials) * plan.repeats
+    answers = sum(len(filled(method.questions, trial.case.rows)) for trial in trials) * method.repeats
     with prompts_bar("Measuring", answers) as bar:
-        for cases in rounds([trial.case for trial in trials], plan.repeats):
+        for cases in rounds([trial.case for trial in trials], method.repeats):
             for case in cases:
                 trial = by_case[id(case)]
                 if trial.error is None:
-                    _measure(lm, trial, plan, bar.advance)
+                    _measure(lm, trial, method, bar.advance)
 
 
-def _warm_up(lm: LoadedModel, trial: Trial, plan: Plan) -> None:
+def _warm_up(lm: LoadedModel, trial: Trial, method: Method) -> None:
     try:
-        warm_up(lm, trial.case, plan.questions, times=plan.warm_up, raw=plan.raw)
+        warm_case(lm, trial.case, method.questions, times=method.warm_up, raw=method.raw)
     except Exception as exc:  # of this case: the others are measured
         trial.error = exc
 
 
-def _measure(lm: LoadedModel, trial: Trial, plan: Plan, told: Any) -> None:
+def _measure(lm: LoadedModel, trial: Trial, method: Method, told: Any) -> None:
     try:
-        trial.samples.append(measure(lm, trial.case, plan.questions, raw=plan.raw, told=told))
+        trial.samples.append(measure(lm, trial.case, method.questions, raw=method.raw, told=told))
     except Exception as exc:  # likewise
         trial.error = exc
