@@ -13,6 +13,7 @@ import pytest
 
 from llada_core.bench import FIGURES, Sample, measure
 from llada_core.bench import memory as memories
+from llada_core.imports import load_target
 from tests.support.program import Llada, Ran, error
 
 pytestmark = pytest.mark.usefixtures("world")
@@ -104,8 +105,8 @@ def test_programs_get_all_samples(bench: Llada) -> None:
     assert len(result["samples"]) == 2
     sample = result["samples"][0]
     assert list(sample) == [
-        *("seconds", "answers", "tokens", "committed", "nfe", "forwards", "first_text", "peak_memory"),
-        *("right", "checked"),
+        *("seconds", "answers", "tokens", "committed", "nfe", "forwards", "rows", "first_text"),
+        *("peak_memory", "right", "checked"),
     ]
     assert (sample["answers"], sample["tokens"], sample["committed"]) == (4, 36, 128)
     assert (sample["nfe"], sample["forwards"], sample["right"], sample["checked"]) == (64, 64, 2, 3)
@@ -313,3 +314,13 @@ def test_memory_that_the_system_does_not_tell_is_no_figure(
     assert status == 0
     assert "peak memory" not in out
     assert "peak memory is not told: this system does not let a process count" in err
+
+
+def test_rows_that_wait_for_memory_are_told(bench: Llada, monkeypatch: pytest.MonkeyPatch) -> None:
+    loop = load_target("fake_engine:FakeLoop")
+    admit = loop.admit
+    monkeypatch.setattr(loop, "admit", lambda self, row: len(self.sequences) < 2 and admit(self, row))
+    status, out, err = bench("--gen-length", "8", "--batch", "2,3", "--json", "-")
+    assert status == 0
+    assert err == "pairs, batch 3: 2 of 3 rows were in flight together at most: the memory holds no more\n"
+    assert [result["samples"][0]["rows"] for result in json.loads(out)["results"]] == [2, 2]

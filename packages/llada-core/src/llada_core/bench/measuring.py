@@ -36,6 +36,7 @@ class _Watch:
     rows: dict[Ticket, _Row] = field(default_factory=dict)
     ended: list[tuple[int, Answered]] = field(default_factory=list)
     forwards: int = 0
+    together: int = 0
     paused: float = 0.0
 
     def now(self) -> float:
@@ -43,6 +44,7 @@ class _Watch:
 
     def see(self, steps: Sequence[Step]) -> int:
         """Take in what a step did; how many rows it ended. Raises the error of a row that failed."""
+        self.together = max(self.together, sum(row.ticket.admitted is not None for row in self.rows.values()))
         for step in steps:
             self.rows[step.ticket].committed += len(step.positions) - len(step.revoked)
         for row in self.rows.values():
@@ -99,7 +101,13 @@ def measure(
         memory.settle()
         seconds = watch.now() - began
     answers = tuple(answer for _, answer in sorted(watch.ended, key=lambda each: each[0]))
-    return Sample(answers=answers, seconds=seconds, forwards=watch.forwards, peak_memory=memory.peak())
+    return Sample(
+        answers=answers,
+        seconds=seconds,
+        forwards=watch.forwards,
+        rows=watch.together,
+        peak_memory=memory.peak(),
+    )
 
 
 def _submit(

@@ -39,13 +39,15 @@ class Sample:
     """All questions answered once.
 
     ``seconds`` of wall-clock time from the first submission to the end of the last row; ``forwards`` that the
-    network ran, in each of which several rows may take part; ``peak_memory`` in bytes, None where it cannot
-    be told.
+    network ran, in each of which several rows may take part; ``rows`` were in flight together at most, fewer
+    than the case's where the memory does not hold them; ``peak_memory`` in bytes, None where it cannot be
+    told.
     """
 
     answers: tuple[Answered, ...]
     seconds: float
     forwards: int
+    rows: int
     peak_memory: int | None
 
     @property
@@ -91,6 +93,7 @@ class Sample:
             "committed": self.committed,
             "nfe": self.row_forwards,
             "forwards": self.forwards,
+            "rows": self.rows,
             "first_text": self.first_text,
             "peak_memory": self.peak_memory,
             "right": sum(each.right is True for each in self.answers),

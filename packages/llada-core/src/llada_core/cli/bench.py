@@ -18,7 +18,7 @@ from llada_core.bench.memory import why_no_peak
 from llada_core.cli.bench_pairs import compared_first, pairs_of
 from llada_core.cli.bench_questions import asked_questions
 from llada_core.cli.bench_records import points_of, record
-from llada_core.cli.bench_tables import print_pair, print_surroundings, print_trials
+from llada_core.cli.bench_tables import print_pair, print_surroundings, print_trials, trial_name
 from llada_core.cli.bench_trials import Method, Trial, run_trials, trials_of
 from llada_core.cli.opening import opened_model
 from llada_core.cli.options import ModelChoice, model_options, spelling_among
@@ -242,6 +242,9 @@ def _tell(trials: Sequence[Trial], method: Method, about: dict[str, Any], wanted
         print_trials(trials, method)
         for pair in pairs:
             print_pair(pair, trials)
+    for trial in trials:
+        if trial.waited is not None:
+            note(f"{trial_name(trial, trials)}: {trial.waited}")
     if about["device"] == "cpu" and (reason := why_no_peak()):
         note(f"peak memory is not told: {reason}")
     if wanted.json not in (None, "-"):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from llada_core.bench import Question, accepting, families, tasks
+from llada_core.bench import Question, accepting, tasks
 from llada_core.cli.prompts import Entry, prompts_of_file
 from llada_core.errors import PromptError, UsageError
 
@@ -32,7 +32,7 @@ def asked_questions(
             "nothing is asked; give --prompts FILE, or --tasks N for the tasks of the embedded model"
         )
     found = tasks(_FEW if count is None else count, of)
-    return found, f"tasks of the embedded model, {len(set(of) or families())} families"
+    return found, f"tasks of the embedded model, {', '.join(dict.fromkeys(of)) or 'all families'}"
 
 
 def _question(entry: Entry) -> Question:

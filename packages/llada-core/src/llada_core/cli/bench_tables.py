@@ -8,7 +8,9 @@ from typing import Any
 from llada_core.bench import FIGURES, Figure, Ratio, spread
 from llada_core.cli.bench_pairs import Pair
 from llada_core.cli.bench_trials import Method, Trial
+from llada_core.cli.diversion import stdout
 from llada_core.cli.output import print_line, print_table
+from llada_core.cli.streams import columns_of
 from llada_core.cli.tables import Column
 from llada_core.machine import amount
 
@@ -24,6 +26,16 @@ _WRITTEN: Mapping[str, Callable[[float], str]] = {
     "peak_memory": amount,
     "accuracy": "{:.1f}".format,
 }
+_SHORT = {
+    "tokens/s": "tok/s",
+    "tokens/forward": "tok/fwd",
+    "committed/forward": "com/fwd",
+    "ms/forward": "ms/fwd",
+    "first text": "text",
+    "peak memory": "memory",
+    "right %": "right",
+}
+_ROOM = 132  # columns of a terminal from which headings are written out
 _SPREAD = "tokens_per_second"  # the figure whose spread the table has
 
 
@@ -42,7 +54,10 @@ def print_trials(trials: Sequence[Trial], method: Method) -> None:
     done = [trial for trial in trials if trial.samples]
     shown = [figure for figure in FIGURES.values() if any(spread(each.samples, figure) for each in done)]
     columns = [Column(heading="setting", wraps=True)]
-    columns += [Column(heading=heading, right=True) for heading in _headings(trials, shown)]
+    width = columns_of(stdout())
+    short = _SHORT if width is not None and width < _ROOM else {}
+    headings = [short.get(heading, heading) for heading in _headings(trials, shown)]
+    columns += [Column(heading=heading, right=True) for heading in headings]
     print_line("")
     print_table(columns, [[trial.case.label, *_cells(trial, trials, shown)] for trial in done])
     for line in _conditions(trials, method):
@@ -122,7 +137,7 @@ def _half_range(trial: Trial, figure: Figure) -> str:
     found = spread(trial.samples, figure)
     if found is None or len(trial.samples) < 2 or not found.median:
         return "-"
-    return f"±{50 * (found.most - found.least) / found.median:.1f} %"
+    return f"±{50 * (found.most - found.least) / found.median:.1f}%"
 
 
 def _varying(trials: Sequence[Trial]) -> tuple[bool, bool]:

@@ -52,6 +52,15 @@ class Trial:
         length = self.parameters.get("gen_length")
         return length if isinstance(length, int) else None
 
+    @property
+    def waited(self) -> str | None:
+        """That rows had to wait for memory, so that fewer were in flight than the case says; None where none
+        had."""
+        most = max((sample.rows for sample in self.samples), default=self.case.rows)
+        if most >= self.case.rows:
+            return None
+        return f"{most} of {self.case.rows} rows were in flight together at most: the memory holds no more"
+
 
 def trials_of(
     lm: LoadedModel, settings: Sequence[Setting], lengths: Sequence[int], batches: Sequence[int]
