@@ -242,6 +242,7 @@ def check_plugin(session: nox.Session, plugin: str, wheel_paths: Mapping[str, Pa
         if plugin not in OTHER_MODELS:  # the small model works from its wheel, too
             llada = str(python.with_name("llada"))
             session.run(llada, "generate", "What is 2 + 3?", external=True, env=CLEAN)
+            session.run(llada, "bench", "--tasks", "1", "--repeats", "1", external=True, env=CLEAN)
 
 
 def check_algorithms(session: nox.Session, python: Path) -> None:

@@ -58,6 +58,17 @@ class _Watch:
             self._end(step)
         return len(last)
 
+    def sample(self, seconds: float, peak_memory: int | None) -> Sample:
+        """What was seen, in the order of the questions."""
+        answers = tuple(answer for _, answer in sorted(self.ended, key=lambda each: each[0]))
+        return Sample(
+            answers=answers,
+            seconds=seconds,
+            forwards=self.forwards,
+            rows=self.together,
+            peak_memory=peak_memory,
+        )
+
     def _end(self, step: Step) -> None:
         row = self.rows.pop(step.ticket)
         if step.error is not None:
@@ -100,14 +111,7 @@ def measure(
             _tell(watch, told, ended)
         memory.settle()
         seconds = watch.now() - began
-    answers = tuple(answer for _, answer in sorted(watch.ended, key=lambda each: each[0]))
-    return Sample(
-        answers=answers,
-        seconds=seconds,
-        forwards=watch.forwards,
-        rows=watch.together,
-        peak_memory=memory.peak(),
-    )
+    return watch.sample(seconds, memory.peak())
 
 
 def _submit(

@@ -92,12 +92,11 @@ def place(
         to_names = [(dot, box.nearest(dot)) for dot, box in zip(points, placed, strict=False)]
         lines = [*drawn, *([] if crossing else to_names)]
         for box in _candidates(point, width + 2 * _MARGIN, height + 2 * _MARGIN, area):
-            line = (point, box.nearest(point))
+            mine = (point, box.nearest(point))
             if not area.holds(box) or any(box.overlaps(other) for other in (*placed, *dots)):
                 continue
-            if not crossing and any(other.is_cut_by(*line) for other in placed):
-                continue
-            if not any(box.is_cut_by(*other) for other in lines):
+            crosses = not crossing and any(other.is_cut_by(*mine) for other in placed)
+            if not crosses and not any(box.is_cut_by(*line) for line in lines):
                 placed.append(box)
                 break
         else:

@@ -32,6 +32,7 @@ from llada_core.cli.settings import (
     settings_options_without_length,
 )
 from llada_core.errors import UsageError
+from llada_core.loading import LoadedModel
 from llada_core.parameters import STANDARD
 
 __all__ = ["bench"]
@@ -158,11 +159,17 @@ def bench(ctx: click.Context, /, **given: Any) -> None:
         ModelChoice.of(given), [each for s in settings for each in _of_lengths(s, lengths)]
     ) as lm:
         trials = trials_of(lm, settings, lengths, batches)
-        names = [registry.get_algorithm_info(trial.case.algorithm or "").distribution for trial in trials]
-        about = surroundings(lm, filter(None, [lm.engine.distribution, *names]))
+        about = surroundings(lm, _distributions(lm, trials))
         with _telling(trials, method, about, wanted):
             run_trials(lm, trials, method)
     _conclude(ctx, trials)
+
+
+def _distributions(lm: LoadedModel, trials: Sequence[Trial]) -> list[str]:
+    """The wheels of the engine and of the algorithms that are measured."""
+    measured = [lm.algorithm(trial.case.algorithm).name for trial in trials]
+    algorithms = [registry.get_algorithm_info(name).distribution for name in measured]
+    return [name for name in (lm.engine.distribution, *algorithms) if name is not None]
 
 
 def _wanted(given: dict[str, Any]) -> _Wanted:
