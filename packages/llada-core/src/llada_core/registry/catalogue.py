@@ -26,6 +26,7 @@ __all__ = ["RESERVED_COMMANDS", "AlgorithmEntry", "Catalogue", "EngineEntry"]
 _CORE = "llada-core"
 RESERVED_COMMANDS = (
     "algorithms",
+    "bench",
     "chat",
     "check",
     "convert",
