@@ -82,26 +82,33 @@ def place(
 ) -> list[Box]:
     """Where the names of ``points`` stand, in ``area``: none on another, on a point or on a line.
 
-    Lines are those ``drawn`` and those from points to their names; the latter may run through names where
-    ``crossing`` lets them. In the order of the points: the first is placed first, and so stands nearest.
-    Raises ``NoRoom``.
+    Lines are those ``drawn`` and those from points to their names; the latter run through no other point
+    either. ``crossing`` lets them run through names and points. In the order of the points: the first is
+    placed first, and so stands nearest. Raises ``NoRoom``.
     """
     dots = [Box.around(point, 2 * _RADIUS, 2 * _RADIUS) for point in points]
     placed: list[Box] = []
-    for point, (width, height) in zip(points, sizes, strict=True):
-        to_names = [(dot, box.nearest(dot)) for dot, box in zip(points, placed, strict=False)]
+    for point, dot, (width, height) in zip(points, dots, sizes, strict=True):
+        to_names = [(start, box.nearest(start)) for start, box in zip(points, placed, strict=False)]
+        apart = [other for other in dots if not other.overlaps(dot)]
         lines = [*drawn, *([] if crossing else to_names)]
+        barriers = [] if crossing else [*placed, *apart]
         for box in _candidates(point, width + 2 * _MARGIN, height + 2 * _MARGIN, area):
-            mine = (point, box.nearest(point))
-            if not area.holds(box) or any(box.overlaps(other) for other in (*placed, *dots)):
-                continue
-            crosses = not crossing and any(other.is_cut_by(*mine) for other in placed)
-            if not crosses and not any(box.is_cut_by(*line) for line in lines):
+            free = area.holds(box) and not any(box.overlaps(other) for other in (*placed, *dots))
+            if free and _keeps_clear(box, point, barriers, lines):
                 placed.append(box)
                 break
         else:
             raise NoRoom(f"no room for the name of the point at {point}; make the picture larger")
     return placed
+
+
+def _keeps_clear(box: Box, point: Dot, barriers: Sequence[Box], lines: Sequence[Line]) -> bool:
+    """Whether no line runs through the box, and its own, from the point, through no barrier."""
+    mine = (point, box.nearest(point))
+    return not any(box.is_cut_by(*line) for line in lines) and not any(
+        barrier.is_cut_by(*mine) for barrier in barriers
+    )
 
 
 def _candidates(point: Dot, width: float, height: float, area: Box) -> Iterator[Box]:
