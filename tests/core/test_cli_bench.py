@@ -324,3 +324,10 @@ def test_rows_that_wait_for_memory_are_told(bench: Llada, monkeypatch: pytest.Mo
     assert status == 0
     assert err == "pairs, batch 3: 2 of 3 rows were in flight together at most: the memory holds no more\n"
     assert [result["samples"][0]["rows"] for result in json.loads(out)["results"]] == [2, 2]
+
+
+def test_what_an_algorithm_tells_of_its_answers_is_told_once(
+    bench: Llada, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(load_target("fake_engine:Row"), "warnings", ("It guesses.",))
+    assert bench("--gen-length", "8", "--algorithm", "singles").err == "warning: singles: It guesses.\n"

@@ -31,6 +31,7 @@ from llada_core.cli.settings import (
     settings_of,
     settings_options_without_length,
 )
+from llada_core.cli.streams import line_of
 from llada_core.errors import UsageError
 from llada_core.loading import LoadedModel
 from llada_core.parameters import STANDARD
@@ -249,11 +250,7 @@ def _tell(trials: Sequence[Trial], method: Method, about: dict[str, Any], wanted
         print_trials(trials, method)
         for pair in pairs:
             print_pair(pair, trials)
-    for trial in trials:
-        if trial.waited is not None:
-            note(f"{trial_name(trial, trials)}: {trial.waited}")
-    if about["device"] == "cpu" and (reason := why_no_peak()):
-        note(f"peak memory is not told: {reason}")
+    _remark(trials, about)
     if wanted.json not in (None, "-"):
         text = json.dumps(told, indent=1, ensure_ascii=False) + "\n"
         written(Path(wanted.json), lambda path: path.write_text(text, encoding="utf-8"))
@@ -261,6 +258,18 @@ def _tell(trials: Sequence[Trial], method: Method, about: dict[str, Any], wanted
         across = FIGURES[wanted.speed].heading
         points = points_of(trials, wanted.speed)
         written(wanted.picture, lambda path: plot(points, path, across=across, up="right answers, %"))
+
+
+def _remark(trials: Sequence[Trial], about: dict[str, Any]) -> None:
+    """What is to be known of the figures, on stderr."""
+    for trial in trials:
+        name = trial_name(trial, trials)
+        for warning in trial.warnings:
+            click.echo(f"warning: {name}: {line_of(warning)}", err=True)
+        if trial.waited is not None:
+            note(f"{name}: {trial.waited}")
+    if about["device"] == "cpu" and (reason := why_no_peak()):
+        note(f"peak memory is not told: {reason}")
 
 
 def _conclude(ctx: click.Context, trials: Sequence[Trial]) -> None:

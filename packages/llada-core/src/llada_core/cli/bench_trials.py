@@ -53,6 +53,12 @@ class Trial:
         return length if isinstance(length, int) else None
 
     @property
+    def warnings(self) -> list[str]:
+        """What the algorithm tells of its answers, each sentence once."""
+        answers = [answer for sample in self.samples for answer in sample.answers]
+        return list(dict.fromkeys(told for answer in answers for told in answer.result.warnings))
+
+    @property
     def waited(self) -> str | None:
         """That rows had to wait for memory, so that fewer were in flight than the case says; None where none
         had."""
