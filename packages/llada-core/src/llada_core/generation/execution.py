@@ -6,25 +6,25 @@ algorithms runs them as calls.
 
 from __future__ import annotations
 
-import reprlib
 import time
 from collections import deque
 from collections.abc import Callable, Generator, Hashable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import Any
 
 from llada_core.errors import ContractError, GenerationError, LladaError, PromptError, UsageError
 from llada_core.faults import fault_of
 from llada_core.generation.calls import Calls
+from llada_core.generation.emitted import emitted
 from llada_core.generation.endings import result_of
-from llada_core.generation.jobs import Job
+from llada_core.generation.jobs import Job, row_of
 from llada_core.generation.model import Model
 from llada_core.generation.outcomes import located
 from llada_core.generation.results import FinishReason, GenerationResult
+from llada_core.generation.rows import check_row
 from llada_core.generation.steps import Row, Step, StepLoop, Ticket
 from llada_core.generation.watches import Watch
-from llada_core.values import shown, told
+from llada_core.values import shown
 
 __all__ = ["ROWS", "Execution", "finished_tickets", "run", "run_to_end"]
 
@@ -43,9 +43,10 @@ class _Lane:
 
 
 class Execution:
-    """Rows of any algorithms on ``model``: ``rows`` of them in flight, ``columns`` cached columns a loop.
+    """Rows of any algorithms on ``model``: ``rows`` of them in flight, with ``columns`` cached columns.
 
-    First come, first served; what has no room waits, without bound. Belongs to one thread.
+    First come, first served, whatever loop is whose; what has no room waits, without bound, and with it all
+    that came later. Belongs to one thread.
     """
 
     def __init__(self, model: Model, *, rows: int = ROWS, columns: int | None = None) -> None:
@@ -72,8 +73,8 @@ class Execution:
         What else the algorithm's code raises here is the row's own failure: its ticket has ended.
         """
         try:
-            lane, row = self._lane(job), self._row(job)
-            reason = lane.loop.refusal(row)
+            lane, ticket = self._lane(job), self._ticket(self._row(job), job)
+            reason = lane.loop.refusal(ticket.row)
         except LladaError as exc:
             if not isinstance(exc, GenerationError):
                 raise
@@ -82,19 +83,22 @@ class Execution:
             return self._failed(job, fault_of(exc))
         if reason is not None:
             raise PromptError(f"{job.algorithm.name}: {reason}")
-        ticket = self._ticket(row, job)
-        lane.waiting.append(ticket)
+        lane.waiting.append(self._taken(ticket, job))
         return ticket
 
     def _failed(self, job: Job, error: Exception) -> Ticket:
         """The ticket of a row that could not even be made."""
         made = Calls(job.algorithm).sequence(self._model.network, job.prompt_ids, job.parameters)
-        ticket = self._ticket(made, job)
+        ticket = self._taken(self._ticket(made, job), job)
         self._told.append(self._ended(Step.last(ticket, error=error)))
         return ticket
 
     def _ticket(self, row: Row, job: Job) -> Ticket:
         ticket = row.ticket = Ticket(row, index=job.index, model=self._reader, cloze=job.cloze)
+        ticket.algorithm, ticket.columns, ticket.gen_length = job.algorithm.name, row.columns, row.gen_length
+        return ticket
+
+    def _taken(self, ticket: Ticket, job: Job) -> Ticket:
         ticket.arrived = time.perf_counter()
         self._jobs[ticket] = job
         watch = Watch.of(job)
@@ -111,9 +115,9 @@ class Execution:
             raise UsageError(f"{shown(ticket)} is no ticket; give what submit returned")
         if ticket not in self._jobs and ticket.finished is None:
             raise UsageError(f"{ticket!r} was not submitted here; cancel it where it was")
-        for lane in self._lanes.values():
+        for lane in list(self._lanes.values()):
             if ticket in lane.running:
-                lane.loop.cancel(ticket.row)
+                self._leave(ticket, lane)
             elif ticket in lane.waiting:
                 lane.waiting.remove(ticket)
                 self._told.append(self._ended(Step.last(ticket), reason="cancelled"))
@@ -126,13 +130,24 @@ class Execution:
         self._admit()
         for lane in list(self._lanes.values()):
             if lane.running:
-                for step in self._stepped(lane):
-                    watch = self._watches.get(step.ticket)
-                    if watch is not None and watch.see(step):
-                        lane.loop.cancel(step.ticket.row)
-                    self._told.append(self._ended(step) if step.finished else step)
-        steps, self._told = self._told, []
-        return steps
+                steps = self._stepped(lane)
+                full = [step.ticket for step in steps if self._is_full(step)]
+                self._told += [self._ended(step) if step.finished else step for step in steps]
+                for ticket in full:
+                    self._leave(ticket, lane)
+        told, self._told = self._told, []
+        return told
+
+    def _is_full(self, step: Step) -> bool:
+        """Whether the row is to end now, by a text that ends it."""
+        watch = self._watches.get(step.ticket)
+        return watch is not None and watch.see(step)
+
+    def _leave(self, ticket: Ticket, lane: _Lane) -> None:
+        try:
+            lane.loop.cancel(ticket.row)
+        except BaseException as exc:  # a loop may raise anything, and nobody knows then what it still holds
+            self._told += map(self._ended, self._broken(lane, fault_of(exc)))
 
     def close(self) -> None:
         """Cancel every row. All have ended when this returns; one more ``step`` tells of them."""
@@ -150,36 +165,38 @@ class Execution:
         return self._lanes[key]
 
     def _row(self, job: Job) -> Row:
-        fixed = {} if job.cloze is None else {"answer": job.cloze.cells}
-        row: Any = job.runner.sequence(self._model.network, job.prompt_ids, job.parameters, **fixed)
-        if not isinstance(getattr(row, "ticket", None), Ticket):
-            raise ContractError(f"its sequence returned {told(row)}; return a row, with its ticket")
-        if job.logprobs:
-            if not hasattr(row, "alternatives"):
-                raise ContractError("its rows have no alternatives; give logprobs=0, or let them have some")
-            row.alternatives = job.logprobs
+        row = row_of(job, self._model.network)
         if row.ticket in self._jobs:
             raise ContractError("its sequence returned a row that is in work already; make a new one")
-        return row  # type: ignore[no-any-return]
+        return row
 
     def _admit(self) -> None:
-        """Let those in who came first and whose loop has room for them."""
-        blocked: set[int] = set()
-        while sum(len(lane.running) for lane in self._lanes.values()) < self._rows:
-            ready = [lane for lane in self._lanes.values() if lane.waiting and id(lane) not in blocked]
+        """Let those in who came first, and for whom there is room."""
+        while len(self._running()) < self._rows:
+            ready = [lane for lane in self._lanes.values() if lane.waiting]
             if not ready:
                 return
             lane = min(ready, key=lambda lane: lane.waiting[0].arrived or 0.0)
             if not self._enters(lane, lane.waiting[0]):
-                blocked.add(id(lane))
+                return  # who is behind it waits too, whatever loop is its own
+
+    def _running(self) -> list[Ticket]:
+        return [ticket for lane in self._lanes.values() for ticket in lane.running]
+
+    def _has_columns(self, ticket: Ticket) -> bool:
+        """Whether the rows of all loops and this one keep to the budget; a loop knows only its own rows."""
+        running = self._running()
+        if self._columns is None or not ticket.columns or not running:
+            return True
+        return sum(each.columns for each in running) + ticket.columns <= self._columns
 
     def _enters(self, lane: _Lane, ticket: Ticket) -> bool:
         """Whether the first who waits has left the queue, for the loop or, where that fails, for good."""
         try:
-            if lane.loop.admit(ticket.row):
+            if self._has_columns(ticket) and lane.loop.admit(ticket.row):
                 lane.running.append(ticket)
                 ticket.admitted = time.perf_counter()
-            elif any(each.running for each in self._lanes.values()):
+            elif self._running():
                 return False  # who leaves may make room, in another loop too
             else:  # alone, and still no room: the memory that it was promised is not there
                 raise PromptError(lane.loop.refusal(ticket.row) or "there is no memory for it; shorten it")
@@ -191,10 +208,13 @@ class Execution:
     def _stepped(self, lane: _Lane) -> list[Step]:
         """The loop's steps; where it breaks, the final steps of its rows, and another loop takes over."""
         try:
-            return _checked(lane.loop.step(), lane)
+            return emitted(lane.loop, lane.running)
         except BaseException as exc:  # not a row's fault: those are in the steps
-            fault = fault_of(exc)
-            ended = [Step.last(ticket, error=fault) for ticket in lane.running]
+            return self._broken(lane, fault_of(exc))
+
+    def _broken(self, lane: _Lane, fault: Exception) -> list[Step]:
+        """The final steps of the rows of a loop that broke; another one takes over."""
+        ended = [Step.last(ticket, error=fault) for ticket in lane.running]
         try:
             lane.loop = lane.open()
         except BaseException as exc:  # then those who wait have no loop either
@@ -219,28 +239,14 @@ class Execution:
         error = step.error or (None if watch is None else watch.fault)
         if error is None:
             try:
+                check_row(ticket.row)
+                ticket.gen_length = ticket.row.gen_length
                 ticket.result = result_of(self._model, job, ticket, watch=watch, reason=reason)
             except BaseException as exc:  # a tokenizer may raise anything for ids that it does not know
                 ticket.error = located(fault_of(exc), job)
         else:
             ticket.error = located(error, job)
         return replace(step, result=ticket.result, error=ticket.error)
-
-
-def _checked(steps: object, lane: _Lane) -> list[Step]:
-    """The steps of a loop, that tell of its own rows, and of the end of each once.
-
-    A row that it has let go of without a word ends too. Raises ``ContractError`` for anything else.
-    """
-    if not isinstance(steps, list) or not all(isinstance(step, Step) for step in steps):
-        raise ContractError(f"its loop's step returned {reprlib.repr(steps)}; return a list of Steps")
-    ended, running = [step.ticket for step in steps if step.finished], set(lane.running)
-    if len(set(ended)) < len(ended) or any(step.ticket not in running for step in steps):
-        raise ContractError("its loop's step told of a row that had ended; each row has one final step")
-    if not lane.loop.active:
-        lost = ContractError("its loop let go of the row without a final step; tell Step.last of its ticket")
-        steps = steps + [Step.last(each, error=lost) for each in lane.running if each not in ended]
-    return steps
 
 
 def run_to_end(model: Model, jobs: Sequence[Job]) -> list[GenerationResult]:

@@ -6,12 +6,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from llada_core.errors import ContractError
 from llada_core.generation.results import Answer
-from llada_core.generation.steps import SupportsSteps
+from llada_core.generation.rows import check_row
+from llada_core.generation.steps import Row, SupportsSteps, Ticket
 from llada_core.generation.templates import Cloze
 from llada_core.plugins.info import AlgorithmInfo
+from llada_core.values import told
 
-__all__ = ["Decoder", "Job"]
+__all__ = ["Decoder", "Job", "row_of"]
 
 
 class Decoder(Protocol):
@@ -48,3 +51,20 @@ class Job:
         """The distribution of the algorithm; None where the program registered or made it itself."""
         info = self.algorithm.info
         return None if info is None else info.distribution
+
+
+def row_of(job: Job, network: Any) -> Row:
+    """The row that the job's runner makes of it.
+
+    Raises what that raises, and ``ContractError`` for what does not tell all that a row tells.
+    """
+    fixed = {} if job.cloze is None else {"answer": job.cloze.cells}
+    row: Any = job.runner.sequence(network, job.prompt_ids, job.parameters, **fixed)
+    if not isinstance(getattr(row, "ticket", None), Ticket):
+        raise ContractError(f"its sequence returned {told(row)}; return a row, with its ticket")
+    if job.logprobs:
+        if not hasattr(row, "alternatives"):
+            raise ContractError("its rows have no alternatives; give logprobs=0, or let them have some")
+        row.alternatives = job.logprobs
+    check_row(row)
+    return row  # type: ignore[no-any-return]

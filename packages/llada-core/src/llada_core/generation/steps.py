@@ -11,10 +11,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, NoReturn, Protocol, Self, runtime_checkable
 
-from llada_core.errors import TokenizerMissing
+from llada_core.errors import ContractError, TokenizerMissing
 from llada_core.generation.growing import GrowingText
 from llada_core.generation.model import Model
 from llada_core.generation.results import Canvas, GenerationResult, Likeliest
+from llada_core.generation.rows import Record, asked, record_of
 from llada_core.generation.templates import Cloze
 
 __all__ = ["Row", "Status", "Step", "StepLoop", "SupportsSteps", "Ticket"]
@@ -63,6 +64,9 @@ class Ticket:
             of ``time.perf_counter``; None before that.
         result: of a row that ended by itself or was cancelled.
         error: of a row that failed.
+        algorithm: the name of the algorithm that decodes it, empty in a row that was not submitted.
+        columns, gen_length: cached columns that the row takes, and positions of its answer, as it told when it
+            was submitted and, of the length, when it had its result.
     """
 
     def __init__(
@@ -74,6 +78,7 @@ class Ticket:
         self.finished: float | None = None
         self.result: GenerationResult | None = None
         self.error: Exception | None = None
+        self.algorithm, self.columns, self.gen_length = "", 0, 0
         self._model, self._cloze = model, cloze
         self._text = None if model is None else GrowingText(model.decode)
 
@@ -135,47 +140,25 @@ class Ticket:
         return self
 
     def __reduce__(self) -> tuple[Any, ...]:
-        row = self.row
-        record = _Record(
-            prompt_length=row.prompt_length,
-            gen_length=row.gen_length,
-            mask_id=row.mask_id,
-            canvas=tuple(row.canvas),
-            columns=row.columns,
-            nfe=row.nfe,
-            cancelled=row.cancelled,
-            warnings=row.warnings,
-        )
         clock = (self.arrived, self.admitted, self.finished)
-        return _received, (record, self.index, clock, self.result, self.error)
+        told = (self.algorithm, self.columns, self.gen_length)
+        return _received, (record_of(self.row), self.index, clock, told, self.result, self.error)
 
     def __repr__(self) -> str:
         return f"<Ticket {self.index}, {self.status}>"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Record:
-    """A row as it stood when its ticket was pickled."""
-
-    prompt_length: int
-    gen_length: int
-    mask_id: int | None
-    canvas: tuple[int, ...]
-    columns: int
-    nfe: int
-    cancelled: bool
-    warnings: tuple[str, ...]
-
-
 def _received(
-    record: _Record,
+    record: Record,
     index: int,
     clock: tuple[float | None, float | None, float | None],
+    told: tuple[str, int, int],
     result: GenerationResult | None,
     error: Exception | None,
 ) -> Ticket:
     ticket = Ticket(record, index=index)  # type: ignore[arg-type]  # nobody asks a record for its ticket
     ticket.arrived, ticket.admitted, ticket.finished = clock
+    ticket.algorithm, ticket.columns, ticket.gen_length = told
     ticket.result, ticket.error = result, error
     return ticket
 
@@ -219,15 +202,22 @@ class Step:
 
     @classmethod
     def last(cls, ticket: Ticket, *, block: int = 0, error: Exception | None = None) -> Step:
-        """The final step of a row that ends without a forward: it was cancelled, or failed."""
+        """The final step of a row that ends without a forward: it was cancelled, or failed.
+
+        A row that does not tell its ``nfe`` or its answer has failed, and they are 0.
+        """
+        try:
+            nfe, settled = asked(ticket, "nfe"), len(asked(ticket, "token_ids"))
+        except ContractError as exc:
+            nfe, settled, error = 0, 0, error or exc
         return cls(
             ticket=ticket,
             block=block,
             positions=(),
             tokens=(),
             confidence=(),
-            nfe=ticket.nfe,
-            settled=len(ticket.token_ids),
+            nfe=nfe,
+            settled=settled,
             finished=True,
             error=error,
         )

@@ -34,8 +34,9 @@ class Session:
         model: what runs them.
         prepare: makes a checked job of a request and its number.
         rows: how many are in flight at a time; the others wait.
-        columns: cached columns (one column: the keys and values of one token in all layers) of a loop; None
-            is what the device's memory holds now, and at most ``rows`` times the model's limit.
+        columns: cached columns (one column: the keys and values of one token in all layers) of all rows in
+            flight; None is what the device's memory holds when a loop is opened, and at most ``rows`` times
+            the model's limit.
     """
 
     def __init__(
