@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+from llada_core.generation.stops import INCOMPLETE
+
 __all__ = ["GrowingText"]
 
 _CONTEXT = 16  # tokens decoded once more before new ones: what decoders join reaches over a few
-_INCOMPLETE = "\ufffd"  # what decoders write for bytes that are no character yet
 
 
 class GrowingText:
@@ -40,6 +41,6 @@ class GrowingText:
         if begin <= 0 or ids[:known] != self._ids:
             return None
         before, after = self._decode(ids[begin:known]), self._decode(ids[begin:])
-        if not before or before.endswith(_INCOMPLETE) or not self._text.endswith(before):
+        if not before or before.endswith(INCOMPLETE) or not self._text.endswith(before):
             return None
         return self._text + after[len(before) :] if after.startswith(before) else None

@@ -65,8 +65,8 @@ class Ticket:
         result: of a row that ended by itself or was cancelled.
         error: of a row that failed.
         algorithm: the name of the algorithm that decodes it, empty in a row that was not submitted.
-        columns, gen_length: cached columns that the row takes, and positions of its answer, as it told when it
-            was submitted and, of the length, when it had its result.
+        columns, gen_length: cached columns that the row takes, and positions of its answer, as it told when
+            it was submitted and, of the length, when it had its result.
     """
 
     def __init__(

@@ -10,6 +10,7 @@ from llada_core.generation.jobs import Job
 from llada_core.generation.model import Model
 from llada_core.generation.results import Likeliest
 from llada_core.generation.steps import Step
+from llada_core.generation.stops import INCOMPLETE, place_of
 
 __all__ = ["Watch"]
 
@@ -26,7 +27,7 @@ class Watch:
         self._stop = tuple(stop)
         self._sure: dict[int, float] | None = None if logprobs is None else {}
         self._others: dict[int, Likeliest] | None = {} if logprobs else None
-        self._settled = 0
+        self._settled = self._known = 0
         self.stopped = False
         self.fault: Exception | None = None
 
@@ -46,15 +47,15 @@ class Watch:
             return False
         self._settled = step.settled
         try:
-            self.stopped = self.stopped or self._place(step.ticket.text_before(step.settled)) is not None
+            self.stopped = self.stopped or self._is_in(step.ticket.text_before(step.settled))
         except BaseException as exc:  # a tokenizer may raise anything for ids that it does not know
             self.fault = fault_of(exc)
         return self.stopped or self.fault is not None
 
     def cut(self, ids: tuple[int, ...], model: Model) -> tuple[str, tuple[int, ...]]:
-        """Text and ids of an answer up to the first of the texts that end it."""
+        """Text and ids of an answer up to the one of the texts that ends it."""
         text = model.decode(ids)
-        place = self._place(text)
+        place = place_of(text, self._stop)
         if place is None:
             return text, ids
         self.stopped = True
@@ -70,6 +71,8 @@ class Watch:
         """The likeliest tokens at these offsets of the answer; None where nobody asked."""
         return None if self._others is None else tuple(map(self._others.get, places))
 
-    def _place(self, text: str) -> int | None:
-        """Where the first of the texts begins, or None."""
-        return min((place for place in map(text.find, self._stop) if place >= 0), default=None)
+    def _is_in(self, text: str) -> bool:
+        """Whether one of the texts is in this one, which has grown since the last time."""
+        place = place_of(text, self._stop, known=self._known)
+        self._known = len(text.rstrip(INCOMPLETE))
+        return place is not None
