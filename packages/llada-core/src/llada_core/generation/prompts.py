@@ -93,23 +93,24 @@ def check_prompt(ids: Sequence[int], limits: Limits, *, gen_length: int | None) 
         check_length(len(ids), gen_length, limits.max_length)
 
 
-def check_vocabulary(ids: Sequence[int], vocab_size: int | None, tokenizer: Any = None) -> None:
+def check_vocabulary(
+    ids: Sequence[int], vocab_size: int | None, tokenizer: Any = None, *, what: str = "the prompt"
+) -> None:
     """Refuse ids that are none of the vocabulary (None: of any size).
 
-    ``tokenizer`` is the one that made them of text, if one did. Raises ``PromptError``.
+    ``tokenizer`` is the one that made them of text, if one did; ``what`` they are is for the message. Raises
+    ``PromptError``.
     """
     for position, token in enumerate(ids):
         if not isinstance(token, int) or isinstance(token, bool):
-            raise PromptError(f"position {position} of the prompt is {token!r}; give token ids as integers")
+            raise PromptError(f"position {position} of {what} is {token!r}; give token ids as integers")
         if token < 0 or (vocab_size is not None and token >= vocab_size):
             upper = "" if vocab_size is None else f" to {vocab_size - 1}"
             name = "" if tokenizer is None else f" ({tokenizer.convert_ids_to_tokens(token)!r})"
             remedy = f"give ids from 0{upper}"
             if tokenizer is not None:
-                remedy = (
-                    f"its ids are 0{upper}, and the tokenizer has more: leave that token out of the prompt"
-                )
-            where = f"id {token}{name} at position {position} of the prompt"
+                remedy = f"its ids are 0{upper}, and the tokenizer has more: leave that token out of {what}"
+            where = f"id {token}{name} at position {position} of {what}"
             raise PromptError(f"{where} is out of the vocabulary; {remedy}")
 
 

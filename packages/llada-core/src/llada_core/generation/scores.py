@@ -9,7 +9,7 @@ from llada_core.errors import ParameterError, PromptError
 from llada_core.generation.algorithm import GenerationAlgorithm
 from llada_core.generation.encoding import encode_fixed
 from llada_core.generation.model import Model
-from llada_core.generation.prompts import Prompt, check_prompt
+from llada_core.generation.prompts import Prompt, check_prompt, check_vocabulary
 from llada_core.generation.results import Score
 from llada_core.generation.templates import Blank, Piece, Template, check_cloze, pieces_of
 
@@ -83,6 +83,7 @@ def _ids(model: Model, texts: Sequence[str], *, beside: int) -> dict[str, tuple[
         found = ids[text] = tuple(encode_fixed(model.tokenizer, text, most=most))
         if not found:
             raise PromptError(f"the candidate {text!r} has no tokens; give text")
+        _check_fixed(model, found, f"the candidate {reprlib.repr(text)}")
         if most is not None and len(found) + beside > most:
             raise ParameterError(
                 f"the candidate {reprlib.repr(text)} has {len(found)} tokens, beside {beside} of prompt and "
@@ -114,5 +115,15 @@ def _sides(
     check_cloze(cloze, len(ids), model.limits.max_length)
     check_prompt(ids, model.limits, gen_length=None)
     (begin, end), cells = cloze.blanks[0], cloze.cells
-    before = [*ids, *(cell for cell in cells[:begin] if cell is not None)]
-    return before, [cell for cell in cells[end:] if cell is not None]
+    before, behind = ([cell for cell in side if cell is not None] for side in (cells[:begin], cells[end:]))
+    _check_fixed(model, [*before, *behind], "the template")
+    return [*ids, *before], behind
+
+
+def _check_fixed(model: Model, ids: Sequence[int], what: str) -> None:
+    """Refuse tokens of text that the network does not have, and the mask token."""
+    check_vocabulary(ids, model.limits.vocab_size, model.tokenizer, what=what)
+    if model.limits.mask_id in ids:
+        raise PromptError(
+            f"{what} holds the mask token (id {model.limits.mask_id}); leave it out: only the blank is masked"
+        )
