@@ -124,6 +124,32 @@ def test_candidates_are_scored(http: httpx.Client) -> None:
     assert http.post("/v1/score", json={**asked, "candidates": [""]}).status_code == 400
 
 
+@pytest.mark.parametrize(
+    ("wrong", "told"),
+    [
+        ({"candidates": ["<|mdm_mask|>"]}, "candidate '<|mdm_mask|>' holds the mask token"),
+        ({"template": "12 {{1}} <|mdm_mask|>"}, "the template holds the mask token"),
+    ],
+)
+def test_masks_are_no_text_to_score(http: httpx.Client, wrong: dict[str, Any], told: str) -> None:
+    response = http.post("/v1/score", json={"template": "12 + {{1}}", "candidates": ["1"], **wrong})
+    assert response.status_code == 400
+    assert told in response.json()["error"]["message"]
+
+
+@pytest.mark.parametrize("context", [{"prompt": SUM}, {"messages": [{"role": "user", "content": SUM}]}])
+def test_without_its_template_a_context_is_text_as_it_stands(context: dict[str, Any]) -> None:
+    with model_server(use_chat_template=False) as server, server.client() as http:
+        filled = http.post("/v1/infill", json={**context, "template": "12 + {{2}} = 42."}).json()
+        asked = {"template": "12 + {{1}}", "candidates": ["30", "7"]}
+        told = http.post("/v1/score", json={**context, **asked}).json()["scores"]
+    with load_model(engine="fast-dllm") as model:
+        expected = model.infill("12 + {{2}} = 42.", prompt=SUM, raw=True)
+        scores = model.score(*asked.values(), prompt=SUM, raw=True)
+    assert filled["usage"]["prompt_tokens"] == expected.prompt_tokens
+    assert [each["log_probability"] for each in told] == [each.log_probability for each in scores]
+
+
 def test_a_suffix_is_seen(client: OpenAI) -> None:
     asked = {"model": "llada-tiny", "prompt": "Tom has 3 apples and ", "max_tokens": 8}
     told = client.completions.create(**asked, suffix=". He has 7 apples.")

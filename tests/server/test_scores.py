@@ -151,7 +151,7 @@ def test_algorithms_are_named_as_in_other_requests() -> None:
 def test_each_forward_is_between_two_steps_of_the_others() -> None:
     with model_server() as running:
         lengths = {len(running.served.reader.encode(text, raw=True)) for text in CANDIDATES}
-        given = {"prompt": "What is 12 + 30?", "algorithm": "basic"}
+        given = {"prompt": "What is 12 + 30?", "raw": False, "algorithm": "basic"}
         steps = running.worker.ask(partial(list, running.served.score("12 + {{1}}.", CANDIDATES, **given)))
         assert len(steps.result(10)) == len(lengths) > 2
         told = running.worker.ask(partial(running.served.score, "12 + {{1}}.", CANDIDATES, **given)).result(

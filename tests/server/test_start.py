@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+import socket
 import time
 import warnings
 from concurrent.futures import ThreadPoolExecutor
@@ -19,7 +20,7 @@ from torch.distributed import checkpoint
 
 from llada_core import LoadedModel, load_model
 from llada_core.checkpoints.config import ModelConfig
-from llada_core.errors import UsageError
+from llada_core.errors import TokenizerMissing, UsageError
 from llada_core.machine import main_memory
 from llada_server import announcing
 from llada_server import room as rooms
@@ -27,7 +28,7 @@ from llada_server.announcing import start_lines, steps_line, why_engine
 from llada_server.opening import config_of, loaded
 from llada_server.reading import Reading
 from llada_server.room import Room, room_of
-from llada_server.serving import columns_of, served_model
+from llada_server.serving import bound, columns_of, listen, served_model
 from llada_server.settings import ServerSettings
 from tests.server.test_worker import until
 
@@ -319,3 +320,33 @@ def test_no_two_texts_are_encoded_at_a_time(model: LoadedModel) -> None:
     with ThreadPoolExecutor(4) as pool:
         list(pool.map(reading.encode, map(str, range(20))))
     assert together == [1] * 20
+
+
+def test_an_address_is_taken_at_once_and_nobody_can_connect_before_it_listens() -> None:
+    with bound(ServerSettings(port=0)) as taken:
+        port = taken.getsockname()[1]
+        with pytest.raises(ConnectionRefusedError):
+            socket.create_connection(("127.0.0.1", port), timeout=5)
+        listen(taken, ServerSettings(port=port))
+        socket.create_connection(("127.0.0.1", port), timeout=5).close()
+        with pytest.raises(
+            UsageError, match=f"127.0.0.1:{port} cannot be listened on .Address already in use"
+        ):
+            bound(ServerSettings(port=port))
+
+
+def test_of_two_that_took_an_address_one_listens() -> None:
+    with bound(ServerSettings(port=0)) as first:
+        settings = ServerSettings(port=first.getsockname()[1])
+        with bound(settings) as second:
+            listen(first, settings)
+            with pytest.raises(UsageError, match="give another --host or --port"):
+                listen(second, settings)
+
+
+def test_ids_are_no_text_where_there_is_no_tokenizer(model: LoadedModel) -> None:
+    bare = replace(model.model, tokenizer=None)
+    served, _ = served_model(model, ServerSettings())
+    without = replace(served, reader=Reading(bare))
+    with pytest.raises(TokenizerMissing):
+        without.text_of([1, 2], field="tokens")

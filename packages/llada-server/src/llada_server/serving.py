@@ -51,23 +51,24 @@ def run(settings: ServerSettings) -> int:
     check_certificate(settings)
     if follows(settings):
         loaded(settings)  # does not return
-    with bound(settings) as listening, loaded(settings) as model:
+    with bound(settings) as taken, loaded(settings) as model:
         config = config_of(settings)
         room = room_of(model, config)
         columns = columns_of(model, settings, room)
         served, metrics = served_model(model, settings, columns=columns)
+        listen(taken, settings)
         for line in start_lines(
             served,
             why=why_engine(served.engine, config, settings),
             room=room,
             columns=columns,
             seconds=time.perf_counter() - began,
-            port=listening.getsockname()[1],
+            port=taken.getsockname()[1],
             steps=steps_line(model, config),
             weights=None if model.dcp is None else model.dcp.told,
         ):
             click.echo(line, err=True)
-        return serve(served, metrics, listening)
+        return serve(served, metrics, taken)
 
 
 def follows(settings: ServerSettings, environ: Mapping[str, str] = os.environ) -> bool:
@@ -94,18 +95,36 @@ def serve(served: Served, metrics: Metrics, listening: socket.socket) -> int:
 
 
 def bound(settings: ServerSettings) -> socket.socket:
-    """A socket at the settings' address. Raises ``UsageError`` where it cannot be had."""
+    """A socket that has the settings' address and does not listen yet: what probes a server takes one that
+    listens for one that answers. Raises ``UsageError`` where the address cannot be had."""
     family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    taken = socket.socket(family)
     try:
-        return socket.create_server((settings.host, settings.port), family=family)
+        taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if family == socket.AF_INET6:
+            taken.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        taken.bind((settings.host, settings.port))
     except OSError as exc:
-        known = exc.errno is not None and exc.errno > 0  # errors of names are < 0
-        reason = (
-            os.strerror(exc.errno) if known and exc.errno else str(exc.strerror or exc).partition(" (")[0]
-        )
-        raise UsageError(
-            f"{settings.host}:{settings.port} cannot be listened on ({reason}); give another --host or --port"
-        ) from exc
+        taken.close()
+        raise _not_to_be_had(settings, exc) from exc
+    return taken
+
+
+def listen(taken: socket.socket, settings: ServerSettings) -> None:
+    """Let clients connect to the address that ``bound`` took. Raises ``UsageError`` where another program
+    began to listen on it meanwhile."""
+    try:
+        taken.listen()
+    except OSError as exc:
+        raise _not_to_be_had(settings, exc) from exc
+
+
+def _not_to_be_had(settings: ServerSettings, exc: OSError) -> UsageError:
+    known = exc.errno is not None and exc.errno > 0  # errors of names are < 0
+    reason = os.strerror(exc.errno) if known and exc.errno else str(exc.strerror or exc).partition(" (")[0]
+    return UsageError(
+        f"{settings.host}:{settings.port} cannot be listened on ({reason}); give another --host or --port"
+    )
 
 
 def served_model(
@@ -177,7 +196,7 @@ def score_within(
     """What ``LoadedModel.score`` returns, forward by forward, of prompts and templates that have at most
     ``limit`` tokens."""
     algorithm = model.algorithm(asked.pop("algorithm"))
-    return score_steps(algorithm, model.model.within(limit), template, candidates, raw=False, **asked)
+    return score_steps(algorithm, model.model.within(limit), template, candidates, **asked)
 
 
 def application_of(served: Served, metrics: Metrics) -> FastAPI:

@@ -10,13 +10,13 @@ from functools import partial
 from typing import Any, Protocol
 
 from llada_core import registry
-from llada_core.errors import ModelError, PromptError
+from llada_core.errors import ModelError, PromptError, TokenizerMissing
 from llada_core.generation.results import GenerationRequest, Score
 from llada_core.parameters import STANDARD, Parameter, beside, called, once, resolve
 from llada_server.http.answers import Answers
 from llada_server.http.problems import HttpProblem, Late
 from llada_server.http.wire.chat import Message
-from llada_server.http.wire.infill import ScoreRequest
+from llada_server.http.wire.infill import InfillRequest, ScoreRequest
 from llada_server.http.wire.neutral import asks_for_nothing
 from llada_server.scheduler.worker import Worker
 from llada_server.settings import ServerSettings
@@ -151,11 +151,18 @@ class Served:
             return [message.as_prompt for message in messages]
         return "\n".join(str(message.as_prompt["content"]) for message in messages)
 
+    def context(self, body: InfillRequest | ScoreRequest) -> dict[str, Any]:
+        """What the template of ``body`` is the answer to, as ``prompt`` and ``raw`` of the library."""
+        prompt = body.prompt if body.messages is None else self.conversation(body.messages)
+        return {"prompt": prompt, "raw": not self.settings.use_chat_template}
+
     def text_of(self, ids: Sequence[int], *, field: str) -> str:
         """The text of ids that the client gave in ``field``. Refuses those that no tokenizer has."""
         try:
             self.reader.check(ids)
             return self.reader.decode(ids)
+        except TokenizerMissing:
+            raise
         except (ModelError, OverflowError, PromptError) as exc:
             raise HttpProblem(
                 400,
@@ -188,13 +195,15 @@ class Served:
 
         Raises ``Full``, ``Closing`` and ``Late``. Cancelled before its turn, it is not asked.
         """
+        context = self.context(body)
         if self.settings.log_prompts:
-            _log.info("prompt %r, template %r, candidates %r", body.context, body.template, body.candidates)
+            told = context["prompt"], body.template, body.candidates
+            _log.info("prompt %r, template %r, candidates %r", *told)
         asked = partial(
             self.score,
             body.template,
             body.candidates,
-            prompt=body.context,
+            **context,
             algorithm=self.default_algorithm if body.chosen_algorithm is None else body.chosen_algorithm,
         )
         timeout = self.settings.request_timeout

@@ -79,7 +79,8 @@ def router(served: Served) -> APIRouter:
 def _requests(served: Served, body: InfillRequest) -> list[GenerationRequest]:
     how = asked(served, body)
     parameters = without("gen_length", how.parameters, how.declared) if how.shorten else how.parameters
-    return repeated(served, body, how, parameters, prompt=body.context, template=body.template)
+    fields = {**served.context(body), "template": body.template}
+    return repeated(served, body, how, parameters, **fields)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -72,13 +72,6 @@ class _Context(AlgorithmRequest):
             raise wrong("prompt", "give prompt or messages, and one of them only")
         return self
 
-    @property
-    def context(self) -> str | list[dict[str, Any]] | None:
-        """As the library takes it."""
-        if self.messages is None:
-            return self.prompt
-        return [message.as_prompt for message in self.messages]
-
 
 class InfillRequest(_Context, DecodingRequest):
     """A text with blanks. All stand in one canvas; the model sees what is on both sides."""
