@@ -10,6 +10,7 @@ from typing import Any
 import httpx
 import pytest
 
+from llada_server.http.routes import chat as chats
 from tests.server.apps import Running, scripted_server
 from tests.server.fakes import ScriptedSession
 from tests.server.test_worker import until
@@ -278,3 +279,19 @@ def test_what_a_path_does_not_take_is_told_with_what_it_does(client: httpx.Clien
     assert refused.headers["allow"] == "POST"
     assert error(refused)["message"] == "/v1/completions does not take GET; send POST"
     assert client.options("/v1/completions").status_code == 405
+
+
+@pytest.mark.parametrize(("name", "stream"), [("choice", False), ("end", True)])
+def test_what_an_answer_tells_is_made_beside_the_event_loop(
+    client: httpx.Client, monkeypatch: pytest.MonkeyPatch, name: str, stream: bool
+) -> None:
+    made, threads = getattr(chats._Teller, name), []
+
+    def noted(*given: Any) -> Any:
+        threads.append(threading.current_thread().name)
+        return made(*given)
+
+    monkeypatch.setattr(chats._Teller, name, noted)
+    assert chat(client, stream=stream).status_code == 200
+    assert threads
+    assert "http" not in threads

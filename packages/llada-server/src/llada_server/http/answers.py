@@ -34,7 +34,7 @@ class Answers:
                 ...
 
     Args:
-        timeout: seconds that all of it may take, None for no end.
+        timeout: seconds that all of it may take.
         follow: whether iterating tells what changes, too, and not only how each ended.
         told: whether prompts and answers are logged.
 
@@ -47,7 +47,7 @@ class Answers:
         worker: Worker,
         requests: Sequence[GenerationRequest],
         *,
-        timeout: float | None,
+        timeout: float,
         follow: bool = True,
         told: bool = False,
     ) -> None:
@@ -69,8 +69,7 @@ class Answers:
         is in work.
         """
         try:
-            if self._timeout is not None:
-                self._alarm = self._loop.call_later(self._timeout, self._expire, self._timeout)
+            self._alarm = self._loop.call_later(self._timeout, self._expire)
             for index, request in enumerate(self._requests):
                 if self._told:
                     _log.info("prompt %r, template %r", request.prompt, request.template)
@@ -127,9 +126,9 @@ class Answers:
             else:
                 self._early.append((index, event))
 
-    def _expire(self, timeout: float) -> None:
+    def _expire(self) -> None:
         """The time is over, even where the client does not take what there is."""
-        self._late = Late(f"the answer was not done within {timeout:g} s; ask for fewer tokens")
+        self._late = Late(f"the answer was not done within {self._timeout:g} s; ask for fewer tokens")
         self._heard.put_nowait((-1, Failed(error=self._late)))  # for who waits
         for work in self._works.values():
             self._worker.cancel(work)

@@ -15,5 +15,8 @@ DONE = b"data: [DONE]\n\n"
 
 def event(data: BaseModel | Mapping[str, Any]) -> bytes:
     """One event. What is None is sent, as null: clients tell an absent ``usage`` from a later one."""
-    told = data.model_dump(mode="json") if isinstance(data, BaseModel) else data
-    return f"data: {json.dumps(told, ensure_ascii=False, separators=(',', ':'))}\n\n".encode()
+    if isinstance(data, BaseModel):
+        told = data.model_dump_json()
+    else:
+        told = json.dumps(data, ensure_ascii=False, separators=(",", ":"))
+    return f"data: {told}\n\n".encode()

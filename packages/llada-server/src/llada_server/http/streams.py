@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Iterable
 from typing import Protocol
 
 from pydantic import BaseModel
+from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 
 from llada_core.generation.results import GenerationResult
@@ -83,7 +84,8 @@ async def _said(answers: Answers, voice: Voice, options: StreamOptions) -> Async
             yield voice.text(index, text)
         if isinstance(event, Ended):
             results[index] = event.result
-            yield voice.end(index, event.result)
+            # Beside the event loop: with what all tokens say it may be large.
+            yield await run_in_threadpool(voice.end, index, event.result)
     if options.include_usage:
         yield voice.summary([results[index] for index in sorted(results)])
 

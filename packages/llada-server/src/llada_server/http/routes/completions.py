@@ -90,7 +90,8 @@ def _logprobs(served: Served, result: GenerationResult, *, start: int) -> Comple
     if told is None:
         return None
     texts = [each.text for each in told]
-    likeliest = [{other.text: other.value for other in each.likeliest} for each in told]
+    # Parts of characters have one text: the likeliest of them, which comes first, has its value.
+    likeliest = [{other.text: other.value for other in reversed(each.likeliest)} for each in told]
     return CompletionLogprobs(
         tokens=texts,
         token_logprobs=[each.value for each in told],

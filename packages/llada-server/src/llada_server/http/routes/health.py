@@ -43,12 +43,12 @@ def router(served: Served, metrics: Metrics) -> APIRouter:
         return Versions(version=llada_server.__version__, llada_core=llada_core.__version__)
 
     @routes.get("/metrics", response_class=Response, responses=FIGURES)
-    async def prometheus() -> Response:
+    def prometheus() -> Response:
         """The figures, as Prometheus reads them."""
         return Response(metrics.exposition(), headers={"Content-Type": CONTENT_TYPE_LATEST})
 
     @routes.get("/batch/stats")
-    async def stats() -> dict[str, float]:
+    def stats() -> dict[str, float]:
         """All figures as JSON, over all labels: of histograms the count and the sum."""
         return metrics.stats()
 

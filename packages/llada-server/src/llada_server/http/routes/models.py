@@ -40,14 +40,14 @@ def router(served: Served) -> APIRouter:
         return _model(served)
 
     @routes.get("/generation/algorithms", tags=["Generation"])
-    async def algorithms() -> AlgorithmList:
+    def algorithms() -> AlgorithmList:
         """Every algorithm that is installed, its parameters, and whether it runs on the served model."""
         found = map(registry.get_algorithm_info, registry.list_algorithms())
         fit = served.algorithms()
         return AlgorithmList(data=[_algorithm(info, fit, default=served.default_algorithm) for info in found])
 
     @routes.get("/generation/engines", tags=["Generation"])
-    async def engines() -> EngineList:
+    def engines() -> EngineList:
         """Every engine that is installed."""
         found = map(registry.get_engine, registry.list_engines())
         return EngineList(

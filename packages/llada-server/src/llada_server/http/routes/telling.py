@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from fastapi import Request
-from fastapi.responses import JSONResponse
 from pydantic import BaseModel
+from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
 from llada_core.generation.results import GenerationRequest, GenerationResult
@@ -97,7 +97,9 @@ async def answered(
     if body.stream:
         return await stream(answers, teller, body.stream_options, request)
     results = await unless_gone(request, _results(answers))
-    return JSONResponse(teller.completion(results).model_dump(mode="json"))
+    # Beside the event loop: what all tokens and their likeliest say are megabytes.
+    told = await run_in_threadpool(lambda: teller.completion(results).model_dump_json())
+    return Response(told, media_type="application/json")
 
 
 async def _results(answers: Answers) -> list[GenerationResult]:

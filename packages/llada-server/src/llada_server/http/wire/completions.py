@@ -12,7 +12,6 @@ from llada_server.http.wire.usage import FinishReason, Generation, Usage
 __all__ = ["Completion", "CompletionChoice", "CompletionChunk", "CompletionRequest"]
 
 TokenIds = Annotated[list[Annotated[int, Field(ge=0)]], Field(min_length=1)]
-PromptText = Annotated[str, Field()]
 
 
 def _is_prompt(given: Any) -> bool:
@@ -31,7 +30,7 @@ class CompletionRequest(DecodingRequest):
         {"prompt": ["1 + 1 =", "2 + 2 ="], "max_tokens": 4, "echo": True, "logprobs": 0},
     )
 
-    prompt: PromptText | TokenIds | Annotated[list[PromptText | TokenIds], Field(min_length=1)]
+    prompt: str | TokenIds | Annotated[list[str | TokenIds], Field(min_length=1)]
     echo: StrictBool = Field(default=False, description="Begin the answer with the prompt.")
     suffix: str | None = Field(
         default=None, description="What comes after the gap of max_tokens tokens; the model sees both sides."
