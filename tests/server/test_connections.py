@@ -254,3 +254,36 @@ def test_who_sends_a_large_body_reads_why_it_is_refused(server: Running) -> None
         client.sendall(HEAD + b"Content-Length: 6000000\r\n\r\n" + b"x" * 6_000_000)
         status, error = answer(all_of(client))
     assert (status, error["code"]) == (413, "request_too_large")
+
+
+def test_what_is_no_http_is_refused_in_the_shape_of_all_errors(server: Running) -> None:
+    with connected(server) as client:
+        client.sendall(b"nonsense\r\n\r\n")
+        status, error = answer(all_of(client))
+    assert (status, error["code"], error["type"]) == (400, "invalid_request", "invalid_request_error")
+
+
+def test_who_asks_again_before_the_answer_gets_it_and_the_connection_s_end(server: Running) -> None:
+    with connected(server) as client:
+        client.sendall(post({"prompt": "ab"}) + post({"prompt": "cd"}))
+        told = all_of(client)
+    assert told.count(b"HTTP/1.1 200") == 1
+    assert json.loads(told.partition(b"\r\n\r\n")[2])["choices"][0]["text"] == "ab"
+
+
+def test_who_asks_again_and_leaves_is_noticed() -> None:
+    session = Endless()
+    with scripted_server(session) as server:
+        with connected(server) as client:
+            client.sendall(post({"prompt": "ab"}) + post({"prompt": "cd"}) + b"x" * 99_999)
+            until(lambda: server.worker.running == 1)
+        until(lambda: session.cancelled == [session.script])
+
+
+def test_who_asks_for_another_protocol_is_answered_and_not_logged(
+    server: Running, caplog: pytest.LogCaptureFixture
+) -> None:
+    with connected(server) as client:
+        client.sendall(post({"prompt": "ab"}, b"Connection: Upgrade, close\r\nUpgrade: h2c\r\n"))
+        assert all_of(client).startswith(b"HTTP/1.1 200")
+    assert not caplog.records

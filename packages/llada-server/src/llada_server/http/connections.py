@@ -7,10 +7,13 @@ not know the requests: a body has its time in ``body``, an answer in ``answers``
 from __future__ import annotations
 
 import asyncio
+import json
 import socket
+import uuid
 from functools import partial
 from typing import Any
 
+import h11
 import uvicorn
 from starlette.types import ASGIApp, Receive, Scope, Send
 from uvicorn.protocols.http.h11_impl import H11Protocol
@@ -79,6 +82,7 @@ class Connection(H11Protocol):
         self._patience, self._most, self._refusal = patience, most, refusal
         self._head: asyncio.TimerHandle | None = None
         self._reading: asyncio.TimerHandle | None = None
+        self._deaf = False  # to what else is sent
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
@@ -93,8 +97,40 @@ class Connection(H11Protocol):
         self._await_head()
 
     def data_received(self, data: bytes) -> None:
+        if self._deaf:
+            return
         super().data_received(data)
+        if self._working and self.conn.their_state is h11.DONE and self.conn.trailing_data[0]:
+            self._answer_last()
         self._await_head()
+
+    def _answer_last(self) -> None:
+        """End the connection with the answer in work: the client has sent a further request already.
+
+        The web server would stop reading until that answer is done, and not see the client leave.
+        """
+        assert self.cycle is not None
+        self._deaf, self.cycle.keep_alive = True, False
+        self.flow.resume_reading()
+
+    def send_400_response(self, msg: str) -> None:
+        """Answer what is no HTTP, and so reached no application, in the shape of all errors."""
+        told = HttpProblem(400, "this is no HTTP/1.1 request; send one", code="invalid_request")
+        headers = [("Content-Type", "application/json"), ("Connection", "close")]
+        for event in (
+            h11.Response(status_code=400, headers=[*headers, ("X-Request-Id", uuid.uuid4().hex)]),
+            h11.Data(data=json.dumps(told.body).encode()),
+            h11.EndOfMessage(),
+        ):
+            self.transport.write(self.conn.send(event))
+        self.transport.close()
+
+    def _unsupported_upgrade_warning(self) -> None:
+        """Say nothing: Java's client asks for HTTP/2 with each request, and is answered by HTTP/1.1."""
+
+    @property
+    def _working(self) -> bool:
+        return self.cycle is not None and not self.cycle.response_complete
 
     def connection_lost(self, exc: Exception | None) -> None:
         for timer in (self._head, self._reading):
@@ -113,10 +149,9 @@ class Connection(H11Protocol):
 
     def _await_head(self) -> None:
         """From the first of it on, whether more comes or not; until a request is in work."""
-        working = self.cycle is not None and not self.cycle.response_complete
-        if self._head is None and not working:
+        if self._head is None and not self._working:
             self._head = self.loop.call_later(self._patience, self.transport.abort)
-        elif self._head is not None and working:
+        elif self._head is not None and self._working:
             self._head.cancel()
             self._head = None
 
