@@ -237,6 +237,37 @@ def test_what_is_of_a_trainers_weights_is_given_with_them_and_once(given: dict[s
         ServerSettings(**given)
 
 
+def test_variables_count_more_than_the_reference_service_s_defaults(
+    settings: list[ServerSettings], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in {"MAX_NUM_SEQS": "3", "KEEP_ALIVE": "4", "BASE_MODEL": "b", "DCP_PATH": "w"}.items():
+        monkeypatch.setenv(f"LLADA_SERVE_{name}", value)
+    called(program, [])
+    (given,) = settings
+    assert (given.max_num_seqs, given.keep_alive, given.base_model) == (3, 4, "b")
+
+
+LINKS = {  # of a service called llada-serve, in the pods beside it
+    "LLADA_SERVE_SERVICE_HOST": "10.0.0.1",
+    "LLADA_SERVE_SERVICE_PORT": "80",
+    "LLADA_SERVE_SERVICE_PORT_HTTP": "80",
+    "LLADA_SERVE_PORT": "tcp://10.0.0.1:80",
+    "LLADA_SERVE_PORT_80_TCP": "tcp://10.0.0.1:80",
+    "LLADA_SERVE_PORT_80_TCP_ADDR": "10.0.0.1",
+}
+
+
+def test_what_kubernetes_says_of_a_service_is_no_setting() -> None:
+    assert from_environment({**LINKS, "LLADA_SERVE_MAX_QUEUE": "5"}) == {"max_queue": 5}
+    assert from_environment({**LINKS, "LLADA_SERVE_PORT": "81"}) == {"port": 81}
+
+
+@pytest.mark.parametrize("name", ["LLADA_SERVE_SERVICE_PORT", "LLADA_SERVE_PORT_80_TCP", "LLADA_SERVE_PORT"])
+def test_a_variable_like_those_of_kubernetes_is_refused_elsewhere(name: str) -> None:
+    with pytest.raises(UsageError, match=name):
+        from_environment({name: LINKS[name]})
+
+
 @pytest.mark.parametrize("more", [{}, {"dcp_path": "w", "base_model": "m", "dcp_prefix": "p"}])
 def test_how_a_model_is_loaded_is_what_the_settings_say(
     monkeypatch: pytest.MonkeyPatch, more: dict[str, Any]

@@ -131,8 +131,12 @@ def serve(ctx: click.Context, /, config: Path | None, **flags: Any) -> None:
 
 
 def settings_of(flags: Mapping[str, Any], *, config: Path | None) -> ServerSettings:
-    """The settings that flags (None, empty: not given), the environment and a file make. Raises
-    ``UsageError``.
+    """The settings that ``given_settings`` make. Raises ``UsageError``."""
+    return ServerSettings(**given_settings(flags, config=config))
+
+
+def given_settings(flags: Mapping[str, Any], *, config: Path | None) -> dict[str, Any]:
+    """What flags (None, empty: not given), the environment and a file set, by name. Raises ``UsageError``.
 
     Without ``config`` it is the file that ``LLADA_SERVE_CONFIG`` names, if it is set.
     """
@@ -149,4 +153,4 @@ def settings_of(flags: Mapping[str, Any], *, config: Path | None) -> ServerSetti
     assignments = given.pop("assignments", ())
     if assignments:
         given["parameters"] = parse_assignments(assignments)
-    return ServerSettings(**{**(from_file(config) if config else {}), **from_environment(), **given})
+    return {**(from_file(config) if config else {}), **from_environment(), **given}

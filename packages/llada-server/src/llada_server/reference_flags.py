@@ -12,8 +12,9 @@ from typing import Any, NoReturn
 import click
 
 from llada_core.cli.reporting import report, show_warning, status_of
-from llada_server.command import settings_of
+from llada_server.command import given_settings
 from llada_server.serving import run
+from llada_server.settings import ServerSettings
 
 __all__ = ["main", "program"]
 
@@ -35,18 +36,27 @@ __all__ = ["main", "program"]
 @click.option("--verbose", is_flag=True, help="Log more.")
 def program(engine: str | None, verbose: bool, **flags: Any) -> int:
     """Serve a model with the flags of the reference service; `llada serve` has more."""
-    given = {"max_num_seqs": 8, "keep_alive": 300, **{k: v for k, v in flags.items() if v is not None}}
+    given = {name: value for name, value in flags.items() if value is not None}
     if engine not in (None, "auto"):
         given["engine"] = engine
-    if given.get("dcp_path") and not (given.get("base_model") or given.get("model")):
-        given["base_model"] = "GSAI-ML/LLaDA-8B-Instruct"
-    for name in () if given.get("dcp_path") else ("base_model", "temp_dir"):
-        if given.pop(name, None) is not None:
-            option = f"--{name.replace('_', '-')}"
-            warnings.warn(f"{option} says nothing without --dcp-path; leave it out", stacklevel=2)
     if verbose:
         given["log_level"] = "debug"
-    return run(settings_of(given, config=None))
+    # What the environment and its file say counts more than the reference service's defaults.
+    given = {"max_num_seqs": 8, "keep_alive": 300, **given_settings(given, config=None)}
+    if given.get("dcp_path"):
+        if not given.get("model"):
+            given.setdefault("base_model", "GSAI-ML/LLaDA-8B-Instruct")
+    else:
+        _leave_out(given, "base_model", "temp_dir")
+    return run(ServerSettings(**given))
+
+
+def _leave_out(given: dict[str, Any], *names: str) -> None:
+    """Take out what is of ``dcp_path``, which is not given, and say so."""
+    for name in names:
+        if given.pop(name, None) is not None:
+            option = f"--{name.replace('_', '-')}"
+            warnings.warn(f"{option} says nothing without --dcp-path; leave it out", stacklevel=3)
 
 
 def main() -> NoReturn:

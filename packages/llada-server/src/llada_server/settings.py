@@ -179,11 +179,19 @@ def from_environment(environ: Mapping[str, str] = os.environ) -> dict[str, Any]:
     given = {
         name.removeprefix(PREFIX).lower(): (name, text)
         for name, text in environ.items()
-        if name.startswith(PREFIX) and name != CONFIG
+        if name.startswith(PREFIX) and name != CONFIG and not _is_service_link(name, text, environ)
     }
     if "LLADA_API_KEY" in environ:
         given.setdefault("api_key", ("LLADA_API_KEY", environ["LLADA_API_KEY"]))
     return {name: _of_text(name, text, source) for name, (source, text) in given.items()}
+
+
+def _is_service_link(name: str, text: str, environ: Mapping[str, str]) -> bool:
+    """Whether Kubernetes set the variable, as it does in every pod beside a service called llada-serve."""
+    if f"{PREFIX}SERVICE_HOST" not in environ:
+        return False
+    rest = name.removeprefix(PREFIX)
+    return rest.startswith(("SERVICE_", "PORT_")) or (rest == "PORT" and "://" in text)
 
 
 def from_file(path: Path) -> dict[str, Any]:
