@@ -26,13 +26,22 @@ class Silent:
     def idle(self) -> None:
         pass
 
-    def first_text(self, seconds: float) -> None:
+    def first_text(self, ticket: Ticket, seconds: float) -> None:
         pass
 
     def freed(self, forwards: int) -> None:
         pass
 
     def answered(self, outcome: Outcome, seconds: float) -> None:
+        pass
+
+    def refused(self, error: Exception) -> None:
+        pass
+
+    def left(self) -> None:
+        pass
+
+    def over(self, lost: list[Ticket], error: Exception | None) -> None:
         pass
 
 
@@ -60,7 +69,7 @@ class ScriptedSession:
     """Each request's prompt is its script: a character a step; ``!`` fails in work, ``""`` is refused, and
     ``~`` is what no tokenizer decodes.
 
-    ``gate``, where given, is waited for before each step.
+    ``gate``, where given, is waited for before each step. ``most`` rows have room.
     """
 
     gate: threading.Semaphore | None = None
@@ -69,8 +78,13 @@ class ScriptedSession:
     threads: set[str] = field(default_factory=set)
     cancelled: list[str] = field(default_factory=list)
     steps: int = 0
+    most: int = 1000
     rows: dict[_Ticket, str] = field(default_factory=dict)
     leaving: set[_Ticket] = field(default_factory=set)
+
+    @property
+    def room(self) -> int:
+        return max(self.most - self.active, 0)
 
     def submit(self, request: GenerationRequest) -> Ticket:
         self.threads.add(threading.current_thread().name)
@@ -81,6 +95,7 @@ class ScriptedSession:
             prompt_length=3, gen_length=len(script), mask_id=None, canvas=[], columns=3 + len(script), nfe=0
         )
         ticket = _Ticket(row)
+        ticket.algorithm, ticket.columns, ticket.gen_length = "scripted", row.columns, row.gen_length
         ticket.arrived = time.perf_counter()
         self.rows[ticket] = script
         self.active += 1

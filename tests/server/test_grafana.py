@@ -13,6 +13,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from llada_core.generation.results import GenerationRequest
 from llada_server.metrics import Metrics
+from llada_server.scheduler.work import Full
 from tests.server.fakes import ScriptedSession
 
 BOARD: dict[str, Any] = json.loads(
@@ -40,8 +41,11 @@ def figures() -> dict[str, set[str]]:
     for script in ("abc", "a!"):
         session.submit(GenerationRequest(prompt=script))
     while session.active:
-        metrics.stepped(session.step())
+        for step in (steps := session.step()):
+            metrics.first_text(step.ticket, 0.1)
+        metrics.stepped(steps)
     metrics.answered("answered", 0.1)
+    metrics.refused(Full("no place"))
     families = text_string_to_metric_families(metrics.exposition().decode())
     return {sample.name: set(sample.labels) for family in families for sample in family.samples}
 

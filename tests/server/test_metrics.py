@@ -12,9 +12,12 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from llada_core.generation.results import GenerationRequest, Score
 from llada_server.metrics import Metrics
+from llada_server.scheduler.events import Failed
+from llada_server.scheduler.work import Closing, Full
+from llada_server.scheduler.worker import Worker
 from tests.server.apps import Client, Running, model_server, scripted_server
 from tests.server.fakes import ScriptedSession
-from tests.server.test_worker import until
+from tests.server.test_worker import Heard, request, until
 
 NAMES = {
     "num_requests_running",
@@ -24,6 +27,7 @@ NAMES = {
     "generation_tokens",
     "request_success",
     "request_failure",
+    "request_refused",
     "request_queue_time_seconds",
     "request_decode_time_seconds",
     "e2e_request_latency_seconds",
@@ -100,7 +104,7 @@ def test_each_answer_is_measured_once(client: Client) -> None:
     complete(client, "xy")
     for name in ("request_queue_time", "request_decode_time", "e2e_request_latency", "inter_token_latency"):
         assert figure(client, f"{name}_seconds_count", algorithm="scripted") == 2
-    assert figure(client, "time_to_first_token_seconds_count") == 2
+    assert figure(client, "time_to_first_token_seconds_count", algorithm="scripted") == 2
     assert figure(client, "tokens_per_forward_sum", algorithm="scripted") == 2 * 1.0
     assert figure(client, "diffusion_forwards_per_block_sum", algorithm="scripted") == 4 + 2
     whole, queued, decoded = (
@@ -117,8 +121,71 @@ def test_requests_are_counted_by_how_they_ended(client: Client) -> None:
     assert complete(client, "") == 400
     assert figure(client, "request_success_total", finished_reason="stop") == 1
     assert figure(client, "request_success_total") == 1
-    assert figure(client, "request_failure_total", error="GenerationError") == 1
+    assert figure(client, "request_failure_total", algorithm="scripted", error="GenerationError") == 1
     assert figure(client, "e2e_request_latency_seconds_count") == 1
+
+
+def test_requests_that_were_never_in_work_are_counted() -> None:
+    session = ScriptedSession(gate=threading.Semaphore(0))
+    assert session.gate is not None
+    metrics = Metrics("alone")
+    worker = Worker(lambda: session, limit=3, watcher=metrics)
+    worker.start()
+    try:
+        worker.post(request("ab"), Heard())
+        until(lambda: session.active == 1)
+        refused = Heard()
+        worker.post(request(""), refused)
+        worker.cancel(worker.post(request("cd"), Heard()))
+        with pytest.raises(Full):
+            worker.post(request("ef"), Heard())
+        with pytest.raises(Full):
+            worker.ask(int)
+        session.gate.release(100)
+        refused.wait()
+        until(lambda: worker.accepted == 0)
+        worker.close()
+        with pytest.raises(Closing):
+            worker.post(request("gh"), Heard())
+    finally:
+        session.gate.release(1000)
+        worker.stop(5)
+    told = {
+        (sample.name.removeprefix("llada_"), *sorted(sample.labels.items())[:-1]): sample.value
+        for family in metrics.registry.collect()
+        for sample in family.samples
+        if sample.name in ("llada_request_refused_total", "llada_request_success_total")
+    }
+    assert told == {
+        ("request_refused_total", ("error", "ParameterError")): 1,
+        ("request_refused_total", ("error", "Full")): 2,
+        ("request_refused_total", ("error", "Closing")): 1,
+        ("request_success_total", ("algorithm", ""), ("finished_reason", "cancelled")): 1,
+        ("request_success_total", ("algorithm", "scripted"), ("finished_reason", "stop")): 1,
+    }
+
+
+def test_nothing_is_in_work_when_the_thread_has_broken(caplog: pytest.LogCaptureFixture) -> None:
+    """Gauges stood for good where they were when it broke."""
+
+    def explode() -> None:
+        if session.steps == 2:
+            raise RuntimeError("out of luck")
+
+    session, metrics, heard = ScriptedSession(breaks=explode), Metrics("alone"), Heard()
+    worker = Worker(lambda: session, limit=9, watcher=metrics)
+    metrics.watch(running=lambda: worker.running, accepted=lambda: worker.accepted, columns=100)
+    worker.start()
+    worker.post(request("abcdef"), heard)
+    assert isinstance(heard.wait(), Failed)
+    worker.stop(5)
+    told = metrics.stats()
+    gauges = ("num_requests_running", "num_requests_waiting", "kv_cache_columns", "kv_cache_usage_perc")
+    assert [told[name] for name in gauges] == [0, 0, 0, 0]
+    assert told["steps_total"] == 2
+    assert told["request_failure_total"] == 1
+    lost = 'llada_request_failure_total{algorithm="scripted",error="Broken",model_name="alone"} 1.0'
+    assert lost in metrics.exposition().decode()
 
 
 def test_scores_are_counted_by_how_they_ended() -> None:

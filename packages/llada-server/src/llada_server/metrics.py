@@ -72,15 +72,15 @@ class Metrics:
             row.see(step)
             if step.finished:
                 self._end(step, self._rows.pop(step.ticket))
-        self._columns = sum(ticket.row.columns for ticket in self._rows)
+        self._columns = sum(ticket.columns for ticket in self._rows)
 
     def idle(self) -> None:
         """The model's thread sleeps from now on: the time until the next step is nobody's."""
         self._last = 0.0
 
-    def first_text(self, seconds: float) -> None:
+    def first_text(self, ticket: Ticket, seconds: float) -> None:
         """Count how long a client waited for the first text of an answer."""
-        self._first.observe(seconds)
+        self._first.labels(self._model, ticket.algorithm).observe(seconds)
 
     def freed(self, forwards: int) -> None:
         """Count how many more forwards a request took part in after its client had gone."""
@@ -91,6 +91,23 @@ class Metrics:
         self._scored.labels(self._model, outcome).inc()
         if outcome == "answered":
             self._score.observe(seconds)
+
+    def refused(self, error: Exception) -> None:
+        """Count a request that never was a row: it cannot be decoded, or there was no place for it."""
+        self._refused.labels(self._model, type(error).__name__).inc()
+
+    def left(self) -> None:
+        """Count a request whose client had gone before it was a row."""
+        self._ended.labels(self._model, "", "cancelled").inc()
+
+    def over(self, lost: Sequence[Ticket], error: Exception | None) -> None:
+        """The model's thread has ended, in the middle of ``lost`` where an ``error`` ended it: nothing is in
+        the cache any more."""
+        for ticket in lost if error is not None else ():
+            self._failed.labels(self._model, ticket.algorithm, type(error).__name__).inc()
+        self._rows.clear()
+        self._columns = 0
+        self.idle()
 
     def exposition(self) -> bytes:
         """All figures in Prometheus' text format."""
@@ -109,7 +126,8 @@ class Metrics:
 
     def _end(self, step: Step, row: _Row) -> None:
         if step.error is not None:
-            self._failed.labels(self._model, type(step.error).__name__).inc()
+            kind = type(step.error).__name__
+            self._failed.labels(self._model, step.ticket.algorithm, kind).inc()
         if step.result is not None:
             self._count(step.result, step, row)
             if step.result.finish_reason != "cancelled":  # those would make the times look short
@@ -121,7 +139,7 @@ class Metrics:
         self._tokens.labels(model, algorithm).inc(result.completion_tokens)
         self._ended.labels(model, algorithm, result.finish_reason).inc()
         self._forwards.labels(model, algorithm).inc(result.nfe)
-        self._positions.labels(model, algorithm).inc(step.ticket.row.gen_length)
+        self._positions.labels(model, algorithm).inc(step.ticket.gen_length)
         self._committed.labels(model, algorithm).inc(row.committed)
 
     def _measure(self, result: GenerationResult, row: _Row) -> None:
@@ -150,7 +168,14 @@ class Metrics:
             "request_success", "Answers, by why they ended: stop, length, cancelled.", "algorithm",
             "finished_reason",
         )  # fmt: skip
-        self._failed = many("request_failure", "Requests that failed in work, by error.", "error")
+        self._failed = many(
+            "request_failure", "Requests that failed in work, by error.", "algorithm", "error"
+        )
+        self._refused = many(
+            "request_refused",
+            "Requests that were refused before they were in work, by error; Full is for want of a place.",
+            "error",
+        )
         self._scored = many("score_requests", "Scores, by outcome: answered, failed, cancelled.", "outcome")
         self._forwards = many(
             "diffusion_num_denoising_steps", "Forwards of answers, each counted for itself.", "algorithm"
@@ -168,7 +193,9 @@ class Metrics:
         self._batch = many("step_batch_size", "Rows of a step.", _ROWS)
         self._filled = many("step_committed_tokens", "Tokens that a step put into all its rows.", _ROWS)
         self._duration = many("step_duration_seconds", "From one step to the next.", _SECONDS)
-        self._first = many("time_to_first_token_seconds", "From arrival to the first final text.", _SECONDS)
+        self._first = many(
+            "time_to_first_token_seconds", "From arrival to the first final text.", _SECONDS, name
+        )
         self._score = many("score_latency_seconds", "From arrival to the answer of scores.", _SECONDS)
         told = "Forwards that a request took part in after it was cancelled."
         self._freed = many("forwards_after_cancel", told, (0, 1, 2, 4, 8))

@@ -19,7 +19,7 @@ def emitted(loop: StepLoop, running: Collection[Ticket]) -> list[Step]:
 
     A row that it has let go of without a word ends too. Raises ``ContractError`` for anything else.
     """
-    steps: Any = loop.step()
+    steps: object = loop.step()
     if not isinstance(steps, list) or not all(isinstance(step, Step) for step in steps):
         raise ContractError(f"its loop's step returned {reprlib.repr(steps)}; return a list of Steps")
     ended, known = [step.ticket for step in steps if step.finished], set(running)

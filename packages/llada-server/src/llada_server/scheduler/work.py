@@ -16,7 +16,20 @@ from llada_core.generation.steps import Step, Ticket
 from llada_server.scheduler.events import Event
 from llada_server.scheduler.tail import Tail
 
-__all__ = ["Broken", "Closing", "Full", "OpenSession", "Outcome", "Question", "Watcher", "Work"]
+__all__ = [
+    "STOPPED",
+    "Broken",
+    "Closing",
+    "Full",
+    "OpenSession",
+    "Outcome",
+    "Question",
+    "Watcher",
+    "Work",
+]
+
+STOPPED = "the server stopped before the request was done; ask another one, or later"
+"""What those are told who are left when the server stops."""
 
 Outcome: TypeAlias = Literal["answered", "failed", "cancelled"]
 
@@ -38,6 +51,8 @@ class OpenSession(Protocol):
 
     @property
     def active(self) -> int: ...
+    @property
+    def room(self) -> int: ...
     def submit(self, request: GenerationRequest) -> Ticket: ...
     def step(self) -> list[Step]: ...
     def cancel(self, ticket: Ticket) -> None: ...
@@ -45,13 +60,20 @@ class OpenSession(Protocol):
 
 
 class Watcher(Protocol):
-    """Who counts what happens; called in the model's thread, ``answered`` in any."""
+    """Who counts what happens; called in the model's thread, ``answered`` and ``refused`` in any.
+
+    Each request is told of once: by its last step, or as ``refused`` or ``left`` before it had one, or, where
+    the thread broke, as one of those that are ``over``.
+    """
 
     def stepped(self, steps: list[Step]) -> None: ...
     def idle(self) -> None: ...
-    def first_text(self, seconds: float) -> None: ...
+    def first_text(self, ticket: Ticket, seconds: float) -> None: ...
     def freed(self, forwards: int) -> None: ...
     def answered(self, outcome: Outcome, seconds: float) -> None: ...
+    def refused(self, error: Exception) -> None: ...
+    def left(self) -> None: ...
+    def over(self, lost: list[Ticket], error: Exception | None) -> None: ...
 
 
 @dataclass(slots=True, eq=False)
@@ -64,10 +86,14 @@ class Work:
     tail: Tail
     follow: bool = True
     ticket: Ticket | None = None
-    cancelled: bool = False
-    cancelled_at: int = 0  # steps that had ended by then
+    cancelled_at: int | None = None  # steps that had ended when it was cancelled
     refusal: Exception | None = None
     has_text: bool = False
+
+    @property
+    def cancelled(self) -> bool:
+        """Whether nobody waits for it any more."""
+        return self.cancelled_at is not None
 
 
 @dataclass(slots=True, eq=False)

@@ -9,23 +9,29 @@ from __future__ import annotations
 import logging
 import time
 from collections import deque
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Callable, Generator
 from concurrent.futures import Future
-from contextlib import suppress
-from dataclasses import replace
-from functools import partial
-from queue import Empty, SimpleQueue
 from threading import Thread
 from typing import TypeVar
 
 from llada_core.errors import LladaError
-from llada_core.faults import fault_of, uninterrupted
+from llada_core.faults import uninterrupted
 from llada_core.generation.results import GenerationRequest
-from llada_core.generation.steps import Step, Ticket
 from llada_server.scheduler.accepted import Accepted
-from llada_server.scheduler.events import Began, Changed, Ended, Event, Failed
+from llada_server.scheduler.events import Event, Failed
+from llada_server.scheduler.mailbox import Mailbox
+from llada_server.scheduler.rows import Rows
 from llada_server.scheduler.tail import Tail
-from llada_server.scheduler.work import Broken, Closing, OpenSession, Question, Watcher, Work
+from llada_server.scheduler.work import (
+    STOPPED,
+    Broken,
+    Closing,
+    Full,
+    OpenSession,
+    Question,
+    Watcher,
+    Work,
+)
 
 __all__ = ["Worker"]
 
@@ -40,7 +46,8 @@ class Worker:
         open_session: makes the session, in the thread.
         limit: requests and questions, running and waiting together, that are taken at a time.
         watcher: who counts.
-        max_wait: seconds that the first request of an idle thread waits for others to begin with it.
+        max_wait: seconds that the first request of an idle thread waits for others to begin with it, unless
+            there is no room for more, or a question comes.
         tidy: called in the thread after every step and question; it should mostly do nothing.
         lost: why the network can decode no more, None while it can; asked in any thread.
     """
@@ -57,11 +64,10 @@ class Worker:
     ) -> None:
         self._open, self._watcher, self._accepted = open_session, watcher, Accepted(limit)
         self._max_wait, self._tidy, self._lost = max_wait, tidy, lost
-        self._mailbox: SimpleQueue[Callable[[OpenSession], None] | None] = SimpleQueue()
-        self._works: dict[Ticket, Work] = {}  # the thread's own
+        self._mailbox = Mailbox()
+        self._rows = Rows(watcher, self._end)
         self._questions: deque[Question] = deque()  # the thread's own, in the order of their arrival
         self._failure: BaseException | None = None
-        self._steps = 0  # that have ended
         self._last_step = 0.0  # seconds
         self._thread = Thread(target=self._run, name="llada-model", daemon=True)
 
@@ -82,8 +88,7 @@ class Worker:
     @property
     def running(self) -> int:
         """Requests that take part in steps, the one that is under way included."""
-        tickets = list(self._works)  # at once: the thread may change it meanwhile
-        return sum(ticket.admitted is not None and ticket.finished is None for ticket in tickets)
+        return self._rows.running
 
     @property
     def accepted(self) -> int:
@@ -99,7 +104,7 @@ class Worker:
         """
         work = Work(request, listener, Tail(request.stop), follow)
         self._take(work)
-        self._mailbox.put(partial(self._submit, work))
+        self._mailbox.come(work)
         return work
 
     def ask(self, question: Callable[[], _Result | Generator[None, None, _Result]]) -> Future[_Result]:
@@ -111,20 +116,24 @@ class Worker:
         asked = Question(question)
         self._take(asked)
         asked.answer.add_done_callback(lambda _: self._answered(asked))
-        self._mailbox.put(partial(self._queue, asked))
+        self._mailbox.come(asked)
         return asked.answer
 
     def _take(self, new: Work | Question) -> None:
-        if self._lost() is not None:
-            raise Closing("this server has lost a part of its network; ask another one")
-        self._accepted.add(new)
+        try:
+            if self._lost() is not None:
+                raise Closing("this server has lost a part of its network; ask another one")
+            self._accepted.add(new)
+        except (Closing, Full) as exc:
+            self._watcher.refused(exc)
+            raise
 
     def cancel(self, work: Work) -> None:
         """Let a request leave before the next step. One that has ended stays as it is."""
         if work.cancelled:
             return
-        work.cancelled, work.cancelled_at = True, self._steps
-        self._mailbox.put(partial(self._cancel, work))
+        work.cancelled_at = self._rows.steps
+        self._mailbox.leave(work)
 
     def close(self) -> None:
         """Take no more requests; those that were taken go on. It waits for nobody."""
@@ -133,7 +142,7 @@ class Worker:
     def dismiss(self, error: LladaError | None = None) -> None:
         """Take no more requests, and tell whoever waits that nothing more comes: at once, from any thread,
         whatever the model's is at. Without an ``error`` they are told ``Closing``."""
-        gone = error or Closing("the server stopped before the request was done; ask another one, or later")
+        gone = error or Closing(STOPPED)
         for each in self._accepted.dismiss():
             if isinstance(each, Question):
                 each.refuse(gone)
@@ -143,82 +152,111 @@ class Worker:
     def stop(self, timeout: float | None = None) -> bool:
         """End the thread after the step in flight, cancelling what is left; whether it has ended in time."""
         self.close()
-        self._mailbox.put(None)
+        self._mailbox.end()
         self._thread.join(timeout)
         return not self._thread.is_alive()
 
     def _run(self) -> None:
+        gone: Broken | None = None
         try:
             with uninterrupted():  # no Ctrl-C is raised in this thread, but what plugins raise
                 session = self._open()
                 while self._turn(session):
                     pass
                 session.close()
-                self._tell(session.step(), session)
+                self._rows.step(session)
         except BaseException as exc:
             self.close()
             self._failure = exc
             _log.critical("the model's thread broke; every request in work fails", exc_info=exc)
-            self.dismiss(Broken("the server failed while the request was in work; ask another one, or later"))
-        self.dismiss()
+            gone = Broken("the server failed while the request was in work; ask another one, or later")
+        self.dismiss(gone)
+        self._leave_nobody(gone)
+
+    def _leave_nobody(self, error: Broken | None) -> None:
+        """Let the figures know that nothing is in work any more, nor waits."""
+        self._mailbox.read()
+        for each in self._mailbox.line:
+            if isinstance(each, Work):
+                self._never_began(each)
+        self._watcher.over(self._rows.clear(), error)
 
     def _turn(self, session: OpenSession) -> bool:
         """Do what was asked for, then one step; False when the thread is to end."""
-        for command in self._commands(wait=not (session.active or self._questions)):
-            if command is None:
-                return False
-            command(session)
+        if not (session.active or self._questions or self._mailbox.line):
+            self._watcher.idle()
+            self._mailbox.wait()
+            self._gather(session)
+        if not self._let_in(session):
+            return False
         self._answer_some()
         began = time.monotonic()
         if session.active:
-            self._tell(session.step(), session)
+            self._rows.step(session)
         self._last_step = time.monotonic() - began
         if (reason := self._lost()) is not None:
             raise Broken(f"{reason}; load the model again")
         self._tidy()
         return True
 
-    def _commands(self, *, wait: bool) -> Iterator[Callable[[OpenSession], None] | None]:
-        if wait:
-            self._watcher.idle()
-            yield self._mailbox.get()
-            yield from self._soon()
-        with suppress(Empty):
-            while True:
-                yield self._mailbox.get_nowait()
-
-    def _soon(self) -> Iterator[Callable[[OpenSession], None] | None]:
-        """What comes within ``max_wait`` from now."""
+    def _gather(self, session: OpenSession) -> None:
+        """Let in who comes within ``max_wait`` from now to begin with who is here, while there is room for
+        more and no question waits."""
         until = time.monotonic() + self._max_wait
-        with suppress(Empty):
-            while (left := until - time.monotonic()) > 0:
-                yield self._mailbox.get(timeout=left)
+        while self._let_in(session) and session.active and session.room and not self._questions:
+            left = until - time.monotonic()
+            if left <= 0 or not self._mailbox.wait(left):
+                return
 
-    def _submit(self, work: Work, session: OpenSession) -> None:
-        if work.cancelled or work not in self._accepted:  # gone before it began
-            self._accepted.discard(work)
-            return
-        try:
-            work.ticket = ticket = session.submit(work.request)
-        except BaseException as exc:  # a request may be wrong in many ways, and a plugin raise anything
-            self._end(work, Failed(error=fault_of(exc)))
-            return
-        self._works[ticket] = work
-        work.listener(Began(prompt_tokens=ticket.row.prompt_length, cells=ticket.canvas))
+    def _let_in(self, session: OpenSession) -> bool:
+        """Let go who leaves, and in who came; False when the thread is to end.
 
-    def _queue(self, asked: Question, session: OpenSession) -> None:
-        asked.before = tuple(filter(self._waits, self._works))
+        Of those who came it is one at least, and for as long as the rows' last step took, so that they share
+        the time: to make a row of a request may take longer than a step. Where there are no rows, it is all.
+        """
+        until = time.monotonic() + self._last_step
+        self._let_go(session)
+        least = 1 if session.active else len(self._mailbox.line)
+        while not self._mailbox.ended and self._mailbox.line:
+            if least <= 0 and time.monotonic() >= until:
+                break
+            self._enter(self._mailbox.line.popleft(), session)
+            self._let_go(session)  # they do not wait for those who come
+            least -= 1
+        return not self._mailbox.ended
+
+    def _let_go(self, session: OpenSession) -> None:
+        for work in self._mailbox.read():
+            if work.ticket is not None:
+                session.cancel(work.ticket)
+            else:  # it has a place in the line, which another one may have meanwhile
+                self._accepted.discard(work)
+
+    def _enter(self, new: Work | Question, session: OpenSession) -> None:
+        if isinstance(new, Question):
+            self._queue(new)
+        elif new.cancelled or new not in self._accepted:
+            self._never_began(new)
+        else:
+            self._rows.submit(new, session)
+
+    def _never_began(self, work: Work) -> None:
+        """Let one go who left, or was told that the server ends, before its turn came."""
+        self._accepted.discard(work)
+        if work.cancelled:
+            self._watcher.left()
+        else:
+            self._watcher.refused(Closing(STOPPED))
+
+    def _queue(self, asked: Question) -> None:
+        asked.before = self._rows.waiting()
         self._questions = deque(each for each in (*self._questions, asked) if not each.answer.done())
-
-    def _waits(self, ticket: Ticket) -> bool:
-        """Whether the row waits for room."""
-        return ticket.admitted is None and ticket in self._works
 
     def _answer_some(self) -> None:
         """Go on with the questions whose turn has come: by one part at least, and for as long as the rows'
         last step took, so that they share the time."""
         until = time.monotonic() + self._last_step
-        while self._questions and not any(map(self._waits, self._questions[0].before)):
+        while self._questions and not any(map(self._rows.waits, self._questions[0].before)):
             if self._questions[0].go_on():
                 self._questions.popleft()
             if time.monotonic() >= until:
@@ -228,70 +266,6 @@ class Worker:
         self._accepted.discard(asked)
         self._watcher.answered(asked.outcome, time.perf_counter() - asked.arrived)
 
-    def _cancel(self, work: Work, session: OpenSession) -> None:
-        if work.ticket is not None:
-            session.cancel(work.ticket)
-
-    def _tell(self, steps: Iterable[Step], session: OpenSession) -> None:
-        told = [(step, work := self._works[step.ticket], _final(step, work)) for step in steps]
-        self._steps += 1
-        self._watcher.stepped([_as_told(step, event) for step, _, event in told])
-        for step, work, event in told:
-            if event is None:
-                self._hand_out(work, step, session)
-                continue
-            del self._works[step.ticket]
-            if step.result is not None and step.result.finish_reason == "cancelled" and work.cancelled:
-                # The step that tells of it runs without the row, and is none of its forwards.
-                self._watcher.freed(self._steps - work.cancelled_at - 1)
-            if isinstance(event, Ended):
-                self._watch_text(work, step, event.result.text)
-            self._end(work, event)
-
-    def _hand_out(self, work: Work, step: Step, session: OpenSession) -> None:
-        """Tell what changed, where somebody listens to that. A row whose text cannot be told leaves."""
-        if not work.follow and work.has_text:
-            return
-        try:
-            text = work.tail.next(step.ticket.text_before(step.settled))
-        except BaseException as exc:  # a tokenizer may raise anything for ids that it does not know
-            work.refusal = fault_of(exc)
-            session.cancel(step.ticket)
-            return
-        self._watch_text(work, step, text)
-        if work.follow:
-            work.listener(Changed(step=step, text=text))
-
-    def _watch_text(self, work: Work, step: Step, text: str) -> None:
-        """Count how long the first text of an answer took."""
-        if text and not work.has_text and step.ticket.arrived is not None:
-            work.has_text = True
-            self._watcher.first_text(time.perf_counter() - step.ticket.arrived)
-
     def _end(self, work: Work, event: Event) -> None:
         if self._accepted.discard(work):  # else it has been dismissed
             work.listener(event)
-
-
-def _as_told(step: Step, event: Event | None) -> Step:
-    """The step with the error that its client is told, whatever the session made of the row."""
-    if isinstance(event, Failed):
-        return replace(step, result=None, error=event.error)
-    return step
-
-
-def _final(step: Step, work: Work) -> Event | None:
-    """How the row ended, None where it goes on."""
-    if not step.finished:
-        return None
-    error = work.refusal or step.error
-    if error is not None:
-        return Failed(error=error)
-    assert step.result is not None
-    if step.result.finish_reason == "cancelled" and not work.cancelled:  # of a thread that was stopped
-        return Failed(error=Closing("the server stopped before the request was done; ask another one"))
-    try:
-        text = work.tail.rest(step.result.text) if work.follow else ""
-        return Ended(step=step, result=step.result, text=text)
-    except ValueError as exc:
-        return Failed(error=exc)
