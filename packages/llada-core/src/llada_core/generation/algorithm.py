@@ -162,7 +162,7 @@ class GenerationAlgorithm(RunsNetworks, ReadsPrompts):
             prompt_ids=tuple(ids),
             parameters=effective,
             cloze=cloze,
-            stop=tuple(request.stop),
+            stop=bounded.stops(request.stop),
             logprobs=request.logprobs,
         )
 

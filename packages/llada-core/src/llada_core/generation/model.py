@@ -23,7 +23,7 @@ from llada_core.checkpoints.ends import (
     vocabulary_of,
 )
 from llada_core.checkpoints.guard import raised_as
-from llada_core.errors import ModelError, PromptError, TokenizerMissing
+from llada_core.errors import ModelError, ParameterError, PromptError, TokenizerMissing
 from llada_core.faults import one_line
 from llada_core.generation.encoding import NoChatTemplate, encode_fixed, encode_prompt, why_unread
 from llada_core.generation.prompt_kinds import holds_ids, one_prompt
@@ -147,6 +147,13 @@ class Model:
             "take the tokenizer that was published with the weights, or read the token_ids",
             path=self.path,
         )
+
+    def stops(self, texts: Sequence[str]) -> tuple[str, ...]:
+        """Texts that are to end answers. Raises ``ParameterError`` where answers have no text."""
+        if texts and self.tokenizer is None:
+            message = "the model has no tokenizer, so no text can end its answers; leave stop out"
+            raise ParameterError(message, parameter="stop", value=texts)
+        return tuple(texts)
 
     def cut(self, ids: Sequence[int]) -> tuple[tuple[int, ...], bool]:
         """``ids`` before the first end id, and whether there was one."""
