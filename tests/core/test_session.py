@@ -545,6 +545,22 @@ def test_a_loop_that_tells_what_it_may_not_ends_its_rows_and_no_others(
     assert good.result.text == "Hi the"
 
 
+@pytest.mark.parametrize("algorithm", ["singles", "pairs", "opaque"])
+def test_the_stop_that_is_complete_first_ends_an_answer_however_wide_its_steps(
+    lm: LoadedModel, algorithm: str
+) -> None:
+    """The one that began first did, if the step that completed another one had reached its end."""
+    with lm.session() as session:
+        ticket = session.submit(replace(request(6, algorithm), stop=("Hi the", "i t", "i")))
+        list(session)
+        assert ticket.result
+        assert (ticket.result.text, ticket.result.finish_reason) == ("H", "stop")
+        ticket = session.submit(replace(request(6, algorithm), stop=("Hi the", "i t", "Hi t")))
+        list(session)
+        assert ticket.result
+        assert ticket.result.text == ""
+
+
 @pytest.mark.parametrize("row", [None, "row", 3])
 def test_a_sequence_that_is_no_row_fails(lm: LoadedModel, row: Any) -> None:
     register("pairs", "rowless", sequence=lambda self, *rest: row)

@@ -19,7 +19,7 @@ from llada_server import tracing
 from llada_server.http.access import check_key
 from llada_server.http.leaving import Gone
 from llada_server.http.problems import Fields, HttpProblem, problem_of
-from llada_server.scheduler.work import Broken, Closing
+from llada_server.scheduler.work import STOPPED, Broken, Closing
 
 __all__ = ["Identified", "answer_of", "told"]
 
@@ -84,7 +84,7 @@ class Identified:
             response, status = Response(status_code=_GONE), _GONE
         else:
             if isinstance(error, asyncio.CancelledError):  # the server ends, and does not wait any longer
-                error = Closing("the server stopped before the request was done; ask another one, or later")
+                error = Closing(STOPPED)
             assert isinstance(error, Exception)
             problem = told(error, request.state)
             response, status = answer_of(problem), problem.status
