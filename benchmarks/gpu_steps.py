@@ -4,11 +4,13 @@
 
 A block step computes 32 columns a row that attend to 768; a refresh computes all 768, and logits of 32. They
 are timed alone, many in a row, and as a share of the limit: the time to read weights and keys once, at the
-rate at which a large copy reads and writes. Then whole answers of `dual_cache` at one and four tokens a step:
-256 tokens after a prompt of 512, in blocks of 32. "first" is the first answer, with the captures in it. The
-weights are random. "warm-up" is what loading a checkpoint does, compiling of kernels included. With
-`--quantization` the same follows for the same weights in eight bits, on kernels alone, and how far their
-logits are from those of bfloat16, relative to these as a whole, and how many likeliest tokens are equal.
+rate at which a large copy reads and writes. "chosen" is a step in a graph that ends with the likeliest token
+of each column and its probability, as decoding has it; "graphed" is one that leaves logits. Then whole
+answers of `dual_cache` at one and four tokens a step: 256 tokens after a prompt of 512, in blocks of 32.
+"first" is the first answer, with the captures in it. The weights are random. "warm-up" is what loading a
+checkpoint does, compiling of kernels included. With `--quantization` the same follows for the same weights in
+eight bits, on kernels alone, and how far their logits are from those of bfloat16, relative to these as a
+whole, and how many likeliest tokens are equal.
 """
 
 from __future__ import annotations
@@ -32,6 +34,7 @@ from llada_runtime import KVCache, LLaDAModel, Network
 from llada_runtime.network.capture import CudaGraphs
 from llada_runtime.network.graphs import Graphed, graphed
 from llada_runtime.network.layout import Layout, Span
+from llada_runtime.network.likeliest import Likeliest
 from llada_runtime.network.warmup import warm_up
 
 KEYS, WIDTH, PROMPT, GENERATED = 768, 32, 512, 256
@@ -46,8 +49,9 @@ class Forward:
     rows: int
     limit: float
     eager: float
-    graphed: float | None
-    capture: float | None
+    graphed: float | None = None
+    chosen: float | None = None
+    capture: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -170,7 +174,7 @@ def _ways(model: LLaDAModel) -> tuple[bool, ...]:
 
 
 def _forwards(model: LLaDAModel, counts: list[int], rate: float) -> Iterator[Forward]:
-    print("forward   kernels  rows  limit ms  eager ms  graphed ms  share  capture ms")
+    print("forward   kernels  rows  limit ms  eager ms  graphed ms  chosen ms  share  capture ms")
     weights = sum(tensor.numel() * tensor.element_size() for tensor in model.parameters())
     weights -= model.embedding.numel() * model.embedding.element_size()  # of which a few rows are read
     keys = KEYS * model.shape.cached_numbers * model.dtype.itemsize
@@ -189,12 +193,15 @@ def _forward(model: LLaDAModel, kind: str, rows: int, limit: float, *, reads: bo
     eager = _timed(lambda: model.logits(layout, cache))
     what: dict[str, Any] = {"kind": kind, "kernels": kernels, "rows": rows, "limit": limit, "eager": eager}
     if not reads:
-        return Forward(**what, graphed=None, capture=None)
+        return Forward(**what)
     network = Graphed(model, record=CudaGraphs(model.device), after=1)
     network.logits(layout, cache)
     capture = _once(lambda: network.logits(layout, cache))
     graphed = _timed(lambda: network.logits(layout, cache))
-    return Forward(**what, graphed=graphed, capture=capture - graphed)
+    chosen, wanted = None, Likeliest(model.config.mask_token_id)
+    if kernels and model.plain_because is None:
+        chosen = _timed(lambda: network.reduced(layout, cache, wanted))
+    return Forward(**what, graphed=graphed, chosen=chosen, capture=capture - graphed)
 
 
 def _laid_out(model: LLaDAModel, rows: int, *, reads: bool) -> tuple[KVCache, Layout]:
@@ -244,7 +251,7 @@ def _print_forward(found: Forward) -> None:
         return
     print(
         f"{found.kind:<10}{found.kernels:>7}{found.rows:>6}{found.limit:>10.2f}{found.eager:>10.2f}{found.graphed:>12.2f}"
-        f"{found.limit / found.graphed:>7.0%}{found.capture:>12.1f}",
+        f"{found.chosen or float('nan'):>11.2f}{found.limit / found.graphed:>7.0%}{found.capture:>12.1f}",
         flush=True,
     )
 

@@ -32,24 +32,17 @@ from llada_runtime import (
 )
 from llada_runtime.decoding import glance
 from llada_runtime.decoding.ahead import Ahead
-from llada_runtime.decoding.proposals import probability
+from llada_runtime.network import likeliest
+from tests.runtime.packing import plain_likeliest
 from tests.support.graphing import small
 
 Told = list[tuple[Any, ...]]
 
 
-def likeliest(logits: Tensor, *, excluded: int, out: Tensor) -> Tensor:
-    wide = logits.clone()
-    wide[:, excluded] = -torch.inf
-    tokens = wide.argmax(-1)
-    out[0], out[1] = tokens, probability(wide, tokens)
-    return out
-
-
 @pytest.fixture
 def glancing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(glance, "why_no_kernels", lambda device: None)
-    monkeypatch.setattr(glance, "kernels", SimpleNamespace(likeliest=likeliest))
+    monkeypatch.setattr(likeliest, "kernels", SimpleNamespace(likeliest=plain_likeliest))
 
 
 class Counting(LLaDAModel):
@@ -149,7 +142,7 @@ def test_what_depends_on_the_outcome_is_launched_once_that_is_read(network: Coun
     ahead = 0
     while loop.active:
         loop.step()
-        ahead += loop._ahead is not None and loop._ahead.logits is not None
+        ahead += loop._ahead is not None and loop._ahead.outcome is not None
     assert network.forwards == row.nfe
     assert ahead > 0 or row.nfe == 3  # a forward a block
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -10,9 +11,12 @@ import torch
 
 from llada_core.errors import UsageError
 from llada_runtime import DualCache, KVCache, Loop, Sequence, Threshold
+from llada_runtime.decoding import glance
+from llada_runtime.network import likeliest, warmup
 from llada_runtime.network.calls import Merge
 from llada_runtime.network.graphs import Graphed
 from llada_runtime.network.warmup import warm_up
+from tests.runtime.packing import plain_likeliest
 from tests.support.graphing import AsCaptured, FakeGraphs
 
 pytestmark = pytest.mark.usefixtures("ragged")
@@ -52,6 +56,19 @@ def test_what_is_warm_is_not_captured_in_a_request(
         gc.collect()
     assert graphs.captured == 4
     assert graphs.replayed == 3 * 14  # all steps but the two refreshes of each answer
+
+
+def test_with_kernels_both_logits_and_what_is_likeliest_are_captured(
+    network: Graphed, plain: AsCaptured, graphs: FakeGraphs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wanted = decoded(plain)
+    for module in (warmup, glance):
+        monkeypatch.setattr(module, "why_no_kernels", lambda device: None)
+    monkeypatch.setattr(likeliest, "kernels", SimpleNamespace(likeliest=plain_likeliest))
+    warm_up(network, widths=(8,))
+    assert graphs.captured == 2
+    assert decoded(network) == wanted
+    assert (graphs.captured, graphs.replayed) == (2, 14)
 
 
 def test_a_second_warm_up_captures_what_is_new(network: Graphed, graphs: FakeGraphs) -> None:

@@ -16,17 +16,19 @@ import torch
 from torch import Tensor
 
 from llada_core.faults import fault_of
-from llada_runtime.decoding.glance import Glance
+from llada_runtime.decoding.glance import Glance, likeliest_of
 from llada_runtime.decoding.policies import Policy
 from llada_runtime.decoding.proposals import Proposals
 from llada_runtime.decoding.rules import Rule
 from llada_runtime.decoding.turn import Turn
 from llada_runtime.network.cache import KVCache
+from llada_runtime.network.graphs import reduced
 from llada_runtime.network.layout import Layout
+from llada_runtime.network.likeliest import Likeliest
 from llada_runtime.network.protocol import Network
 from llada_runtime.network.spans import Span
 
-__all__ = ["Ahead", "read"]
+__all__ = ["Ahead", "outcome", "read"]
 
 
 @dataclass(slots=True, eq=False, kw_only=True)
@@ -37,14 +39,16 @@ class Ahead:
         after: the turns that it follows.
         spans: a row's each, with ids as they are before what these turns fill.
         certain: each row has masks left, whatever the outcome.
-        logits: what it computes, once it has been launched.
+        wanted: what its logits are reduced to; None where somebody looks at them.
+        outcome: its logits, or what they were reduced to, once it has been launched.
     """
 
     layout: Layout
     after: list[Turn]
     spans: list[Span]
     certain: bool
-    logits: Tensor | None = None
+    wanted: Likeliest | None
+    outcome: Tensor | None = None
 
     @classmethod
     def of(
@@ -54,7 +58,7 @@ class Ahead:
 
         What policies and rules raise is added to the rows' ``faults``.
         """
-        if len(glance.tokens) != layout.form.head_columns or layout.inputs:
+        if glance.kept is None or len(glance.tokens) != layout.form.head_columns or layout.inputs:
             return None
         spans, certain = list[Span](), True
         for row, turn in enumerate(turns):
@@ -68,8 +72,9 @@ class Ahead:
                 return None
             spans.append(span)
         following = Layout.of(spans, device=network.device, merge=network.merges, previous=layout)
-        following = replace(following, ids=_filled_in(following, glance))
-        return cls(layout=following, after=turns, spans=spans, certain=certain)
+        following = replace(following, ids=_filled_in(following, glance.tokens.long(), glance.kept))
+        wanted = likeliest_of(turns, network.device)  # as before: rows and policies are the same
+        return cls(layout=following, after=turns, spans=spans, certain=certain, wanted=wanted)
 
     def goes_on(self, proposals: Proposals, kept: Tensor) -> bool:
         """Whether no row has failed or ended, and all have masks left, by what is ``kept [R, L]``."""
@@ -81,7 +86,7 @@ class Ahead:
     def launch(self, network: Network, cache: KVCache | None) -> None:
         """Run it; the host does not wait. Where it fails, the step that comes to it will, and tells why."""
         with suppress(Exception):
-            self.logits = network.logits(self.layout, cache)
+            self.outcome = outcome(network, self.layout, cache, self.wanted)
 
     def is_of(self, turns: list[Turn]) -> bool:
         """Whether it computes what ``turns`` plan, now that the turns before are known."""
@@ -92,6 +97,11 @@ class Ahead:
             and turn.spans[0].ids == _filled(span, before)
             for turn, before, span in zip(turns, self.after, self.spans, strict=True)
         )
+
+
+def outcome(network: Network, layout: Layout, cache: KVCache | None, wanted: Likeliest | None) -> Tensor:
+    """The logits of a forward, or what is ``wanted`` of them."""
+    return network.logits(layout, cache) if wanted is None else reduced(network, layout, cache, wanted)
 
 
 def read(
@@ -109,13 +119,12 @@ def read(
     return proposals, kept, ahead
 
 
-def _filled_in(layout: Layout, glance: Glance) -> Tensor:
+def _filled_in(layout: Layout, tokens: Tensor, kept: Tensor) -> Tensor:
     """The ids of the layout, ``[N]``, with what is kept in the place of masks; computed on the device."""
-    tokens = glance.tokens.long()
     if layout.form.asks_all and layout.form.in_order:
-        return torch.where(glance.kept, tokens, layout.ids)
+        return torch.where(kept, tokens, layout.ids)
     asked = layout.head if layout.form.in_order else layout.head[layout.restore]
-    return layout.ids.scatter(0, asked, torch.where(glance.kept, tokens, layout.ids[asked]))
+    return layout.ids.scatter(0, asked, torch.where(kept, tokens, layout.ids[asked]))
 
 
 def _next_span(turn: Turn) -> Span | None:

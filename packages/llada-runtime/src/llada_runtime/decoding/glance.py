@@ -8,25 +8,21 @@ which this one agrees with.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
 from llada_core.faults import fault_of
-from llada_core.imports import LazyModule
+from llada_runtime.decoding.choice import kept_of
+from llada_runtime.decoding.policies import Policy
 from llada_runtime.decoding.proposals import Proposals, blame_nan, open_targets
 from llada_runtime.decoding.rules import BestFirst
 from llada_runtime.decoding.sequence import Sequence
 from llada_runtime.decoding.turn import Turn
+from llada_runtime.network.likeliest import Likeliest
 from llada_runtime.network.machine import why_no_kernels
 
-if TYPE_CHECKING:
-    from llada_runtime.network import kernels
-else:
-    kernels = LazyModule("llada_runtime.network.kernels")  # on use: it needs Triton
-
-__all__ = ["Glance", "may_glance"]
+__all__ = ["Glance", "likeliest_of", "may_glance"]
 
 
 def may_glance(turns: list[Turn], device: torch.device) -> bool:
@@ -36,6 +32,22 @@ def may_glance(turns: list[Turn], device: torch.device) -> bool:
     kinds = {type(turn.sequence.rule) for turn in turns}
     widths = {hi - lo for lo, hi in (turn.targets for turn in turns)}
     return len(kinds) == len(widths) == 1 and all(_takes_the_likeliest(turn.sequence) for turn in turns)
+
+
+def likeliest_of(turns: list[Turn], device: torch.device) -> Likeliest | None:
+    """What is enough of the logits of the forward of ``turns``; None where somebody looks at them.
+
+    It is known before the forward: all of its logits decide, and no policy sees them.
+    """
+    if not all(_decides_by_all(turn) for turn in turns) or not may_glance(turns, device):
+        return None
+    return Likeliest(turns[0].sequence.mask_id)
+
+
+def _decides_by_all(turn: Turn) -> bool:
+    policy = turn.sequence.policy
+    unseen = isinstance(policy, Policy) and type(policy).after is Policy.after
+    return unseen and turn.decides and len(turn.spans) == 1 and not turn.plan.whole
 
 
 def _takes_the_likeliest(sequence: Sequence) -> bool:
@@ -55,39 +67,38 @@ class Glance:
     """What is proposed and kept for R rows of L targets each, on its way from the network's device.
 
     Attributes:
-        tokens: float64 ``[R · L]``, in which ids are exact, on the device. kept: bool, the same.
+        tokens: float64 ``[R · L]``, in which ids are exact, on the device.
+        kept: bool ``[R · L]``, on the device; None where the rule cannot choose there.
         open: bool ``[R, L]``, on the CPU.
     """
 
     tokens: Tensor
-    kept: Tensor
+    kept: Tensor | None
     open: Tensor
     _sequences: list[Sequence]
-    _arriving: Tensor  # float64 [3, R, L]: tokens, confidence, kept
+    _arriving: tuple[Tensor, ...]  # float64 [2, R, L], tokens and confidence; bool [R, L], kept
     _arrived: torch.cuda.Event | None
 
     @classmethod
-    def of(cls, logits: Tensor, turns: list[Turn]) -> Glance | None:
-        """A glance at ``logits [R · L, V]``, which stay as they are; None where the rule cannot choose there.
+    def of(cls, likeliest: Tensor, turns: list[Turn]) -> Glance:
+        """A glance at what `Likeliest` made of the logits, ``[2, R · L]``.
 
         `may_glance` has said that it is enough. The host does not wait here.
         """
         sequences = [turn.sequence for turn in turns]
         open_ = open_targets(sequences, [turn.targets for turn in turns])
-        here = open_.to(logits.device, non_blocking=True)
-        found = logits.new_empty(3, *here.shape, dtype=torch.float64)
-        kernels.likeliest(logits, excluded=sequences[0].mask_id, out=found[:2].flatten(1))
+        here = open_.to(likeliest.device, non_blocking=True)
+        found = likeliest.view(2, *here.shape)
         scores = torch.where(here, found[1], -torch.inf)
+        kept = None
         try:
             kept = type(sequences[0].rule).select(sequences, scores, here)
-            found[2] = kept
         except BaseException as exc:  # `choice` finds out whose fault it is
             fault_of(exc)
-            return None
-        arriving, arrived = _sent(found)
+        arriving, arrived = _sent(found) if kept is None else _sent(found, kept)
         return cls(
-            tokens=found[0].flatten(),
-            kept=kept.flatten(),
+            tokens=likeliest[0],
+            kept=None if kept is None else kept.flatten(),
             open=open_,
             _sequences=sequences,
             _arriving=arriving,
@@ -98,11 +109,9 @@ class Glance:
         """The proposals, and which of them are kept, bool ``[R, L]``; none of a row that failed. Waits."""
         if self._arrived is not None:
             self._arrived.synchronize()
-        tokens, confidence, chosen = self._arriving
+        (tokens, confidence), *chosen = self._arriving
         faults: dict[int, Exception] = {}
         blame_nan(confidence, self._sequences, faults)
-        kept = chosen.bool()
-        kept[list(faults)] = False
         scores = confidence.masked_fill(~self.open, -torch.inf)
         proposals = Proposals(
             tokens=tokens.long(),
@@ -112,15 +121,22 @@ class Glance:
             logits=(),
             faults=faults,
         )
-        return proposals, kept
+        if not chosen:
+            return proposals, kept_of(self._sequences, proposals)
+        chosen[0][list(faults)] = False
+        return proposals, chosen[0]
 
 
-def _sent(found: Tensor) -> tuple[Tensor, torch.cuda.Event | None]:
-    """What ``found`` will be on the CPU, once the event has happened."""
-    if not found.is_cuda:
-        return found, None
-    arriving = torch.empty(found.shape, dtype=found.dtype, pin_memory=True)
-    arriving.copy_(found, non_blocking=True)
+def _sent(*tensors: Tensor) -> tuple[tuple[Tensor, ...], torch.cuda.Event | None]:
+    """What they will be on the CPU, once the event has happened."""
+    if not tensors[0].is_cuda:
+        return tuple(tensor.clone() for tensor in tensors), None
+    arriving = tuple(_pinned(tensor) for tensor in tensors)
     arrived = torch.cuda.Event()
     arrived.record()
     return arriving, arrived
+
+
+def _pinned(there: Tensor) -> Tensor:
+    here = torch.empty(there.shape, dtype=there.dtype, pin_memory=True)
+    return here.copy_(there, non_blocking=True)

@@ -16,14 +16,15 @@ from torch import Tensor
 from llada_core.errors import GenerationError, PromptError, UsageError
 from llada_core.faults import fault_of, one_line
 from llada_core.generation.steps import Row, Step, StepLoop
-from llada_runtime.decoding.ahead import Ahead, read
+from llada_runtime.decoding.ahead import Ahead, outcome, read
 from llada_runtime.decoding.choice import kept_of
-from llada_runtime.decoding.glance import Glance, may_glance
+from llada_runtime.decoding.glance import Glance, likeliest_of, may_glance
 from llada_runtime.decoding.proposals import propose
 from llada_runtime.decoding.sequence import Sequence
 from llada_runtime.decoding.turn import Turn, complete, keep, look_again, planned, step_of
 from llada_runtime.network.cache import Extent, KVCache
 from llada_runtime.network.layout import Layout
+from llada_runtime.network.likeliest import Likeliest
 from llada_runtime.network.protocol import Network
 from llada_runtime.network.shortage import give_back, is_out_of_memory
 from llada_runtime.network.spans import Span
@@ -162,11 +163,11 @@ class Loop(StepLoop):
         while turns:
             part = self._fitting(turns)
             try:
-                deciding, logits = self._run(part, faults)
+                deciding, found = self._run(part, faults)
             except BaseException as exc:
                 fault = fault_of(exc)
             else:
-                self._decide(deciding, logits, faults)
+                self._decide(deciding, found, faults)
                 return [turn for turn in part if turn.sequence not in faults]
             if not is_out_of_memory(fault):
                 turns = self._without_culprits(turns, part, fault, faults)
@@ -216,14 +217,17 @@ class Loop(StepLoop):
         self._cache = self._layout = self._ahead = None
         self._extents.clear()
 
-    def _run(self, turns: list[Turn], faults: _Faults) -> tuple[list[Turn], Tensor]:
-        """Run one packed forward. Returns the turns that decide something, and the logits they decide by: a
-        copy, unless nobody changes them.
+    def _run(self, turns: list[Turn], faults: _Faults) -> tuple[list[Turn], Tensor | Glance]:
+        """Run one packed forward. Returns the turns that decide something, and what they decide by: a copy of
+        their logits, or a glance at these where that is enough.
 
         It changes no sequence, so that it may be run again with fewer where memory does not hold it.
         """
         spans = [span for turn in turns for span in turn.spans]
-        packed = self._packed(turns, spans)
+        enough = likeliest_of(turns, self.model.device)
+        packed = self._packed(turns, spans, enough)
+        if enough is not None:
+            return turns, Glance.of(packed, turns)
         parts = iter(packed.split_with_sizes([span.head_width for span in spans]))
         for turn in turns:
             canvases = [next(parts) for _ in turn.spans]
@@ -233,39 +237,36 @@ class Loop(StepLoop):
                 faults[turn.sequence] = fault_of(exc)
         deciding = [turn for turn in turns if turn.decides and turn.sequence not in faults]
         decided = [turn.deciding for turn in deciding]
-        if sum(map(len, decided)) == len(packed) and may_glance(deciding, self.model.device):
-            return deciding, packed  # which is all of them, in their order
+        if may_glance(deciding, self.model.device):
+            logits = packed if sum(map(len, decided)) == len(packed) else torch.cat(decided)
+            return deciding, Glance.of(Likeliest(deciding[0].sequence.mask_id)(logits), deciding)
         logits = torch.cat(decided) if deciding else packed[:0]
         if any(turn.sequence.rescores for turn in deciding):
             logits = logits.float()
         return deciding, logits
 
-    def _packed(self, turns: list[Turn], spans: list[Span]) -> Tensor:
-        """The logits of the spans' head columns, computed ahead or now."""
+    def _packed(self, turns: list[Turn], spans: list[Span], enough: Likeliest | None) -> Tensor:
+        """The logits of the spans' head columns, or what is ``enough`` of them, computed ahead or now."""
         ahead, self._ahead = self._ahead, None
-        if ahead is not None and ahead.logits is not None and ahead.is_of(turns):
+        if ahead is not None and ahead.outcome is not None and ahead.wanted == enough and ahead.is_of(turns):
             self._layout = ahead.layout
-            return ahead.logits
+            return ahead.outcome
         self._layout = Layout.of(
             spans, device=self.model.device, merge=self.model.merges, previous=self._layout
         )
-        return self.model.logits(self._layout, self._cache)
+        return outcome(self.model, self._layout, self._cache, enough)
 
-    def _decide(self, turns: list[Turn], logits: Tensor, faults: _Faults) -> None:
+    def _decide(self, turns: list[Turn], found: Tensor | Glance, faults: _Faults) -> None:
         """What each turn keeps of what the network proposes for its targets, and what it takes back."""
         if not turns:
             return
         sequences = [turn.sequence for turn in turns]
-        glance = None
-        if may_glance(turns, self.model.device):
-            glance = Glance.of(logits, turns)
-            logits = logits if glance else logits.clone()  # what turns hold stays as the network left it
-        if glance is None:
-            proposals = propose(logits, sequences, [turn.targets for turn in turns])
-            kept = kept_of(sequences, proposals)
-        else:
+        if isinstance(found, Glance):
             assert self._layout is not None
-            proposals, kept, self._ahead = read(turns, glance, self._layout, self.model, self._cache)
+            proposals, kept, self._ahead = read(turns, found, self._layout, self.model, self._cache)
+        else:
+            proposals = propose(found, sequences, [turn.targets for turn in turns])
+            kept = kept_of(sequences, proposals)
         keep(turns, proposals, kept)
         for row, turn in enumerate(turns):
             if (turn.sequence.revokes or turn.sequence.alternatives) and row not in proposals.faults:

@@ -31,7 +31,7 @@ from llada_runtime.network.capture import CudaGraphs, Work
 from llada_runtime.network.layout import Layout
 from llada_runtime.network.protocol import Network, TokenIds
 
-__all__ = ["Graphed", "graphed"]
+__all__ = ["Graphed", "Reduction", "graphed", "reduced"]
 
 _GRAPHS = 32  # kept at a time, those that were used last
 _AFTER = 4  # runs of a like forward; capturing costs what about five replays save
@@ -40,6 +40,10 @@ _COLUMNS = 2048  # of a forward, beyond which its products take longer than its 
 
 Record = Callable[[Work], Work]
 """Captures work without running it, and returns what runs it. Raises RuntimeError where that fails."""
+
+Reduction = Callable[[Tensor], Tensor]
+"""Makes something small of logits ``[H, V]``, which it leaves as they are. It is hashable: equal ones do the
+same, and one graph holds what they do."""
 
 
 def graphed(network: Network) -> Network:
@@ -53,6 +57,13 @@ def graphed(network: Network) -> Network:
     return Graphed(network, record=CudaGraphs(network.device), alone=alone)
 
 
+def reduced(network: Network, layout: Layout, cache: KVCache | None, reduction: Reduction) -> Tensor:
+    """What ``reduction`` makes of the network's logits: in the forward's graph, where it has graphs."""
+    if isinstance(network, Graphed):
+        return network.reduced(layout, cache, reduction)
+    return reduction(network.logits(layout, cache))
+
+
 @dataclass(slots=True, eq=False, kw_only=True)
 class _Graph:
     """A captured forward.
@@ -62,24 +73,25 @@ class _Graph:
         reads: those of them that other layouts of its key differ in.
         held: what was copied into each of ``reads`` last. It is held, so that "the same tensor" means so.
         replay: runs it.
-        logits: ``[H, V]``, where it leaves them; other graphs write there too.
+        outcome: the one tensor where it leaves logits ``[H, V]``, which other graphs write to too, or what
+            these are reduced to.
     """
 
     layout: Layout
     reads: tuple[Tensor, ...]
     held: tuple[Tensor, ...]
     replay: Work
-    logits: Tensor
+    outcome: list[Tensor]
 
     def __call__(self, layout: Layout) -> Tensor:
-        """The logits of ``layout``, which the caller may keep."""
+        """The outcome of ``layout``, which the caller may keep."""
         given = layout.indices
         for mine, before, new in zip(self.reads, self.held, given, strict=True):
             if new is not before:  # within a block only the tokens are new
                 mine.copy_(new)
         self.held = given
         self.replay()
-        return self.logits.clone()
+        return self.outcome[0].clone()
 
 
 class Graphed:
@@ -167,14 +179,16 @@ class Graphed:
         return self._reserved
 
     @torch.inference_mode()
-    def prepare(self, layout: Layout, cache: KVCache) -> None:
+    def prepare(self, layout: Layout, cache: KVCache, reduction: Reduction | None = None) -> None:
         """Capture the forward now, and not when its like has been run often. Changes keys in ``cache``."""
         with self._lock:
-            key = (cache.graph_key, layout.graph_key)
+            kind = (layout.graph_key, reduction)
+            key = (cache.graph_key, kind)
             if not self._most or key in self._graphs:
                 return
-            self._meet(layout.graph_key, self.network.logits(layout, cache))
-            graph = self._captured(layout, cache)
+            outcome = self._run(layout, cache, reduction)
+            self._meet(kind, None if reduction else outcome)
+            graph = self._captured(layout, cache, reduction)
             if graph is not None:
                 self._graphs[key] = graph
                 self._most = max(self._most, len(self._graphs))
@@ -185,51 +199,70 @@ class Graphed:
     def mix(self, probabilities: Tensor) -> Tensor:
         return self.network.mix(probabilities)
 
-    @torch.inference_mode()
     def logits(self, layout: Layout, cache: KVCache | None) -> Tensor:
         """Logits ``[H, V]``, as the network's own. Raises torch.OutOfMemoryError where it does."""
+        return self._outcome(layout, cache, None)
+
+    def reduced(self, layout: Layout, cache: KVCache | None, reduction: Reduction) -> Tensor:
+        """What ``reduction`` makes of the logits. Raises torch.OutOfMemoryError where `logits` does."""
+        return self._outcome(layout, cache, reduction)
+
+    @torch.inference_mode()
+    def _outcome(self, layout: Layout, cache: KVCache | None, reduction: Reduction | None) -> Tensor:
         try:
             if cache is not None and self._most and _is_step(layout):
                 with self._lock:
-                    return self._stepped(layout, cache)
-            return self.network.logits(layout, cache)
+                    return self._stepped(layout, cache, reduction)
+            return self._run(layout, cache, reduction)
         except torch.OutOfMemoryError:
             if not self.alone or not self._give_way():
                 raise
-        return self.network.logits(layout, cache)
+        return self._run(layout, cache, reduction)
 
-    def _stepped(self, layout: Layout, cache: KVCache) -> Tensor:
-        key = (cache.graph_key, layout.graph_key)
+    def _run(self, layout: Layout, cache: KVCache | None, reduction: Reduction | None) -> Tensor:
+        logits = self.network.logits(layout, cache)
+        return logits if reduction is None else reduction(logits)
+
+    def _stepped(self, layout: Layout, cache: KVCache, reduction: Reduction | None) -> Tensor:
+        kind = (layout.graph_key, reduction)
+        key = (cache.graph_key, kind)
         graph = self._graphs.get(key)
-        if graph is None and self._met.get(layout.graph_key, 0) >= self._after:
-            graph = self._captured(layout, cache)
+        if graph is None and self._met.get(kind, 0) >= self._after:
+            graph = self._captured(layout, cache, reduction)
         if graph is None:  # this also loads the kernels, which a capture could not
-            logits = self.network.logits(layout, cache)
-            self._meet(layout.graph_key, logits)
-            return logits
+            outcome = self._run(layout, cache, reduction)
+            self._meet(kind, None if reduction else outcome)
+            return outcome
         self._graphs[key] = graph
         self._graphs.move_to_end(key)
         while len(self._graphs) > self._most:
             self._graphs.popitem(last=False)
         return graph(layout)
 
-    def _meet(self, key: Hashable, logits: Tensor) -> None:
-        """Remember that a forward has been run, and have room for its logits."""
-        self._met[key] = self._met.pop(key, 0) + 1
+    def _meet(self, kind: Hashable, logits: Tensor | None) -> None:
+        """Remember that a forward has been run, and have room for its logits, where these came out."""
+        self._met[kind] = self._met.pop(kind, 0) + 1
         while len(self._met) > _MET:
             self._met.popitem(last=False)
         has = 0 if self._room is None else len(self._room)
-        if len(logits) > has:
+        if logits is not None and len(logits) > has:
             self._room = logits.new_empty(max(len(logits), 2 * has), logits.shape[1])
 
-    def _captured(self, layout: Layout, cache: KVCache) -> _Graph | None:
+    def _captured(self, layout: Layout, cache: KVCache, reduction: Reduction | None) -> _Graph | None:
         """A graph of the forward, which has not been run then; None where there can be none."""
-        assert self._room is not None
-        own, logits = layout.copied(), self._room[: layout.form.head_columns]
+        own, outcome = layout.copied(), list[Tensor]()
         given = layout.indices
+        if reduction is None:
+            assert self._room is not None
+            outcome.append(self._room[: layout.form.head_columns])
+
+        def work() -> None:  # what is reduced is small, and in memory of the graph's own
+            made = self._run(own, cache, reduction)
+            outcome[:] = [made if reduction is not None else outcome[0].copy_(made)]
+
         try:
-            replay = self._record(lambda: logits.copy_(self.network.logits(own, cache)))
-            return _Graph(layout=own, reads=own.indices, held=given, replay=replay, logits=logits)
+            replay = self._record(work)
+            return _Graph(layout=own, reads=own.indices, held=given, replay=replay, outcome=outcome)
         except RuntimeError as exc:
             reason = one_line(exc)
         self.let_go()

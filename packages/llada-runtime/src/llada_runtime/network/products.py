@@ -100,7 +100,8 @@ def head_product(x: Tensor | Split, linear: Linear, plan: Plan) -> Tensor:
     """Logits ``[N, V]`` of ``x``."""
     tiling = plan.head
     if tiling is None or not _fits(linear, tiling):
-        return _parts(x, linear).sum(0)
+        first, *second = _parts(x, linear)
+        return first + second[0] if second else first
     return linear.joined(
         kernels.product(x, linear.stored, scale=linear.scale, tiling=tiling, overlap=plan.overlap)
     )[0]

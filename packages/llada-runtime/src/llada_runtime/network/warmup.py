@@ -12,8 +12,10 @@ from itertools import product
 
 from llada_runtime.network.cache import Extent
 from llada_runtime.network.calls import Merge
-from llada_runtime.network.graphs import Graphed
+from llada_runtime.network.graphs import Graphed, Reduction
 from llada_runtime.network.layout import Layout, Span
+from llada_runtime.network.likeliest import Likeliest
+from llada_runtime.network.machine import why_no_kernels
 from llada_runtime.network.protocol import Network
 from llada_runtime.network.shortage import is_out_of_memory
 
@@ -47,14 +49,16 @@ def warm_up(
     """
     if not isinstance(network, Graphed) or network.merges is not Merge.RAGGED:
         return None
-    begin, tell = time.perf_counter(), told or _silent
+    begin, tell, ways = time.perf_counter(), told or _silent, _outcomes(network)
     kinds = list(product(sorted(set(rows)), sorted(set(widths))))
     try:
         cache = network.reserve(columns or min(network.config.max_sequence_length, _LONGEST))
         for done, (count, width) in enumerate(kinds):
             tell(done, len(kinds))
             if count * width <= cache.capacity:
-                network.prepare(_steps(network, count, width), cache)
+                layout = _steps(network, count, width)
+                for way in ways:
+                    network.prepare(layout, cache, way)
     except Exception as exc:
         if not is_out_of_memory(exc) or not network.alone:  # what one rank leaves out, the others wait for
             raise
@@ -62,6 +66,13 @@ def warm_up(
         return None
     tell(len(kinds), len(kinds))
     return time.perf_counter() - begin
+
+
+def _outcomes(network: Graphed) -> list[Reduction | None]:
+    """What is asked of steps: what is likeliest, where there is a kernel for it, and logits."""
+    if not network.alone or why_no_kernels(network.device) is not None:
+        return [None]
+    return [Likeliest(network.config.mask_token_id), None]
 
 
 def _silent(done: int, count: int) -> None:

@@ -16,22 +16,22 @@ from llada_runtime.network.kernels.launch import launch
 
 __all__ = ["likeliest"]
 
-_SHARE = 4096
-"""Logits that a program reads."""
+_SHARE = 8192
+"""Logits that a program reads; a token is found in several steps, and more of them make up for these."""
 
 
-def likeliest(logits: Tensor, *, excluded: int, out: Tensor | None = None) -> Tensor:
+def likeliest(logits: Tensor, *, excluded: int) -> Tensor:
     """Tokens and their softmax probabilities, float64 ``[2, N]``, of ``logits [N, V]``; ids are exact in it.
 
     Token ``excluded`` is left out, as if its logit were -inf. A NaN among the others of a row makes its
-    probability NaN. Where ``out`` is given, that is written and returned.
+    probability NaN.
     """
     logits = logits if logits.stride(1) == 1 else logits.contiguous()
     rows, vocabulary = logits.shape
     tiles = triton.cdiv(vocabulary, _SHARE)
     masses = logits.new_empty(2, tiles, rows, dtype=torch.float32)
     winners = logits.new_empty(tiles, rows, dtype=torch.int32)
-    found = logits.new_empty(2, rows, dtype=torch.float64) if out is None else out
+    found = logits.new_empty(2, rows, dtype=torch.float64)
     launch(
         _reduce,
         (rows, tiles, 1),
@@ -44,7 +44,7 @@ def likeliest(logits: Tensor, *, excluded: int, out: Tensor | None = None) -> Te
         excluded,
         tiles,
         _SHARE,
-        num_warps=8,
+        num_warps=4,
     )
     block = triton.next_power_of_2(tiles)
     launch(_merge, (rows, 1, 1), masses, winners, found, rows, tiles, block, num_warps=1)

@@ -84,7 +84,7 @@ TWICE_HALVES = Plan(
 )
 """Up to 64 columns so."""
 
-MANY = Plan(stages=2, overlap=False)
+MANY = Plan(overlap=False)
 """More: cuBLAS is faster, and kernels are long enough not to overlap."""
 
 
