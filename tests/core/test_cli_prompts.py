@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from llada_core.cli.progress import prompts_bar
+from llada_core.cli.progress import busy_bar, prompts_bar
 from llada_core.cli.prompts import prompts_of_file
 from llada_core.errors import PromptError
 from tests.support.program import Llada, Ran, error
@@ -166,11 +166,25 @@ def test_a_byte_order_mark_is_no_part_of_a_prompt(tmp_path: Path) -> None:
         prompts_of_file(str(file))
 
 
-def test_the_bar_is_on_a_terminal_only(monkeypatch: pytest.MonkeyPatch) -> None:
-    class Terminal(io.StringIO):
-        def isatty(self) -> bool:
-            return True
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
 
+
+def test_a_bar_of_loading_counts_what_it_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TERM", "xterm")
+    seen = []
+    for stderr in (Terminal(), io.StringIO()):
+        with monkeypatch.context() as patch:
+            patch.setattr("sys.stderr", stderr)
+            with busy_bar("Loading x") as bar:
+                bar.tell("Preparing steps")(1, 3)
+        seen.append(stderr.getvalue())
+    assert "Preparing steps, 1 of 3" in seen[0]
+    assert seen[1] == ""
+
+
+def test_the_bar_is_on_a_terminal_only(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TERM", "xterm")
     seen = []
     for stderr in (Terminal(), io.StringIO()):

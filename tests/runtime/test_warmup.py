@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from llada_core.errors import UsageError
+from llada_core.progress import telling
 from llada_runtime import DualCache, KVCache, Loop, Sequence, Threshold
 from llada_runtime.decoding import glance
 from llada_runtime.network import likeliest, warmup
@@ -69,6 +70,16 @@ def test_with_kernels_both_logits_and_what_is_likeliest_are_captured(
     assert graphs.captured == 2
     assert decoded(network) == wanted
     assert (graphs.captured, graphs.replayed) == (2, 14)
+
+
+def test_who_listens_is_told(network: Graphed) -> None:
+    heard: list[tuple[int, int]] = []
+    with telling(lambda *each: heard.append(each)):
+        warm_up(network, widths=(8, 4))
+    assert heard == [(0, 2), (1, 2), (2, 2)]
+    with telling(lambda *each: pytest.fail("somebody else was named")):
+        warm_up(network, rows=(2,), widths=(8,), told=lambda *each: heard.append(each))
+    assert heard[3:] == [(0, 1), (1, 1)]
 
 
 def test_a_second_warm_up_captures_what_is_new(network: Graphed, graphs: FakeGraphs) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import shutil
 import subprocess
 import sys
@@ -12,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from llada_core.progress import listener
 from llada_server import serving
 from llada_server.settings import PREFIX, ServerSettings
 from llada_tiny import model_path
@@ -206,6 +208,15 @@ def test_of_what_torchrun_started_rank_0_listens(
     with pytest.raises(Loaded):
         serving.run(ServerSettings(tensor_parallel=size))
     assert bool(bound) != expected
+
+
+def test_what_loading_prepares_is_logged(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(serving, "loaded", lambda settings: listener()(1, 3))
+    with caplog.at_level(logging.INFO, logger="llada_server"):
+        serving.told_loaded(ServerSettings())
+    assert caplog.messages == ["1 of 3 kinds of steps captured"]
 
 
 def test_nothing_is_loaded_for_a_call_that_is_wrong(llada: Llada, monkeypatch: pytest.MonkeyPatch) -> None:

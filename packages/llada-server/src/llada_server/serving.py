@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import logging
 import os
 import socket
 import time
@@ -20,6 +21,7 @@ from llada_core.faults import uninterrupted
 from llada_core.generation.results import Score
 from llada_core.generation.scores import score_steps
 from llada_core.loading import LoadedModel
+from llada_core.progress import telling
 from llada_server.announcing import start_lines, steps_line, why_engine
 from llada_server.draining import Server, leave
 from llada_server.http.application import application
@@ -37,6 +39,7 @@ from llada_server.settings import ServerSettings
 __all__ = ["application_of", "run", "serve", "served_model"]
 
 EMBEDDED = "llada-tiny"  # what is served where no model is named
+_log = logging.getLogger(__name__)
 _LAST_STEP = 1.0  # seconds that the model's thread gets to end, once nobody waits for it
 
 
@@ -51,7 +54,7 @@ def run(settings: ServerSettings) -> int:
     check_certificate(settings)
     if follows(settings):
         loaded(settings)  # does not return
-    with bound(settings) as taken, loaded(settings) as model:
+    with bound(settings) as taken, told_loaded(settings) as model:
         config = config_of(settings)
         room = room_of(model, config)
         columns = columns_of(model, settings, room)
@@ -69,6 +72,12 @@ def run(settings: ServerSettings) -> int:
         ):
             click.echo(line, err=True)
         return serve(served, metrics, taken)
+
+
+def told_loaded(settings: ServerSettings) -> LoadedModel:
+    """The model that the settings name; how many kinds of steps are captured is logged. Raises as loading."""
+    with telling(partial(_log.info, "%d of %d kinds of steps captured")):
+        return loaded(settings)
 
 
 def follows(settings: ServerSettings, environ: Mapping[str, str] = os.environ) -> bool:

@@ -10,6 +10,7 @@ from llada_core.cli.progress import busy_bar
 from llada_core.cli.settings import Setting
 from llada_core.detection import engine_for, is_named
 from llada_core.loading import LoadedModel, check_call, default_algorithm, load_on, named_model
+from llada_core.progress import telling
 
 __all__ = ["opened_model"]
 
@@ -18,7 +19,8 @@ def opened_model(choice: ModelChoice, settings: Sequence[Setting]) -> LoadedMode
     """The loaded model, once its engine, the algorithms and their parameters are known to be good.
 
     Whether the algorithms can run on this very model is known when it is loaded, and told before it is used.
-    Shows a bar on stderr while it loads, if that is a terminal, and says what was read of a trainer's.
+    Shows a bar on stderr while it loads, if that is a terminal, and how many kinds of steps are captured; says
+    what was read of a trainer's.
     """
     options = choice.options
     path = named_model(choice.named)
@@ -29,7 +31,7 @@ def opened_model(choice: ModelChoice, settings: Sequence[Setting]) -> LoadedMode
     for setting in settings:
         if setting.algorithm is None:
             check_call(default_algorithm(engine), setting.parameters)
-    with busy_bar(f"Loading {choice.dcp or path}"):
+    with busy_bar(f"Loading {choice.dcp or path}") as bar, telling(bar.tell("Preparing steps")):
         model = load_on(engine, path, options, named=is_named(choice.engine))
     if model.dcp is not None:
         note(model.dcp.told)

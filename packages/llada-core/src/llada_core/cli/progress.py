@@ -10,6 +10,7 @@ from typing import Any
 
 from llada_core.cli.streams import line_of
 from llada_core.imports import load_target
+from llada_core.progress import Told
 
 __all__ = ["Bar", "busy_bar", "prompts_bar"]
 
@@ -21,6 +22,16 @@ class Bar:
 
     def __init__(self, progress: Any = None, task: Any = None) -> None:
         self._progress, self._task, self._drawn = progress, task, 0.0
+
+    def tell(self, label: str) -> Told:
+        """What makes this a bar of something that is counted, called ``label``, once a count is told."""
+
+        def told(done: int, count: int) -> None:
+            if self._progress is not None:
+                text = f"{label}, {done} of {count}"
+                self._progress.update(self._task, description=text, completed=done, total=count)
+
+        return told
 
     def advance(self, count: int) -> None:
         """Count so many more as answered; draw the bar if that was not done just now."""
@@ -44,10 +55,10 @@ class Bar:
 
 
 @contextmanager
-def busy_bar(label: str) -> Iterator[None]:
-    """Show that something is going on, of which nobody says how much is done."""
-    with _progress(label, total=None, auto_refresh=True):
-        yield
+def busy_bar(label: str) -> Iterator[Bar]:
+    """Show that something is going on, of which nobody says how much is done, or not yet."""
+    with _progress(label, total=None, auto_refresh=True) as bar:
+        yield bar
 
 
 @contextmanager

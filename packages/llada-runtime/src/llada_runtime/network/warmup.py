@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterable
 from itertools import product
 
+from llada_core.progress import listener
 from llada_runtime.network.cache import Extent
 from llada_runtime.network.calls import Merge
 from llada_runtime.network.graphs import Graphed, Reduction
@@ -41,7 +42,8 @@ def warm_up(
     Args:
         columns: of keys and values to reserve memory for; None is one row as long as the model takes, and at
             most 4,096.
-        told: is called with how many are done and how many there are, at the beginning and after each.
+        told: is called with how many are done and how many there are, at the beginning and after each; None
+            is whoever listens (`llada_core.progress`).
 
     Raises:
         UsageError: rows are being decoded on the memory that is reserved.
@@ -49,7 +51,7 @@ def warm_up(
     """
     if not isinstance(network, Graphed) or network.merges is not Merge.RAGGED:
         return None
-    begin, tell, ways = time.perf_counter(), told or _silent, _outcomes(network)
+    begin, tell, ways = time.perf_counter(), told or listener(), _outcomes(network)
     kinds = list(product(sorted(set(rows)), sorted(set(widths))))
     try:
         cache = network.reserve(columns or min(network.config.max_sequence_length, _LONGEST))
@@ -73,10 +75,6 @@ def _outcomes(network: Graphed) -> list[Reduction | None]:
     if not network.alone or why_no_kernels(network.device) is not None:
         return [None]
     return [Likeliest(network.config.mask_token_id), None]
-
-
-def _silent(done: int, count: int) -> None:
-    """Tell nobody."""
 
 
 def _steps(network: Network, rows: int, width: int) -> Layout:
