@@ -161,6 +161,18 @@ def test_doctor_tells_the_memory_in_the_documented_keys(llada: Any, folder: Path
     }  # fmt: skip
 
 
+@pytest.mark.parametrize("fast", [True, False])
+def test_doctor_recommends_bfloat16_where_the_cpu_multiplies_it_fast(
+    llada: Any, monkeypatch: pytest.MonkeyPatch, fast: bool
+) -> None:
+    monkeypatch.setattr("llada_core.cli.doctor.processor", lambda: "A Processor")
+    monkeypatch.setattr("llada_core.cli.doctor.multiplies_bfloat16", lambda: fast)
+    told = ", which multiplies bfloat16 fast (AMX): --dtype bfloat16" if fast else ""
+    assert f"cpu: A Processor{told}" in llada("doctor").out.splitlines()
+    report = json.loads(llada("doctor", "--json").out)
+    assert report["cpu"] == {"name": "A Processor", "multiplies_bfloat16": fast}
+
+
 def test_doctor_asks_for_the_memory_of_one_of_several_devices(
     llada: Any, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from llada_core import machine as facts
-from llada_core.machine import free_main_memory, main_memory, processor
+from llada_core.machine import free_main_memory, main_memory, multiplies_bfloat16, processor
 
 
 @pytest.fixture
@@ -65,3 +65,13 @@ def test_the_processor_has_a_name_or_at_least_an_architecture(
     assert processor() == "abacus"
     (tmp_path / "cpuinfo").write_text("processor : 0\nmodel name\t: A Processor: fast\n")
     assert processor() == "A Processor: fast"
+
+
+def test_a_matrix_unit_for_bfloat16_is_seen_by_its_flag(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(facts, "_CPUINFO", tmp_path / "cpuinfo")
+    assert not multiplies_bfloat16()
+    for flags, expected in (("avx512_bf16 amx_tile", False), ("fpu amx_bf16 avx2", True)):
+        (tmp_path / "cpuinfo").write_text(f"model name\t: amx_bf16\nflags\t\t: {flags}\n")
+        assert multiplies_bfloat16() == expected

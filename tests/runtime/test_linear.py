@@ -10,22 +10,48 @@ from llada_runtime.network.linear import Linear
 CPU = torch.device("cpu")
 
 
-def filled(out_features: int, in_features: int, *, bias: bool = False, kind: type[Linear] = Linear) -> Linear:
-    layer = kind(out_features, in_features, bias=bias, device=CPU, dtype=torch.float32)
+KINDS = [
+    torch.float32,
+    pytest.param(
+        torch.bfloat16,
+        marks=pytest.mark.skipif(
+            not torch.ops.mkldnn._is_mkldnn_bf16_supported(), reason="this CPU multiplies no bfloat16"
+        ),
+    ),
+]
+
+
+def filled(
+    out_features: int,
+    in_features: int,
+    *,
+    bias: bool = False,
+    kind: type[Linear] = Linear,
+    dtype: torch.dtype = torch.float32,
+) -> Linear:
+    layer = kind(out_features, in_features, bias=bias, device=CPU, dtype=dtype)
     with torch.no_grad():
         for seed, parameter in enumerate(layer.parameters()):
             parameter.normal_(generator=torch.Generator().manual_seed(seed))
     return layer
 
 
-@pytest.mark.parametrize("shape", [(48, 16), (16, 24), (1536, 256)])
-def test_a_packed_linear_gives_each_row_the_same_bits_in_any_company(shape: tuple[int, int]) -> None:
-    layer = filled(*shape)
-    x = torch.randn(70, shape[1], generator=torch.Generator().manual_seed(1))
+@pytest.mark.parametrize("dtype", KINDS, ids=str)
+@pytest.mark.parametrize("shape", [(48, 16), (16, 24), (1536, 256), (1024, 512), (512, 1376)])
+def test_a_packed_linear_gives_each_row_the_same_bits_in_any_company(
+    shape: tuple[int, int], dtype: torch.dtype
+) -> None:
+    layer, draw = filled(*shape, dtype=dtype), torch.Generator().manual_seed(1)
+    x, residual = (torch.randn(150, width, generator=draw).to(dtype) for width in (shape[1], shape[0]))
     layer.pack()
-    whole = layer(x)
-    for start, count in [(0, 1), (3, 2), (5, 3), (9, 16), (30, 33), (1, 69)]:
-        assert torch.equal(layer(x[start : start + count].contiguous()), whole[start : start + count])
+    whole, added = layer(x), layer.onto(x, residual.clone())
+    for start, count in [(0, 1), (3, 2), (5, 3), (9, 12), (9, 16), (30, 33), (1, 69), (7, 128), (2, 141)]:
+        part = slice(start, start + count)
+        assert torch.equal(layer(x[part].contiguous()), whole[part])
+        assert torch.equal(layer.onto(x[part].contiguous(), residual[part].clone()), added[part])
+    wide = x.double() @ filled(*shape, dtype=dtype).plain.double().T
+    error = (whole.double() - wide).norm() / wide.norm()
+    assert error < (1e-6 if dtype == torch.float32 else 4e-3)
 
 
 def test_packing_frees_the_plain_weight_and_keeps_the_product() -> None:

@@ -7,7 +7,7 @@ import os
 import platform
 from pathlib import Path
 
-__all__ = ["amount", "free_main_memory", "main_memory", "processor"]
+__all__ = ["amount", "free_main_memory", "main_memory", "multiplies_bfloat16", "processor"]
 
 _MEMINFO = Path("/proc/meminfo")
 _CGROUP = Path("/sys/fs/cgroup")
@@ -37,6 +37,15 @@ def processor() -> str:
         return platform.processor() or platform.machine()
     named = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
     return next(named, "") or platform.machine()
+
+
+def multiplies_bfloat16() -> bool:
+    """Whether the processor has a matrix unit for bfloat16 (AMX), as far as the system tells."""
+    try:
+        lines = _CPUINFO.read_text().splitlines()
+    except OSError:  # not Linux
+        return False
+    return any("amx_bf16" in line.split() for line in lines if line.startswith("flags"))
 
 
 def _available() -> int:

@@ -28,7 +28,7 @@ from llada_core.environment import read_environment
 from llada_core.errors import IncompatibleEngine, ModelError, UnknownEngine
 from llada_core.faults import fault_of, one_line
 from llada_core.imports import load_target
-from llada_core.machine import amount, free_main_memory
+from llada_core.machine import amount, free_main_memory, multiplies_bfloat16, processor
 from llada_core.plugins.info import EngineInfo
 from llada_core.plugins.installed import Installed
 
@@ -90,6 +90,7 @@ def _machine() -> dict[str, Any]:
         "python": platform.python_version(),
         "platform": platform.platform(),
         "packages": {name: _version(name) for name in _PACKAGES},
+        "cpu": {"name": processor(), "multiplies_bfloat16": multiplies_bfloat16()},
         "devices": devices,
         "devices_reason": reason,
         "graphs_reason": _graphs_reason(devices),
@@ -202,6 +203,9 @@ def _lines(report: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _device_lines(report: Mapping[str, Any]) -> Iterator[str]:
+    cpu = report["cpu"]
+    fast = ", which multiplies bfloat16 fast (AMX): --dtype bfloat16" if cpu["multiplies_bfloat16"] else ""
+    yield f"cpu: {cpu['name']}{fast}"
     if report["devices"] is None:
         yield f"devices: {report['devices_reason']}"
     elif not report["devices"]:

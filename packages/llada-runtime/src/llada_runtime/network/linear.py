@@ -2,11 +2,15 @@
 
 On the CPU the weight is kept in oneDNN's blocked layout. There each output row is accumulated in one fixed
 order whatever the number of rows, so a request's logits are bit for bit the same alone and in a batch, and
-the product runs up to twice as fast as the default BLAS call. Elsewhere it is the plain product. A weight of
-eight bits (see `eight_bits`) is made one of x's dtype for each product, which then is the same.
+the product runs up to twice as fast as the default BLAS call. Of a single row of float32, and of bfloat16,
+oneDNN sums in an order that depends on how many rows there are: they are multiplied so many at a time (see
+`_alike`). Elsewhere it is the plain product. A weight of eight bits (see `eight_bits`) is made one of x's
+dtype for each product, which then is the same.
 """
 
 from __future__ import annotations
+
+from collections.abc import Callable
 
 import torch
 import torch.nn.functional as F
@@ -16,6 +20,8 @@ from llada_runtime.network.eight_bits import dequantised, quantised
 from llada_runtime.network.kept_products import bound_kept_products
 
 __all__ = ["Linear"]
+
+_TOGETHER = 64  # rows of bfloat16: fewer waste the CPU's matrix unit, more a step of 32 columns
 
 
 class Linear(nn.Module):
@@ -90,18 +96,34 @@ class Linear(nn.Module):
         if packed is None:
             assert weight is not None
             return F.linear(x, weight, self.bias)
-        return torch.ops.mkldnn._linear_pointwise(x, packed, self.bias, "none", [], "")
+        return _alike(
+            lambda rows: torch.ops.mkldnn._linear_pointwise(rows, packed, self.bias, "none", [], ""), x
+        )
 
     def onto(self, x: Tensor, residual: Tensor) -> Tensor:
         """``residual + product``, ``[N, out]``; where the weight is packed, in one pass over the output."""
         if self.packed is None:
             return self(x).add_(residual)
-        return torch.ops.mkldnn._linear_pointwise.binary(x, residual, self.packed, self.bias, "add")
+        added = torch.ops.mkldnn._linear_pointwise.binary
+        return _alike(lambda rows, onto: added(rows, onto, self.packed, self.bias, "add"), x, residual)
 
     def joined(self, parts: Tensor) -> Tensor:
         """A product in parts that are to be added, ``[S, N, out]``, that something else computed of the plain
         weight: as whole as this layer's own is."""
         return parts
+
+
+def _alike(product: Callable[..., Tensor], *operands: Tensor) -> Tensor:
+    """``product`` of operands of N rows each, every row of which has the same bits whatever N is."""
+    count = len(operands[0])
+    together = _TOGETHER if operands[0].dtype == torch.bfloat16 else max(count, 2)
+    missing = -count % together
+    if missing:
+        operands = tuple(F.pad(each, (0, 0, 0, missing)) for each in operands)
+    if count + missing == together:
+        return product(*operands)[:count]
+    parts = zip(*(each.split(together) for each in operands), strict=True)
+    return torch.cat([product(*part) for part in parts])[:count]
 
 
 def _packed(weight: Tensor) -> Tensor:
