@@ -71,7 +71,7 @@ def _options() -> argparse.Namespace:
 
 def _agreement(one: LoadedModel, other: LoadedModel) -> tuple[float, float]:
     """Relative error of the second's logits, and the share of likeliest tokens that are equal."""
-    found = [[], []]  # type: list[list[torch.Tensor]]
+    found: tuple[list[torch.Tensor], ...] = ([], [])
     for prompt in PROMPTS:
         ids = torch.tensor([one.model.encode([{"role": "user", "content": prompt}])])
         mask = one.model.network.config.mask_token_id
@@ -110,7 +110,10 @@ def _answered(lm: LoadedModel, name: str, prompts: list[str], options: argparse.
     """Text and confidences of each answer."""
     requests = [
         GenerationRequest(
-            prompt=prompt, algorithm=name, logprobs=0, parameters={"gen_length": options.max_tokens}
+            prompt=prompt,
+            algorithm=name,
+            logprobs=0,
+            parameters={"gen_length": options.max_tokens, "threshold": 0.9},
         )
         for prompt in prompts
     ]
