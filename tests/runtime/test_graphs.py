@@ -141,47 +141,18 @@ def test_refreshes_and_networks_without_graphs_reduce_too(network: Graphed, grap
 
 def others(extents: list[Extent]) -> Iterator[tuple[str, list[Span]]]:
     yield "refreshes", [full(24, extents[0]), full(17, extents[1])]
+    yield "without a cache", [full(24)]
     yield "a refresh beside a step", [full(24, extents[0]), step(extents[1], 3)]
     yield "fed embeddings", [step(extents[0], 3, inputs=torch.ones(4, 16))]
 
 
-@pytest.mark.parametrize("kind", range(3))
+@pytest.mark.parametrize("kind", range(4))
 def test_only_steps_are_captured(network: Graphed, graphs: FakeGraphs, kind: int) -> None:
     cache, extents = filled_cache(network.network, LENGTHS)
     _, spans = list(others(extents))[kind]
     for _ in range(3):
         agree(network, cache, *spans)
     assert graphs.asked == 0
-
-
-@pytest.mark.parametrize("cached", [True, False])
-def test_a_whole_forward_of_one_row_is_captured_if_it_is_short(
-    network: Graphed, graphs: FakeGraphs, monkeypatch: pytest.MonkeyPatch, cached: bool
-) -> None:
-    cache, extents = filled_cache(network.network, LENGTHS)
-    for _ in range(3):
-        for length, extent in zip(LENGTHS, extents, strict=True):
-            span = full(length, extent if cached else None)
-            wanted = network.network.logits(laid_out(network, span), cache if cached else None)
-            found = network.logits(laid_out(network, span), cache if cached else None)
-            assert torch.equal(found, wanted)
-    assert (graphs.captured, graphs.replayed) == (3, 6)
-    monkeypatch.setattr("llada_runtime.network.graphs._WHOLE", 20)
-    agree(network, cache, full(24, extents[0]))
-    assert graphs.replayed == 6
-
-
-def test_a_refresh_in_a_graph_keeps_the_keys_of_its_own_row(network: Graphed, graphs: FakeGraphs) -> None:
-    plain = network.network
-    cache, extents = filled_cache(plain, [24, 24, 24])
-    for extent in extents:
-        network.logits(laid_out(network, full(24, extent)), cache)
-    assert graphs.replayed == 2
-    again, others = filled_cache(plain, [24, 24, 24])
-    for layer in range(plain.shape.n_layers):
-        for mine, theirs in zip(cache.layer(layer), again.layer(layer), strict=True):
-            for extent, other in zip(extents, others, strict=True):
-                assert torch.equal(mine[extent.start : extent.end], theirs[other.start : other.end])
 
 
 def test_a_wide_step_is_not_captured(

@@ -1,10 +1,9 @@
 """Block steps as CUDA graphs: what has been run before is launched as a whole.
 
 The kernels of a block step take half as long as launching them one by one. `Graphed` is a network around
-another: forwards whose rows all read the cache, and short ones of a single row that does not, are captured
-once their like has been run a few times, and replayed from then on. All others are the wrapped network's.
-This module does not know what a network computes, and nothing but what loads networks knows that there are
-graphs.
+another: forwards whose rows all read the cache are captured once their like has been run a few times, and
+replayed from then on. All others are the wrapped network's. This module does not know what a network
+computes, and nothing but what loads networks knows that there are graphs.
 
 A graph has numbers and addresses baked in, ``Layout.graph_key`` and ``KVCache.graph_key``. The rest (tokens,
 positions, places, where keys lie) it reads from tensors of its own, which a layout is copied into.
@@ -37,8 +36,7 @@ __all__ = ["Graphed", "Reduction", "graphed", "reduced"]
 _GRAPHS = 32  # kept at a time, those that were used last
 _AFTER = 4  # runs of a like forward; capturing costs what about five replays save
 _MET = 256  # kinds of forwards whose runs are counted
-_COLUMNS = 2048  # of a step, beyond which its products take longer than its launches
-_WHOLE = 1024  # the same of a row's whole forward, which launches more, and which no other row is beside
+_COLUMNS = 2048  # of a forward, beyond which its products take longer than its launches
 
 Record = Callable[[Work], Work]
 """Captures work without running it, and returns what runs it. Raises RuntimeError where that fails."""
@@ -212,7 +210,7 @@ class Graphed:
     @torch.inference_mode()
     def _outcome(self, layout: Layout, cache: KVCache | None, reduction: Reduction | None) -> Tensor:
         try:
-            if self._most and _is_short(layout, cache):
+            if cache is not None and self._most and _is_step(layout):
                 with self._lock:
                     return self._stepped(layout, cache, reduction)
             return self._run(layout, cache, reduction)
@@ -225,9 +223,9 @@ class Graphed:
         logits = self.network.logits(layout, cache)
         return logits if reduction is None else reduction(logits)
 
-    def _stepped(self, layout: Layout, cache: KVCache | None, reduction: Reduction | None) -> Tensor:
+    def _stepped(self, layout: Layout, cache: KVCache, reduction: Reduction | None) -> Tensor:
         kind = (layout.graph_key, reduction)
-        key = (None if cache is None else cache.graph_key, kind)
+        key = (cache.graph_key, kind)
         graph = self._graphs.get(key)
         if graph is None and self._met.get(kind, 0) >= self._after:
             graph = self._captured(layout, cache, reduction)
@@ -250,7 +248,7 @@ class Graphed:
         if logits is not None and len(logits) > has:
             self._room = logits.new_empty(max(len(logits), 2 * has), logits.shape[1])
 
-    def _captured(self, layout: Layout, cache: KVCache | None, reduction: Reduction | None) -> _Graph | None:
+    def _captured(self, layout: Layout, cache: KVCache, reduction: Reduction | None) -> _Graph | None:
         """A graph of the forward, which has not been run then; None where there can be none."""
         own, outcome = layout.copied(), list[Tensor]()
         given = layout.indices
@@ -306,11 +304,8 @@ def _nobody() -> None:
     return None
 
 
-def _is_short(layout: Layout, cache: KVCache | None) -> bool:
-    """Whether launches are what takes long, of a forward whose like comes again; none is fed embeddings."""
-    form = layout.form
-    if layout.inputs:
+def _is_step(layout: Layout) -> bool:
+    """Whether every row reads the cache, none is fed embeddings, and launches are what takes long."""
+    if layout.inputs or layout.form.columns > _COLUMNS:
         return False
-    if cache is not None and all(place.reads for place in form.places):
-        return form.columns <= _COLUMNS
-    return len(form.places) == 1 and form.columns <= _WHOLE
+    return all(place.reads for place in layout.form.places)
