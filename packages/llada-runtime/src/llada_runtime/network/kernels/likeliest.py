@@ -16,8 +16,8 @@ from llada_runtime.network.kernels.launch import launch
 
 __all__ = ["likeliest"]
 
-_SHARE = 8192
-"""Logits that a program reads; a token is found in several steps, and more of them make up for these."""
+_SHARE = 4096
+"""Logits that a program reads."""
 
 
 def likeliest(logits: Tensor, *, excluded: int) -> Tensor:
@@ -44,7 +44,7 @@ def likeliest(logits: Tensor, *, excluded: int) -> Tensor:
         excluded,
         tiles,
         _SHARE,
-        num_warps=4,
+        num_warps=8,
     )
     block = triton.next_power_of_2(tiles)
     launch(_merge, (rows, 1, 1), masses, winners, found, rows, tiles, block, num_warps=1)
