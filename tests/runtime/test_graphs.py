@@ -12,7 +12,7 @@ import torch
 
 from llada_runtime import KVCache, Network
 from llada_runtime.network.cache import Extent
-from llada_runtime.network.graphs import Graphed, graphed, reduced
+from llada_runtime.network.graphs import Graphed, graphed
 from llada_runtime.network.layout import Layout, Span
 from llada_runtime.testing import FakeNetwork, check_network
 from tests.runtime.packing import filled_cache, full
@@ -112,10 +112,9 @@ def test_what_is_made_of_logits_is_a_part_of_the_graph(network: Graphed, graphs:
     cache, extents = filled_cache(network.network, LENGTHS)
     peaks, kept = Peaks(), []
     for seed in range(4):
-        wanted = agree(network, cache, step(extents[0], 8, seed=seed)).amax(-1)
-        kept.append(
-            (reduced(network, laid_out(network, step(extents[0], 8, seed=seed)), cache, peaks), wanted)
-        )
+        span = step(extents[0], 8, seed=seed)
+        wanted = agree(network, cache, span).amax(-1)
+        kept.append((network.reduced(laid_out(network, span), cache, peaks), wanted))
     assert (graphs.captured, graphs.replayed) == (2, 2 * 3)
     assert peaks.runs == 4
     assert all(torch.equal(*pair) for pair in kept)  # each is the caller's own
@@ -126,16 +125,15 @@ def test_each_reduction_has_a_graph_of_its_own(network: Graphed, graphs: FakeGra
     layout = laid_out(network, step(extents[0], 8))
     for reduction in (Peaks(), Peaks()):
         for _ in range(3):
-            reduced(network, layout, cache, reduction)
+            network.reduced(layout, cache, reduction)
     assert graphs.captured == 2
 
 
-def test_refreshes_and_networks_without_graphs_reduce_too(network: Graphed, graphs: FakeGraphs) -> None:
+def test_what_is_not_captured_is_reduced_too(network: Graphed, graphs: FakeGraphs) -> None:
     cache, extents = filled_cache(network.network, LENGTHS)
     layout = laid_out(network, full(24, extents[0]))
     wanted = network.network.logits(layout, cache).amax(-1)
-    for each in (network, network.network):
-        assert torch.equal(reduced(each, layout, cache, Peaks()), wanted)
+    assert torch.equal(network.reduced(layout, cache, Peaks()), wanted)
     assert graphs.asked == 0
 
 

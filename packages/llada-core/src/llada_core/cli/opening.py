@@ -19,8 +19,8 @@ def opened_model(choice: ModelChoice, settings: Sequence[Setting]) -> LoadedMode
     """The loaded model, once its engine, the algorithms and their parameters are known to be good.
 
     Whether the algorithms can run on this very model is known when it is loaded, and told before it is used.
-    Shows a bar on stderr while it loads, if that is a terminal, with how many kinds of steps are captured, and
-    says what was read of a trainer's.
+    Shows a bar on stderr while it loads, if that is a terminal, with how many kinds of steps are captured,
+    and says what was read of a trainer's.
     """
     options = choice.options
     path = named_model(choice.named)

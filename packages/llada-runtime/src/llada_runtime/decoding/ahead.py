@@ -22,7 +22,7 @@ from llada_runtime.decoding.proposals import Proposals
 from llada_runtime.decoding.rules import Rule
 from llada_runtime.decoding.turn import Turn
 from llada_runtime.network.cache import KVCache
-from llada_runtime.network.graphs import reduced
+from llada_runtime.network.graphs import Graphed
 from llada_runtime.network.layout import Layout
 from llada_runtime.network.likeliest import Likeliest
 from llada_runtime.network.protocol import Network
@@ -100,8 +100,11 @@ class Ahead:
 
 
 def outcome(network: Network, layout: Layout, cache: KVCache | None, wanted: Likeliest | None) -> Tensor:
-    """The logits of a forward, or what is ``wanted`` of them."""
-    return network.logits(layout, cache) if wanted is None else reduced(network, layout, cache, wanted)
+    """The logits of a forward, or what is ``wanted`` of them: in its graph, where the network has graphs."""
+    if wanted is not None and isinstance(network, Graphed):
+        return network.reduced(layout, cache, wanted)
+    logits = network.logits(layout, cache)
+    return logits if wanted is None else wanted(logits)
 
 
 def read(

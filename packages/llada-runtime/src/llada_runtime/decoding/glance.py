@@ -39,7 +39,7 @@ def likeliest_of(turns: list[Turn], device: torch.device) -> Likeliest | None:
 
     It is known before the forward: all of its logits decide, and no policy sees them.
     """
-    if not all(_decides_by_all(turn) for turn in turns) or not may_glance(turns, device):
+    if not may_glance(turns, device) or not all(_decides_by_all(turn) for turn in turns):
         return None
     return Likeliest(turns[0].sequence.mask_id)
 

@@ -31,7 +31,7 @@ from llada_runtime.network.capture import CudaGraphs, Work
 from llada_runtime.network.layout import Layout
 from llada_runtime.network.protocol import Network, TokenIds
 
-__all__ = ["Graphed", "Reduction", "graphed", "reduced"]
+__all__ = ["Graphed", "Reduction", "graphed"]
 
 _GRAPHS = 32  # kept at a time, those that were used last
 _AFTER = 4  # runs of a like forward; capturing costs what about five replays save
@@ -55,13 +55,6 @@ def graphed(network: Network) -> Network:
         return network
     alone = getattr(network, "ranks", None) is None
     return Graphed(network, record=CudaGraphs(network.device), alone=alone)
-
-
-def reduced(network: Network, layout: Layout, cache: KVCache | None, reduction: Reduction) -> Tensor:
-    """What ``reduction`` makes of the network's logits: in the forward's graph, where it has graphs."""
-    if isinstance(network, Graphed):
-        return network.reduced(layout, cache, reduction)
-    return reduction(network.logits(layout, cache))
 
 
 @dataclass(slots=True, eq=False, kw_only=True)
@@ -265,15 +258,18 @@ class Graphed:
             return _Graph(layout=own, reads=own.indices, held=given, replay=replay, outcome=outcome)
         except RuntimeError as exc:
             reason = one_line(exc)
+        self._do_without(reason)
+        return None
+
+    def _do_without(self, reason: str) -> None:
         self.let_go()
         self._most = 0
         warnings.warn(
             f"a block step cannot be captured as a CUDA graph ({reason}): steps are launched kernel by "
             "kernel from now on; set LLADA_GRAPHS=0 to do without graphs from the start",
             RuntimeWarning,
-            stacklevel=2,
+            stacklevel=3,
         )
-        return None
 
     def _give_way(self) -> bool:
         """Whether there were graphs, whose memory is free now."""
