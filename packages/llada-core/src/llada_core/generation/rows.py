@@ -10,7 +10,7 @@ from llada_core.errors import ContractError
 from llada_core.faults import fault_of, one_line
 from llada_core.values import told
 
-__all__ = ["Record", "asked", "check_row", "record_of"]
+__all__ = ["Record", "check_row", "fact_of", "record_of"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,7 +46,7 @@ def check_row(row: object) -> None:
 
     Its canvas may be shorter than prompt and answer, where there is no mask to fill it with.
     """
-    found = {name: asked(row, name) for name in (*_KINDS, "canvas")}
+    found = {name: fact_of(row, name) for name in (*_KINDS, "canvas")}
     for name, (fits, wanted) in _KINDS.items():
         if not fits(found[name]):
             raise ContractError(f"its row's {name} is {told(found[name])}; let it be {wanted}")
@@ -60,7 +60,7 @@ def check_row(row: object) -> None:
         raise ContractError(f"its row's canvas holds {told(odd[0])}; let it be a list of ids, as ints")
 
 
-def asked(row: object, name: str) -> Any:
+def fact_of(row: object, name: str) -> Any:
     """What the row says of itself. Raises ``ContractError`` where it does not."""
     try:
         return getattr(row, name)

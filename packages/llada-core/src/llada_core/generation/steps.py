@@ -15,7 +15,7 @@ from llada_core.errors import ContractError, TokenizerMissing
 from llada_core.generation.growing import GrowingText
 from llada_core.generation.model import Model
 from llada_core.generation.results import Canvas, GenerationResult, Likeliest
-from llada_core.generation.rows import Record, asked, record_of
+from llada_core.generation.rows import Record, fact_of, record_of
 from llada_core.generation.templates import Cloze
 
 __all__ = ["Row", "Status", "Step", "StepLoop", "SupportsSteps", "Ticket"]
@@ -207,7 +207,7 @@ class Step:
         A row that does not tell its ``nfe`` or its answer has failed, and they are 0.
         """
         try:
-            nfe, settled = asked(ticket, "nfe"), len(asked(ticket, "token_ids"))
+            nfe, settled = fact_of(ticket, "nfe"), len(fact_of(ticket, "token_ids"))
         except ContractError as exc:
             nfe, settled, error = 0, 0, error or exc
         return cls(
