@@ -20,7 +20,7 @@ from llada_core import (
     register_algorithm,
 )
 from llada_core.registry import using
-from llada_core.testing import check_algorithm
+from llada_core.testing import ConformanceError, check_algorithm
 from llada_fastdllm import BasicGeneration, DualCacheGeneration, FastDLLMGeneration
 from llada_runtime.testing import small_llada, write_llada
 
@@ -167,9 +167,13 @@ def test_one_call_that_is_asked_for_its_parts_says_what_it_is() -> None:
 
 
 def test_the_kit_checks_it_as_one_call(lm: LoadedModel) -> None:
-    held = check_algorithm(MyAlgorithm, model=lm.model.network)
-    assert "a batch is its rows alone" in held
-    assert not [name for name in held if "its rule" in name or "its policy" in name]
+    """It ignores what the engine's own take, and that is found: it inherits their declarations."""
+    with pytest.raises(ConformanceError) as caught:
+        check_algorithm(MyAlgorithm, model=lm.model.network)
+    failures = {failure.check for failure in caught.value.failures}
+    assert "each parameter changes something, or is declared neutral" in failures
+    assert "a batch is its rows alone" not in failures
+    assert not [name for name in failures if "its rule" in name or "its policy" in name]
 
 
 def test_a_network_without_a_cache_does_not_matter_to_it() -> None:

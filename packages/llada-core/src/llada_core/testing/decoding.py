@@ -13,7 +13,7 @@ from llada_core.generation import tensors
 from llada_core.generation.signature import takes_mask
 from llada_core.parameters import parameters_of_row
 from llada_core.testing.checks import NotRun
-from llada_core.testing.runs import Decoded, Runs, decoded, params_of, prompts_of
+from llada_core.testing.runs import Decoded, Runs, generated, params_of, prompts_of
 
 if TYPE_CHECKING:
     from llada_core.testing.subject import Subject
@@ -173,7 +173,7 @@ def _ignores_padding(subject: Subject) -> None:
     shortest = min(runs.alone, key=lambda run: run.width)
     row = runs.alone.index(shortest)
     params = parameters_of_row(params_of(subject), row)
-    padded = decoded(subject.algorithm, subject.model, shortest.prompts, params, padding=7)
+    padded = generated(subject.algorithm, subject.model, shortest.prompts, params, padding=7)
     assert padded.answers == shortest.answers, (
         "seven columns of padding before a prompt change its answer; hide columns of attention_mask 0 from "
         "the network, and count positions without them"
@@ -183,7 +183,7 @@ def _ignores_padding(subject: Subject) -> None:
 def _refuses(subject: Subject) -> None:
     model, algorithm = subject.model, subject.algorithm
     try:
-        decoded(algorithm, model, [prompts_of(subject)[0]], {**params_of(subject), "no_such_parameter": 1})
+        generated(algorithm, model, [prompts_of(subject)[0]], {**params_of(subject), "no_such_parameter": 1})
     except (ParameterError, TypeError):
         return
     raise AssertionError(

@@ -18,7 +18,7 @@ from llada_core.parameters import parameters_of_row
 if TYPE_CHECKING:
     from llada_core.testing.subject import Subject
 
-__all__ = ["Decoded", "Runs", "decoded", "made_up", "params_of", "prompts_of", "runs_of"]
+__all__ = ["Decoded", "Runs", "generated", "made_up", "params_of", "prompts_of", "runs_of"]
 
 _GEN_LENGTH = 40  # more than a block of the default width, and no multiple of it
 _PROMPT_LENGTHS = (5, 1, 8)
@@ -64,9 +64,9 @@ def runs_of(subject: Subject) -> Runs:
     Raises what ``generate`` raises, and ``AssertionError`` for what cannot be read at all.
     """
     model, rows, params = subject.model, prompts_of(subject), params_of(subject)
-    batch = decoded(subject.algorithm, model, rows, params)
+    batch = generated(subject.algorithm, model, rows, params)
     alone = [
-        decoded(subject.algorithm, model, [row], parameters_of_row(params, index))
+        generated(subject.algorithm, model, [row], parameters_of_row(params, index))
         for index, row in enumerate(rows)
     ]
     return Runs(batch=batch, alone=tuple(alone))
@@ -112,7 +112,7 @@ def made_up(limits: Limits, end_ids: frozenset[int]) -> list[list[int]]:
     ]
 
 
-def decoded(
+def generated(
     algorithm: GenerationAlgorithm,
     model: Model,
     prompts: Sequence[Sequence[int]],
