@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -97,19 +98,35 @@ def test_a_wrong_algorithm_fails_no_other_check_than_it_must(site: FakeSite, fol
     assert failing(suite(name, "algorithm", folder)) - {*known.also} == {known.check}
 
 
-@pytest.mark.parametrize("name", GOOD)
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=[] if name == "good" else pytest.mark.slow) for name in GOOD]
+)
 def test_what_is_good_passes(site: FakeSite, folder: Path, name: str) -> None:
     assert failing(suite(name, "algorithm", folder)) == set()
 
 
-@pytest.mark.parametrize("name", WRONG_DISTRIBUTIONS)
-def test_a_wrong_distribution_fails_the_check_that_names_its_fault_alone(tmp_path: Path, name: str) -> None:
-    wrong = WRONG_DISTRIBUTIONS[name]
-    module = name.replace("-", "_")
-    with fake_site(tmp_path) as made:
-        made.add(name, modules={module: wrong.plugin, "mine_code": wrong.more}, entry_points={"mine": module})
+@contextlib.contextmanager
+def wrong_distribution(name: str, place: Path) -> Iterator[Suite]:
+    """The suite of a wrong distribution that is installed."""
+    wrong, module = WRONG_DISTRIBUTIONS[name], name.replace("-", "_")
+    modules = {module: wrong.plugin, "mine_code": wrong.more}
+    with fake_site(place) as made:
+        made.add(name, modules=modules, entry_points={"mine": module})
         with made.shared():
-            assert failing(suite(name, "distribution", None)) == {wrong.check}
+            yield suite(name, "distribution", None)
+
+
+@pytest.mark.parametrize("name", WRONG_DISTRIBUTIONS)
+def test_a_wrong_distribution_fails_the_check_that_names_its_fault(tmp_path: Path, name: str) -> None:
+    with wrong_distribution(name, tmp_path) as found:
+        assert outcome(found, WRONG_DISTRIBUTIONS[name].check).status == "failed"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", WRONG_DISTRIBUTIONS)
+def test_a_wrong_distribution_fails_no_other_check(tmp_path: Path, name: str) -> None:
+    with wrong_distribution(name, tmp_path) as found:
+        assert failing(found) == {WRONG_DISTRIBUTIONS[name].check}
 
 
 @pytest.mark.parametrize("name", WRONG_ENGINES)

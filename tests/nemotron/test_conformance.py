@@ -6,10 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from llada_core.testing import suites_of
+from llada_core.testing import Outcome, suites_of
 from tests.nemotron.tiny_models import write_model
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(300)
 def test_the_distribution_keeps_the_contract_with_all_that_it_brings(tmp_path: Path) -> None:
     folder = str(write_model(tmp_path, "labs"))
@@ -28,6 +29,17 @@ def test_the_distribution_keeps_the_contract_with_all_that_it_brings(tmp_path: P
         assert [each for each in outcomes if each.status == "failed"] == []
         held = {each.check for each in outcomes if each.status == "passed"}
         assert suite.kind != "algorithm" or "a batch is its rows alone" in held
+
+
+@pytest.mark.parametrize("name", ["nemotron_linear_spec", "nemotron_block"])
+def test_an_algorithm_decodes_as_the_contract_says(name: str, tmp_path: Path) -> None:
+    folder = str(write_model(tmp_path, "labs"))
+    *_, suite = suites_of(name, model=folder, trust_remote_code=True)
+    outcomes = {
+        check[0]: Outcome.of(check) for check in suite.checks if not check[0].startswith("each parameter")
+    }
+    assert [each for each in outcomes.values() if each.status == "failed"] == []
+    assert outcomes["a batch is its rows alone"].status == "passed"
 
 
 def test_without_a_model_of_the_family_nothing_is_said_to_have_passed() -> None:
