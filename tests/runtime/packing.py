@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Sequence
 
+import pytest
 import torch
 from torch import Tensor
 
@@ -15,6 +16,14 @@ from llada_runtime.network.calls import Merge, Ragged
 from llada_runtime.network.layout import Layout, Span
 
 LENGTH = 24
+_MULTIPLIED = torch.backends.mkldnn.is_available() and torch.ops.mkldnn._is_mkldnn_bf16_supported()
+KINDS = [
+    torch.float32,
+    pytest.param(
+        torch.bfloat16, marks=pytest.mark.skipif(not _MULTIPLIED, reason="this CPU packs no bfloat16")
+    ),
+]
+"""Dtypes that a CPU computes in."""
 
 
 class MergingModel(LLaDAModel):

@@ -6,19 +6,9 @@ import pytest
 import torch
 
 from llada_runtime.network.linear import Linear
+from tests.runtime.packing import KINDS
 
 CPU = torch.device("cpu")
-
-
-KINDS = [
-    torch.float32,
-    pytest.param(
-        torch.bfloat16,
-        marks=pytest.mark.skipif(
-            not torch.ops.mkldnn._is_mkldnn_bf16_supported(), reason="this CPU multiplies no bfloat16"
-        ),
-    ),
-]
 
 
 def filled(

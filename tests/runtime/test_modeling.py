@@ -15,7 +15,16 @@ from llada_runtime.network.cache import Extent
 from llada_runtime.network.calls import Call, Merge, Ragged
 from llada_runtime.network.layout import Layout, Span
 from llada_runtime.testing import small_llada
-from tests.runtime.packing import LENGTH, MergingModel, filled_cache, loop_of_rows, run, storage
+from tests.runtime.packing import (
+    KINDS,
+    LENGTH,
+    MergingModel,
+    filled_cache,
+    full,
+    loop_of_rows,
+    run,
+    storage,
+)
 
 CPU = torch.device("cpu")
 
@@ -221,3 +230,16 @@ def test_what_a_plain_call_returns_is_the_callers_own() -> None:
     with torch.no_grad():
         model(ids)[:, :, 3] = -torch.inf  # a tensor of inference mode would refuse
     assert torch.equal(model(ids), before)
+
+
+@pytest.mark.parametrize("dtype", KINDS, ids=str)
+def test_on_a_cpu_a_row_has_the_same_bits_in_any_company(
+    write_checkpoint: Callable[..., Any], dtype: torch.dtype
+) -> None:
+    sizes = {"d_model": 512, "mlp_hidden_size": 1376, "n_layers": 2}
+    model = LLaDAModel.from_pretrained(write_checkpoint(config=sizes), device="cpu", dtype=dtype)
+    spans = [full(length) for length in (1, 40, 9, 64, 23)]
+    together = run(model, spans)
+    for row, span in enumerate(spans):
+        assert torch.equal(run(model, [span])[0], together[row])
+        assert torch.equal(run(model, [spans[row - 1], span])[1], together[row])
