@@ -216,10 +216,12 @@ def template(session: nox.Session) -> None:
 
 @nox.session(venv_backend="none")
 def examples(session: nox.Session) -> None:
-    """Test the wheels of the examples, each in a fresh environment beside no more than it asks for."""
+    """Test each example's wheel in a fresh environment, beside what it asks for; names after ``--`` choose."""
     with outside_the_tree(session) as place:
         wheel_paths = build(session, packages(PROJECTS), place / "dist")
-        for example, path in build(session, EXAMPLES, place / "dist").items():
+        own = build(session, EXAMPLES, place / "dist")
+        for example in session.posargs or own:
+            path = own[example]
             python = fresh_environment(session, place / example / "venv")
             install(session, python, wheel_paths, f"{example}[test] @ {path.as_uri()}")
             pip(session, python, "check")
