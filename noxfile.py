@@ -216,7 +216,7 @@ def template(session: nox.Session) -> None:
 
 @nox.session(venv_backend="none")
 def examples(session: nox.Session) -> None:
-    """Test each example's wheel in a fresh environment, beside what it asks for; names after ``--`` choose."""
+    """Test each example's wheel in a fresh environment beside what it asks for; names after ``--`` choose."""
     with outside_the_tree(session) as place:
         wheel_paths = build(session, packages(PROJECTS), place / "dist")
         own = build(session, EXAMPLES, place / "dist")
