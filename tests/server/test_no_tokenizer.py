@@ -67,6 +67,22 @@ def test_ids_are_answered_whole_and_in_a_stream(
 
 
 @pytest.mark.parametrize("stream", [False, True])
+def test_tokens_without_text_are_told_by_their_ids(
+    client: httpx.Client, model: LoadedModel, ids: list[int], stream: bool
+) -> None:
+    wanted = model.generate(ids, max_tokens=8)
+    body = {"prompt": ids, "max_tokens": 8, "logprobs": 1, "stream": stream}
+    response = client.post("/v1/completions", json=body)
+    assert response.status_code == 200
+    if stream:
+        last = response.text.split("\n\n")[-3].removeprefix("data: ")
+        told = json.loads(last)["choices"][0]
+    else:
+        told = response.json()["choices"][0]
+    assert told["logprobs"]["tokens"] == [f"token_id:{token}" for token in wanted.token_ids]
+
+
+@pytest.mark.parametrize("stream", [False, True])
 def test_no_text_ends_an_answer_that_has_none(client: httpx.Client, ids: list[int], stream: bool) -> None:
     response = client.post("/v1/completions", json={"prompt": ids, "stop": "a", "stream": stream})
     assert response.status_code == 400

@@ -34,7 +34,7 @@ __all__ = ["Fields", "HttpProblem", "Late", "problem_of", "validation_problem"]
 
 _LONGEST, _LONGEST_NAME = 1000, 200  # characters
 INVALID = "invalid_request_error"
-_NO_TOKENIZER = "the served model has no tokenizer; give token ids"
+_NO_TOKENIZER = "the served model has no tokenizer; give token ids, and ask for no text of them"
 _NO_BODY = "the body is no JSON object; send one, with Content-Type: application/json"
 _NO_OBJECT = frozenset({"missing", "model_attributes_type", "model_type", "dict_type"})
 _PLACES = frozenset({"body", "query", "path"})

@@ -185,9 +185,13 @@ class Served:
         )
 
     def token_text(self, token: int) -> str:
-        """One token by itself; what is no whole character is shown as U+FFFD."""
+        """One token by itself; what is no whole character is shown as U+FFFD, and ``token_id:7`` stands where
+        the model has no tokenizer."""
         if token not in self._texts:
-            self._texts[token] = self.reader.decode([token])
+            try:
+                self._texts[token] = self.reader.decode([token])
+            except TokenizerMissing:
+                return f"token_id:{token}"
         return self._texts[token]
 
     async def scores(self, body: ScoreRequest) -> list[Score]:

@@ -23,7 +23,7 @@ __all__ = [
 
 
 _MOST_FIELDS = 256  # of an object
-_MOST_STOPS, _LONGEST_STOP = 64, 4096  # each is looked for in every new piece of text
+_MOST_STOPS, _LONGEST_STOP = 64, 256  # each is looked for in every new piece of text
 
 
 def examples(*bodies: dict[str, Any]) -> ConfigDict:
