@@ -107,6 +107,7 @@ def test_answers_whose_last_block_is_short_are_refused() -> None:
     [
         (("--algorithm", "nemotron"), "no published code is known of nemotron"),
         (("--quantization", "int8"), "--quantization is nothing that published code knows"),
+        (("--dcp", "weights"), "write a folder with llada convert"),
         (("--algorithm", "dinfer_credit"), "git submodule update --init 3rdparty/dInfer"),
     ],
 )

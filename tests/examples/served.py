@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib import metadata
 from typing import Any
 
 from llada_core.testing import FakeSite, fake_site
@@ -18,6 +19,7 @@ LILY = (
     "Lily can run 12 kilometers per hour for 4 hours. After that, she can run 6 kilometers per hour. How "
     "many kilometers can she run in 8 hours?"
 )
+NEEDED = ("numpy", "safetensors", "torch", "transformers")
 HERE = ("llada-runtime", "llada-fastdllm")  # beside the example, and importable without the site
 
 
@@ -25,9 +27,8 @@ HERE = ("llada-runtime", "llada-fastdllm")  # beside the example, and importable
 def installed(example: str) -> Iterator[FakeSite]:
     """A site with the example, with the engine that it may stand on and with nothing else."""
     with fake_site() as site:
-        site.add("torch", version="2.13.0")
-        site.add("transformers", version="5.0.0")
-        site.add("safetensors", version="0.8.0")
+        for name in NEEDED:
+            site.add(name, version=metadata.version(name))
         for name in HERE:
             site.install(distribution_of(ROOT / "packages" / name, modules=False))
         site.install(distribution_of(ROOT / "examples" / example, modules=True))

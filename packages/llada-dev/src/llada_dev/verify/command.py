@@ -9,7 +9,7 @@ import click
 from llada_core import UsageError
 from llada_core.cli.diversion import answers_alone
 from llada_core.cli.opening import opened_model
-from llada_core.cli.options import ModelChoice, loading_options, output_options
+from llada_core.cli.options import ModelChoice, dcp_options, loading_options, output_options
 from llada_core.cli.progress import busy_bar
 from llada_core.cli.settings import Setting, SettingsCommand, settings_of
 from llada_core.loading import LoadedModel
@@ -32,6 +32,7 @@ llada verify --upstream --json
 
 @click.command(cls=SettingsCommand, epilog=_EXAMPLE)
 @click.argument("model", required=False, metavar="[MODEL]")
+@dcp_options
 @loading_options
 @click.option(
     "--algorithm", "algorithms", metavar="NAME", multiple=True,

@@ -140,6 +140,8 @@ def certified(
 
 def _check_options(choice: ModelChoice) -> None:
     """Refuse ways of loading that no published code knows."""
+    if choice.dcp is not None:
+        raise UsageError("--dcp is nothing that published code reads; write a folder with llada convert")
     if choice.quantization is not None or choice.tensor_parallel > 1:
         name = "--quantization" if choice.quantization is not None else "--tensor-parallel-size"
         raise UsageError(f"{name} is nothing that published code knows; leave it out with --upstream")
