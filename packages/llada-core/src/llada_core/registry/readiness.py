@@ -22,7 +22,8 @@ class Readiness:
 
     def __init__(self, catalogue: Catalogue, installed: Installed) -> None:
         self._catalogue = catalogue
-        self._installed = installed
+        self._installed = installed  # which remembers what it has read
+        self._unmet: dict[tuple[str, tuple[str, ...]], str | None] = {}  # by distribution and what it needs
         self._found: dict[str, str | None] = {}  # what use found out, by target
         self._made: dict[AlgorithmEntry, str] = {}  # why the object could not be made, or would not run
 
@@ -63,9 +64,11 @@ class Readiness:
 
     def _metadata(self, entry: EngineEntry | AlgorithmEntry, requires: tuple[str, ...] = ()) -> str | None:
         owner = _owner(entry)
-        package = self._installed.find(owner)
-        declared = package.requires if package else ()
-        return requirements.missing_requirement(owner, (*declared, *requires), self._installed)
+        if (owner, requires) not in self._unmet:
+            package = self._installed.find(owner)
+            needed = (*(package.requires if package else ()), *requires)
+            self._unmet[owner, requires] = requirements.missing_requirement(owner, needed, self._installed)
+        return self._unmet[owner, requires]
 
     def _probe(self, entry: EngineEntry, use: bool) -> str | None:
         probe = entry.spec.probe
