@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import signal
 import tempfile
 
 import pytest
@@ -24,6 +25,10 @@ INTERRUPTS |= {"_pytest.outcomes.Failed", "hypothesis.errors.StopTest"}
 # Read when huggingface_hub and transformers are imported: tests reach no network and leave nothing behind.
 os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ["HF_HOME"] = tempfile.mkdtemp(prefix="llada-tests-")
+
+# A shell that starts the tests in the background has them ignore it, and every process that they start.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def _has_gpu() -> bool:

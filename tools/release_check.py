@@ -80,7 +80,8 @@ def build(name: str, out: Path) -> tuple[Path, Path]:
 def check_rebuilt(name: str, sdist: Path, wheel: Path, place: Path) -> None:
     """Refuse a source distribution of which another wheel is made than of the checkout."""
     with tarfile.open(sdist) as archive:
-        archive.extractall(place, filter="data")
+        archive.extraction_filter = getattr(tarfile, "data_filter", None)  # Python 3.11.0 to 3.11.3 have none
+        archive.extractall(place)
     (source,) = place.iterdir()
     run("-m", "build", "--no-isolation", "--wheel", "--outdir", str(place / "dist"), str(source))
     (again,) = (place / "dist").glob("*.whl")
