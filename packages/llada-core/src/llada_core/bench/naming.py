@@ -8,11 +8,8 @@ from dataclasses import dataclass
 
 __all__ = ["Box", "Dot", "Line", "NoRoom", "place"]
 
-_NEAR, _FARTHER, _AT_LEAST = (
-    10,
-    1.1,
-    5,
-)  # pixels from a point to its name at first; times that, or pixels more
+_NEAR = 10  # pixels from a point to its name at first
+_FARTHER, _AT_LEAST = 1.1, 5  # where there is no room: so many times as far, or so many pixels farther
 _REACH = 0.45  # how far at most, of the picture's shorter side
 _ANGLES = 24
 _MARGIN = 3  # pixels between two names
