@@ -5,8 +5,9 @@
 Each task family gives `n` instances whose names and numbers the model never met in training; `--phrasings
 unseen` words them as training never does. An answer counts if it is, word for word, one the task accepts.
 Tokens per forward are answer tokens over forwards, both summed over the family. Seconds are wall-clock for a
-family, `--batch` rows in flight at a time; they depend on the batch, the other columns do not. What measures
-is `llada_core.bench`, as in `llada bench`; here are the settings of the project's page, and failures by name.
+family after a batch to warm up, `--batch` rows in flight at a time; they depend on the batch, the other
+columns do not. What measures is `llada_core.bench`, as in `llada bench`; here are the settings of the
+project's page, and failures by name.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from pathlib import Path
 
 import llada_core
 from llada_core import LoadedModel
-from llada_core.bench import Answered, Case, Question, Sample, families, measure, tasks
+from llada_core.bench import Answered, Case, Question, Sample, families, measure, tasks, warm_case
 
 COMMON: dict[str, object] = {"gen_length": 128, "block_length": 32}
 SMOOTH: dict[str, object] = {"cont_weight": 0.3}
@@ -109,8 +110,11 @@ def by_length(questions: list[Question]) -> list[Question]:
 def evaluate(
     model: LoadedModel, setting: str, questions: list[Question], *, phrasings: str, batch: int
 ) -> Score:
-    """The score of one family's instances. A batch that they do not fill is as large as they are many."""
-    sample = measure(model, case_of(setting, min(batch, len(questions))), by_length(questions))
+    """The score of one family's instances, after a batch of them that does not count. A batch that they do
+    not fill is as large as they are many."""
+    case, asked = case_of(setting, min(batch, len(questions))), by_length(questions)
+    warm_case(model, case, asked)
+    sample = measure(model, case, asked)
     family = questions[0].group
     assert family is not None
     return Score(

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from llada_core.bench import tasks
 from tests.docs.documents import ROOT
 
 PROGRAM = ("evaluate", "decoders")  # each imports those before it
@@ -27,7 +28,7 @@ def benchmark() -> Iterator[SimpleNamespace]:
         assert spec.loader
         loaded[name] = sys.modules[name] = importlib.util.module_from_spec(spec)
         spec.loader.exec_module(loaded[name])
-    yield SimpleNamespace(decoders=loaded["decoders"])
+    yield SimpleNamespace(**loaded)
     for name in PROGRAM:
         del sys.modules[name]
 
@@ -87,3 +88,18 @@ def test_a_look_can_be_written_elsewhere(
     ]
     assert "a run of this test" in (tmp_path / "decoders.md").read_text()
     assert (ROOT / "docs" / "decoders.md").read_text() == before
+
+
+def test_the_time_of_a_setting_begins_after_a_batch_to_warm_up(
+    benchmark: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    done = []
+    answered = SimpleNamespace(answers=[], tokens=1, row_forwards=1, seconds=1.0)
+    monkeypatch.setattr(benchmark.evaluate, "warm_case", lambda *given: done.append(("warm", *given)))
+    monkeypatch.setattr(
+        benchmark.evaluate, "measure", lambda *given: done.append(("measure", *given)) or answered
+    )
+    asked = tasks(3, ["lists"])
+    benchmark.evaluate.evaluate(None, "dual-0.9", asked, phrasings="seen", batch=2)
+    assert [each[0] for each in done] == ["warm", "measure"]
+    assert done[0][1:] == done[1][1:]
