@@ -53,7 +53,8 @@ def workflow(name: str) -> dict[str, Any]:
 
 
 def steps(read: dict[str, Any]) -> list[dict[str, Any]]:
-    return [step for job in read["jobs"].values() for step in job["steps"]]
+    """Those of all jobs but the ones that are another workflow."""
+    return [step for job in read["jobs"].values() if "uses" not in job for step in job["steps"]]
 
 
 @each_workflow
@@ -61,11 +62,31 @@ def test_a_workflow_can_be_read(path: Path) -> None:
     read = workflow(path.name)
     assert set(read) <= {"name", True, "permissions", "concurrency", "env", "jobs"}  # YAML reads `on` as true
     for name, job in read["jobs"].items():
-        assert {"runs-on", "timeout-minutes", "steps"} <= set(job), name
-        needed = job.get("needs", [])
-        assert {needed} if isinstance(needed, str) else {*needed} <= set(read["jobs"])
-        for step in job["steps"]:
+        assert ("uses" in job) != ({"runs-on", "timeout-minutes", "steps"} <= set(job)), name
+        assert needs(job) <= set(read["jobs"]), name
+        for step in job.get("steps", []):
             assert ("uses" in step) != ("run" in step), step
+
+
+def needs(job: dict[str, Any]) -> set[str]:
+    """The jobs that a job waits for."""
+    needed = job.get("needs", [])
+    return {needed} if isinstance(needed, str) else {*needed}
+
+
+def test_a_job_needs_what_it_names_alone_or_in_a_list() -> None:
+    assert needs({}) == set()
+    assert needs({"needs": "one"}) == {"one"}
+    assert needs({"needs": ["one", "two"]}) == {"one", "two"}
+
+
+@each_workflow
+def test_a_workflow_that_another_one_is_can_be_called(path: Path) -> None:
+    for job in workflow(path.name)["jobs"].values():
+        if "uses" in job:
+            called = workflow(job["uses"].removeprefix("./.github/workflows/"))
+            assert "workflow_call" in called[True]
+            assert called["permissions"] == job["permissions"]
 
 
 @each_workflow
@@ -79,6 +100,8 @@ def test_a_workflow_uses_no_secret_and_no_expression_in_a_command(path: Path) ->
 def test_actions_are_pinned_to_commits_with_their_version(path: Path) -> None:
     uses = re.findall(r"uses: (.*)$", path.read_text(), flags=re.MULTILINE)
     for line in uses:
+        if line.startswith("./.github/workflows/"):  # of the same commit
+            continue
         assert re.fullmatch(r"[\w.-]+/[\w.-]+@[0-9a-f]{40} # v\d+(\.\d+)*", line), line
 
 
@@ -125,7 +148,7 @@ def project(name: str) -> dict[str, Any]:
 def test_a_release_publishes_every_package_after_those_that_it_needs(tools: dict[str, ModuleType]) -> None:
     jobs = workflow("release.yml")["jobs"]
     order = tools["packages"].in_order(tools["packages"].projects())
-    assert [name for name in jobs if name not in ("build", "approve")] == order
+    assert [name for name in jobs if name not in ("main", "tests", "build", "approve")] == order
     for before, name in zip(["approve", *order], order, strict=False):
         assert jobs[name]["needs"] == before
         assert jobs[name]["env"] == {"PACKAGE": name}
@@ -136,6 +159,44 @@ def test_a_release_publishes_every_package_after_those_that_it_needs(tools: dict
         assert upload["with"] == {"packages-dir": "dist/${{ env.PACKAGE }}", "attestations": True}
     assert jobs["approve"]["needs"] == "build"
     assert "permissions" not in jobs["approve"]
+
+
+def test_nothing_is_published_that_is_not_on_main_and_has_not_passed_what_a_change_must_pass() -> None:
+    jobs = workflow("release.yml")["jobs"]
+    assert jobs["tests"]["uses"] == "./.github/workflows/ci.yml"
+    assert jobs["tests"]["needs"] == "main"
+    assert jobs["build"]["needs"] == "tests"
+    assert not any("if" in job or "continue-on-error" in job for job in jobs.values())
+
+
+def test_a_tag_that_is_not_on_main_releases_nothing(tmp_path: Path) -> None:
+    *_, step = workflow("release.yml")["jobs"]["main"]["steps"]
+
+    def git(*arguments: str) -> None:
+        who = ("-c", "user.name=a", "-c", "user.email=a@b")
+        subprocess.run(["git", *who, *arguments], cwd=tmp_path, check=True, capture_output=True)
+
+    def check() -> subprocess.CompletedProcess[str]:
+        command = ["bash", "-e", "-c", step["run"]]
+        return subprocess.run(
+            command,
+            cwd=tmp_path,
+            env={**os.environ, "GITHUB_REF_NAME": "v1.0.0"},
+            capture_output=True,
+            text=True,
+        )
+
+    git("init", "--quiet")
+    git("commit", "--allow-empty", "--message", "one")
+    git("update-ref", "refs/remotes/origin/main", "HEAD")
+    assert check().returncode == 0
+    git("commit", "--allow-empty", "--message", "beside main")
+    refused = check()
+    assert refused.returncode == 1
+    assert "v1.0.0 is not on main" in refused.stdout
+    git("update-ref", "refs/remotes/origin/main", "HEAD")
+    git("checkout", "--quiet", "HEAD~1")
+    assert check().returncode == 0, "an earlier commit of main is on it"
 
 
 def test_only_a_tag_of_a_version_releases() -> None:
@@ -262,6 +323,14 @@ def test_the_health_check_of_an_image_tells_a_server_from_none(image: Path) -> N
     with scripted_server() as running:
         assert status(running.url) == 0
     assert status(running.url) == 1
+
+
+def test_the_image_for_cpus_takes_builds_for_cpus_unless_told_otherwise() -> None:
+    told = [text for name, text in instructions(ROOT / "docker" / "cpu.Dockerfile") if name in ("ARG", "RUN")]
+    index = 'TORCH_INDEX_URL="https://download.pytorch.org/whl/cpu"'
+    torch = next(text for text in told if text.endswith(" torch"))
+    assert index in told
+    assert torch.endswith('--extra-index-url "$TORCH_INDEX_URL" torch')
 
 
 @each_image
