@@ -7,13 +7,13 @@
 # Nobody has built this file yet: docs/server.md, "Containers".
 
 FROM python:3.11.14-slim-bookworm AS build
-# An index with PyTorch's CPU builds; empty: the builds with CUDA libraries, which run on a CPU too.
-ARG TORCH_INDEX_URL=""
+# PyTorch's own index of CPU builds. Elsewhere pip finds those with CUDA libraries, which weigh some gigabytes.
+ARG TORCH_INDEX_URL="https://download.pytorch.org/whl/cpu"
 ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1
 WORKDIR /build
 COPY constraints.txt ./
 RUN python -m venv /srv/llada \
-    && /srv/llada/bin/pip install -c constraints.txt ${TORCH_INDEX_URL:+--extra-index-url "$TORCH_INDEX_URL"} torch
+    && /srv/llada/bin/pip install -c constraints.txt --extra-index-url "$TORCH_INDEX_URL" torch
 COPY packages ./packages
 RUN /srv/llada/bin/pip install -c constraints.txt hatchling \
     && /srv/llada/bin/pip install -c constraints.txt --no-build-isolation \
@@ -35,6 +35,7 @@ WORKDIR /var/lib/llada
 VOLUME ["/models"]
 EXPOSE 8000
 # A large model takes minutes to load. /health asks for no key; with TLS give a health check of your own.
+# It asks at LLADA_SERVE_PORT: for another port in the container set that, as it does not see --port.
 HEALTHCHECK --interval=30s --timeout=5s --start-period=15m --retries=3 \
     CMD ["python", "-c", "import os, urllib.request as r; r.urlopen('http://127.0.0.1:' + os.environ['LLADA_SERVE_PORT'] + '/health', timeout=4)"]
 ENTRYPOINT ["llada", "serve"]

@@ -44,6 +44,7 @@ WORKDIR /var/lib/llada
 VOLUME ["/models"]
 EXPOSE 8000
 # A large model takes minutes to load. /health asks for no key; with TLS give a health check of your own.
+# It asks at LLADA_SERVE_PORT: for another port in the container set that, as it does not see --port.
 HEALTHCHECK --interval=30s --timeout=5s --start-period=15m --retries=3 \
     CMD ["python", "-c", "import os, urllib.request as r; r.urlopen('http://127.0.0.1:' + os.environ['LLADA_SERVE_PORT'] + '/health', timeout=4)"]
 ENTRYPOINT ["llada", "serve"]
