@@ -57,6 +57,7 @@ def test_forwards_are_those_that_the_network_ran(lm: LoadedModel, rows: int) -> 
     assert sample.forwards == len(lm.model.network.calls)
     assert sample.row_forwards == len(HI) * 16
     assert sample.rows == rows
+    assert FIGURES["rows_in_flight"].of(sample) == len(HI) / -(-len(HI) // rows)
 
 
 def test_forwards_of_an_opaque_algorithm_are_those_it_counts_for_each_call(lm: LoadedModel) -> None:

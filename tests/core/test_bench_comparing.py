@@ -13,7 +13,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from llada_core.bench import FIGURES, Point, check_can_plot, front, plot, ratios, staircase
+from llada_core.bench import FIGURES, Point, Question, answers, check_can_plot, front, plot, ratios, staircase
 from llada_core.bench.comparing import CONFIDENCE, LEAST_PAIRS
 from llada_core.bench.naming import Box, NoRoom, place
 from llada_core.errors import UsageError
@@ -44,9 +44,17 @@ def test_a_ratio_is_the_median_of_pairs_with_the_interval_of_the_sign_test() -> 
 
 def test_pairs_belong_together() -> None:
     """A machine that is twice as slow in some rounds is so for both."""
-    ratio = ratios(samples(10, 5, 10, 5, 10, 5), samples(11, 5.5, 11, 5.5, 11, 5.5), FIGURE)
+    ratio = ratios(samples(10, 5, 10, 5, 10, 5), samples(11, 5.5, 11, 5.5, 11, 5.6), FIGURE)
     assert ratio is not None
-    assert ratio.least == ratio.most == pytest.approx(1.1)
+    assert (ratio.least, ratio.most) == pytest.approx((1.1, 1.12))
+
+
+@pytest.mark.parametrize(("other", "same"), [(20, False), (10, True)])
+def test_what_is_the_same_in_every_pair_has_no_interval(other: int, same: bool) -> None:
+    ratio = ratios(samples(*[10] * 6), samples(*[other] * 6), FIGURE)
+    assert ratio is not None
+    assert (ratio.median, ratio.least, ratio.most, ratio.coverage) == (other / 10, None, None, None)
+    assert ratio.shows_no_difference == same
 
 
 def test_an_interval_that_includes_1_shows_no_difference() -> None:
@@ -58,6 +66,8 @@ def test_an_interval_that_includes_1_shows_no_difference() -> None:
 
 def test_less_is_better_where_the_figure_says_so() -> None:
     slow, fast = ([SimpleNamespace(seconds=s, forwards=1)] * 6 for s in (2.0, 1.0))
+    with pytest.raises(ValueError, match="neither more nor less rows_in_flight is better"):
+        ratios(slow, fast, FIGURES["rows_in_flight"])
     ratio = ratios(slow, fast, FIGURES["ms_per_forward"])
     assert ratio is not None
     assert (ratio.median, ratio.better) == (0.5, 6)
@@ -67,6 +77,9 @@ def test_less_is_better_where_the_figure_says_so() -> None:
 def test_the_interval_is_the_narrowest_that_covers_enough(pairs: int) -> None:
     ratio = ratios(samples(*[1] * pairs), samples(*range(1, pairs + 1)), FIGURE)
     assert ratio is not None
+    assert ratio.least is not None
+    assert ratio.most is not None
+    assert ratio.coverage is not None
     outside = 2 * sum(comb(pairs, below) for below in range(int(ratio.least))) / 2**pairs
     assert ratio.coverage == pytest.approx(1 - outside)
     assert ratio.coverage >= CONFIDENCE > ratio.coverage - 2 * comb(pairs, int(ratio.least)) / 2**pairs
@@ -77,6 +90,54 @@ def test_too_few_pairs_and_what_has_no_ratio() -> None:
     with pytest.raises(ValueError, match="5 pairs are too few to enclose a median; measure 6 at least"):
         ratios(samples(*[1] * 5), samples(*[1] * 5), FIGURE)
     assert ratios(samples(0, *[1] * 5), samples(*[1] * 6), FIGURE) is None
+
+
+# -- right answers
+
+KNOWN = [Question(prompt=str(number), accepts=lambda text: text == "yes") for number in range(8)]
+UNKNOWN = Question(prompt="?")
+
+
+def answered(*rounds: str) -> list[Any]:
+    """A sample of each round, with an answer to every known question: ``y`` is right."""
+    unknown = SimpleNamespace(question=UNKNOWN, right=None)
+    known = [
+        [SimpleNamespace(question=each, right=mark == "y") for each, mark in zip(KNOWN, marks, strict=True)]
+        for marks in rounds
+    ]
+    return [SimpleNamespace(answers=[*each, unknown]) for each in known]
+
+
+def test_right_answers_are_compared_by_the_exact_test_of_mcnemar() -> None:
+    found = answers(answered("yyyyyyyn"), answered("nnnnnyyy"))
+    assert found is not None
+    assert (found.questions, found.first, found.second) == (8, 5, 1)
+    assert found.p == pytest.approx(2 * (1 + 6) / 2**6)
+    assert found.shows_no_difference
+    clear = answers(answered("nnnnnnny"), answered("yyyyyyyy"))
+    assert clear is not None
+    assert (clear.first, clear.second, clear.p) == (0, 7, 2 / 2**7)
+    assert not clear.shows_no_difference
+
+
+@given(marks=st.lists(st.sampled_from(["yn", "ny", "yy", "nn"]), min_size=8, max_size=8))
+def test_rounds_that_are_all_the_same_say_what_one_says(marks: list[str]) -> None:
+    one, other = ("".join(mark[side] for mark in marks) for side in (0, 1))
+    assert answers(answered(one), answered(other)) == answers(answered(*[one] * 9), answered(*[other] * 9))
+
+
+def test_a_question_counts_for_who_answers_it_right_in_more_rounds() -> None:
+    found = answers(answered("ynnnnnnn", "ynnnnnnn"), answered("nynnnnnn", "yynnnnnn"))
+    assert found is not None
+    assert (found.first, found.second) == (1, 1)
+
+
+def test_answers_of_which_nothing_is_known_and_other_questions() -> None:
+    unknown = [SimpleNamespace(answers=[SimpleNamespace(question=UNKNOWN, right=None)])]
+    assert answers(unknown, unknown) is None
+    for other in (unknown, answered("yyyyyyyy", "yyyyyyyy")):
+        with pytest.raises(ValueError, match="asked different questions; ask both the same, as often"):
+            answers(answered("yyyyyyyy"), other)
 
 
 # -- the front

@@ -13,6 +13,7 @@ import pytest
 
 from llada_core.bench import FIGURES, Sample, measure
 from llada_core.bench import memory as memories
+from llada_core.errors import UsageError
 from llada_core.imports import load_target
 from tests.support.program import Llada, Ran, error
 
@@ -82,7 +83,7 @@ def test_people_get_the_machine_a_table_and_how_it_was_measured(bench: Llada, he
 
 def test_every_length_and_batch_is_measured(bench: Llada) -> None:
     sizes = ("--gen-length", "8,16", "--batch", "1, 3", "--batch", "3")
-    found = measured(bench(*sizes, "--algorithm", "pairs", "--algorithm", "singles", "--json", "-"))
+    found = measured(bench(*sizes, "--algorithm", "pairs", "--algorithm", "singles", "--json"))
     cases = [(each["batch"], each["gen_length"], each["setting"]) for each in found["results"]]
     assert cases == [(b, n, s) for b in (1, 3) for n in (8, 16) for s in ("pairs", "singles")]
     for result in found["results"]:
@@ -95,9 +96,11 @@ def test_every_length_and_batch_is_measured(bench: Llada) -> None:
 
 
 def test_programs_get_all_samples(bench: Llada) -> None:
-    found = measured(bench("--repeats", "2", "--json", "-", "-p", "gen_length=32"))
+    found = measured(bench("--repeats", "2", "--json", "-p", "gen_length=32"))
     assert list(found) == ["about", "method", "results", "comparisons"]
     assert found["method"]["questions"] == 4
+    told = ("repeats", "rounds", "interrupted")
+    assert [found["method"][name] for name in told] == [2, 2, False]
     (result,) = found["results"]
     assert (result["setting"], result["algorithm"]) == ("pairs", "pairs")
     assert result["parameters"] == {"gen_length": 32, "threshold": 0.9, "seed": None}
@@ -105,15 +108,15 @@ def test_programs_get_all_samples(bench: Llada) -> None:
     assert len(result["samples"]) == 2
     sample = result["samples"][0]
     assert list(sample) == [
-        *("seconds", "answers", "tokens", "committed", "nfe", "forwards", "rows", "first_text"),
-        *("peak_memory", "right", "checked"),
+        *("seconds", "answers", "tokens", "committed", "nfe", "forwards", "rows", "rows_in_flight"),
+        *("first_text", "peak_memory", "right", "checked"),
     ]
     assert (sample["answers"], sample["tokens"], sample["committed"]) == (4, 36, 128)
     assert (sample["nfe"], sample["forwards"], sample["right"], sample["checked"]) == (64, 64, 2, 3)
 
 
 def test_lengths_are_the_algorithms_own_where_none_is_given(bench: Llada) -> None:
-    (result,) = measured(bench("--json", "-"))["results"]
+    (result,) = measured(bench("--json"))["results"]
     assert result["gen_length"] == 128
 
 
@@ -121,7 +124,7 @@ def test_lines_of_text_are_prompts_whose_answers_nobody_knows(
     bench: Llada, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("sys.stdin", io.StringIO("Hello\nWho?\n"))
-    found = measured(bench("--json", "-", asked=("--prompts", "-")))
+    found = measured(bench("--json", asked=("--prompts", "-")))
     assert found["method"]["source"] == "stdin"
     assert found["results"][0]["figures"]["accuracy"] is None
 
@@ -131,15 +134,15 @@ def test_the_tasks_of_the_embedded_model_are_its_questions(
 ) -> None:
     folder = make_folder(max_sequence_length=5000)
     monkeypatch.setattr("llada_tiny.model_path", lambda: folder, raising=False)
-    found = measured(llada("bench", "--repeats", "1", "--json", "-", "-p", "gen_length=8"))
+    found = measured(llada("bench", "--repeats", "1", "--json", "-p", "gen_length=8"))
     assert found["method"]["questions"] == 40
-    some = measured(llada("bench", "--tasks", "2", "--family", "lists", "--repeats", "1", "--json", "-"))
+    some = measured(llada("bench", "--tasks", "2", "--family", "lists", "--repeats", "1", "--json"))
     assert some["method"]["questions"] == 2
     assert some["results"][0]["accuracy_by_family"] == {"lists": 0}
 
 
 def test_files_are_written_where_they_are_named(bench: Llada, here: Path) -> None:
-    ran = bench("--json", "out.json", "--plot", "plot.png", "--gen-length", "16")
+    ran = bench("--json-file", "out.json", "--plot", "plot.png", "--gen-length", "16")
     assert ran.status == 0
     assert "tokens/s" in ran.out, "the table is printed all the same"
     assert sorted(path.name for path in here.iterdir()) == ["out.json", "plot.png"]
@@ -149,10 +152,10 @@ def test_files_are_written_where_they_are_named(bench: Llada, here: Path) -> Non
 
 def test_a_file_that_is_there_is_written_over_only_where_that_is_said(bench: Llada, here: Path) -> None:
     (here / "out.json").write_text("kept")
-    said = error(bench("--json", "out.json"), status=2)
-    assert "--json: out.json is there already; give another file, or --overwrite" in said
+    said = error(bench("--json-file", "out.json"), status=2)
+    assert "--json-file: out.json is there already; give another file, or --overwrite" in said
     assert (here / "out.json").read_text() == "kept"
-    assert bench("--json", "out.json", "--overwrite", "--gen-length", "8").status == 0
+    assert bench("--json-file", "out.json", "--overwrite", "--gen-length", "8").status == 0
     assert json.loads((here / "out.json").read_text())["results"]
 
 
@@ -168,10 +171,10 @@ WRONG = [
     (("--max-tokens", "8"), "there is no option --max-tokens"),
     (("--tasks", "1"), "--prompts and tasks (--tasks, --family) are both given; give one of them"),
     (("--speed", "tokens/s"), "--speed is what --plot draws; give --plot FILE"),
-    (("--overwrite",), "--overwrite is of files; give --json FILE or --plot FILE"),
-    (("--json", "no/where.json"), "there is no folder no; make it, or give another file"),
-    (("--json", "."), "--json: . is a folder; give a file"),
-    (("--plot", "a.png", "--json", "a.png"), "a.png is what --json writes; give another file"),
+    (("--overwrite",), "--overwrite is of files; give --json-file FILE or --plot FILE"),
+    (("--json-file", "no/where.json"), "there is no folder no; make it, or give another file"),
+    (("--json-file", "."), "--json-file: . is a folder; give a file"),
+    (("--plot", "a.png", "--json-file", "a.png"), "a.png is what --json-file writes; give another file"),
     (("--plot", "a.doc"), "end its name in .png, .svg, .pdf"),
     (("--compare", "pairs", "singles", "--repeats", "5"), "give --repeats 6 or more"),
     (("--compare", "pairs", "single"), "no algorithm is called 'single'; did you mean singles"),
@@ -222,6 +225,11 @@ def test_another_model_is_asked_nothing_by_itself(bench: Llada) -> None:
     assert said in error(bench(asked=()), status=2)
 
 
+def test_a_base_of_trained_weights_is_another_model(llada: Llada, tmp_path: Path, folder: Path) -> None:
+    ran = llada("bench", "--dcp", str(tmp_path), "--base", str(folder))
+    assert "nothing is asked; give --prompts FILE, or --tasks N" in error(ran, status=2)
+
+
 def test_a_plot_needs_matplotlib_and_right_answers(
     bench: Llada, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -243,28 +251,53 @@ def test_two_algorithms_are_compared_in_pairs(bench: Llada, monkeypatch: pytest.
         return measure(lm, case, *args, **options)
 
     monkeypatch.setattr("llada_core.cli.bench_trials.measure", noting)
-    found = measured(bench("--compare", "singles", "two", "--gen-length", "16", "--json", "-"))
+    found = measured(bench("--compare", "singles", "two", "--gen-length", "16", "--json"))
     assert order == ["singles", "pairs", "pairs", "singles"] * 5
     (comparison,) = found["comparisons"]
     assert (comparison["first"], comparison["second"]) == ("singles", "pairs")
     nfe = next(each for each in comparison["ratios"] if each["figure"] == "nfe")
-    assert (nfe["median"], nfe["least"], nfe["most"], nfe["pairs"]) == (0.5, 0.5, 0.5, 10)
-    assert (nfe["better"], nfe["worse"], nfe["shows_no_difference"]) == (10, 0, False)
+    assert (nfe["median"], nfe["least"], nfe["most"], nfe["coverage"]) == (0.5, None, None, None)
+    assert (nfe["better"], nfe["worse"], nfe["pairs"], nfe["shows_no_difference"]) == (10, 0, 10, False)
+    assert {"accuracy", "rows_in_flight"}.isdisjoint(each["figure"] for each in comparison["ratios"])
+    assert comparison["answers"] == {
+        "questions": 3,
+        "first": 0,
+        "second": 0,
+        "p": 1.0,
+        "shows_no_difference": True,
+    }
 
 
 def test_people_read_which_is_better_and_where_nothing_is_shown(bench: Llada) -> None:
     out = bench("--compare", "singles", "pairs", "--repeats", "6", "--gen-length", "16").out
     assert "A: singles\nB: pairs\n" in out
     rows = {line.split("  ")[0]: line for line in out.partition("A: ")[2].splitlines()}
-    assert rows["NFE"].endswith("6 of 6  B is better")
-    assert rows["right %"].endswith("0 of 6  equal")
+    assert rows["NFE"].endswith("0.500  same in every round            -  B is better on these questions")
+    assert "right %" not in rows
+    assert "\nright answers: 3 question(s), right by A as often as by B\n" in out
     assert "6 pairs, A and B in turn first; medians of B/A, and intervals that hold them in 96.9 % of" in out
+
+
+@pytest.mark.parametrize(
+    ("wrong", "p", "verdict"), [(1, "1.000", "no difference shown"), (7, "0.016", "A is better")]
+)
+def test_accuracies_are_told_apart_by_questions_and_not_by_rounds(
+    bench: Llada, tmp_path: Path, wrong: int, p: str, verdict: str
+) -> None:
+    """Every round is as the others: ten of them say no more than one."""
+    asked = tmp_path / "asked.jsonl"
+    lines = [{"prompt": f"Hello {number}", "expected": "Hi there."} for number in range(8)]
+    asked.write_text("\n".join(map(json.dumps, lines)))
+    settings = ("--algorithm", "pairs", "--algorithm", "pairs", "-p", f"seed={-wrong}")
+    out = bench(*settings, "--compare", "1", "2", "--gen-length", "16", asked=("--prompts", str(asked))).out
+    counts = f"{wrong} right by A more often than by B, 0 by B"
+    assert f"right answers: 8 question(s), {counts}; McNemar's p = {p}: {verdict}\n" in out
 
 
 def test_settings_are_compared_by_number_and_stand_first(bench: Llada) -> None:
     settings = ("--algorithm", "opaque", "--algorithm", "pairs", "--algorithm", "singles")
     found = measured(
-        bench(*settings, "--compare", "3", "pairs", "--repeats", "6", "--gen-length", "8,16", "--json", "-")
+        bench(*settings, "--compare", "3", "pairs", "--repeats", "6", "--gen-length", "8,16", "--json")
     )
     assert [each["setting"] for each in found["results"]] == ["singles", "pairs", "opaque"] * 2
     assert [each["gen_length"] for each in found["comparisons"]] == [8, 16]
@@ -275,12 +308,40 @@ def test_settings_are_compared_by_number_and_stand_first(bench: Llada) -> None:
 
 
 def test_a_setting_that_fails_is_told_and_the_others_are_measured(bench: Llada) -> None:
-    status, out, err = bench("--gen-length", "8,1000", "--json", "-")
+    status, out, err = bench("--gen-length", "8,1000", "--json")
     assert status == 1
     assert "error: pairs: gen_length 1000 after a prompt" in err
     short, long = json.loads(out)["results"]
     assert (len(short["samples"]), long["samples"]) == (3, [])
     assert "exceeds the 200 tokens" in long["error"]
+    assert [short["rounds"], long["rounds"]] == [3, 0]
+    assert json.loads(out)["method"]["rounds"] == 3
+
+
+def test_a_setting_that_fails_half_way_is_shown_as_such(
+    bench: Llada, here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    done = list[str]()
+
+    def failing(lm: Any, case: Any, *args: Any, **options: Any) -> Sample:
+        done.append(case.label)
+        if done.count("singles") == 2 and case.label == "singles":
+            raise UsageError("singles is tired; let it rest")
+        return measure(lm, case, *args, **options)
+
+    monkeypatch.setattr("llada_core.cli.bench_trials.measure", failing)
+    settings = ("--gen-length", "8", "--algorithm", "pairs", "--algorithm", "singles")
+    status, out, err = bench(*settings, "--json-file", "out.json", "--plot", "plot.svg")
+    assert status == 1, err
+    assert "error: singles: singles is tired" in err
+    rows = {line.split()[0]: line for line in out.splitlines() if line}
+    assert rows["setting"].endswith("  rounds")
+    assert rows["pairs"].endswith("  3 of 3")
+    assert rows["singles"].endswith("  1 of 3, then failed")
+    assert [each["rounds"] for each in json.loads((here / "out.json").read_text())["results"]] == [3, 1]
+    drawn = (here / "plot.svg").read_text()
+    assert "<!-- pairs -->" in drawn
+    assert "<!-- singles, failed -->" in drawn
 
 
 def test_where_every_setting_fails_that_is_the_error(bench: Llada) -> None:
@@ -299,11 +360,18 @@ def test_an_interrupted_run_tells_what_it_has(
         return measure(*args, **options)
 
     monkeypatch.setattr("llada_core.cli.bench_trials.measure", interrupted)
-    ran = bench("--algorithm", "pairs", "--algorithm", "singles", "--json", "out.json")
+    ran = bench(
+        "--algorithm", "pairs", "--algorithm", "singles", "--repeats", "200", "--json-file", "out.json"
+    )
     assert ran.status == 130
-    assert "singles" in ran.out
-    counts = [len(each["samples"]) for each in json.loads((here / "out.json").read_text())["results"]]
-    assert counts == [1, 2]
+    rows = {line.split()[0]: line for line in ran.out.splitlines() if line}
+    assert rows["pairs"].endswith("  1 of 200")
+    assert rows["singles"].endswith("  2 of 200")
+    assert "measured each setting once a round, interrupted after 1 of 200, after 1 warm-up(s)" in ran.out
+    found = json.loads((here / "out.json").read_text())
+    assert [found["method"][name] for name in ("repeats", "rounds", "interrupted")] == [200, 1, True]
+    assert [each["rounds"] for each in found["results"]] == [1, 2]
+    assert [len(each["samples"]) for each in found["results"]] == [1, 2]
 
 
 def test_memory_that_the_system_does_not_tell_is_no_figure(
@@ -320,10 +388,24 @@ def test_rows_that_wait_for_memory_are_told(bench: Llada, monkeypatch: pytest.Mo
     loop = load_target("fake_engine:FakeLoop")
     admit = loop.admit
     monkeypatch.setattr(loop, "admit", lambda self, row: len(self.sequences) < 2 and admit(self, row))
-    status, out, err = bench("--gen-length", "8", "--batch", "2,3", "--json", "-")
+    status, out, err = bench("--gen-length", "8", "--batch", "2,3", "--json")
     assert status == 0
-    assert err == "pairs, batch 3: 2 of 3 rows were in flight together at most: the memory holds no more\n"
+    assert "pairs, batch 3: 2 of 3 rows were in flight together at most: the memory holds no more\n" in err
     assert [result["samples"][0]["rows"] for result in json.loads(out)["results"]] == [2, 2]
+
+
+def test_rows_that_run_out_of_questions_are_told_and_counted(bench: Llada, prompts: str) -> None:
+    """4 questions are 2 waves of 3 rows: the second has one row, so that there are 2 on average."""
+    status, out, err = bench("--gen-length", "8", "--batch", "1,3")
+    assert status == 0
+    few = "4 answers a round are few, and rows that end late run with fewer beside them"
+    assert err == f"batch 3: {few}; see rows in flight, or ask 12 or more\n"
+    assert "  rows in flight  " in out
+    rows = [line.split() for line in out.splitlines() if line.startswith("pairs ")]
+    assert [("1.00" in row, "2.00" in row[7:9]) for row in rows] == [(True, False), (False, True)]
+    assert "rows in flight" not in bench("--gen-length", "8", "--batch", "1").out
+    Path(prompts).write_text(PROMPTS * 3)
+    assert bench("--gen-length", "8", "--batch", "3").err == ""
 
 
 def test_what_an_algorithm_tells_of_its_answers_is_told_once(

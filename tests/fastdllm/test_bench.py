@@ -42,7 +42,7 @@ def test_counts_are_those_of_the_answers_themselves(
 
 def test_the_program_measures_accuracy_and_compares(llada: Llada) -> None:
     status, out, err = llada(
-        *("bench", "--tasks", "2", "--family", "lists", "--gen-length", "64", "--json", "-"),
+        *("bench", "--tasks", "2", "--family", "lists", "--gen-length", "64", "--json"),
         *("--compare", "basic", "dual_cache", "--repeats", "6", "--device", "cpu"),
     )
     assert status == 0, err

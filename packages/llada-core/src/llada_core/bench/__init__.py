@@ -7,7 +7,7 @@ and the benchmarks of the repository are built on it.
 from __future__ import annotations
 
 from llada_core.bench.cases import Case
-from llada_core.bench.comparing import Ratio, ratios
+from llada_core.bench.comparing import Answers, Ratio, answers, ratios
 from llada_core.bench.figures import FIGURES, Figure, Spread, spread
 from llada_core.bench.fronts import Point, front, staircase
 from llada_core.bench.measuring import measure, rounds, warm_case
@@ -19,6 +19,7 @@ from llada_core.bench.surroundings import surroundings
 __all__ = [
     "FIGURES",
     "Answered",
+    "Answers",
     "Case",
     "Figure",
     "Point",
@@ -27,6 +28,7 @@ __all__ = [
     "Sample",
     "Spread",
     "accepting",
+    "answers",
     "check_can_plot",
     "families",
     "front",

@@ -16,12 +16,13 @@ __all__ = ["FIGURES", "Figure", "Spread", "spread"]
 class Figure:
     """A figure of a sample by its ``name``; ``heading`` is what stands over it in a table.
 
-    ``better`` says which of two is the better one; ``of`` is None where a sample does not tell it.
+    ``better`` says which of two is the better one, None where neither is; ``of`` is None where a sample does
+    not tell it.
     """
 
     name: str
     heading: str
-    better: Literal["more", "less"]
+    better: Literal["more", "less"] | None
     of: Callable[[Sample], float | None]
 
 
@@ -84,6 +85,12 @@ FIGURES: dict[str, Figure] = {
             of=lambda sample: _ratio(1000 * sample.seconds, sample.forwards),
         ),
         Figure(
+            name="rows_in_flight",
+            heading="rows in flight",
+            better=None,
+            of=lambda sample: _ratio(sample.row_forwards, sample.forwards),
+        ),
+        Figure(
             name="first_text",
             heading="first text",
             better="less",
@@ -104,5 +111,5 @@ FIGURES: dict[str, Figure] = {
     )
 }
 """Over the answers of a sample: tokens per second, forwards an answer (NFE), tokens and committed positions
-per forward of a row, milliseconds per forward of the network, median seconds to first text, bytes and
-percent."""
+per forward of a row, milliseconds per forward of the network and rows that take part in one, median seconds
+to first text, bytes and percent."""

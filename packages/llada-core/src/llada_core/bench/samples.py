@@ -94,6 +94,7 @@ class Sample:
             "nfe": self.row_forwards,
             "forwards": self.forwards,
             "rows": self.rows,
+            "rows_in_flight": self.row_forwards / self.forwards if self.forwards else None,
             "first_text": self.first_text,
             "peak_memory": self.peak_memory,
             "right": sum(each.right is True for each in self.answers),

@@ -14,16 +14,16 @@ import click
 from llada_core import registry
 from llada_core.bench import FIGURES, check_can_plot, plot, surroundings
 from llada_core.bench.comparing import LEAST_PAIRS
-from llada_core.bench.memory import why_no_peak
 from llada_core.cli.bench_pairs import compared_first, pairs_of
 from llada_core.cli.bench_questions import asked_questions
 from llada_core.cli.bench_records import points_of, record
-from llada_core.cli.bench_tables import print_pair, print_surroundings, print_trials, trial_name
+from llada_core.cli.bench_remarks import remark
+from llada_core.cli.bench_tables import print_pair, print_surroundings, print_trials
 from llada_core.cli.bench_trials import Method, Trial, run_trials, trials_of
 from llada_core.cli.opening import opened_model
 from llada_core.cli.options import ModelChoice, model_options, spelling_among
 from llada_core.cli.outfiles import check_files, written
-from llada_core.cli.output import note, print_json
+from llada_core.cli.output import print_json
 from llada_core.cli.reporting import report, tracebacks_wanted
 from llada_core.cli.settings import (
     Setting,
@@ -31,7 +31,6 @@ from llada_core.cli.settings import (
     settings_of,
     settings_options_without_length,
 )
-from llada_core.cli.streams import line_of
 from llada_core.errors import UsageError
 from llada_core.loading import LoadedModel
 from llada_core.parameters import STANDARD
@@ -42,7 +41,7 @@ _REPEATS, _PAIRS = 3, 10  # without --compare, and with it
 _SPEEDS = {"tokens/s": "tokens_per_second", "tokens/forward": "tokens_per_forward"}
 _EXAMPLE = """\b
 llada bench --tasks 5 --algorithm dual_cache -p threshold=0.9 --algorithm dual_cache -p threshold=0.7 \\
-    --gen-length 64,128 --batch 1,8 --json figures.json --plot figures.png
+    --gen-length 64,128 --batch 1,8 --json-file figures.json --plot figures.png
 llada bench --tasks 5 --compare basic dual_cache
 """
 
@@ -58,9 +57,11 @@ def _numbers(ctx: click.Context, param: click.Parameter, values: Sequence[str]) 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Wanted:
-    """What is to come of it: JSON, on stdout where it is ``-``, and a picture of accuracy against speed."""
+    """What is to come of it: JSON on stdout instead of tables, in a file, and a picture of accuracy against
+    speed."""
 
-    json: str | None
+    as_json: bool
+    json_file: Path | None
     picture: Path | None
     speed: str
     pairs: bool
@@ -121,11 +122,12 @@ class _Wanted:
     metavar="A B",
     help="Measure two settings in pairs and tell their ratios: algorithms, or numbers of the settings given.",
 )
+@click.option("--json", "as_json", is_flag=True, help="Print all samples as JSON, instead of the table.")
 @click.option(
-    "--json",
-    "json_file",
+    "--json-file",
+    type=click.Path(path_type=Path),
     metavar="FILE",
-    help="Write all samples as JSON (-: to stdout, instead of the table).",
+    help="Write all samples as JSON, beside the table.",
 )
 @click.option(
     "--plot",
@@ -143,7 +145,7 @@ def bench(ctx: click.Context, /, **given: Any) -> None:
     """Measure algorithms on the same questions: speed, forwards, memory and accuracy.
 
     Each --algorithm takes the -p that follow it, and every length and batch is measured. All cases are warmed
-    up, then measured in rounds, each once a round. Nothing is written but what --json and --plot name.
+    up, then measured in rounds, each once a round. Nothing is written but what --json-file and --plot name.
 
     The exit status is 1 where a setting could not be measured; the others are told.
     """
@@ -175,18 +177,25 @@ def _distributions(lm: LoadedModel, trials: Sequence[Trial]) -> list[str]:
 
 def _wanted(given: dict[str, Any]) -> _Wanted:
     """What the options ask for, known to be possible."""
-    picture, json_file = given["picture"], given["json_file"]
+    picture: Path | None = given["picture"]
+    json_file: Path | None = given["json_file"]
     if given["speed"] is not None and picture is None:
         raise UsageError("--speed is what --plot draws; give --plot FILE, or leave --speed out")
-    files = [] if json_file in (None, "-") else [("--json", Path(json_file))]
-    files += [] if picture is None else [("--plot", picture)]
+    named = [("--json-file", json_file), ("--plot", picture)]
+    files = [(option, path) for option, path in named if path is not None]
     if given["overwrite"] and not files:
-        raise UsageError("--overwrite is of files; give --json FILE or --plot FILE, or leave it out")
+        raise UsageError("--overwrite is of files; give --json-file FILE or --plot FILE, or leave it out")
     check_files(files, overwrite=given["overwrite"])
     if picture is not None:
         check_can_plot(picture)
     speed = _SPEEDS[given["speed"] or next(iter(_SPEEDS))]
-    return _Wanted(json=json_file, picture=picture, speed=speed, pairs=given["compare"] is not None)
+    return _Wanted(
+        as_json=given["as_json"],
+        json_file=json_file,
+        picture=picture,
+        speed=speed,
+        pairs=given["compare"] is not None,
+    )
 
 
 def _settings(ctx: click.Context, compare: tuple[str, str] | None) -> list[Setting]:
@@ -205,7 +214,7 @@ def _method(given: dict[str, Any]) -> Method:
             f"--compare: {repeats} pairs show nothing for sure; give --repeats {LEAST_PAIRS} or more"
         )
     questions, source = asked_questions(
-        given["file"], given["count"], given["of"], other_model=given["model"] is not None
+        given["file"], given["count"], given["of"], other_model=ModelChoice.of(given).named is not None
     )
     return Method(
         questions=questions, source=source, raw=given["raw"], repeats=repeats, warm_up=given["warm_up"]
@@ -233,43 +242,35 @@ def _telling(
     trials: Sequence[Trial], method: Method, about: dict[str, Any], wanted: _Wanted
 ) -> Iterator[None]:
     """Say what was measured while this was entered, be it that Ctrl-C ended it."""
+    interrupted = True
     try:
         yield
+        interrupted = False
     finally:
         if any(trial.samples for trial in trials):
-            _tell(trials, method, about, wanted)
+            _tell(trials, method, about, wanted, interrupted)
 
 
-def _tell(trials: Sequence[Trial], method: Method, about: dict[str, Any], wanted: _Wanted) -> None:
+def _tell(
+    trials: Sequence[Trial], method: Method, about: dict[str, Any], wanted: _Wanted, interrupted: bool
+) -> None:
     pairs = pairs_of(trials) if wanted.pairs else []
-    told = record(about, trials, method, pairs)
-    if wanted.json == "-":
+    told = record(about, trials, method, pairs, interrupted=interrupted)
+    if wanted.as_json:
         print_json(told)
     else:
         print_surroundings(about)
-        print_trials(trials, method)
+        print_trials(trials, method, interrupted=interrupted)
         for pair in pairs:
             print_pair(pair, trials)
-    _remark(trials, about)
-    if wanted.json not in (None, "-"):
+    remark(trials, method, about)
+    if wanted.json_file is not None:
         text = json.dumps(told, indent=1, ensure_ascii=False) + "\n"
-        written(Path(wanted.json), lambda path: path.write_text(text, encoding="utf-8"))
+        written(wanted.json_file, lambda path: path.write_text(text, encoding="utf-8"))
     if wanted.picture is not None:
         across = FIGURES[wanted.speed].heading
         points = points_of(trials, wanted.speed)
         written(wanted.picture, lambda path: plot(points, path, across=across, up="right answers, %"))
-
-
-def _remark(trials: Sequence[Trial], about: dict[str, Any]) -> None:
-    """What is to be known of the figures, on stderr."""
-    for trial in trials:
-        name = trial_name(trial, trials)
-        for warning in trial.warnings:
-            click.echo(f"warning: {name}: {line_of(warning)}", err=True)
-        if trial.waited is not None:
-            note(f"{name}: {trial.waited}")
-    if about["device"] == "cpu" and (reason := why_no_peak()):
-        note(f"peak memory is not told: {reason}")
 
 
 def _conclude(ctx: click.Context, trials: Sequence[Trial]) -> None:

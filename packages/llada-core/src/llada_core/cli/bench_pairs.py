@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 from llada_core import registry
-from llada_core.bench import FIGURES, Ratio, ratios
+from llada_core.bench import FIGURES, Answers, Ratio, Sample, answers, ratios
 from llada_core.bench.comparing import LEAST_PAIRS
 from llada_core.cli.bench_trials import Trial
 from llada_core.cli.settings import Setting, labels
@@ -13,7 +14,17 @@ from llada_core.errors import UnknownAlgorithm, UsageError
 
 __all__ = ["Pair", "compared_first", "pairs_of"]
 
-Pair = tuple[Trial, Trial, Sequence[Ratio]]
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pair:
+    """Two trials that were measured in so many ``rounds``: the ratios of their figures, and the questions
+    that one of them answered right more often; None where it is not known which answers are right."""
+
+    first: Trial
+    second: Trial
+    rounds: int
+    ratios: Sequence[Ratio]
+    answers: Answers | None
 
 
 def compared_first(settings: Sequence[Setting], names: tuple[str, str]) -> list[Setting]:
@@ -31,7 +42,7 @@ def compared_first(settings: Sequence[Setting], names: tuple[str, str]) -> list[
 
 
 def pairs_of(trials: Sequence[Trial]) -> list[Pair]:
-    """Of each length and batch, the trials of the first two settings and the ratios of their figures.
+    """Of each length and batch, the trials of the first two settings, compared.
 
     Those of which one failed are left out, and those that Ctrl-C left with too few pairs.
     """
@@ -39,7 +50,7 @@ def pairs_of(trials: Sequence[Trial]) -> list[Pair]:
     seconds = [trial for trial in trials if trial.setting == 1]
     both = zip(firsts, seconds, strict=True)
     return [
-        (first, second, list(_ratios(first, second, count)))
+        _pair(first, second, count)
         for first, second in both
         if first.error is None and second.error is None
         for count in [min(len(first.samples), len(second.samples))]
@@ -47,9 +58,24 @@ def pairs_of(trials: Sequence[Trial]) -> list[Pair]:
     ]
 
 
-def _ratios(first: Trial, second: Trial, count: int) -> Iterator[Ratio]:
+def _pair(first: Trial, second: Trial, count: int) -> Pair:
+    """The two over their first ``count`` rounds."""
+    ones, others = first.samples[:count], second.samples[:count]
+    return Pair(
+        first=first,
+        second=second,
+        rounds=count,
+        ratios=list(_ratios(ones, others)),
+        answers=answers(ones, others),
+    )
+
+
+def _ratios(first: Sequence[Sample], second: Sequence[Sample]) -> Iterator[Ratio]:
+    """Those of all figures but accuracy, which questions tell and not rounds."""
     for figure in FIGURES.values():
-        ratio = ratios(first.samples[:count], second.samples[:count], figure)
+        if figure.better is None or figure.name == "accuracy":
+            continue
+        ratio = ratios(first, second, figure)
         if ratio is not None:
             yield ratio
 

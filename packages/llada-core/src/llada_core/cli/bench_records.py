@@ -8,22 +8,29 @@ from typing import Any
 from llada_core.bench import FIGURES, Point, spread
 from llada_core.cli.bench_pairs import Pair
 from llada_core.cli.bench_tables import trial_name
-from llada_core.cli.bench_trials import Method, Trial
+from llada_core.cli.bench_trials import Method, Trial, complete_rounds
 from llada_core.cli.streams import line_of
 
 __all__ = ["points_of", "record"]
 
 
 def record(
-    about: Mapping[str, Any], trials: Sequence[Trial], method: Method, pairs: Sequence[Pair]
+    about: Mapping[str, Any],
+    trials: Sequence[Trial],
+    method: Method,
+    pairs: Sequence[Pair],
+    *,
+    interrupted: bool,
 ) -> dict[str, Any]:
-    """All that was measured, on what and how."""
+    """All that was measured, on what and how; ``interrupted``, fewer rounds than the method has repeats."""
     return {
         "about": dict(about),
         "method": {
             "questions": len(method.questions),
             "source": method.source,
             "repeats": method.repeats,
+            "rounds": complete_rounds(trials),
+            "interrupted": interrupted,
             "warm_up": method.warm_up,
             "raw": method.raw,
         },
@@ -41,7 +48,7 @@ def points_of(trials: Sequence[Trial], speed: str) -> list[Point]:
     ]
     return [
         Point(
-            name=trial_name(trial, trials),
+            name=trial_name(trial, trials) + (", failed" if trial.error else ""),
             series=trial.case.algorithm or trial.case.label,
             speed=fast.median,
             accuracy=right.median,
@@ -60,6 +67,7 @@ def _result(trial: Trial) -> dict[str, Any]:
         "parameters": trial.parameters,
         "gen_length": trial.gen_length,
         "batch": trial.case.rows,
+        "rounds": len(trial.samples),
         "figures": {name: None if each is None else each.as_dict() for name, each in found.items()},
         **({"accuracy_by_family": families} if families else {}),
         "samples": [sample.as_dict() for sample in trial.samples],
@@ -68,11 +76,12 @@ def _result(trial: Trial) -> dict[str, Any]:
 
 
 def _comparison(pair: Pair) -> dict[str, Any]:
-    first, second, found = pair
     return {
-        "first": first.case.label,
-        "second": second.case.label,
-        "gen_length": first.gen_length,
-        "batch": first.case.rows,
-        "ratios": [ratio.as_dict() for ratio in found],
+        "first": pair.first.case.label,
+        "second": pair.second.case.label,
+        "gen_length": pair.first.gen_length,
+        "batch": pair.first.case.rows,
+        "pairs": pair.rounds,
+        "ratios": [ratio.as_dict() for ratio in pair.ratios],
+        "answers": None if pair.answers is None else pair.answers.as_dict(),
     }

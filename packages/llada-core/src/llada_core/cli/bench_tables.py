@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
-from llada_core.bench import FIGURES, Figure, Ratio, spread
+from llada_core.bench import FIGURES, Answers, Figure, Ratio, spread
 from llada_core.cli.bench_pairs import Pair
-from llada_core.cli.bench_trials import Method, Trial
+from llada_core.cli.bench_trials import Method, Trial, complete_rounds
 from llada_core.cli.diversion import stdout
 from llada_core.cli.output import print_line, print_table
 from llada_core.cli.streams import columns_of
@@ -22,6 +22,7 @@ _WRITTEN: Mapping[str, Callable[[float], str]] = {
     "tokens_per_forward": "{:.2f}".format,
     "committed_per_forward": "{:.2f}".format,
     "ms_per_forward": "{:.2f}".format,
+    "rows_in_flight": "{:.2f}".format,
     "first_text": lambda seconds: f"{1000 * seconds:.1f} ms",
     "peak_memory": amount,
     "accuracy": "{:.1f}".format,
@@ -31,6 +32,7 @@ _SHORT = {
     "tokens/forward": "tok/fwd",
     "committed/forward": "com/fwd",
     "ms/forward": "ms/fwd",
+    "rows in flight": "rows",
     "first text": "text",
     "peak memory": "memory",
     "right %": "right",
@@ -49,19 +51,34 @@ def print_surroundings(about: Mapping[str, Any]) -> None:
     print_line(", ".join(f"{name} {version}" for name, version in versions.items()))
 
 
-def print_trials(trials: Sequence[Trial], method: Method) -> None:
-    """The table of the trials that were measured, and how."""
+def print_trials(trials: Sequence[Trial], method: Method, *, interrupted: bool) -> None:
+    """The table of the trials that were measured, and how; with their rounds, where one has not had all."""
     done = [trial for trial in trials if trial.samples]
-    shown = [figure for figure in FIGURES.values() if any(spread(each.samples, figure) for each in done)]
     columns = [Column(heading="setting", wraps=True)]
     width = columns_of(stdout())
     short = _SHORT if width is not None and width < _ROOM else {}
+    shown = _figures(trials)
     headings = [short.get(heading, heading) for heading in _headings(trials, shown)]
     columns += [Column(heading=heading, right=True) for heading in headings]
+    rows = [[trial.case.label, *_cells(trial, trials, shown)] for trial in done]
+    if any(len(trial.samples) < method.repeats for trial in done):
+        columns.append(Column(heading="rounds"))
+        rows = [[*row, _rounds(trial, method)] for row, trial in zip(rows, done, strict=True)]
     print_line("")
-    print_table(columns, [[trial.case.label, *_cells(trial, trials, shown)] for trial in done])
-    for line in _conditions(trials, method):
+    print_table(columns, rows)
+    for line in _conditions(trials, method, interrupted):
         print_line(line)
+
+
+def _figures(trials: Sequence[Trial]) -> list[Figure]:
+    """Those that a trial tells; rows in flight only where they can be several."""
+    told = [figure for figure in FIGURES.values() if any(spread(trial.samples, figure) for trial in trials)]
+    several = any(trial.case.rows > 1 for trial in trials)
+    return [figure for figure in told if several or figure.name != "rows_in_flight"]
+
+
+def _rounds(trial: Trial, method: Method) -> str:
+    return f"{len(trial.samples)} of {method.repeats}" + (", then failed" if trial.error else "")
 
 
 def trial_name(trial: Trial, trials: Sequence[Trial]) -> str:
@@ -73,31 +90,30 @@ def trial_name(trial: Trial, trials: Sequence[Trial]) -> str:
 
 def print_pair(pair: Pair, trials: Sequence[Trial]) -> None:
     """A table of how many times the second has what the first has, and how sure that is."""
-    first, second, found = pair
     print_line("")
-    print_line(f"A: {trial_name(first, trials)}")
-    print_line(f"B: {trial_name(second, trials)}")
+    print_line(f"A: {trial_name(pair.first, trials)}")
+    print_line(f"B: {trial_name(pair.second, trials)}")
     columns = [Column(heading="figure")]
     headings = ("A", "B", "B/A", "interval", "pairs for B")
     columns += [Column(heading=heading, right=True) for heading in headings]
-    print_table(
-        [*columns, Column(heading="verdict")], [_ratio_cells(ratio, first, second) for ratio in found]
-    )
-    print_line(
-        f"{found[0].pairs} pairs, A and B in turn first; medians of B/A, and intervals that hold them in "
-        f"{100 * found[0].coverage:.1f} % of runs"
-    )
+    print_table([*columns, Column(heading="verdict")], [_ratio_cells(ratio, pair) for ratio in pair.ratios])
+    if pair.answers is not None:
+        print_line(_answers_line(pair.answers))
+    coverage = next((ratio.coverage for ratio in pair.ratios if ratio.coverage is not None), None)
+    held = "" if coverage is None else f", and intervals that hold them in {100 * coverage:.1f} % of runs"
+    print_line(f"{pair.rounds} pairs, A and B in turn first; medians of B/A{held}")
 
 
-def _ratio_cells(ratio: Ratio, first: Trial, second: Trial) -> list[str]:
+def _ratio_cells(ratio: Ratio, pair: Pair) -> list[str]:
     figure = FIGURES[ratio.figure]
+    varies = ratio.least is not None
     return [
         figure.heading,
-        _median(first, figure),
-        _median(second, figure),
+        _median(pair.first, figure),
+        _median(pair.second, figure),
         f"{ratio.median:.3f}",
-        f"{ratio.least:.3f} to {ratio.most:.3f}",
-        f"{ratio.better} of {ratio.pairs}",
+        f"{ratio.least:.3f} to {ratio.most:.3f}" if varies else "same in every round",
+        f"{ratio.better} of {ratio.pairs}" if varies else "-",
         _verdict(ratio),
     ]
 
@@ -105,9 +121,20 @@ def _ratio_cells(ratio: Ratio, first: Trial, second: Trial) -> list[str]:
 def _verdict(ratio: Ratio) -> str:
     if ratio.better == ratio.worse == 0:
         return "equal"
-    if ratio.shows_no_difference:
+    if ratio.least is not None and ratio.shows_no_difference:
         return "no difference shown: it includes 1"
-    return "B is better" if ratio.better > ratio.worse else "A is better"
+    better = "B is better" if ratio.better > ratio.worse else "A is better"
+    return better if ratio.least is not None else f"{better} on these questions"
+
+
+def _answers_line(answers: Answers) -> str:
+    """Which questions tell the accuracies apart, and whether they are enough."""
+    counts = f"{answers.first} right by A more often than by B, {answers.second} by B"
+    if answers.first == answers.second == 0:
+        return f"right answers: {answers.questions} question(s), right by A as often as by B"
+    verdict = "B is better" if answers.second > answers.first else "A is better"
+    told = "no difference shown" if answers.shows_no_difference else verdict
+    return f"right answers: {answers.questions} question(s), {counts}; McNemar's p = {answers.p:.3f}: {told}"
 
 
 def _headings(trials: Sequence[Trial], shown: Sequence[Figure]) -> Iterator[str]:
@@ -145,12 +172,14 @@ def _varying(trials: Sequence[Trial]) -> tuple[bool, bool]:
     return len({each.gen_length for each in trials}) > 1, len({each.case.rows for each in trials}) > 1
 
 
-def _conditions(trials: Sequence[Trial], method: Method) -> Iterator[str]:
+def _conditions(trials: Sequence[Trial], method: Method, interrupted: bool) -> Iterator[str]:
     lengths, rows = _varying(trials)
     first = trials[0]
     same = [] if lengths or first.gen_length is None else [f"answers of {first.gen_length} tokens at most"]
     same += [] if rows else [f"batch {first.case.rows}"]
     yield "; ".join([f"{len(method.questions)} question(s): {method.source}", *same])
     times = f"{method.repeats} times, each setting once a round" if method.repeats > 1 else "once"
+    if interrupted:
+        times = f"each setting once a round, interrupted after {complete_rounds(trials)} of {method.repeats}"
     medians = "; figures are medians, spread is half the way from least to most" * (method.repeats > 1)
     yield f"measured {times}, after {method.warm_up} warm-up(s){medians}"

@@ -12,7 +12,7 @@ from llada_core.cli.progress import busy_bar, prompts_bar
 from llada_core.cli.settings import Setting, labels
 from llada_core.loading import LoadedModel
 
-__all__ = ["Method", "Trial", "run_trials", "trials_of"]
+__all__ = ["Method", "Trial", "complete_rounds", "run_trials", "trials_of"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,6 +25,10 @@ class Method:
     raw: bool
     repeats: int
     warm_up: int
+
+    def asked(self, rows: int) -> int:
+        """How many questions a case of so many rows answers in a round."""
+        return len(filled(self.questions, rows))
 
 
 @dataclass(slots=True, kw_only=True)
@@ -87,13 +91,18 @@ def trials_of(
     ]
 
 
+def complete_rounds(trials: Sequence[Trial]) -> int:
+    """How many rounds are behind all trials, but for those that failed."""
+    return min((len(trial.samples) for trial in trials if trial.error is None), default=0)
+
+
 def run_trials(lm: LoadedModel, trials: Sequence[Trial], method: Method) -> None:
     """Warm every trial up, then measure all of them in as many rounds as the method has repeats."""
     with busy_bar("Warming up"):
         for trial in trials:
             _warm_up(lm, trial, method)
     by_case = {id(trial.case): trial for trial in trials}
-    answers = sum(len(filled(method.questions, trial.case.rows)) for trial in trials) * method.repeats
+    answers = sum(method.asked(trial.case.rows) for trial in trials) * method.repeats
     with prompts_bar("Measuring", answers) as bar:
         for cases in rounds([trial.case for trial in trials], method.repeats):
             for case in cases:
