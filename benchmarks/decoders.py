@@ -136,7 +136,8 @@ def table(rows: list[Row], about: str) -> str:
     """The figures as Markdown; the settings of the front are bold."""
     best = [point.name for point in front([row.point for row in rows])]
     lines = [
-        f"{about}. Bold: the front, of which no setting is beaten in both exact % and tokens per forward.",
+        f"{about}. Bold: the front, settings that no other equals in both exact % and tokens per forward and "
+        "exceeds in one.",
         "",
         "| setting | algorithm | parameters | exact % | word problems % | NFE | tokens per forward "
         "| seconds |",

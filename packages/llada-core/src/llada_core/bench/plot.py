@@ -29,7 +29,7 @@ _COLOURS = (
     "tab:brown",
 )
 _MARKS = ("o", "D", "s", "^", "v", "P", "X")  # one fewer than colours: pairs do not repeat for long
-_FRONT = "front: no other is better in both"
+_FRONT = "front: beaten by no other"
 _INCHES = (10.0, 6.5)
 _DOTS = 150  # an inch
 # Times that size, and whether lines may run through names, until every name has a place.
