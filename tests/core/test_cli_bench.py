@@ -173,6 +173,7 @@ WRONG = [
     (("--speed", "tokens/s"), "--speed is what --plot draws; give --plot FILE"),
     (("--overwrite",), "--overwrite is of files; give --json-file FILE or --plot FILE"),
     (("--json-file", "no/where.json"), "there is no folder no; make it, or give another file"),
+    (("--json-file", "-"), "--json-file: - is no file; give --json for JSON on stdout"),
     (("--json-file", "."), "--json-file: . is a folder; give a file"),
     (("--plot", "a.png", "--json-file", "a.png"), "a.png is what --json-file writes; give another file"),
     (("--plot", "a.doc"), "end its name in .png, .svg, .pdf"),
@@ -367,7 +368,7 @@ def test_an_interrupted_run_tells_what_it_has(
     rows = {line.split()[0]: line for line in ran.out.splitlines() if line}
     assert rows["pairs"].endswith("  1 of 200")
     assert rows["singles"].endswith("  2 of 200")
-    assert "measured each setting once a round, interrupted after 1 of 200, after 1 warm-up(s)" in ran.out
+    assert "\ninterrupted after 1 of 200 rounds, after 1 warm-up(s)" in ran.out
     found = json.loads((here / "out.json").read_text())
     assert [found["method"][name] for name in ("repeats", "rounds", "interrupted")] == [200, 1, True]
     assert [each["rounds"] for each in found["results"]] == [1, 2]

@@ -183,6 +183,8 @@ def _wanted(given: dict[str, Any]) -> _Wanted:
         raise UsageError("--speed is what --plot draws; give --plot FILE, or leave --speed out")
     named = [("--json-file", json_file), ("--plot", picture)]
     files = [(option, path) for option, path in named if path is not None]
+    if json_file == Path("-"):
+        raise UsageError("--json-file: - is no file; give --json for JSON on stdout")
     if given["overwrite"] and not files:
         raise UsageError("--overwrite is of files; give --json-file FILE or --plot FILE, or leave it out")
     check_files(files, overwrite=given["overwrite"])

@@ -178,8 +178,10 @@ def _conditions(trials: Sequence[Trial], method: Method, interrupted: bool) -> I
     same = [] if lengths or first.gen_length is None else [f"answers of {first.gen_length} tokens at most"]
     same += [] if rows else [f"batch {first.case.rows}"]
     yield "; ".join([f"{len(method.questions)} question(s): {method.source}", *same])
-    times = f"{method.repeats} times, each setting once a round" if method.repeats > 1 else "once"
+    times = f"measured {method.repeats} times, each setting once a round"
     if interrupted:
-        times = f"each setting once a round, interrupted after {complete_rounds(trials)} of {method.repeats}"
+        times = f"interrupted after {complete_rounds(trials)} of {method.repeats} rounds"
+    elif method.repeats == 1:
+        times = "measured once"
     medians = "; figures are medians, spread is half the way from least to most" * (method.repeats > 1)
-    yield f"measured {times}, after {method.warm_up} warm-up(s){medians}"
+    yield f"{times}, after {method.warm_up} warm-up(s){medians}"
