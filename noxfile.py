@@ -37,7 +37,7 @@ OTHER_MODELS = {"llada-nemotron"}
 # What the tests of a plugin need besides the plugin. One that brings no engine needs one.
 TEST_TOOLS = ["pytest", "pytest-timeout", "hypothesis", "llada-tiny"]
 MORE_TOOLS = {
-    "llada-dev": ["llada-fastdllm", "llada-dinfer"],
+    "llada-dev": ["llada-fastdllm", "llada-dinfer", "llada-nemotron", "ruff"],
     "llada-server": ["llada-fastdllm", "llada-dinfer", "llada-nemotron", "httpx", "openai"],
 }
 # What somebody has who is about to write a decoder. The engine comes with what `llada new` makes.
@@ -52,7 +52,7 @@ CLEAN: dict[str, str | None] = {
 }
 
 nox.needs_version = ">=2025.2.9"
-# `make test` holds the others, and a release its own.
+# CI runs `template`, `examples` and `release_check` besides, and `make test` holds `docs`.
 nox.options.sessions = ["lint", "types", "layers", "core_alone", "wheels", "site"]
 
 

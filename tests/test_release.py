@@ -33,6 +33,16 @@ each_image = pytest.mark.parametrize("image", IMAGES, ids=lambda path: path.name
 
 
 @pytest.fixture(scope="module")
+def nox_file() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("nox_file", ROOT / "noxfile.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture(scope="module")
 def tools() -> Iterator[dict[str, ModuleType]]:
     """The modules of tools/, which import each other by names that are not for the tests of others."""
     loaded = {}
@@ -137,7 +147,19 @@ def test_ci_runs_what_a_change_must_pass_and_the_versions_of_python() -> None:
     for name in PACKAGES:
         assert project(name)["requires-python"] == f">={versions[0]}"
     (line,) = re.findall(r"nox --sessions (.*?) </dev/null", (ROOT / ".ci" / "run").read_text())
-    assert set(line.split()) <= set(jobs["checks"]["strategy"]["matrix"]["session"])
+    checks = set(jobs["checks"]["strategy"]["matrix"]["session"])
+    assert set(line.split()) <= checks
+    assert {"examples", "release_check", "template"} <= checks
+
+
+def test_tests_of_a_wheel_import_none_that_stay_behind(nox_file: ModuleType) -> None:
+    for plugin in nox_file.PLUGINS:
+        taken = {"support", plugin.removeprefix("llada-"), *nox_file.MORE_TESTS.get(plugin, [])}
+        files = [path for folder in taken for path in (ROOT / "tests" / folder).rglob("*.py")]
+        assert files
+        for path in files:
+            imported = re.findall(r"^from tests\.(\w+)", path.read_text(), flags=re.MULTILINE)
+            assert set(imported) <= taken, path
 
 
 def project(name: str) -> dict[str, Any]:

@@ -19,7 +19,6 @@ from packaging.requirements import Requirement
 import llada_core
 from llada_dev.new import Project, planned, write
 from llada_dev.new.naming import algorithm_named
-from tests.docs.documents import ROOT
 
 FILES = {
     ".github/workflows/ci.yml",
@@ -115,7 +114,8 @@ def test_its_pythons_are_those_of_the_registry(project: Path) -> None:
 
 
 def test_the_licence_is_the_one_of_this_repository(project: Path) -> None:
-    assert (project / "LICENSE").read_text() == (ROOT / "LICENSE").read_text()
+    ours = metadata.distribution("llada-core").read_text("licenses/LICENSE")
+    assert (project / "LICENSE").read_text() == ours
 
 
 def test_what_it_names_is_registered_by_the_plugin(project: Path) -> None:

@@ -9,7 +9,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import pytest
 from click.testing import CliRunner, Result
 
 from llada_core import register_algorithm
@@ -17,7 +16,7 @@ from llada_dev.verify.command import verify
 from llada_runtime.testing import write_llada
 from tests.support import oracle
 
-__all__ = ["SHORT", "fake_checkout", "findings", "needs", "registered", "small_model", "verified"]
+__all__ = ["SHORT", "fake_checkout", "findings", "registered", "small_model", "verified"]
 
 SHORT = ("-p", "block_length=4", "--gen-length", "8")
 """Answers of two blocks, which take no time."""
@@ -47,14 +46,6 @@ def registered(algorithm: object) -> Iterator[None]:
         yield
     finally:
         undo()
-
-
-def needs(*names: str) -> pytest.MarkDecorator:
-    """Skips, saying so, where an engine is not installed."""
-    import llada_core
-
-    missing = [name for name in names if name not in llada_core.list_engines()]
-    return pytest.mark.skipif(bool(missing), reason=f"not installed: {', '.join(missing)}")
 
 
 _GENERATE = """
