@@ -53,6 +53,12 @@ def test_it_is_what_the_options_say(llada: Llada, tmp_path: Path) -> None:
     assert 'engine="dinfer"' in (folder / "src" / "sharp" / "plugin.py").read_text()
 
 
+@pytest.mark.parametrize("author", ["Ada 🚀", 'A\\B "C"', "Zoë O'Neil <3 & co", "{{ x }} {# y #}"])
+def test_an_author_stands_in_the_metadata_as_given(llada: Llada, tmp_path: Path, author: str) -> None:
+    assert llada("new", "sharp", "--out", str(tmp_path), "--author", author).status == 0
+    assert metadata_of(tmp_path)["authors"] == [{"name": author}]
+
+
 def test_an_empty_folder_will_do(llada: Llada, tmp_path: Path) -> None:
     assert llada("new", "sharp", "--out", str(tmp_path)).status == 0
     assert (tmp_path / "pyproject.toml").is_file()

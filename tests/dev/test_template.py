@@ -14,6 +14,7 @@ from types import SimpleNamespace
 from typing import cast
 
 import pytest
+import yaml
 from packaging.requirements import Requirement
 
 import llada_core
@@ -111,6 +112,18 @@ def test_its_pythons_are_those_of_the_registry(project: Path) -> None:
     for name in tox["env_list"]:
         lowest = tox["env"].get(name, {}).get("deps") == ["-r lowest.txt"]
         assert lowest == name.endswith("-lowest")
+
+
+def test_what_publishes_builds_and_runs_nothing(project: Path) -> None:
+    jobs = yaml.safe_load((project / ".github" / "workflows" / "ci.yml").read_text())["jobs"]
+    rights = {name: job["permissions"] for name, job in jobs.items() if "permissions" in job}
+    assert rights == {"publish": {"id-token": "write"}}
+    assert not any("run" in step for step in jobs["publish"]["steps"])
+    used = [step["uses"].partition("@") for job in jobs.values() for step in job["steps"] if "uses" in step]
+    for name, _, at in used:
+        assert re.fullmatch("[0-9a-f]{40}", at), name
+    names = [name for name, _, _ in used]
+    assert names[-2:] == ["actions/download-artifact", "pypa/gh-action-pypi-publish"]
 
 
 def test_the_licence_is_the_one_of_this_repository(project: Path) -> None:
