@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from importlib import metadata
+from threading import Event
 from typing import Any
 
 from llada_core.testing import FakeSite, fake_site
 from tests.docs.documents import ROOT
 from tests.examples.installed import distribution_of
 from tests.server.apps import Running
+from tests.server.test_worker import until
 
-__all__ = ["LILY", "completion", "installed", "offered", "parts", "steps"]
+__all__ = ["LILY", "completion", "installed", "offered", "parts", "parts_together", "steps"]
 
 LILY = (
     "Lily can run 12 kilometers per hour for 4 hours. After that, she can run 6 kilometers per hour. How "
@@ -54,6 +57,25 @@ def parts(server: Running, **asked: Any) -> list[str]:
     assert lines[-1] == "[DONE]"
     events = [json.loads(line) for line in lines[:-1]]
     return [choice["text"] for event in events for choice in event["choices"] if choice["text"]]
+
+
+def parts_together(server: Running, *asked: dict[str, Any]) -> list[list[str]]:
+    """The same of several requests that begin at once: the model's thread is held until all have come."""
+    held, go = Event(), Event()
+
+    def hold() -> bool:
+        held.set()
+        return go.wait(10)
+
+    server.worker.ask(hold)
+    assert held.wait(10), "the thread is at something else"
+    with ThreadPoolExecutor(len(asked)) as clients:
+        told = [clients.submit(parts, server, **each) for each in asked]
+        try:
+            until(lambda: server.worker.accepted == len(asked) + 1)
+        finally:
+            go.set()
+        return [each.result() for each in told]
 
 
 def steps(server: Running) -> float:

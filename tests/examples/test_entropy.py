@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from tests.examples.served import completion, installed, offered, parts, steps
+from tests.examples.served import completion, installed, offered, parts_together, steps
 from tests.server.apps import Running, model_server
 
 
 @pytest.fixture(scope="module")
 def entropy() -> Iterator[Running]:
-    """A server of the small model that lets requests wait a moment for each other."""
-    with installed("llada-entropy"), model_server(max_wait=0.5) as running:
+    """A server of the small model."""
+    with installed("llada-entropy"), model_server() as running:
         yield running
 
 
@@ -38,8 +37,7 @@ def test_streams_of_two_algorithms_are_one_batch(entropy: Running) -> None:
     alone = [completion(entropy, generation_algorithm=name) for name in names]
     forwards = [told["generation"]["nfe"] for told in alone]
     before = steps(entropy)
-    with ThreadPoolExecutor(2) as both:
-        told = list(both.map(lambda name: parts(entropy, generation_algorithm=name), names))
+    told = parts_together(entropy, *({"generation_algorithm": name} for name in names))
     assert steps(entropy) - before < sum(forwards)
     for texts, whole in zip(told, alone, strict=True):
         assert "".join(texts) == whole["choices"][0]["text"]

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
-from tests.examples.served import completion, installed, offered, parts, steps
+from tests.examples.served import completion, installed, offered, parts_together, steps
 from tests.server.apps import Running, model_server
 
 
@@ -19,9 +18,7 @@ def mymodel(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     with installed("llada-mymodel"):
         write = importlib.import_module("llada_mymodel.model").write_random
         folder: Path = write(tmp_path_factory.mktemp("mymodel"))
-        with model_server(
-            model=str(folder), engine=None, served_model_name="mymodel", max_wait=0.5
-        ) as running:
+        with model_server(model=str(folder), engine=None, served_model_name="mymodel") as running:
             yield running
 
 
@@ -33,7 +30,6 @@ def test_an_opaque_engine_streams_and_batches(mymodel: Running) -> None:
     prompts = ("Hello", "Good morning to all of you")  # of different lengths
     alone = [completion(mymodel, prompt=prompt, max_tokens=8)["choices"][0]["text"] for prompt in prompts]
     before = steps(mymodel)
-    with ThreadPoolExecutor(2) as both:
-        told = list(both.map(lambda prompt: parts(mymodel, prompt=prompt, max_tokens=8), prompts))
+    told = parts_together(mymodel, *({"prompt": prompt, "max_tokens": 8} for prompt in prompts))
     assert ["".join(texts) for texts in told] == alone
     assert steps(mymodel) - before == 1
