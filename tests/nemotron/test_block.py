@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import random
+import warnings
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +17,10 @@ import llada_core
 from llada_core import AlgorithmUnavailable, GenerationRequest, ModelLoadError, ParameterError
 from llada_nemotron import NemotronModel
 from llada_nemotron.block import BlockGeneration
+from llada_runtime.network.graphs import Graphed
 from llada_runtime.testing import check_network
 from tests.nemotron.tiny_models import EOS, MASK, VOCABULARY, Variant, write_model
+from tests.support.graphing import FakeGraphs
 
 CASES = 60
 SEEDS = range(3)  # of the weights
@@ -352,3 +356,17 @@ def test_it_decodes_as_its_reference_does(
             assert step.error is None
     answer = algorithm.reference_answer(lm.model.network, ids, algorithm.validate_args(**given))
     assert (answer.token_ids, answer.nfe) == (ticket.canvas, ticket.nfe)
+
+
+def test_it_tells_what_becomes_of_its_graphs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = write_model(tmp_path, "gen1")
+    asked = {"gen_length": 8, "block_length": 4, "threshold": 1.0}
+    for record in (FakeGraphs(), FakeGraphs(NotImplementedError("none here"))):
+        captured = partial(Graphed, record=record, after=1)
+        monkeypatch.setattr("llada_nemotron.model.graphed", captured)
+        with llada_core.load_model(folder, device="cpu") as lm, warnings.catch_warnings():
+            warnings.simplefilter("ignore", RuntimeWarning)
+            lm.generate([3, 4, 5], algorithm="nemotron_block", **asked)
+            network = lm.model.network
+            assert (network.replays > 0) is (record.failure is None)
+            assert (network.capture_problem is None) is (record.failure is None)

@@ -64,6 +64,7 @@ def test_a_step_is_captured_when_it_is_met_again(network: Graphed, graphs: FakeG
     for seed, counts in enumerate([(0, 0), (1, 1), (1, 2), (1, 3)]):
         agree(network, cache, *(step(extent, 8, seed=seed) for extent in extents))
         assert (graphs.captured, graphs.replayed) == counts
+        assert (network.replays, network.capture_problem) == (graphs.replayed, None)
 
 
 def test_one_graph_serves_rows_anywhere_that_differ_in_no_number(
@@ -224,6 +225,8 @@ def test_where_a_capture_fails_all_goes_on_without(plain: AsCaptured, failure: E
         for width in (4, 5, 5):
             agree(network, cache, step(extents[0], 8, width=width))
     assert graphs.asked == 1
+    assert network.replays == 0
+    assert str(failure) in str(network.capture_problem)
 
 
 class Crowded(AsCaptured):

@@ -133,7 +133,8 @@ def test_all_ranks_capture_and_replay_the_same_steps(write_checkpoint: Callable[
             assert decoded(network, columns=70) == expected
         first, second = made
         assert first.captured == second.captured > 0
-        assert first.replayed == second.replayed > 0
+        assert first.replayed == second.replayed == network.replays > 0
+        assert network.capture_problem is None
 
 
 def test_embeddings_that_are_fed_reach_every_rank(write_checkpoint: Callable[..., Path]) -> None:

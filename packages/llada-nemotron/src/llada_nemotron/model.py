@@ -140,6 +140,16 @@ class NemotronModel:
         return None if self._network is None else getattr(self._network, "dcp", None)
 
     @property
+    def replays(self) -> int:
+        """How many forwards were those of CUDA graphs, so far."""
+        return getattr(self._network, "replays", 0)
+
+    @property
+    def capture_problem(self) -> str | None:
+        """Why a capture failed, None where none did."""
+        return getattr(self._network, "capture_problem", None)
+
+    @property
     def native_reason(self) -> str | None:
         """Why the model's own code cannot be run, ending with the remedy; None where it can."""
         return _UNTRUSTED if self._native is None else None

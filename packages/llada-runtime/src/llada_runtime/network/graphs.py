@@ -96,6 +96,10 @@ class Graphed:
 
     All threads that use it must launch on one stream, as they do unless they choose another.
 
+    Attributes:
+        replays: how many forwards were those of a graph, so far.
+        capture_problem: why a capture failed, None where none did.
+
     Args:
         most: how many graphs are kept, those that were used last.
         after: a forward is captured when its like has been run so often.
@@ -112,6 +116,8 @@ class Graphed:
         alone: bool = True,
     ) -> None:
         self.network, self.alone = network, alone
+        self.replays = 0
+        self.capture_problem: str | None = None
         self._record, self._most, self._after = record, most, after
         self._graphs: OrderedDict[Hashable, _Graph] = OrderedDict()
         self._met: OrderedDict[Hashable, int] = OrderedDict()  # how often it has been run, on any cache
@@ -230,6 +236,7 @@ class Graphed:
         self._graphs.move_to_end(key)
         while len(self._graphs) > self._most:
             self._graphs.popitem(last=False)
+        self.replays += 1
         return graph(layout)
 
     def _meet(self, kind: Hashable, logits: Tensor | None) -> None:
@@ -263,7 +270,7 @@ class Graphed:
 
     def _do_without(self, reason: str) -> None:
         self.let_go()
-        self._most = 0
+        self._most, self.capture_problem = 0, reason
         warnings.warn(
             f"a block step cannot be captured as a CUDA graph ({reason}): steps are launched kernel by "
             "kernel from now on; set LLADA_GRAPHS=0 to do without graphs from the start",

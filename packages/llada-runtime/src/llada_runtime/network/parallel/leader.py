@@ -62,6 +62,16 @@ class Parallel:
         return contents
 
     @property
+    def replays(self) -> int:
+        """How many forwards were those of CUDA graphs, so far."""
+        return getattr(self.network, "replays", 0)
+
+    @property
+    def capture_problem(self) -> str | None:
+        """Why a capture failed at rank 0, None where none did."""
+        return getattr(self.network, "capture_problem", None)
+
+    @property
     def lost(self) -> str | None:
         """Why it can decode no more, which is for good; None where it can, or is closed."""
         return self._crew.lost
