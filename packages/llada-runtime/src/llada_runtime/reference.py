@@ -1,8 +1,10 @@
 """Decoding in its plainest form: the oracles that the fast path is tested against.
 
-`decode` is Fast-dLLM's ``basic``: one request, one full forward a step, no cache, every rule written out in
-Python. Rules and source as in `llada_runtime.decoding.rules`; nothing is shared with the fast path but the
-network's weights. `follow` decodes any sequence alone, by its own policy and rule, on a `PlainForward`.
+Both run on a `PlainForward`, which shares a layer's products, norms and rotation with the fast path. `decode`
+is Fast-dLLM's ``basic``: one request, one full forward a step, no cache, every rule written out in Python;
+rules and source as in `llada_runtime.decoding.rules`, of which it shares nothing. `follow` decodes any
+sequence alone: it shares its policy and its rule, the checks of plans, the proposals that are made of logits,
+and the sequence's own bookkeeping.
 """
 
 from __future__ import annotations
