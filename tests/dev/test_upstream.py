@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
 import sys
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import pytest
 
 import llada_tiny
 from llada_core import LladaError, UsageError
+from llada_dev.verify.upstream.certificates import Certificate
 from llada_dev.verify.upstream.mapping import check_neutral, check_whole_blocks
 from llada_dev.verify.upstream.places import UPSTREAMS, Upstream, checkout_of, upstream_of
 from llada_dev.verify.upstream.source import Source
@@ -108,6 +110,10 @@ def test_answers_whose_last_block_is_short_are_refused() -> None:
         (("--algorithm", "nemotron"), "no published code is known of nemotron"),
         (("--quantization", "int8"), "--quantization is nothing that published code knows"),
         (("--dcp", "weights"), "write a folder with llada convert"),
+        (("--base", "elsewhere"), "--base is of --dcp, which is not given"),
+        (("--dcp-prefix", "model"), "--dcp-prefix is of --dcp, which is not given"),
+        (("--temp-dir", "elsewhere"), "--temp-dir is of --dcp, which is not given"),
+        (("--rows", "8"), "--rows is of batches"),
         (("--algorithm", "dinfer_credit"), "git submodule update --init 3rdparty/dInfer"),
     ],
 )
@@ -144,6 +150,24 @@ def test_a_checkout_is_found_in_a_folder_above(checkouts: pytest.MonkeyPatch, tm
     checkouts.chdir(tmp_path / "deep" / "deeper")
     found = checkout_of(FAST_DLLM)
     assert (found.path, found.commit) == (tmp_path / "3rdparty" / "Fast-dLLM", None)
+
+
+def test_a_checkout_that_was_edited_is_called_changed(tmp_path: Path) -> None:
+    folder = fake_checkout(tmp_path / "fast")
+    for command in ("init", "add .", "-c user.name=a -c user.email=a@b commit -m 1"):
+        subprocess.run(["git", "-C", str(folder), *command.split()], check=True, capture_output=True)
+    where = {FAST_DLLM.variable: str(folder)}
+    (folder / "notes").write_text("git does not know it")
+    found = checkout_of(FAST_DLLM, where)
+    assert (found.commit is not None, found.changed) == (True, False)
+    (folder / "v1" / "llada" / "generate.py").write_text("edited")
+    changed = checkout_of(FAST_DLLM, where)
+    assert (changed.commit, changed.changed) == (found.commit, True)
+    made = Certificate(
+        algorithm="basic", upstream="Fast-dLLM", commit="a9b81e4c", changed=True, verdict="passed"
+    )
+    assert made.lines[0] == "basic: passed against Fast-dLLM at a9b81e4 (changed)"
+    assert made.as_dict()["changed"] is True
 
 
 def test_modules_of_upstream_shadow_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

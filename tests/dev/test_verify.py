@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass
+import weakref
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar
 from unittest import mock
@@ -14,17 +15,17 @@ import pytest
 import torch
 from torch import Tensor
 
-from llada_core import GenerationAlgorithm, LoadedModel, ParameterError, UsageError, load_model, standard
-from llada_core.cli.settings import Setting
+from llada_core import GenerationAlgorithm, LoadedModel, ParameterError, UsageError, standard
 from llada_core.environment import read_environment
-from llada_dev.verify import graphs
+from llada_dev.verify import command, graphs
 from llada_dev.verify.differences import agreement, first_difference
-from llada_dev.verify.opening import Asked, cases_of
 from llada_dev.verify.promises import CHECKS, Conditions
 from llada_fastdllm import BasicGeneration, DualCacheGeneration
-from llada_runtime import BestFirst, Rule, Sequence
+from llada_runtime import BestFirst, LLaDAModel, Rule, Sequence
 from llada_runtime.network import attention
+from llada_runtime.network.graphs import Graphed
 from tests.dev.verifying import SHORT, findings, registered, small_model, verified
+from tests.support.graphing import AsCaptured, FakeGraphs
 
 NAMES = ("basic", "prefix_cache", "dual_cache")
 OURS = [word for name in NAMES for word in ("--algorithm", name)]
@@ -164,6 +165,32 @@ def test_what_has_no_reference_is_said_and_not_passed(model: Path) -> None:
     assert found["opaque", "seed"]["detail"] == "it takes no temperature and no seed"
 
 
+class OwnLoop(Opaque):
+    """An algorithm on a loop that is its own: it says nothing of a policy or a rule."""
+
+    name, within = "own_loop", DualCacheGeneration()
+    parameters, loop_class = within.parameters, within.loop_class
+
+    def open_loop(self, model: Any, **room: Any) -> Any:
+        return self.within.open_loop(model, **room)
+
+    def sequence(self, model: Any, prompt_ids: Any, params: Any) -> Any:
+        return self.within.sequence(model, prompt_ids, params)
+
+    def generate(self, model: Any, prompt: Tensor, **params: Any) -> tuple[Tensor, int]:
+        raise NotImplementedError
+
+
+def test_what_runs_on_a_loop_of_its_own_is_checked_as_far_as_it_says(model: Path) -> None:
+    with registered(OwnLoop()):
+        found = findings(model, *SHORT, "--algorithm", "own_loop", "--algorithm", "prefix_cache")
+    cached = found["own_loop", "cached"]
+    assert (cached["verdict"], cached["detail"]) == ("not run", "what it runs is its own: it does not say")
+    for check in ("batch", "mixed", "repeat", "seed"):
+        assert found["own_loop", check]["verdict"] == "passed"
+    assert found["prefix_cache", "cached"]["verdict"] == "told"
+
+
 class Failing(Opaque):
     name = "failing"
 
@@ -194,10 +221,18 @@ def test_in_16_bits_only_what_repeats_the_same_sums_is_promised() -> None:
     assert [check for check in CHECKS if not exact.promises(check)] == ["cached"]
 
 
+def test_on_a_cpu_company_changes_nothing_in_bfloat16() -> None:
+    on_cpu = Conditions(device="cpu", dtype="bfloat16")
+    assert [check for check in CHECKS if on_cpu.promises(check)] == ["batch", "mixed", "repeat", "seed"]
+    half = Conditions(device="cpu", dtype="float16")
+    assert [check for check in CHECKS if half.promises(check)] == ["repeat", "seed"]
+
+
 def test_in_16_bits_differences_are_told(model: Path) -> None:
-    told = verified(model, *SHORT, "--algorithm", "dual_cache", "--dtype", "bfloat16")
+    told = verified(model, *SHORT, *OURS[2:], "--dtype", "bfloat16")
     assert told.exit_code == 0
-    assert "dual_cache  reference  told" in told.stdout
+    assert re.search("dual_cache +reference +told", told.stdout)
+    assert len(re.findall("(?:batch|mixed) +passed", told.stdout)) == 4
     assert "in bfloat16 sums in another order may decide" in told.stderr
 
 
@@ -210,28 +245,91 @@ def test_graphs_are_compared_where_there_are_any(monkeypatch: pytest.MonkeyPatch
     assert graphs.why_not(there) == "LLADA_GRAPHS is off; unset it to compare"
 
 
-def test_the_model_to_compare_graphs_with_is_loaded_without_them(
-    model: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.fixture
+def captured(monkeypatch: pytest.MonkeyPatch) -> Capturing:
+    """Networks on the CPU capture their steps, too, unless graphs are off when they are loaded."""
+    capturing = Capturing()
     monkeypatch.delenv("LLADA_GRAPHS", raising=False)
-    asked, seen = Asked(gen_length=4, seed=0, raw=False), list[bool]()
+    monkeypatch.setattr(graphs, "why_not", lambda conditions: None)
+    monkeypatch.setattr(LLaDAModel, "_turn_at", AsCaptured._turn_at)
+    monkeypatch.setattr("llada_runtime.network.graphs.graphed", capturing)
+    return capturing
 
-    def load() -> LoadedModel:
-        seen.append(read_environment().graphs)
-        return load_model(model)
 
-    with load() as lm:
-        cases = cases_of(lm, [Setting(algorithm="dual_cache", parameters={})], [[1, 2], [3]], asked)
-    found = list(graphs.against_eager(cases, Conditions(device="cuda", dtype="float32"), load))
-    assert [(each.check, each.verdict, each.answers) for each in found] == [("graphs", "passed", 2)]
-    assert seen == [True, False]
+@dataclass
+class Capturing:
+    """Stands for ``graphed``. ``record`` captures; ``switched`` is whether graphs were on, load by load."""
+
+    record: FakeGraphs = field(default_factory=FakeGraphs)
+    switched: list[bool] = field(default_factory=list)
+
+    def __call__(self, network: Any) -> Any:
+        self.switched.append(read_environment().graphs)
+        return Graphed(network, record=self.record, after=1) if self.switched[-1] else network
+
+
+def test_what_was_decoded_in_graphs_is_compared_with_the_same_without_them(
+    model: Path, captured: Capturing
+) -> None:
+    found = findings(model, *SHORT, "-p", "threshold=1", *OURS)
+    for name in ("prefix_cache", "dual_cache"):
+        assert (found[name, "graphs"]["verdict"], found[name, "graphs"]["answers"]) == ("passed", 4)
+    assert captured.record.replayed
+    assert captured.switched == [True, False]
     assert read_environment().graphs
+    basic = found["basic", "graphs"]
+    assert (basic["verdict"], basic["detail"]) == ("not run", "nothing of it is captured")
+
+
+def test_where_nothing_is_captured_no_model_is_loaded_for_it(model: Path, captured: Capturing) -> None:
+    found = findings(model, *SHORT, "--algorithm", "basic")
+    assert found["basic", "graphs"]["verdict"] == "not run"
+    assert captured.switched == [True]
+
+
+def test_a_graph_that_computes_something_else_fails(model: Path, captured: Capturing) -> None:
+    def once(work: Callable[[], object]) -> Callable[[], None]:
+        work()
+        return lambda: None
+
+    captured.record.capture = once  # type: ignore[method-assign]
+    found = findings(model, *SHORT, "-p", "threshold=1", "--algorithm", "dual_cache")
+    assert found["dual_cache", "graphs"]["verdict"] == "failed"
+
+
+@pytest.mark.filterwarnings("ignore:a block step cannot be captured")
+def test_a_capture_that_fails_is_a_failure(model: Path, captured: Capturing) -> None:
+    captured.record.failure = RuntimeError("no room for it")
+    told = verified(model, *SHORT, "-p", "threshold=1", "--algorithm", "dual_cache")
+    assert told.exit_code == 1
+    assert "a block step cannot be captured: RuntimeError: no room for it" in told.stdout
+
+
+@pytest.mark.filterwarnings("ignore:a block step cannot be captured")
+@pytest.mark.parametrize("failure", [None, RuntimeError("no room for it")])
+def test_the_first_model_is_gone_before_the_other_is_loaded(
+    model: Path, captured: Capturing, monkeypatch: pytest.MonkeyPatch, failure: Exception | None
+) -> None:
+    captured.record.failure, networks, opened = failure, list[Any](), command.opened_model
+
+    def opening(*asked: Any) -> LoadedModel:
+        assert [each() for each in networks] == [None] * len(networks)
+        lm = opened(*asked)
+        networks.append(weakref.ref(lm.model.network))
+        return lm
+
+    monkeypatch.setattr(command, "opened_model", opening)
+    with registered(Failing()):
+        told = verified(model, "--gen-length", 8, *OURS[-2:], "--algorithm", "failing")
+    assert isinstance(told.exception, SystemExit), told.exception
+    assert "out of ideas" in told.stdout
+    assert len(networks) == (2 if failure is None else 1)
 
 
 @pytest.mark.gpu
 def test_graphs_pass_on_a_gpu(model: Path) -> None:
     found = findings(model, *SHORT, *OURS, "--device", "cuda", "--dtype", "float32")
-    assert [found[name, "graphs"]["verdict"] for name in NAMES] == ["passed"] * 3
+    assert [found[name, "graphs"]["verdict"] for name in NAMES] == ["not run", "passed", "passed"]
 
 
 def test_prompts_of_a_file_may_be_ids(model: Path, tmp_path: Path) -> None:

@@ -13,11 +13,12 @@ from llada_core.parameters import called, value_of
 from llada_dev.verify.differences import Difference, agreement, first_difference
 from llada_dev.verify.findings import Finding
 from llada_dev.verify.promises import Conditions
-from llada_dev.verify.rows import Case, Decoded, Row, decoded
+from llada_dev.verify.rows import Answered, Case, Decoded, Row, decoded
 
 __all__ = ["checked", "compared"]
 
 _WARM = 0.8  # the temperature at which tokens are drawn
+_PARTS = ("policy", "rule")  # of a step algorithm: what plans its forwards, and what keeps tokens
 
 
 def checked(lm: LoadedModel, cases: Sequence[Case], *, rows: int) -> Iterator[Finding]:
@@ -39,7 +40,7 @@ def checked(lm: LoadedModel, cases: Sequence[Case], *, rows: int) -> Iterator[Fi
 
 def compared(
     check: str,
-    case: Case,
+    case: Answered,
     expected: Sequence[Decoded],
     found: Sequence[Decoded] | None = None,
     *,
@@ -139,7 +140,7 @@ def _names(algorithm: GenerationAlgorithm, name: str) -> tuple[str, ...]:
 def _cached(lm: LoadedModel, case: Case, conditions: Conditions, rows: int) -> Finding:
     """Against the same without a cache: how much the cache changes is told, and is no fault."""
     effective = case.algorithm.validate_args(**case.rows[0].parameters)
-    reason = None if case.algorithm.yields_steps() else "its generate is its own: it does not say"
+    reason = None if _plans(case.algorithm) else "what it runs is its own: it does not say"
     if reason is None and not _caches(case.algorithm, effective):
         reason = "it does not cache"
     plain = None if reason else _uncached(lm, case)
@@ -148,6 +149,11 @@ def _cached(lm: LoadedModel, case: Case, conditions: Conditions, rows: int) -> F
             "cached", case.label, reason or "no algorithm decodes the same without a cache"
         )
     return compared("cached", case, decoded(lm, plain, together=rows), conditions=conditions)
+
+
+def _plans(algorithm: Any) -> bool:
+    """Whether it is run by a policy and a rule, which can be asked, and not by code of its own."""
+    return algorithm.yields_steps() and all(callable(getattr(algorithm, name, None)) for name in _PARTS)
 
 
 def _caches(algorithm: Any, effective: Mapping[str, Any]) -> bool:
@@ -180,7 +186,7 @@ def _is_without(other: Any, algorithm: Any, effective: Sequence[Mapping[str, Any
     """Whether ``other`` decodes by the same rule as ``algorithm`` with these parameters, and caches
     nothing."""
     taken = {parameter.name for parameter in other.parameters}
-    if not other.yields_steps() or not taken >= set(effective[0]):
+    if not _plans(other) or not taken >= set(effective[0]):
         return False
     return not _caches(other, effective[0]) and other.rule(effective[0]) == algorithm.rule(effective[0])
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import click
@@ -12,6 +13,7 @@ from llada_core.cli.opening import opened_model
 from llada_core.cli.options import ModelChoice, dcp_options, loading_options, output_options
 from llada_core.cli.progress import busy_bar
 from llada_core.cli.settings import Setting, SettingsCommand, settings_of
+from llada_core.generation.prompts import Prompt
 from llada_core.loading import LoadedModel
 from llada_dev.verify import graphs
 from llada_dev.verify.checks import checked
@@ -20,9 +22,12 @@ from llada_dev.verify.opening import Asked, cases_of, settings_on
 from llada_dev.verify.promises import Conditions
 from llada_dev.verify.prompts import prompts_for
 from llada_dev.verify.report import print_findings
+from llada_dev.verify.rows import Answered
 from llada_dev.verify.upstream.certificates import certified
 
 __all__ = ["verify"]
+
+_ROWS, _REPEATS = 8, 3
 
 _EXAMPLE = """\b
 llada verify ./my-model --algorithm dual_cache -p threshold=0.8 --algorithm basic
@@ -50,8 +55,8 @@ llada verify --upstream --json
 @click.option("--raw", is_flag=True, help="Take prompts as they stand, without the chat template.")
 @click.option("--gen-length", type=click.IntRange(min=1), metavar="N", help="Tokens an answer. Default: 64.")
 @click.option(
-    "--rows", type=click.IntRange(min=2), default=8, metavar="N", show_default=True,
-    help="Prompts that share a forward, at most.",
+    "--rows", type=click.IntRange(min=2), metavar="N",
+    help="Prompts that share a forward, at most. Default: 8.",
 )  # fmt: skip
 @click.option(
     "--seed", "source", type=click.IntRange(min=0), default=0, metavar="N", show_default=True,
@@ -74,7 +79,7 @@ def verify(
     file: str | None,
     raw: bool,
     gen_length: int | None,
-    rows: int,
+    rows: int | None,
     source: int,
     upstream: bool,
     repeat: int | None,
@@ -91,11 +96,13 @@ def verify(
     asked = Asked(gen_length=gen_length, seed=source, raw=raw)
     if repeat is not None and not upstream:
         raise UsageError("--repeat is of the time against published code; give --upstream too")
+    if rows is not None and upstream:
+        raise UsageError("--rows is of batches, and published code decodes each prompt alone; leave it out")
     with answers_alone():
         if upstream:
-            passed = certified(choice, settings, file, asked, repeat=repeat or 3, as_json=as_json)
+            passed = certified(choice, settings, file, asked, repeat=repeat or _REPEATS, as_json=as_json)
         else:
-            passed = _verified(choice, settings, file, asked, rows=rows, as_json=as_json)
+            passed = _verified(choice, settings, file, asked, rows=rows or _ROWS, as_json=as_json)
     if not passed:
         ctx.exit(1)
 
@@ -108,19 +115,28 @@ def _verified(
         conditions = Conditions.of(lm.model.network)
         named, findings = settings_on(lm, settings)
         prompts = prompts_for(lm.model, file, seed=asked.seed)
-        with busy_bar("Decoding each prompt alone"):
-            cases = cases_of(lm, named, prompts, asked)
-        with busy_bar("Checking"):
-            findings += checked(lm, cases, rows=rows)
+        answers, found = _checked(lm, named, prompts, asked, rows=rows)
         facts = _facts(lm, conditions, prompts=len(prompts), rows=rows)
+    findings += found
     reason = graphs.why_not(conditions)
     if reason is not None:
-        findings += [Finding.not_run("graphs", case.label, reason) for case in cases]
+        findings += [Finding.not_run("graphs", each.label, reason) for each in answers]
     else:
-        findings += graphs.against_eager(cases, conditions, lambda: opened_model(choice, named))
-    findings.sort(key=lambda finding: _place(finding, [case.label for case in cases]))
+        findings += graphs.against_eager(answers, conditions, lambda: opened_model(choice, named))
+    findings.sort(key=lambda finding: _place(finding, [each.label for each in answers]))
     print_findings(findings, facts, conditions, as_json=as_json)
     return not any(finding.verdict == "failed" for finding in findings)
+
+
+def _checked(
+    lm: LoadedModel, settings: list[Setting], prompts: Sequence[Prompt], asked: Asked, *, rows: int
+) -> tuple[list[Answered], list[Finding]]:
+    """What each prompt becomes alone, and what the checks find; nothing of it holds the model."""
+    with busy_bar("Decoding each prompt alone"):
+        cases = cases_of(lm, settings, prompts, asked)
+    with busy_bar("Checking"):
+        findings = list(checked(lm, cases, rows=rows))
+    return [case.answered for case in cases], findings
 
 
 def _facts(lm: LoadedModel, conditions: Conditions, *, prompts: int, rows: int) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from llada_core.generation.prompts import Prompt
 from llada_core.loading import LoadedModel, check_call
 from llada_core.parameters import Parameter, called, parameters_of_row, value_of
 from llada_dev.verify.findings import Finding
-from llada_dev.verify.rows import Case, Row, decoded
+from llada_dev.verify.rows import Case, Replays, Row, decoded
 
 __all__ = ["GEN_LENGTH", "Asked", "cases_of", "completed", "ids_of", "settings_on"]
 
@@ -73,7 +73,10 @@ def cases_of(
             )
             for at, prompt in enumerate(prompts)
         )
-        cases.append(Case(algorithm=algorithm, label=label, rows=rows, alone=decoded(lm, rows, together=1)))
+        before = Replays.of(lm.model.network)
+        alone = decoded(lm, rows, together=1)
+        replays = Replays.of(lm.model.network).since(before)
+        cases.append(Case(algorithm=algorithm, label=label, rows=rows, alone=alone, replays=replays))
     return cases
 
 

@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from llada_core import LladaError, UsageError, list_algorithms
+from llada_core.checkpoints.options import LoadOptions
 from llada_core.cli.options import ModelChoice
 from llada_core.cli.output import note, print_json, print_line
 from llada_core.cli.progress import busy_bar
@@ -32,6 +33,7 @@ class Certificate:
 
     Attributes:
         algorithm: with what tells it from others of the call. upstream, commit: the code it was held to.
+        changed: whether files of that commit have been edited.
         verdict: as that of a finding. error: why there is no comparison, or None.
         answers, equal: how many were compared, and how many have the same tokens. agreement: the share of
             positions with the same token.
@@ -46,6 +48,7 @@ class Certificate:
     upstream: str
     commit: str | None
     verdict: Verdict
+    changed: bool = False
     error: str | None = None
     answers: int = 0
     equal: int = 0
@@ -84,6 +87,7 @@ class Certificate:
     def lines(self) -> list[str]:
         """The certificate for people."""
         at = "of an unknown commit" if self.commit is None else f"at {self.commit[:7]}"
+        at += " (changed)" if self.changed else ""
         head = f"{self.algorithm}: {self.verdict} against {self.upstream} {at}"
         if self.error is not None:
             return [head, f"    {self.error}"]
@@ -118,13 +122,13 @@ def certified(
 
     Raises ``UsageError`` where nothing can be compared as it is asked for.
     """
-    _check_options(choice)
+    options = _options(choice)
     wanted, absent = _wanted(settings)
     prompts = None if file is None else [entry.prompt for entry in prompts_of_file(file)]
     certificates: list[Certificate] = []
     for checkout, group in wanted:
         job = {
-            **_of_the_call(choice, asked, checkout),
+            **_of_the_call(choice, options, asked, checkout),
             "settings": [asdict(setting) for setting in group],
             "prompts": prompts,
             "repeat": repeat,
@@ -138,23 +142,26 @@ def certified(
     return passed
 
 
-def _check_options(choice: ModelChoice) -> None:
-    """Refuse ways of loading that no published code knows."""
+def _options(choice: ModelChoice) -> LoadOptions:
+    """How the model is loaded. Raises ``UsageError`` for ways that no published code knows."""
     if choice.dcp is not None:
         raise UsageError("--dcp is nothing that published code reads; write a folder with llada convert")
     if choice.quantization is not None or choice.tensor_parallel > 1:
         name = "--quantization" if choice.quantization is not None else "--tensor-parallel-size"
         raise UsageError(f"{name} is nothing that published code knows; leave it out with --upstream")
+    return choice.options
 
 
-def _of_the_call(choice: ModelChoice, asked: Asked, checkout: Checkout) -> dict[str, Any]:
+def _of_the_call(
+    choice: ModelChoice, options: LoadOptions, asked: Asked, checkout: Checkout
+) -> dict[str, Any]:
     """What a job says of the model and of the code beside it."""
-    names = ("engine", "device", "dtype", "trust_remote_code", "revision")
+    names = ("device", "dtype", "trust_remote_code", "revision")
     return {
         "module": checkout.upstream.module,
         "checkout": str(checkout.path),
         "model": named_model(choice.model),
-        "options": {name: getattr(choice, name) for name in names},
+        "options": {"engine": choice.engine, **{name: getattr(options, name) for name in names}},
         "asked": asdict(asked),
     }
 
@@ -238,6 +245,7 @@ def _read(found: dict[str, Any], checkout: Checkout, group: Sequence[Setting]) -
             algorithm=label,
             upstream=checkout.upstream.name,
             commit=checkout.commit,
+            changed=checkout.changed,
             verdict="passed",
             **facts,
         )

@@ -38,11 +38,13 @@ class Upstream:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Checkout:
-    """A folder with the code; ``commit`` is None where it is no repository of its own."""
+    """A folder with the code; ``commit`` is None where it is no repository of its own. ``changed`` is whether
+    files of that commit have been edited."""
 
     upstream: Upstream
     path: Path
     commit: str | None
+    changed: bool
 
 
 UPSTREAMS = (
@@ -91,7 +93,9 @@ def checkout_of(upstream: Upstream, environ: Mapping[str, str] | None = None) ->
     if not any((path / source).is_dir() for source in upstream.sources):
         wanted = " nor ".join(upstream.sources)
         raise UsageError(f"there is no {upstream.name} in {path}: it holds no {wanted}; {remedy}")
-    return Checkout(upstream=upstream, path=path.absolute(), commit=_commit(path.absolute()))
+    commit = _commit(path.absolute())
+    changed = commit is not None and _is_changed(path.absolute())
+    return Checkout(upstream=upstream, path=path.absolute(), commit=commit, changed=changed)
 
 
 def _commit(path: Path) -> str | None:
@@ -101,6 +105,11 @@ def _commit(path: Path) -> str | None:
         return None
     top, _, commit = told.partition("\n")
     return commit if Path(top).resolve() == path.resolve() else None
+
+
+def _is_changed(path: Path) -> bool:
+    """Whether a file that git knows is other than in the commit; what git does not know is not looked at."""
+    return _git(path, "status", "--porcelain", "--untracked-files=no") != ""
 
 
 def _git(path: Path, *command: str) -> str | None:
