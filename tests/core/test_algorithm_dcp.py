@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import pickle
 import warnings
 from collections.abc import Callable
@@ -14,6 +15,7 @@ from safetensors.torch import load_file, save_file
 from torch.distributed import checkpoint
 
 from llada_core import ModelLoadError, ModelNotFound, UsageError, get_algorithm, load_model
+from llada_core.checkpoints import dcp_metadata
 from llada_core.checkpoints.dcp import DcpTensors
 from llada_core.checkpoints.dcp_folder import DcpFolder, as_hf_folder
 from llada_core.checkpoints.dcp_source import DcpSource
@@ -232,6 +234,87 @@ def test_damaged_metadata_are_a_load_error(save: Callable[..., Path], folder: Pa
     (path / ".metadata").write_bytes(b"nonsense")
     with pytest.raises(ModelLoadError, match=r"its \.metadata cannot be read"):
         get_algorithm("pairs").load_model_from_dcp(path, folder)
+
+
+class Harmful:
+    """Makes a file when it is unpickled whole."""
+
+    def __init__(self, made: Path) -> None:
+        self.made = made
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return os.mkdir, (str(self.made),)
+
+
+@pytest.mark.parametrize("where", ["all", "planner_data", "a dtype"])
+def test_metadata_that_would_run_code_are_refused_and_run_none(
+    save: Callable[..., Path], folder: Path, tmp_path: Path, where: str
+) -> None:
+    path, made = save(dict(WEIGHTS)), tmp_path / "made"
+    metadata: Any = checkpoint.FileSystemReader(path).read_metadata()
+    if where == "all":
+        metadata = Harmful(made)
+    elif where == "planner_data":
+        metadata.planner_data["x"] = Harmful(made)
+    else:
+        metadata.state_dict_metadata["model.transformer.bias"].properties.dtype = Harmful(made)
+    (path / ".metadata").write_bytes(pickle.dumps(metadata))
+    said = r"its \.metadata names (posix|nt)\.mkdir, .* nothing of it is run; .* save the model again by dcp"
+    with pytest.raises(ModelLoadError, match=said) as told:
+        get_algorithm("pairs").load_model_from_dcp(path, folder)
+    assert told.value.path == str(path)
+    assert not made.exists()
+    pickle.loads((path / ".metadata").read_bytes())
+    assert made.exists()  # it would have run
+
+
+@pytest.mark.parametrize(
+    "program",
+    [
+        b"cbuiltins\ngetattr\n(ctorch\nSize\nS'__class__'\ntR.",
+        b"ctorch\nload\n.",
+        b"ctorch.distributed.checkpoint.metadata\nos.system\n.",
+        b"\x80\x04\x8c\x25torch.distributed.checkpoint.metadata\x8c\x09os.system\x93.",
+    ],
+)
+def test_no_attribute_of_what_is_known_leads_elsewhere(
+    save: Callable[..., Path], folder: Path, program: bytes
+) -> None:
+    path = save(dict(WEIGHTS))
+    (path / ".metadata").write_bytes(program)
+    with pytest.raises(ModelLoadError, match=r"which could run code|is no enumeration"):
+        get_algorithm("pairs").load_model_from_dcp(path, folder)
+
+
+def test_metadata_are_read_once_in_a_load(
+    save: Callable[..., Path], folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read: list[Path] = []
+    once = dcp_metadata._read
+
+    def counted(path: Path) -> Any:
+        read.append(path)
+        return once(path)
+
+    monkeypatch.setattr(dcp_metadata, "_read", counted)
+    path = save(dict(WEIGHTS))
+    for count in (1, 2):
+        get_algorithm("pairs").load_model_from_dcp(path, folder)
+        assert read == [path] * count
+
+
+def test_a_file_outside_of_the_folder_is_not_read(save: Callable[..., Path], tmp_path: Path) -> None:
+    path = save(dict(WEIGHTS))
+    (file,) = path.glob("*.distcp")
+    file.rename(tmp_path / file.name)
+
+    def move(metadata: Any) -> None:
+        for place in metadata.storage_data.values():
+            place.relative_path = f"../{file.name}"
+
+    tensors = DcpTensors(DcpSource(path=rewritten(path, move)))
+    with pytest.raises(ModelLoadError, match=rf"are to be in \.\./{file.name}, outside of it; save it again"):
+        tensors.find(WEIGHTS.keys())
 
 
 def test_a_checkpoint_without_tensors_is_a_load_error(save: Callable[..., Path], folder: Path) -> None:

@@ -14,8 +14,9 @@ import torch.distributed as dist
 from safetensors.torch import load_file
 
 from llada_core import LoadOptions, ModelLoadError, UsageError, get_algorithm, load_dcp
-from llada_core.checkpoints import dcp_folder
+from llada_core.checkpoints import dcp_folder, dcp_metadata
 from llada_core.checkpoints.dcp_source import DcpSource
+from llada_core.loading import Conversion
 from llada_runtime import LLaDAModel
 from llada_runtime.network.ranks import Ranks
 from llada_runtime.network.split import Split
@@ -98,6 +99,23 @@ def test_it_is_quantised_split_and_cast_as_others_are(
     whole = get_algorithm("basic")
     whole.load_model_from_hf(base, device="cpu", **{k: v for k, v in how.items() if k != "tensor_parallel"})
     assert answer == whole.generate_batch([[1, 2, 3]], gen_length=6)[0].token_ids
+
+
+def test_metadata_are_read_once_for_a_network(
+    trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read: list[Path] = []
+    once = dcp_metadata._read
+
+    def counted(path: Path) -> Any:
+        read.append(path)
+        return once(path)
+
+    monkeypatch.setattr(dcp_metadata, "_read", counted)
+    base = base_of(tmp_path / "base")
+    get_algorithm("basic").load_model_from_dcp(trained / "fsdp", base, device="cpu")
+    Conversion(DcpSource(path=trained / "fsdp"), str(base), tmp_path / "out")
+    assert read == [trained / "fsdp"] * 2
 
 
 def test_a_rank_reads_its_piece_alone(trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

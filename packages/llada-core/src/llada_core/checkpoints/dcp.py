@@ -11,6 +11,7 @@ from collections.abc import Collection, Iterable, Mapping
 from math import prod
 from pathlib import Path
 from types import MappingProxyType
+from typing import NoReturn
 
 import torch
 from torch import Tensor
@@ -19,6 +20,7 @@ from torch.distributed.checkpoint.metadata import ChunkStorageMetadata, Metadata
 from torch.distributed.checkpoint.planner_helpers import create_read_items_for_chunk_list
 
 from llada_core.checkpoints.contents import is_dcp, meant_inside
+from llada_core.checkpoints.dcp_metadata import Reader, refusal
 from llada_core.checkpoints.dcp_source import DcpContents, DcpSource
 from llada_core.checkpoints.guard import raised_as
 from llada_core.checkpoints.places import local_folder, model_name, shown
@@ -27,7 +29,7 @@ from llada_core.errors import ModelLoadError, ModelNotFound, UsageError
 from llada_core.faults import one_line
 from llada_core.names import some
 
-__all__ = ["DcpTensors", "refusal"]
+__all__ = ["DcpTensors"]
 
 _NO_OFFSETS: Mapping[str, tuple[int, ...]] = MappingProxyType({})
 
@@ -36,7 +38,7 @@ class DcpTensors:
     """The tensors in the folder that ``source`` names; numbers stay on the disk until they are asked for.
 
     Raises ``ModelNotFound`` where it is no such folder, and ``ModelLoadError`` where its metadata cannot be
-    read. They are a pickle, which can run code: open only what you trust.
+    read, or name what could run code.
 
     Attributes:
         folder: where they are.
@@ -46,12 +48,11 @@ class DcpTensors:
     def __init__(self, source: DcpSource) -> None:
         self._source = source
         self.folder = _folder_of(source)
-        self._reader = dcp.FileSystemReader(self.folder)
-        # Unpickling foreign bytes may raise anything.
+        self._reader = Reader(self.folder)
+        metadata = self._reader.read_metadata()
         with raised_as(
-            lambda exc: self._refusal(f"its .metadata cannot be read ({one_line(exc)}); save it again")
+            lambda exc: self._refusal(f"its .metadata are damaged ({one_line(exc)}); save it again")
         ):
-            metadata = self._reader.read_metadata()
             self._reader.set_up_storage_reader(metadata, is_coordinator=True)
             stored = dict(metadata.state_dict_metadata)
         self.facts: Mapping[str, TensorStorageMetadata] = {
@@ -153,6 +154,8 @@ class DcpTensors:
             self._check_file(file, end)
 
     def _check_file(self, name: str, size: int) -> None:
+        if Path(name).is_absolute() or ".." in Path(name).parts:
+            raise self._refusal(f"its numbers are to be in {name}, outside of it; save it again")
         try:
             held = (self.folder / name).stat().st_size
         except OSError as exc:
@@ -175,10 +178,9 @@ class _Into(dcp.DefaultLoadPlanner):  # type: ignore[misc]  # torch has no types
     def lookup_tensor(self, index: MetadataIndex) -> Tensor:
         return self._targets[index.fqn]
 
-
-def refusal(folder: Path, reason: str) -> ModelLoadError:
-    """The error of a checkpoint that cannot be loaded."""
-    return ModelLoadError(f"{folder} cannot be loaded: {reason}", path=str(folder), reason=reason)
+    def load_bytes(self, read_item: dcp.ReadItem, value: object) -> NoReturn:
+        """Refuse what is no tensor, which torch would unpickle whole; nothing here asks for any."""
+        raise AssertionError(f"{read_item.storage_index.fqn} is no tensor")
 
 
 def _folder_of(source: DcpSource) -> Path:

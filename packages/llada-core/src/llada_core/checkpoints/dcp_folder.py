@@ -20,7 +20,8 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
-from llada_core.checkpoints.dcp import DcpTensors, refusal
+from llada_core.checkpoints.dcp import DcpTensors
+from llada_core.checkpoints.dcp_metadata import refusal
 from llada_core.checkpoints.dcp_source import DcpContents, DcpSource
 from llada_core.checkpoints.guard import raised_as
 from llada_core.errors import ModelError, ModelLoadError, UsageError

@@ -47,8 +47,7 @@ def convert(
     """Write a trainer's weights, with config and tokenizer of the model that was trained, in the Hugging Face
     layout, which every loader takes.
 
-    What the network lacks or has no place for is told before anything is written. Like all checkpoints of
-    torch.distributed, this one keeps a pickle, which can run code: convert only what you trust.
+    What the network lacks or has no place for is told before anything is written.
     """
     if dcp is None or base is None:
         raise UsageError(f"--{'dcp' if dcp is None else 'base'} is missing; give both --dcp and --base")

@@ -29,10 +29,11 @@ from llada_core.values import told
 if TYPE_CHECKING:
     import torch
 
-    from llada_core.checkpoints import dcp_folder
+    from llada_core.checkpoints import dcp_folder, dcp_metadata
     from llada_core.generation import networks
 else:
     dcp_folder = LazyModule("llada_core.checkpoints.dcp_folder")
+    dcp_metadata = LazyModule("llada_core.checkpoints.dcp_metadata")
     networks = LazyModule("llada_core.generation.networks")
 
 __all__ = ["LoadsModels"]
@@ -160,8 +161,8 @@ class LoadsModels(Availability, ABC):
         before the names of the model's tensors is found by these, and said by ``dcp.told``; a ``prefix`` such
         as ``"policy."`` says so where it holds several models. Optimizer, step and whatever else it holds is
         left out. Networks of a runtime are filled straight from it; for others the weights pass through a
-        temporary folder of the size of the model, made in ``temp_dir`` and removed before this returns. The
-        format keeps a pickle, which can run code: load only what you trust. Raises as ``load_model_from_hf``.
+        temporary folder of the size of the model, made in ``temp_dir`` and removed before this returns. Of
+        the pickles that the format keeps no code is run. Raises as ``load_model_from_hf``.
         """
         options = LoadOptions(
             device=device,
@@ -185,12 +186,13 @@ class LoadsModels(Availability, ABC):
             code=options.trust_remote_code,
         )
         if options.dcp is not None:
-            return self._load_dcp(folder, os.fspath(model_path), options, options.dcp)
+            networks.check_distributed()
+            with dcp_metadata.read_once():
+                return self._load_dcp(folder, os.fspath(model_path), options, options.dcp)
         return self._load_from(folder, options, path=os.fspath(model_path))
 
     def _load_dcp(self, base: Path, named: str, options: LoadOptions, source: DcpSource) -> Any:
         """The model of ``source``, by config and tokenizer in ``base``, which the caller has ``named``."""
-        networks.check_distributed()
         path = os.fspath(source.path)
         with loading(named):
             names = self.tensor_names(base)

@@ -32,11 +32,12 @@ from llada_core.loading.load import loader_of
 from llada_core.machine import amount
 
 if TYPE_CHECKING:
-    from llada_core.checkpoints import dcp, dcp_folder
+    from llada_core.checkpoints import dcp, dcp_folder, dcp_metadata
     from llada_core.generation import networks
 else:
     dcp = LazyModule("llada_core.checkpoints.dcp")
     dcp_folder = LazyModule("llada_core.checkpoints.dcp_folder")
+    dcp_metadata = LazyModule("llada_core.checkpoints.dcp_metadata")
     networks = LazyModule("llada_core.generation.networks")
 
 __all__ = ["SHARD_BYTES", "Conversion"]
@@ -82,8 +83,9 @@ class Conversion:
         options = LoadOptions(revision=revision, dcp=source)
         folder = resolve_model(base, revision=revision, weights=False, code=True)
         loader, name = _loader(base, options, engine)
-        tensors = dcp.DcpTensors(source)
-        contents = None if loader is None else _checked(loader, base, folder, options)
+        with dcp_metadata.read_once():
+            tensors = dcp.DcpTensors(source)
+            contents = None if loader is None else _checked(loader, base, folder, options)
         self.checked_by = None if contents is None else name
         self.contents: DcpContents = contents or tensors.find(*_names(loader, folder))
         self._folder = dcp_folder.DcpFolder(

@@ -97,7 +97,7 @@ def load_dcp(
 
     ``prefix`` and ``temp_dir`` are those of ``GenerationAlgorithm.load_model_from_dcp``, the others those of
     ``load_model`` for the base, of which None is the embedded model. ``LoadedModel.dcp`` tells what was read.
-    The format keeps a pickle, which can run code: load only what you trust. Raises as ``load_model``.
+    Of the pickles that the format keeps no code is run. Raises as ``load_model``.
     """
     options = LoadOptions(
         device=device,
