@@ -223,6 +223,26 @@ def test_flags_of_the_reference_service_without_the_one_they_are_of_are_told(
     assert settings[0].temp_dir is None
 
 
+@pytest.mark.parametrize("name", ["base_model", "dcp_prefix", "temp_dir"])
+@pytest.mark.parametrize("source", ["variable", "file"])
+def test_what_says_nothing_without_a_trainers_weights_is_told_by_where_it_stands(
+    settings: list[ServerSettings],
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    name: str,
+    source: str,
+) -> None:
+    file = tmp_path / "serve.toml"
+    file.write_text("" if source == "variable" else f'{name} = "t"')
+    monkeypatch.setenv("LLADA_SERVE_CONFIG", str(file))
+    if source == "variable":
+        monkeypatch.setenv(f"LLADA_SERVE_{name.upper()}", "t")
+    told = f"LLADA_SERVE_{name.upper()}" if source == "variable" else f"{name} in {file}"
+    with pytest.warns(UserWarning, match=f"^{told} says nothing without --dcp-path; leave it out"):
+        called(program, ["--model-path", "m"])
+    assert getattr(settings[0], name) is None
+
+
 @pytest.mark.parametrize(
     ("given", "said"),
     [

@@ -33,8 +33,9 @@ def loaded(settings: ServerSettings) -> LoadedModel:
     if settings.dcp_path is None:
         model = load_model(settings.model, **how)
     else:
-        base, where = settings.base_model or settings.model, settings.dcp_prefix
-        model = load_dcp(settings.dcp_path, base, prefix=where, temp_dir=settings.temp_dir, **how)
+        assert settings.named is not None
+        where, scratch = settings.dcp_prefix, settings.temp_dir
+        model = load_dcp(settings.dcp_path, settings.named, prefix=where, temp_dir=scratch, **how)
     check_call(model.algorithm(settings.algorithm).name, settings.parameters)
     if template is not None:
         _use(template, model, settings)
@@ -43,8 +44,7 @@ def loaded(settings: ServerSettings) -> LoadedModel:
 
 def config_of(settings: ServerSettings) -> ModelConfig:
     """The config of the model that the settings name. Raises ``ModelNotFound``."""
-    named = settings.model if settings.dcp_path is None else settings.base_model or settings.model
-    return read_config(named_model(named), revision=settings.revision)
+    return read_config(named_model(settings.named), revision=settings.revision)
 
 
 def _template_in(file: Path) -> str:

@@ -5,8 +5,10 @@ Each becomes the setting that it is here. What it meant and does not mean here i
 
 from __future__ import annotations
 
+import os
 import sys
 import warnings
+from collections.abc import Collection
 from typing import Any, NoReturn
 
 import click
@@ -14,7 +16,7 @@ import click
 from llada_core.cli.reporting import report, show_warning, status_of
 from llada_server.command import given_settings
 from llada_server.serving import run
-from llada_server.settings import ServerSettings
+from llada_server.settings import CONFIG, OF_DCP, PREFIX, ServerSettings
 
 __all__ = ["main", "program"]
 
@@ -41,22 +43,30 @@ def program(engine: str | None, verbose: bool, **flags: Any) -> int:
         given["engine"] = engine
     if verbose:
         given["log_level"] = "debug"
+    typed = tuple(given)
     # What the environment and its file say counts more than the reference service's defaults.
     given = {"max_num_seqs": 8, "keep_alive": 300, **given_settings(given, config=None)}
     if given.get("dcp_path"):
         if not given.get("model"):
             given.setdefault("base_model", "GSAI-ML/LLaDA-8B-Instruct")
     else:
-        _leave_out(given, "base_model", "temp_dir")
+        _leave_out(given, typed)
     return run(ServerSettings(**given))
 
 
-def _leave_out(given: dict[str, Any], *names: str) -> None:
-    """Take out what is of ``dcp_path``, which is not given, and say so."""
-    for name in names:
+def _leave_out(given: dict[str, Any], typed: Collection[str]) -> None:
+    """Take out what is of ``dcp_path``, which is not given, and say so; ``typed`` are the flags' settings."""
+    for name in OF_DCP:
         if given.pop(name, None) is not None:
-            option = f"--{name.replace('_', '-')}"
-            warnings.warn(f"{option} says nothing without --dcp-path; leave it out", stacklevel=3)
+            source = f"--{name.replace('_', '-')}" if name in typed else _source(name)
+            warnings.warn(f"{source} says nothing without --dcp-path; leave it out", stacklevel=3)
+
+
+def _source(name: str) -> str:
+    """What gives a setting that no flag does: a variable, or the file."""
+    wanted = f"{PREFIX}{name.upper()}"
+    variable = next((each for each in os.environ if each.startswith(PREFIX) and each.upper() == wanted), None)
+    return variable or f"{name} in {os.environ[CONFIG]}"
 
 
 def main() -> NoReturn:

@@ -17,10 +17,11 @@ from llada_core.errors import UsageError
 from llada_core.names import closest
 from llada_core.parameters import parse_assignments
 
-__all__ = ["CONFIG", "LEVELS", "PREFIX", "ServerSettings", "from_environment", "from_file"]
+__all__ = ["CONFIG", "LEVELS", "OF_DCP", "PREFIX", "ServerSettings", "from_environment", "from_file"]
 
 PREFIX = "LLADA_SERVE_"
 CONFIG = f"{PREFIX}CONFIG"  # names the file, and is no setting
+OF_DCP = ("base_model", "dcp_prefix", "temp_dir")  # settings that say nothing without dcp_path
 LEVELS = ("debug", "info", "warning", "error")
 _LOCAL = frozenset({"127.0.0.1", "localhost", "::1"})
 _MOST = 2**31 - 1
@@ -160,13 +161,19 @@ class ServerSettings:
             raise UsageError(
                 "dcp_path is given without its base; give base_model, the model that was trained"
             )
-        for name in ("base_model", "dcp_prefix", "temp_dir"):
+        for name in OF_DCP:
             if self.dcp_path is None and getattr(self, name) is not None:
                 raise UsageError(f"{name} is of dcp_path, which is not given; give it, or leave {name} out")
         if None not in (self.base_model, self.model) and self.base_model != self.model:
             raise UsageError(
                 f"base_model is {self.base_model} and model {self.model}; beside dcp_path give one of them"
             )
+
+    @property
+    def named(self) -> str | None:
+        """The model whose config is read, None for the embedded one: with ``dcp_path``, its base, which is
+        never None."""
+        return self.model if self.base_model is None else self.base_model
 
     @property
     def public(self) -> bool:
