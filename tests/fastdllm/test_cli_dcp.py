@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
+import signal
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,9 +18,10 @@ from safetensors.torch import load_file
 from torch.distributed import checkpoint
 
 import llada_tiny
-from llada_core import ModelLoadError, UsageError, load_model
+from llada_core import ModelLoadError, UsageError, load_dcp, load_model
 from llada_core.checkpoints import dcp_folder
 from llada_core.checkpoints.dcp_source import DcpSource
+from llada_core.cli import opening
 from llada_core.loading import Conversion
 from llada_runtime.testing import LLADA_CONFIG, llada_weights, write_llada
 from tests.support.program import Llada, error, notes_of
@@ -94,6 +97,21 @@ def test_a_wrong_call_is_told_before_anything_is_read(llada: Llada, options: lis
     assert said in error(llada("generate", "Hello", *options), status=2)
 
 
+@pytest.mark.parametrize("base", [None, ""])
+def test_a_base_has_to_be_named_to_python_too(trained: str, base: Any) -> None:
+    with pytest.raises(UsageError, match="names no model; give a folder|name of the model is empty"):
+        load_dcp(trained, base)
+
+
+def test_a_signal_while_a_trainers_weights_are_loaded_ends_like_ctrl_c(
+    llada: Llada, trained: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They may be in a temporary folder of the size of the model."""
+    monkeypatch.setattr(opening, "load_on", lambda *_, **__: os.kill(os.getpid(), signal.SIGTERM))
+    assert llada("generate", QUESTION, "--dcp", trained, "--base", TINY).status == 128 + signal.SIGTERM
+    assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+
+
 def test_a_checkpoint_that_is_none_is_told(llada: Llada, tmp_path: Path) -> None:
     said = error(llada("generate", "Hello", "--dcp", str(tmp_path), "--base", TINY), status=1)
     assert f"{tmp_path} is not a torch.distributed checkpoint (it has no .metadata file)" in said
@@ -141,13 +159,62 @@ def test_shards_have_an_index_and_the_dtype_that_was_asked_for(
     assert (out / "tokenizer_note.txt").read_text() == "of the base"
 
 
-def test_without_a_dtype_all_stays_as_it_is(small: tuple[Path, Path], tmp_path: Path) -> None:
+def test_without_a_dtype_weights_stay_as_they_are_and_the_config_says_what_they_are(
+    small: tuple[Path, Path], tmp_path: Path
+) -> None:
     trained, base = small
     Conversion(DcpSource(path=trained), str(base), tmp_path / "out").write()
+    held = load_file(tmp_path / "out" / "model.safetensors").values()
+    assert {each.dtype for each in held} == {torch.float32}
+    said = {**json.loads((base / "config.json").read_text()), "torch_dtype": "float32"}
+    assert json.loads((tmp_path / "out" / "config.json").read_text()) == said
+
+
+@pytest.mark.parametrize("said", [{}, {"torch_dtype": "float32"}, {"dtype": "float32"}])
+def test_a_config_that_is_right_or_says_nothing_is_copied_as_it_is(
+    small: tuple[Path, Path], tmp_path: Path, said: dict[str, str]
+) -> None:
+    trained, base = small
+    (base / "config.json").write_text(json.dumps({**LLADA_CONFIG, **said}))
+    Conversion(DcpSource(path=trained), str(base), tmp_path / "out").write()
     assert (tmp_path / "out" / "config.json").read_bytes() == (base / "config.json").read_bytes()
-    assert {each.dtype for each in load_file(tmp_path / "out" / "model.safetensors").values()} == {
-        torch.float32
+
+
+def test_weights_of_several_dtypes_leave_the_config_as_it_is(
+    small: tuple[Path, Path], tmp_path: Path
+) -> None:
+    weights = llada_weights()
+    weights[next(iter(weights))] = weights[next(iter(weights))].half()
+    trained, base = save({"model": weights}, tmp_path / "two"), small[1]
+    Conversion(DcpSource(path=trained), str(base), tmp_path / "out").write()
+    assert (tmp_path / "out" / "config.json").read_bytes() == (base / "config.json").read_bytes()
+
+
+SETTINGS = {
+    "generation_config.json", "tokenizer.model", "vocab.tiktoken", "merges.txt", "chat_template.jinja",
+    "modeling_mine.py", "LICENSE", "NOTICE", "README.md",
+}  # fmt: skip
+OTHERS = {
+    "tf_model.h5", "flax_model.msgpack", "model.onnx", "last.ckpt", "pytorch_model.bin", "old.safetensors",
+    "pytorch_model.bin.index.json", "model.safetensors.index.json", ".env", ".hidden.json", "rng_state.pth",
+    "model.gguf", "notes.log",
+}  # fmt: skip
+
+
+def test_settings_of_the_base_are_copied_and_nothing_else(small: tuple[Path, Path], tmp_path: Path) -> None:
+    trained, base = small
+    had = {path.name for path in base.iterdir()}
+    for name in SETTINGS | OTHERS:
+        (base / name).write_text("of the base")
+    (base / "model.safetensors.index.json").write_text('{"weight_map": {}}')
+    for name in (".cache", "additional_chat_templates"):
+        (base / name).mkdir()
+        (base / name / "tools.jinja").write_text("of the base")
+    Conversion(DcpSource(path=trained), str(base), tmp_path / "out").write()
+    out = {
+        str(path.relative_to(tmp_path / "out")) for path in (tmp_path / "out").rglob("*") if path.is_file()
     }
+    assert out == had | SETTINGS | {"model.safetensors", "additional_chat_templates/tools.jinja"}
 
 
 def test_an_empty_folder_is_taken_and_no_other(small: tuple[Path, Path], tmp_path: Path) -> None:
@@ -161,6 +228,58 @@ def test_an_empty_folder_is_taken_and_no_other(small: tuple[Path, Path], tmp_pat
         Conversion(DcpSource(path=trained), str(base), out / "config.json")
 
 
+@pytest.mark.parametrize("way", ["link", "here", "mounted"])
+def test_an_empty_folder_by_whatever_name_is_written_into(
+    small: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, way: str
+) -> None:
+    """One that is the current folder, or another disk, cannot be replaced by a new one."""
+    trained, base = small
+    (tmp_path / "disk").mkdir()
+    if way == "mounted":
+        (tmp_path / "disk" / "lost+found").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "disk")
+    monkeypatch.chdir(tmp_path / "disk")
+    out = {"link": tmp_path / "link", "here": ".", "mounted": tmp_path / "disk"}[way]
+    measured: list[Path] = []
+    usage = shutil.disk_usage
+    monkeypatch.setattr(dcp_folder.shutil, "disk_usage", lambda path: measured.append(path) or usage(path))
+    number = (tmp_path / "disk").stat().st_ino
+    Conversion(DcpSource(path=trained), str(base), out).write()
+    assert measured == [tmp_path / "disk"]
+    assert (tmp_path / "disk").stat().st_ino == number
+    assert (tmp_path / "link").is_symlink()
+    names = {path.name for path in (tmp_path / "disk").iterdir()} - {"lost+found"}
+    assert names == {"config.json", "model.safetensors", *(path.name for path in base.iterdir())}
+
+
+def test_what_is_written_meanwhile_is_kept(small: tuple[Path, Path], tmp_path: Path) -> None:
+    trained, base = small
+    out = tmp_path / "out"
+    out.mkdir()
+    conversion = Conversion(DcpSource(path=trained), str(base), out)
+
+    def write(_: int) -> None:
+        (out / "model.safetensors").write_text("of somebody else")
+
+    with pytest.raises(ModelLoadError, match=r"something else was written to .*out meanwhile"):
+        conversion.write(told=write)
+    assert [(path.name, path.read_text()) for path in out.iterdir()] == [
+        ("model.safetensors", "of somebody else")
+    ]
+
+
+@pytest.mark.parametrize("out", ["dangling", "dangling/below", "file", "file/below", "round"])
+def test_what_can_be_no_folder_is_refused_before_anything_is_written(
+    small: tuple[Path, Path], tmp_path: Path, out: str
+) -> None:
+    trained, base = small
+    (tmp_path / "file").write_text("")
+    (tmp_path / "dangling").symlink_to(tmp_path / "file" / "nowhere")
+    (tmp_path / "round").symlink_to(tmp_path / "round")
+    with pytest.raises(UsageError, match=r"is there and no folder; give a new one"):
+        Conversion(DcpSource(path=trained), str(base), tmp_path / out)
+
+
 @pytest.fixture
 def failing(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> Iterator[None]:
     """The second file of weights is not written."""
@@ -168,7 +287,9 @@ def failing(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> 
     save_file = dcp_folder.save_file
 
     def fail(*args: Any) -> None:
-        if written:
+        if written and isinstance(request.param, signal.Signals):
+            os.kill(os.getpid(), request.param)
+        elif written:
             raise request.param
         written.append(args)
         save_file(*args)
@@ -183,16 +304,34 @@ def failing(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> 
     [(OSError(28, "No space left on device"), ModelLoadError), (KeyboardInterrupt(), KeyboardInterrupt)],
     indirect=["failing"],
 )
+@pytest.mark.parametrize("where", ["out", "new/folders/out", "empty"])
 @pytest.mark.usefixtures("failing")
 def test_what_ends_half_way_leaves_nothing(
-    small: tuple[Path, Path], tmp_path: Path, raised: type[BaseException]
+    small: tuple[Path, Path], tmp_path: Path, raised: type[BaseException], where: str
 ) -> None:
     trained, base = small
-    before = sorted(tmp_path.iterdir())
-    conversion = Conversion(DcpSource(path=trained), str(base), tmp_path / "out", shard_bytes=4000)
+    out = tmp_path / where
+    if where == "empty":
+        out.mkdir()
+    before = sorted(tmp_path.rglob("*"))
+    conversion = Conversion(DcpSource(path=trained), str(base), out, shard_bytes=4000)
     with pytest.raises(raised):
         conversion.write()
-    assert sorted(tmp_path.iterdir()) == before
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+@pytest.mark.parametrize("failing", [signal.SIGTERM, signal.SIGHUP], indirect=True)
+@pytest.mark.usefixtures("failing")
+def test_a_signal_that_ends_the_program_leaves_nothing(
+    llada: Llada, small: tuple[Path, Path], tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    (trained, base), number = small, request.node.callspec.params["failing"]
+    before, handlers = sorted(tmp_path.rglob("*")), [signal.getsignal(each) for each in signal.Signals]
+    call = ["convert", "--dcp", str(trained), "--base", str(base), "--max-shard-size", "4KB"]
+    ran = llada(*call, "--out", str(tmp_path / "new" / "out"))
+    assert ran.status == 128 + number
+    assert sorted(tmp_path.rglob("*")) == before
+    assert [signal.getsignal(each) for each in signal.Signals] == handlers
 
 
 def test_a_disk_without_room_is_told_before_anything_is_written(
@@ -201,7 +340,7 @@ def test_a_disk_without_room_is_told_before_anything_is_written(
     trained, base = small
     real = shutil.disk_usage(tmp_path)
     monkeypatch.setattr(dcp_folder.shutil, "disk_usage", lambda path: real._replace(free=100))
-    said = r"its weights take \d+\.\d KiB, and .* has 100 B free; free some, or write elsewhere"
+    said = r"it takes \d+\.\d KiB, and .* has 100 B free; free some, or write elsewhere"
     with pytest.raises(ModelLoadError, match=said):
         Conversion(DcpSource(path=trained), str(base), tmp_path / "out")
     assert not (tmp_path / "out").exists()

@@ -22,7 +22,7 @@ from safetensors.torch import save_file
 
 from llada_core.checkpoints.dcp import DcpTensors
 from llada_core.checkpoints.dcp_metadata import refusal
-from llada_core.checkpoints.dcp_source import DcpContents, DcpSource
+from llada_core.checkpoints.dcp_source import SHARD_BYTES, DcpContents, DcpSource
 from llada_core.checkpoints.guard import raised_as
 from llada_core.errors import ModelError, ModelLoadError, UsageError
 from llada_core.faults import one_line
@@ -30,12 +30,13 @@ from llada_core.machine import amount
 
 __all__ = ["DcpFolder", "as_hf_folder", "names_in_base"]
 
-_SHARD_BYTES = 4 * 2**30
 _SINGLE, _INDEX = "model.safetensors", "model.safetensors.index.json"
-# Beside the weights in a base model's folder: not to be copied.
-_WEIGHT_SUFFIXES = (
-    ".safetensors", ".bin", ".pt", ".pth", ".gguf", ".index.json", ".distcp", ".metadata",
+# What of a base model's folder goes with new weights: config, tokenizer, templates, code, and its papers.
+_SETTINGS = (
+    "*.json", "*.jinja", "*/*.jinja", "*.model", "*.tiktoken", "*.txt", "*.py",
+    "LICENSE*", "NOTICE*", "README*",
 )  # fmt: skip
+_OF_WEIGHTS = "*.index.json"
 _META = {"format": "pt"}
 _DTYPE_FIELDS = ("torch_dtype", "dtype")  # of config.json, by transformers 4 and 5
 
@@ -56,7 +57,7 @@ class DcpFolder:
         base: Path,
         *,
         dtype: str | None = None,
-        shard_bytes: int = _SHARD_BYTES,
+        shard_bytes: int = SHARD_BYTES,
     ) -> None:
         """``base`` has all else that goes into the folder. ``dtype`` is what floating-point numbers become,
         by torch's name, None leaves them; ``shard_bytes`` are those of a file of several tensors at most."""
@@ -70,14 +71,18 @@ class DcpFolder:
         self.size = sum(map(self._bytes, contents.names))
         used = {self._dtype(name) for name in contents.names}
         self.dtypes = tuple(sorted(str(each).removeprefix("torch.") for each in used))
+        self._floating = {each for each in used if each.is_floating_point}
+        self._settings = tuple(_settings(base))
 
     def check_room(self, folder: Path, remedy: str) -> int:
-        """Bytes that are free where ``folder`` is. Raises ``ModelLoadError`` where the weights need more."""
+        """Bytes that are free where ``folder`` is. Raises ``ModelLoadError`` where more is needed, for the
+        weights and what is copied of the base."""
         free = shutil.disk_usage(folder).free
-        if free < self.size:
+        wanted = self.size + sum(file.stat().st_size for file in self._settings)
+        if free < wanted:
             raise refusal(
                 self._tensors.folder,
-                f"its weights take {amount(self.size)}, and {folder} has {amount(free)} free; {remedy}",
+                f"it takes {amount(wanted)}, and {folder} has {amount(free)} free; {remedy}",
             )
         return free
 
@@ -99,13 +104,13 @@ class DcpFolder:
             (folder / _INDEX).write_text(json.dumps(index, indent=2) + "\n", encoding="utf-8")
 
     def _copy_settings(self, folder: Path) -> None:
-        for file in (*self._base.iterdir(), *self._base.glob("*/*.jinja")):
-            if file.is_file() and not file.name.endswith(_WEIGHT_SUFFIXES):
-                place = folder / file.relative_to(self._base)
-                place.parent.mkdir(exist_ok=True)
-                shutil.copyfile(file, place)
-        if self._wanted is not None:
-            _say_dtype(folder / "config.json", str(self._wanted).removeprefix("torch."))
+        for file in self._settings:
+            place = folder / file.relative_to(self._base)
+            place.parent.mkdir(exist_ok=True)
+            shutil.copyfile(file, place)
+        if len(self._floating) == 1:
+            (dtype,) = self._floating
+            _say_dtype(folder / "config.json", str(dtype).removeprefix("torch."))
 
     def _read(self, name: str) -> torch.Tensor:
         tensor = torch.empty(self._tensors.shape(name), dtype=self._dtype(name))
@@ -210,11 +215,19 @@ def _named_by_source(made: Path, source: Path, base: Path) -> Iterator[None]:
         raise
 
 
+def _settings(base: Path) -> Iterator[Path]:
+    """The files of a base model that are copied: nothing hidden, no weights, and nothing unheard of."""
+    for file in sorted({found for pattern in _SETTINGS for found in base.glob(pattern)}):
+        hidden = any(part.startswith(".") for part in file.relative_to(base).parts)
+        if not hidden and not file.match(_OF_WEIGHTS) and file.is_file():
+            yield file
+
+
 def _say_dtype(config: Path, dtype: str) -> None:
-    """Let ``config.json`` say what the weights are, where it says anything of it."""
+    """Let ``config.json`` say what the weights are, where it says something else of it."""
     fields = json.loads(config.read_text(encoding="utf-8"))
-    named = [field for field in _DTYPE_FIELDS if field in fields]
-    if named:
+    wrong = [field for field in _DTYPE_FIELDS if fields.get(field, dtype) != dtype]
+    if wrong:
         config.write_text(
-            json.dumps({**fields, **dict.fromkeys(named, dtype)}, indent=2) + "\n", encoding="utf-8"
+            json.dumps({**fields, **dict.fromkeys(wrong, dtype)}, indent=2) + "\n", encoding="utf-8"
         )

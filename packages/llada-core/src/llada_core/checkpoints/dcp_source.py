@@ -14,8 +14,11 @@ from llada_core.checkpoints.places import model_name
 from llada_core.checkpoints.prefixes import changes
 from llada_core.errors import UsageError
 
-__all__ = ["DcpContents", "DcpSource"]
+__all__ = ["SHARD_BYTES", "DcpContents", "DcpSource"]
 
+SHARD_BYTES = 4 * 2**30
+"""The bytes of a file of weights, at most, when a checkpoint is written in the Hugging Face layout and
+nobody says another number."""
 _MOST = 6  # groups of what is left out that are named
 
 

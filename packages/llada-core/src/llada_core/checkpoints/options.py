@@ -15,7 +15,10 @@ from llada_core.errors import LladaError, UsageError
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["LoadOptions", "check_dcp", "check_loader", "check_quantised", "check_split"]
+__all__ = ["DTYPES", "LoadOptions", "check_dcp", "check_loader", "check_quantised", "check_split"]
+
+DTYPES = ("float32", "bfloat16", "float16")
+"""What the weights of a model may be loaded, or written, as: torch's names, for programs to choose from."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,12 +6,14 @@ import re
 
 import click
 
-from llada_core.checkpoints.dcp_source import DcpSource
+from llada_core.checkpoints.dcp_source import SHARD_BYTES, DcpSource
+from llada_core.checkpoints.options import DTYPES
 from llada_core.cli.options import dcp_options, output_options
 from llada_core.cli.output import note, print_json, print_line
 from llada_core.cli.progress import busy_bar, prompts_bar
+from llada_core.cli.signals import ended_like_an_interrupt
 from llada_core.errors import UsageError
-from llada_core.loading.convert import SHARD_BYTES, Conversion
+from llada_core.loading import Conversion
 
 __all__ = ["convert"]
 
@@ -26,7 +28,7 @@ llada convert --dcp runs/step-100 --base GSAI-ML/LLaDA-8B-Instruct --out llada-s
 @click.option("--out", required=True, metavar="PATH", help="A new folder, or an empty one.")
 @click.option(
     "--dtype",
-    type=click.Choice(("float32", "bfloat16", "float16")),
+    type=click.Choice(DTYPES),
     help="What the weights become. Default: what they are.",
 )
 @click.option("--max-shard-size", metavar="SIZE", help="Of a file, such as 500MB or 2GiB. Default: 4GiB.")
@@ -65,7 +67,7 @@ def convert(
     note(conversion.told)
     if conversion.checked_by is None:
         note(f"no engine here can tell whether these are all weights that {base} needs: it is not checked")
-    with prompts_bar("Writing", len(conversion.files)) as bar:
+    with ended_like_an_interrupt(), prompts_bar("Writing", len(conversion.files)) as bar:
         conversion.write(told=bar.advance)
     if as_json:
         print_json(_record(conversion))

@@ -18,7 +18,7 @@ from llada_core import registry
 from llada_core.checkpoints.config import ModelConfig
 from llada_core.checkpoints.ends import EndToken, end_tokens_of
 from llada_core.checkpoints.hub import read_config
-from llada_core.checkpoints.options import LoadOptions
+from llada_core.checkpoints.options import DTYPES, LoadOptions
 from llada_core.cli.checkup import asked, checkup, checkup_lines
 from llada_core.cli.estimates import memory_of, steps_of
 from llada_core.cli.options import output_options, quantization_option, split_option, trust_option
@@ -44,7 +44,7 @@ _SECRET = re.compile(r"KEY|TOKEN|SECRET|PASSWORD")
 @click.command()
 @click.option("--model", metavar="PATH|ID", help="Say what memory this model takes, and what fits.")
 @click.option("--revision", metavar="REV", help="Branch, tag or commit of a hub id.")
-@click.option("--dtype", type=click.Choice(("float32", "bfloat16", "float16")), help="Of weights and cache.")
+@click.option("--dtype", type=click.Choice(DTYPES), help="Of weights and cache.")
 @quantization_option("Say it of weights in eight bits.")
 @split_option("Say it of one of so many GPUs that share the model.")
 @trust_option("Ask as if the code that comes with the model were trusted; it is not run.")

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import nullcontext
 
 from llada_core.cli.options import ModelChoice
 from llada_core.cli.output import note
 from llada_core.cli.progress import busy_bar
 from llada_core.cli.settings import Setting
+from llada_core.cli.signals import ended_like_an_interrupt
 from llada_core.detection import engine_for, is_named
 from llada_core.loading import LoadedModel, check_call, default_algorithm, load_on, named_model
 from llada_core.progress import telling
@@ -31,7 +33,9 @@ def opened_model(choice: ModelChoice, settings: Sequence[Setting]) -> LoadedMode
     for setting in settings:
         if setting.algorithm is None:
             check_call(default_algorithm(engine), setting.parameters)
-    with busy_bar(f"Loading {choice.dcp or path}") as bar, telling(bar.tell("Preparing steps")):
+    # A trainer's weights may be copied for the loader, as large as the model is.
+    ending = nullcontext() if choice.dcp is None else ended_like_an_interrupt()
+    with ending, busy_bar(f"Loading {choice.dcp or path}") as bar, telling(bar.tell("Preparing steps")):
         model = load_on(engine, path, options, named=is_named(choice.engine))
     if model.dcp is not None:
         note(model.dcp.told)

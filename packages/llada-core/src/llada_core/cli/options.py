@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 import click
 
 from llada_core.checkpoints.dcp_source import DcpSource
-from llada_core.checkpoints.options import LoadOptions
+from llada_core.checkpoints.options import DTYPES, LoadOptions
 from llada_core.errors import UsageError
 from llada_core.parameters import Parameter, parse_assignments
 
@@ -29,7 +29,6 @@ __all__ = [
 ]
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
-_DTYPES = ("float32", "bfloat16", "float16")
 _QUANTIZATIONS = ("fp8", "int8")
 _OF_DCP = "Weights that torch.distributed.checkpoint wrote; --base has the rest."
 _OF_BASE = "The model that was trained to what --dcp holds."
@@ -150,7 +149,7 @@ def loading_options(command: _Command) -> _Command:
         click.option("--engine", metavar="NAME", help="Engine to load it with. Default: the one that fits."),
         click.option("--device", metavar="DEVICE", help="cpu, cuda, cuda:1 … Default: cuda if there is one."),
         click.option(
-            "--dtype", type=click.Choice(_DTYPES), help="Default: bfloat16 on cuda, float32 elsewhere."
+            "--dtype", type=click.Choice(DTYPES), help="Default: bfloat16 on cuda, float32 elsewhere."
         ),
         trust_option("Run code that comes with the checkpoint."),
         click.option("--revision", metavar="REV", help="Branch, tag or commit of a hub id."),

@@ -6,16 +6,14 @@ What is wrong is told before anything is written, and what is written is there w
 from __future__ import annotations
 
 import os
-import secrets
-import shutil
 from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from llada_core.checkpoints.dcp_source import DcpContents, DcpSource
+from llada_core.checkpoints.dcp_source import SHARD_BYTES, DcpContents, DcpSource
 from llada_core.checkpoints.guard import loading, raised_as
 from llada_core.checkpoints.hub import resolve_model
-from llada_core.checkpoints.options import LoadOptions
+from llada_core.checkpoints.options import DTYPES, LoadOptions
 from llada_core.detection import engine_for
 from llada_core.errors import (
     EngineUnavailable,
@@ -29,6 +27,7 @@ from llada_core.faults import one_line
 from llada_core.generation.algorithm import GenerationAlgorithm
 from llada_core.imports import LazyModule, missing_module
 from llada_core.loading.load import loader_of
+from llada_core.loading.new_folder import NewFolder
 from llada_core.machine import amount
 
 if TYPE_CHECKING:
@@ -40,10 +39,7 @@ else:
     dcp_metadata = LazyModule("llada_core.checkpoints.dcp_metadata")
     networks = LazyModule("llada_core.generation.networks")
 
-__all__ = ["SHARD_BYTES", "Conversion"]
-
-SHARD_BYTES = 4 * 2**30
-_DTYPES = ("float32", "bfloat16", "float16")
+__all__ = ["Conversion"]
 
 
 class Conversion:
@@ -75,11 +71,11 @@ class Conversion:
         which one may hold a larger tensor alone. Raises ``UsageError`` where ``out`` holds something, and
         else what loading the checkpoint would raise.
         """
-        if dtype is not None and dtype not in _DTYPES:
-            raise UsageError(f"dtype {dtype!r} cannot be written; give one of {', '.join(_DTYPES)}")
-        self.out = Path(os.path.expanduser(os.fspath(out)))
+        if dtype is not None and dtype not in DTYPES:
+            raise UsageError(f"dtype {dtype!r} cannot be written; give one of {', '.join(DTYPES)}")
         _check_installed()
-        _check_free(self.out)
+        self._place = NewFolder(out)
+        self.out = self._place.path
         options = LoadOptions(revision=revision, dcp=source)
         folder = resolve_model(base, revision=revision, weights=False, code=True)
         loader, name = _loader(base, options, engine)
@@ -92,7 +88,7 @@ class Conversion:
             tensors, self.contents, folder, dtype=dtype, shard_bytes=shard_bytes
         )
         self.files, self.size, self.dtypes = self._folder.files, self._folder.size, self._folder.dtypes
-        self.free = self._folder.check_room(_existing(self.out), "free some, or write elsewhere")
+        self.free = self._folder.check_room(self._place.disk, "free some, or write elsewhere")
 
     @property
     def told(self) -> str:
@@ -104,40 +100,18 @@ class Conversion:
         )
 
     def write(self, *, told: Callable[[int], object] | None = None) -> None:
-        """Write it, beside ``out``, which it becomes once it is whole; what goes wrong leaves nothing behind.
+        """Write it into a hidden folder, which becomes ``out`` once it is whole; or whose files go there,
+        where that is there already. What goes wrong leaves nothing behind.
 
         ``told`` is called with 1 for every file of weights that is complete. Raises ``ModelLoadError``.
         """
-        with raised_as(self._unwritten):
-            self.out.parent.mkdir(parents=True, exist_ok=True)
-            beside = self.out.parent / f".{self.out.name}-{secrets.token_hex(4)}"
-            beside.mkdir()
-            try:
-                self._folder.write(beside, told=told)
-                if self.out.exists():
-                    self.out.rmdir()  # empty, or the error says so
-                beside.rename(self.out)
-            except BaseException:
-                shutil.rmtree(beside, ignore_errors=True)
-                raise
+        with raised_as(self._unwritten), self._place.filled() as folder:
+            self._folder.write(folder, told=told)
 
     def _unwritten(self, exc: BaseException) -> ModelLoadError:
         reason = f"it cannot be written to {self.out} ({one_line(exc)}); give a folder that can be written"
         path = self.contents.path
         return ModelLoadError(f"{path} is not converted: {reason}", path=path, reason=reason)
-
-
-def _check_free(out: Path) -> None:
-    """Refuse a folder that holds something, and what is no folder."""
-    if out.is_dir() and any(out.iterdir()):
-        raise UsageError(f"{out} is not empty; give a new folder")
-    if not out.is_dir() and (out.exists() or out.is_symlink()):
-        raise UsageError(f"{out} is there and no folder; give a new one")
-
-
-def _existing(out: Path) -> Path:
-    """The folder in which what is missing of ``out`` will be made."""
-    return next(each for each in (out.absolute(), *out.absolute().parents) if each.is_dir())
 
 
 def _loader(

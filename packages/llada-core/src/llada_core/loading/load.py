@@ -81,7 +81,7 @@ def load_model(
 
 def load_dcp(
     dcp_path: str | os.PathLike[str],
-    base_model: str | os.PathLike[str] | None = None,
+    base_model: str | os.PathLike[str],
     *,
     engine: str | None = None,
     device: torch.device | str | None = None,
@@ -96,7 +96,7 @@ def load_dcp(
     """The base model with weights that a trainer wrote by ``torch.distributed.checkpoint``.
 
     ``prefix`` and ``temp_dir`` are those of ``GenerationAlgorithm.load_model_from_dcp``, the others those of
-    ``load_model`` for the base, of which None is the embedded model. ``LoadedModel.dcp`` tells what was read.
+    ``load_model`` for the base, which has to be named. ``LoadedModel.dcp`` tells what was read.
     Of the pickles that the format keeps no code is run. Raises as ``load_model``.
     """
     options = LoadOptions(
@@ -108,7 +108,7 @@ def load_dcp(
         tensor_parallel=tensor_parallel,
         dcp=DcpSource(path=dcp_path, prefix=prefix, temp_dir=temp_dir),
     )
-    base = named_model(base_model)
+    base = model_name(base_model)
     return load_on(engine_for(base, options, engine=engine), base, options, named=is_named(engine))
 
 
