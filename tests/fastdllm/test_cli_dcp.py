@@ -99,7 +99,7 @@ def test_a_wrong_call_is_told_before_anything_is_read(llada: Llada, options: lis
 
 @pytest.mark.parametrize("base", [None, ""])
 def test_a_base_has_to_be_named_to_python_too(trained: str, base: Any) -> None:
-    with pytest.raises(UsageError, match="names no model; give a folder|name of the model is empty"):
+    with pytest.raises(UsageError, match=r"names no model; give a folder|name of the model is empty"):
         load_dcp(trained, base)
 
 
