@@ -122,6 +122,19 @@ def test_parameters_and_model_reach_the_checks() -> None:
         Mine().test("each-parameter-changes-something-or-is-declared-neutral")
 
 
+def test_a_class_below_another_one_has_checks_of_its_own() -> None:
+    class One(AlgorithmConformance):
+        algorithm = GoodCall
+
+    class Two(One):
+        algorithm = RefusesItsBound
+
+    bounds = "each-default-choice-and-bound-is-taken"
+    One().test(bounds)
+    with pytest.raises(CheckFailed, match="width=4"):
+        Two().test(bounds)
+
+
 def test_an_engines_class_has_the_checks_of_engine_and_distribution(folder: Path) -> None:
     class Mine(EngineConformance):
         engine = "mine"

@@ -10,6 +10,7 @@ import pytest
 
 from llada_core import AlgorithmSpec, EngineSpec, register_engine
 from llada_core.testing import FakeSite, Outcome, Suite, fake_site, suites_of
+from llada_core.testing.suites import algorithm_suites
 from llada_runtime.testing import write_llada
 from tests.conformance.wrong import calls, facts, loops, parts
 from tests.conformance.wrong.distributions import WRONG_DISTRIBUTIONS
@@ -137,6 +138,18 @@ def test_a_wrong_engine_fails_the_check_that_names_its_fault_alone(
     with fake_site(tmp_path) as made, made.shared():
         register_engine(spec_of(name, wrong))
         assert failing(suite(name, "engine", folder)) == {wrong.check}
+
+
+def test_an_engine_is_known_by_its_alias_too_and_a_path_is_a_model(tmp_path: Path, folder: Path) -> None:
+    plugin = WRONG_DISTRIBUTIONS["llada-late"]
+    text = plugin.plugin.replace('EngineSpec(name="mine",', 'EngineSpec(name="mine", aliases=("mein",),')
+    with fake_site(tmp_path) as made:
+        modules = {"llada_mine": text, "mine_code": plugin.more}
+        made.add("llada-mine", modules=modules, entry_points={"mine": "llada_mine"})
+        with made.shared():
+            assert [each.subject for each in suites_of("mein")] == ["llada-mine", "mine", "mine"]
+            offered, _ = algorithm_suites("mine", model=folder)
+            assert outcome(offered, "its memory estimate is told without torch").status == "failed"
 
 
 def test_there_is_a_wrong_plugin_for_every_check(site: FakeSite, folder: Path) -> None:

@@ -81,7 +81,7 @@ def test_parameters_reach_generate_by_any_name(folder: Path) -> None:
     ("change", "check"),
     [
         (lambda ids, nfe, prompt: (ids.int(), nfe), "generate returns int64 [B, P+G]"),
-        (lambda ids, nfe, prompt: (ids[:, :-1], nfe), "generate returns int64 [B, P+G]"),
+        (lambda ids, nfe, prompt: (torch.cat((ids, ids[:, -1:]), 1), nfe), "generate returns int64 [B, P+G]"),
         (lambda ids, nfe, prompt: (ids[0], nfe), "generate returns int64 [B, P+G]"),
         (lambda ids, nfe, prompt: (ids.fliplr(), nfe), "the prompt comes back unchanged"),
         (lambda ids, nfe, prompt: (ids, 0), "an answer takes one forward at least"),
@@ -98,6 +98,11 @@ def test_parameters_reach_generate_by_any_name(folder: Path) -> None:
 )
 def test_what_generate_returns_is_held_to_its_promise(change: Any, check: str, folder: Path) -> None:
     assert check in failures(generating(change), folder)
+
+
+def test_an_answer_may_be_shorter_than_gen_length(folder: Path) -> None:
+    short = generating(lambda ids, nfe, prompt: (ids[:, :-1], nfe))
+    assert "generate returns int64 [B, P+G]" in check_algorithm(short, model=folder)
 
 
 def test_a_mask_that_is_left_is_found(make_folder: Callable[..., Path], tokenizer: Any) -> None:
@@ -188,13 +193,14 @@ def test_an_algorithm_that_cannot_say_its_checks_is_found(folder: Path) -> None:
 
 
 def test_all_failures_are_told_at_once(folder: Path) -> None:
-    algorithm = generating(lambda ids, nfe, prompt: (ids[:, :-1], 0))
+    algorithm = generating(lambda ids, nfe, prompt: (ids.int(), 0))
     assert len(failures(algorithm, folder)) == 2
 
 
 def test_a_class_is_checked_as_an_object_of_it(folder: Path) -> None:
     mine = faulty(name="mine", parameters=PARAMETERS)
-    assert check_algorithm(type(mine), model=folder) == check_algorithm(mine, model=folder)
+    of_class, of_object = check_algorithm(type(mine), model=folder), check_algorithm(mine, model=folder)
+    assert set(of_class) - set(of_object) == {"another object of it has the same answer"}
 
 
 @pytest.mark.parametrize("thing", [None, dict, 3, object()])
@@ -238,3 +244,10 @@ def test_a_spec_that_promises_steps_of_one_call_is_told(world: FakeSite, folder:
         check_algorithm("own", model=folder)
     assert [failure.check for failure in caught.value.failures] == ["the registered facts are the object's"]
     assert "is one call, as its generate or answers is its own; write streams=False" in str(caught.value)
+
+
+def test_early_stop_is_judged_by_answers_that_end(folder: Path, make_folder: Callable[..., Path]) -> None:
+    stopping = faulty(parameters=(*PARAMETERS, standard("early_stop")))
+    effect = "each parameter changes something, or is declared neutral"
+    assert failures(stopping, folder) == [effect]  # an answer there has an end
+    assert effect not in check_algorithm(stopping, model=make_folder(reply_ids=[5] * 64))

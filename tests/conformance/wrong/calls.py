@@ -11,6 +11,7 @@ from llada_runtime.testing import MASK
 from tests.conformance.wrong.tables import GoodCall, wrong
 
 SHAPE = "generate returns int64 [B, P+G]"
+ENDS = "it ends within a bounded number of forwards"
 EFFECT = "each parameter changes something, or is declared neutral"
 
 
@@ -48,6 +49,14 @@ class ReturnsNarrowIds(Changing):
         return ids.int(), nfe
 
 
+@wrong(SHAPE)
+class GoesOn(Changing):
+    """It returns more columns than `gen_length`."""
+
+    def change(self, ids: Any, nfe: Any, prompt: Any) -> Any:
+        return torch.cat((ids, ids[:, -1:]), dim=1), nfe
+
+
 @wrong("the prompt comes back unchanged")
 class RewritesThePrompt(Changing):
     """It returns other columns than the prompt's before the answer."""
@@ -80,7 +89,26 @@ class CountsNothing(Changing):
         return ids, 0
 
 
-@wrong("it ends within a bounded number of forwards")
+@wrong(ENDS)
+class NeverEnds(GoodCall):
+    """It asks its network for ever."""
+
+    def written(self, model: Any, prompt: Any, mask: Any, values: Any) -> Any:
+        while True:
+            model.forward(prompt)
+
+
+@wrong(ENDS)
+class CountsOnce(GoodCall):
+    """It asks its network thrice, and says that it took two forwards."""
+
+    def written(self, model: Any, prompt: Any, mask: Any, values: Any) -> Any:
+        for _ in range(3 * len(prompt)):
+            model.forward(prompt[:1])
+        return super().written(model, prompt, mask, values)
+
+
+@wrong(ENDS)
 class NeverHasEnough(Changing):
     """It takes a thousand forwards for a token."""
 
@@ -119,6 +147,32 @@ class SwallowsParameters(GoodCall):
     def generate(self, model: Any, prompt: Any, *, attention_mask: Any = None, **params: Any) -> Any:
         given = {"gen_length": params["gen_length"]} if "gen_length" in params else {}
         return super().generate(model, prompt, attention_mask=attention_mask, **given)
+
+
+@wrong("generate refuses what it does not take")
+class RefusesByAccident(GoodCall):
+    """Its `generate` raises `KeyError` for what it does not know."""
+
+    def generate(self, model: Any, prompt: Any, *, attention_mask: Any = None, **params: Any) -> Any:
+        known = {name: name for each in self.parameters for name in each.names}
+        given = {known[name]: value for name, value in params.items()}
+        return super().generate(model, prompt, attention_mask=attention_mask, **given)
+
+
+@wrong("another object of it has the same answer")
+class CountsItself(GoodCall):
+    """Each object of it takes a forward more than the one before."""
+
+    made = 0
+
+    def __init__(self) -> None:
+        super().__init__()
+        CountsItself.made += 1
+        self.number = CountsItself.made
+
+    def written(self, model: Any, prompt: Any, mask: Any, values: Any) -> Any:
+        ids, nfe = super().written(model, prompt, mask, values)
+        return ids, nfe + self.number
 
 
 @wrong("the same request twice has the same answer")

@@ -75,6 +75,12 @@ WRONG_DISTRIBUTIONS: dict[str, WrongDistribution] = {
         plugin=_engine(fields=", memory='mine_code:memory'"),
         more="import torch\n\ndef memory(config, *, dtype, available):\n    return None\n",
     ),
+    "llada-late": WrongDistribution(
+        fault="Its memory estimate imports torch when it is asked.",
+        check="its memory estimate is told without torch",
+        plugin=_engine(fields=", memory='mine_code:memory', model_types=('llada',)"),
+        more="def memory(config, *, dtype, available):\n    import torch\n",
+    ),
     "llada-stepless": WrongDistribution(
         fault="What it names to tell of steps is no function.",
         check="its sentence on steps is told",
@@ -103,5 +109,25 @@ WRONG_DISTRIBUTIONS: dict[str, WrongDistribution] = {
         fault="Its detection hook takes whatever there is.",
         check="its detection hook leaves others' models alone",
         plugin=_hook("return 'mine' if config.get('vocab_size') == 32000 else None"),
+    ),
+    "llada-masked": WrongDistribution(
+        fault="Its detection hook takes whatever has a mask.",
+        check="its detection hook leaves others' models alone",
+        plugin=_hook("return 'mine' if 'mask_token_id' in config else None"),
+    ),
+    "llada-blocked": WrongDistribution(
+        fault="Its detection hook takes whatever has blocks.",
+        check="its detection hook leaves others' models alone",
+        plugin=_hook("return 'mine' if config.get('block_size') else None"),
+    ),
+    "llada-nameless": WrongDistribution(
+        fault="Its detection hook takes what names no model.",
+        check="its detection hook leaves others' models alone",
+        plugin=_hook("return None if config.get('model_type') else 'mine'"),
+    ),
+    "llada-meddling": WrongDistribution(
+        fault="Its detection hook gives others' models to another engine.",
+        check="its detection hook leaves others' models alone",
+        plugin=_hook("return 'fast-dllm' if config.get('model_type') == 'gpt2' else None"),
     ),
 }

@@ -95,6 +95,38 @@ class TakesBeyond(Wide):
         return super().validate_args(**params)
 
 
+class Ordered(Good):
+    """It has a choice."""
+
+    parameters = (
+        *Good.parameters,
+        Parameter(name="order", kind=str, default="best", choices=("best", "some")),
+    )
+
+    def rule(self, params: Any) -> Any:
+        return Threshold(0.6) if params["order"] == "best" else Quota(3)
+
+
+@wrong("what is out of range is refused")
+class TakesAnyChoice(Ordered):
+    """It takes what is none of its choices for one of them."""
+
+    def validate_args(self, **params: Any) -> Any:
+        if isinstance(params.get("order"), str) and params["order"] != "best":
+            params["order"] = "some"
+        return super().validate_args(**params)
+
+
+@wrong("what is out of range is refused")
+class TakesAnyKind(Wide):
+    """It rounds what is no integer."""
+
+    def validate_args(self, **params: Any) -> Any:
+        if isinstance(params.get("width"), float):
+            params["width"] = 2
+        return super().validate_args(**params)
+
+
 @wrong("an unknown parameter is refused", "generate refuses what it does not take")
 class TakesAnything(Wide):
     """It drops what it does not know."""
@@ -110,6 +142,13 @@ class Idles(Good):
     """It declares a parameter, and never looks at it."""
 
     parameters = (*Good.parameters, Parameter(name="patience", kind=float, minimum=0, default=0.5))
+
+
+@wrong(EFFECT)
+class IdlesFarOff(Good):
+    """It never looks at a parameter whose default is its minimum."""
+
+    parameters = (*Good.parameters, Parameter(name="window", kind=int, minimum=8, default=8))
 
 
 @wrong("neutral values of a parameter ask for the same")
@@ -186,7 +225,7 @@ class Waiting(Rule):
         return kept
 
 
-@wrong("it comes to an end at each default, choice and bound", EFFECT)
+@wrong("it comes to an end at each default, choice and bound")
 class StallsAtItsBound(Good):
     """At one of its bounds it keeps nothing, for ever."""
 

@@ -74,6 +74,20 @@ class MarksItsScores(Rule):
         return found
 
 
+@rule("its rule changes nothing when it chooses")
+class CountsChoices(Rule):
+    """Its rule counts in `rule_state` how often it is asked."""
+
+    def begin(self) -> list[int]:
+        return [0]
+
+    @classmethod
+    def select(cls, sequences: Any, scores: Any, open_: Any) -> Any:
+        for sequence in sequences:
+            sequence.rule_state[0] += 1
+        return best(scores, open_)
+
+
 @rule(ALONE, PADDED)
 class ComparesRows(Rule):
     """Its rule lets the surest row of a call decide for all."""
@@ -99,6 +113,18 @@ class StaysAtHome(BestFirst):
     @classmethod
     def counts(cls, parameters: Any, ranked: Any, open_counts: Any) -> Any:
         return open_counts.minimum(torch.tensor([2]))
+
+
+@wrong("its rule keeps an open position of every row", *BROKEN)
+class RunsOnItsOwn(Good):
+    """Its rule keeps nothing where nothing is certain, and it runs on networks of its own only."""
+
+    def rule(self, params: Any) -> Any:
+        return WaitsForCertainty()
+
+    def unfit_reason(self, model: Any) -> str | None:
+        known = type(model).__name__ == "LLaDAModel"
+        return None if known else "it is for LLaDA models; load one"
 
 
 def policy(check: str, *also: str) -> Callable[[type], type]:

@@ -32,6 +32,11 @@ class Conformance:
 
     _made: ClassVar[tuple[Suite, ...] | None] = None
 
+    def __init_subclass__(cls, **options: Any) -> None:
+        """A class below another one asks for checks of its own."""
+        super().__init_subclass__(**options)
+        cls._made = None
+
     @classmethod
     def suites(cls) -> Iterator[Suite]:
         """The suites whose checks are tests."""

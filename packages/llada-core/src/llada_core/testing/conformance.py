@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import inspect
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -15,6 +16,7 @@ from llada_core.parameters import called
 from llada_core.testing.checks import Check, NotRun, run_checks
 from llada_core.testing.declared import fact_checks, parameter_checks
 from llada_core.testing.effects import effect_checks
+from llada_core.testing.forwards import counted, most_forwards
 from llada_core.testing.samples import Setting
 from llada_core.testing.subject import Given, Subject
 
@@ -70,8 +72,23 @@ def algorithm_checks(subject: Subject) -> Iterator[Check]:
     yield from parameter_checks(algorithm)
     if algorithm.is_available():
         checks = dict(_on_its_model(subject))
-        own = dict(_listed("it says how to check it", algorithm.conformance_checks))
+        own: dict[str, Callable[[], object]] = {
+            name: functools.partial(_loaded_for, subject, call)
+            for name, call in _listed("it says how to check it", algorithm.conformance_checks)
+        }
         yield from {**own, **{name: call for name, call in checks.items() if name not in own}}.items()
+
+
+def _loaded_for(subject: Subject, call: Callable[[], object]) -> None:
+    """Run a check of its own, for which its model is loaded where there is one."""
+    algorithm = subject.algorithm
+    before = algorithm.model
+    with contextlib.suppress(NotRun):
+        algorithm.model = subject.loading.get()
+    try:
+        call()
+    finally:
+        algorithm.model = before
 
 
 def _on_its_model(subject: Subject) -> Iterator[Check]:
@@ -90,8 +107,15 @@ def _effects(subject: Subject) -> Iterator[Check]:
     algorithm = subject.algorithm
     declared = [each for each in algorithm.parameters if each.name not in algorithm.chat_options]
     base = {name: value for name, value in _BASE.items() if called(name, declared) is not None}
-    run = functools.partial(_run, subject)
-    checks = effect_checks(declared, functools.partial(_takes, subject), [run], base, most=_MOST_RUNS)
+    seen = _Seen()
+    checks = effect_checks(
+        declared,
+        functools.partial(_takes, subject),
+        [functools.partial(_run, subject, seen)],
+        base,
+        most=_MOST_RUNS,
+        untold=seen.untold,
+    )
     for name, check in checks:
         yield name, functools.partial(_judged, subject, check)
 
@@ -107,9 +131,26 @@ def _takes(subject: Subject, setting: Setting) -> None:
     subject.algorithm.validate_args(**setting)
 
 
-def _run(subject: Subject, setting: Setting) -> tuple[Any, ...]:
-    rows = runs.prompts_of(subject)
-    return tuple(sharing.results(subject.algorithm, subject.model, rows, setting))
+class _Seen:
+    """Whether any answer had an end."""
+
+    def __init__(self) -> None:
+        self.an_end = False
+
+    def untold(self, name: str) -> str | None:
+        """Why nothing can be said of a parameter that changed nothing."""
+        if name == "early_stop" and not self.an_end:
+            return "early_stop: no answer had an end token; give a model whose answers end (--model)"
+        return None
+
+
+def _run(subject: Subject, seen: _Seen, setting: Setting) -> tuple[Any, ...]:
+    """Ids and forwards of each row. Raises what generating raises, and ``Endless``."""
+    model, rows, length = subject.model, runs.prompts_of(subject), setting.get("gen_length")
+    with counted(model.network, most_forwards(length, rows=len(rows))):
+        found = sharing.ended(subject.algorithm, model, rows, setting)
+    seen.an_end = seen.an_end or any(each.finish_reason == "stop" for each in found)
+    return tuple((tuple(each.token_ids), each.nfe) for each in found)
 
 
 def _listed(name: str, call: Callable[[], Iterable[Check]]) -> list[Check]:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
+from typing import Any
 
 from llada_core import registry
 from llada_core.errors import ParameterError
+from llada_core.faults import fault_of, one_line
 from llada_core.generation.algorithm import GenerationAlgorithm
-from llada_core.parameters import STANDARD
+from llada_core.parameters import STANDARD, Parameter
 from llada_core.testing.checks import Check
 from llada_core.testing.samples import bounds_of, setting_with
 
@@ -99,14 +102,20 @@ def _takes_bounds(algorithm: GenerationAlgorithm) -> None:
 
 def _refuses_out_of_range(algorithm: GenerationAlgorithm) -> None:
     for parameter in algorithm.parameters:
-        bounds = [
-            (parameter.minimum, -1 if not parameter.exclusive_minimum else 0),
-            (parameter.maximum, 1),
-        ]
-        beyond = [parameter.kind(bound + by) for bound, by in bounds if bound is not None]
-        for value in beyond if not parameter.coerce else ():
+        for value in (*_beyond(parameter), *_OF_NO_KIND):
             if not parameter.accepts(value):
-                _refuse(algorithm, parameter.name, value, f"give {parameter.expected}")
+                _refuse(algorithm, parameter.name, value, f"it is declared as {parameter.expected}")
+
+
+_OF_NO_KIND: tuple[object, ...] = (None, "no such value", 2, 0.5, True, math.nan, math.inf, [1], {})
+"""Values of every kind: each parameter must refuse some of them."""
+
+
+def _beyond(parameter: Parameter) -> list[Any]:
+    """Numbers just outside of the range."""
+    by = 0 if parameter.exclusive_minimum else -1
+    bounds = [(parameter.minimum, by), (parameter.maximum, 1)]
+    return [parameter.kind(bound + step) for bound, step in bounds if bound is not None]
 
 
 def _refuses_unknown(algorithm: GenerationAlgorithm) -> None:
@@ -122,6 +131,9 @@ def _refuse(algorithm: GenerationAlgorithm, name: str, value: object, why: str) 
         algorithm.validate_args(**{name: value})
     except ParameterError:
         return
+    except Exception as exc:
+        told = f"given {name}={value!r} validate_args raises {one_line(fault_of(exc))}"
+        raise AssertionError(f"{told}, and {why}; let it raise ParameterError, as resolve does") from exc
     raise AssertionError(
         f"validate_args takes {name}={value!r}, and {why}; let it raise ParameterError, as resolve does"
     )

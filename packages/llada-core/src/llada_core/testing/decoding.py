@@ -13,6 +13,7 @@ from llada_core.generation import tensors
 from llada_core.generation.signature import takes_mask
 from llada_core.parameters import parameters_of_row
 from llada_core.testing.checks import NotRun
+from llada_core.testing.forwards import ENDS, Endless, most_forwards
 from llada_core.testing.runs import Decoded, Runs, generated, params_of, prompts_of
 
 if TYPE_CHECKING:
@@ -27,6 +28,7 @@ def generation_checks(subject: Subject) -> Iterator[tuple[str, Callable[[], obje
     yield "it generates", lambda: _generates(subject)
     for name, check in _OF_A_RUN.items():
         yield name, lambda check=check: [check(run) for run in _runs(subject).all]  # type: ignore[misc]
+    yield ENDS, lambda: _comes_to_an_end(subject)
     yield "a batch is its rows alone", lambda: _is_its_rows(_shaped(subject))
     yield "a batch takes as many forwards as its slowest row", lambda: _counts_the_slowest(_counted(subject))
     yield "padding is neutral", lambda: _ignores_padding(subject)
@@ -39,6 +41,8 @@ def check_runs(subject: Subject) -> None:
     for check in _OF_A_RUN.values():
         for run in runs.all:
             check(run)
+    for run in runs.all:
+        _ends(run)
     _is_its_rows(runs)
     _counts_the_slowest(runs)
 
@@ -53,6 +57,8 @@ def _generates(subject: Subject) -> None:
         subject.deciding.check()
     except NotRun:
         raise
+    except Endless:
+        subject.deciding.get()
     except AssertionError:
         raise
     except Exception as exc:
@@ -83,13 +89,13 @@ def _counted(subject: Subject) -> Runs:
 def _has_its_shape(run: Decoded) -> None:
     shape, dtype = list(run.output_ids.shape), run.output_ids.dtype
     assert dtype == torch.int64, f"output_ids are {dtype}; return token ids as int64"
-    answer = "G" if run.gen_length is None else str(run.gen_length)
+    answer = "G" if run.gen_length is None else f"at most {run.gen_length}"
     wanted = f"[{len(run.prompts)}, {run.width} + {answer}]"
     advice = f"output_ids have shape {shape}; return {wanted}, prompt columns included"
     assert len(shape) == 2, advice
     assert shape[0] == len(run.prompts), advice
     assert shape[1] > run.width, advice
-    assert run.gen_length is None or shape[1] == run.width + run.gen_length, advice
+    assert run.gen_length is None or shape[1] <= run.width + run.gen_length, advice
 
 
 def _keeps_its_prompt(run: Decoded) -> None:
@@ -119,12 +125,32 @@ def _counts(run: Decoded) -> None:
 
 
 def _ends(run: Decoded) -> None:
-    length = run.output_ids.shape[-1] - run.width
-    most = 8 * length + 64
-    assert not isinstance(run.nfe, int) or run.nfe <= most, (
+    length = run.output_ids.shape[-1] - run.width if run.gen_length is None else run.gen_length
+    if not isinstance(run.nfe, int):
+        return
+    assert run.nfe <= most_forwards(length), (
         f"it took {run.nfe} forwards for {length} tokens, more than eight each and 64; let each "
         "keep something"
     )
+    assert run.forwards <= run.nfe * len(run.prompts), (
+        f"it asked its network {run.forwards} times for {len(run.prompts)} rows and says that nfe is "
+        f"{run.nfe}; count every forward of the row that takes most"
+    )
+
+
+def _comes_to_an_end(subject: Subject) -> None:
+    try:
+        runs = subject.deciding.check()
+    except Endless:
+        raise
+    except Exception:
+        runs = _runs(subject)
+    for run in runs.all:
+        _ends(run)
+    if not any(run.forwards for run in runs.all):
+        raise NotRun(
+            "its network is asked by neither logits nor forward: nobody but itself can count its forwards"
+        )
 
 
 def _leaves_no_mask(run: Decoded) -> None:
@@ -146,7 +172,6 @@ _OF_A_RUN: dict[str, Callable[[Decoded], None]] = {
     "every id is of the vocabulary": _is_of_the_vocabulary,
     "no mask is left": _leaves_no_mask,
     "an answer takes one forward at least": _counts,
-    "it ends within a bounded number of forwards": _ends,
 }
 
 
@@ -182,10 +207,16 @@ def _ignores_padding(subject: Subject) -> None:
 
 def _refuses(subject: Subject) -> None:
     model, algorithm = subject.model, subject.algorithm
+    subject.deciding.get()  # what raises at all times refuses nothing
     try:
         generated(algorithm, model, [prompts_of(subject)[0]], {**params_of(subject), "no_such_parameter": 1})
-    except (ParameterError, TypeError):
+    except ParameterError:
         return
+    except Exception as exc:
+        if isinstance(exc, TypeError) and "no_such_parameter" in str(exc):
+            return  # as Python refuses a keyword
+        told = f"given no_such_parameter=1 generate raises {one_line(fault_of(exc))}"
+        raise AssertionError(f"{told}; let it raise ParameterError, as validate_args does") from exc
     raise AssertionError(
         "generate takes no_such_parameter=1; begin it with values = self.validate_args(**params), or name "
         "what it takes"

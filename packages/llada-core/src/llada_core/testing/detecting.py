@@ -7,7 +7,7 @@ import contextlib
 import functools
 import io
 import reprlib
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
@@ -21,11 +21,20 @@ from llada_core.testing.checks import Check, NotRun
 
 __all__ = ["detection_checks"]
 
-_ODD: tuple[Mapping[str, Any], ...] = (
+_RENDER = reprlib.Repr()
+_RENDER.maxdict, _RENDER.maxother = 12, 200
+
+_NAMELESS: tuple[Mapping[str, Any], ...] = (
     {},
     {"model_type": None, "architectures": None, "auto_map": None},
     {"model_type": 7, "architectures": 7, "auto_map": 7},
     {"model_type": "", "architectures": [], "auto_map": {}},
+    {"mask_token_id": "5", "eos_token_id": [None], "vocab_size": -1, "max_position_embeddings": "many"},
+    {"mask_token_id": None, "dlm_paradigm": None, "text_config": None, "quantization_config": 3},
+)
+"""Odd configs in which nothing says what model it is."""
+_ODD: tuple[Mapping[str, Any], ...] = (
+    *_NAMELESS,
     {"model_type": ["llada"], "architectures": {"0": "LLaDAModelLM"}, "auto_map": ["modeling.Model"]},
     {"model_type": {}, "architectures": "LLaDAModelLM", "auto_map": "modeling.Model"},
     {
@@ -33,8 +42,6 @@ _ODD: tuple[Mapping[str, Any], ...] = (
         "auto_map": {"AutoModel": None, "AutoConfig": [None, "x.Y"]},
     },
     {"auto_map": {"AutoModel": "no_dot", "AutoModelForCausalLM": 5, "": ""}},
-    {"mask_token_id": "5", "eos_token_id": [None], "vocab_size": -1, "max_position_embeddings": "many"},
-    {"mask_token_id": None, "dlm_paradigm": None, "text_config": None, "quantization_config": 3},
     {"model_type": "x" * 10_000, "architectures": ["\0", "Ünïcödé"], "torch_dtype": 1.5},
 )
 _COMMON = {
@@ -47,6 +54,40 @@ _COMMON = {
     "t5": "T5ForConditionalGeneration",
 }
 """Models that nobody fills masks with block by block: the type and the class that their configs name."""
+_DIFFUSING = {
+    "Dream": "DreamModel",
+    "llada": "LLaDAModelLM",
+    "llada_moe": "LLaDAMoEModelLM",
+    "sdar": "SDARForCausalLM",
+}
+"""Models that are filled in, by engines that may be installed or not."""
+_FIELDS: tuple[Mapping[str, Any], ...] = (
+    {"vocab_size": 32000},
+    {
+        "vocab_size": 126464,
+        "embedding_size": 126464,
+        "mask_token_id": 126336,
+        "eos_token_id": 126081,
+        "d_model": 4096,
+        "n_layers": 32,
+        "n_heads": 32,
+        "max_sequence_length": 4096,
+        "block_type": "llama",
+        "torch_dtype": "bfloat16",
+    },
+    {
+        "vocab_size": 151936,
+        "mask_token_id": 151669,
+        "bos_token_id": 151643,
+        "eos_token_id": 151643,
+        "hidden_size": 2048,
+        "num_hidden_layers": 28,
+        "max_position_embeddings": 32768,
+        "block_size": 4,
+        "use_cache": False,
+    },
+)
+"""What configs hold besides: those of a plain model, of LLaDA's layout, and of transformers' with blocks."""
 
 
 def detection_checks(plugins: Sequence[object], engines: Sequence[EngineInfo], own: str) -> Iterator[Check]:
@@ -98,26 +139,41 @@ def _survives(ask: Callable[[Mapping[str, Any]], list[object]], names: frozenset
 def _is_silent(
     ask: Callable[[Mapping[str, Any]], list[object]], engines: Sequence[EngineInfo], own: str
 ) -> None:
-    mine = [info for info in engines if info.distribution == own]
-    names = {name for info in mine for name in (info.name, *info.aliases)}
-    for model_type, architecture in _of_others(engines, own):
-        config = {"model_type": model_type, "architectures": [architecture], "vocab_size": 32000}
+    for config in _of_others(engines, own):
         for answer in ask(config):
-            assert answer not in names, (
-                f"asked about a model of type {model_type!r}, class {architecture!r}, which others take, it "
-                f"answers {answer!r}; return None but for what only its own models have"
+            assert answer is None, (
+                f"asked about the config {_RENDER.repr(config)} of a model that others take, it answers "
+                f"{answer!r}; return None but for what only its own models have, and list their types in "
+                "the spec"
+            )
+    for nameless in (*_NAMELESS, *_FIELDS):
+        for answer in _if_any(ask, nameless):
+            assert answer is None, (
+                f"asked about the config {_RENDER.repr(dict(nameless))}, which names no model, it answers "
+                f"{answer!r}; return None where nothing says that a model is its own"
             )
 
 
-def _of_others(engines: Sequence[EngineInfo], own: str) -> Iterable[tuple[str, str]]:
-    """Type and class of models that the distribution's engines do not declare."""
+def _if_any(ask: Callable[[Mapping[str, Any]], list[object]], config: Mapping[str, Any]) -> list[object]:
+    """What hooks answer; nothing where one fails, which another check tells."""
+    try:
+        return ask(config)
+    except AssertionError:
+        return []
+
+
+def _of_others(engines: Sequence[EngineInfo], own: str) -> Iterator[dict[str, Any]]:
+    """Configs of models that the distribution's engines do not declare."""
+    rows: list[Any] = [info.spec for info in engines if info.distribution != own]
+    rows += [row for row in published().rows if row.distribution != own]
+    pairs = [(kind, name) for row in rows for kind in row.model_types[:4] for name in row.architectures[:4]]
     declared = {
         word
         for info in engines
         if info.distribution == own
         for word in (*info.spec.model_types, *info.spec.architectures)
     }
-    rows: list[Any] = [info.spec for info in engines if info.distribution != own]
-    rows += [row for row in published().rows if row.distribution != own]
-    pairs = [(kind, name) for row in rows for kind in row.model_types[:4] for name in row.architectures[:4]]
-    return [pair for pair in dict.fromkeys([*pairs, *_COMMON.items()]) if declared.isdisjoint(pair)]
+    for kind, name in dict.fromkeys([*pairs, *_DIFFUSING.items(), *_COMMON.items()]):
+        if declared.isdisjoint((kind, name)):
+            for fields in _FIELDS:
+                yield {"model_type": kind, "architectures": [name], **fields}

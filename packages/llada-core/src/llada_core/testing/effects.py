@@ -9,7 +9,7 @@ from typing import Any
 
 from llada_core.faults import fault_of
 from llada_core.parameters import Parameter
-from llada_core.testing.checks import Check
+from llada_core.testing.checks import Check, NotRun
 from llada_core.testing.samples import Setting, is_taken, settings, values_of
 
 __all__ = ["EFFECT", "Run", "effect_checks"]
@@ -30,6 +30,7 @@ def effect_checks(
     base: Setting,
     *,
     most: int,
+    untold: Callable[[str], str | None] = lambda name: None,
 ) -> Iterator[Check]:
     """The checks of what ``parameters`` do.
 
@@ -38,8 +39,10 @@ def effect_checks(
         runs: ways of running a setting, as on several networks.
         base: what is given all the time.
         most: runs that are spent on one parameter.
+        untold: why these runs cannot tell whether the parameter of this name does something, though none of
+            them changed with it; None where they can.
     """
-    search = _Search(parameters, takes, runs, base, most)
+    search = _Search(parameters, takes, runs, base, most, untold)
     yield EFFECT, lambda: _all_act(search)
     yield "neutral values of a parameter ask for the same", lambda: _neutral_ones_agree(search)
 
@@ -54,8 +57,9 @@ class _Search:
         runs: Sequence[Run],
         base: Setting,
         most: int,
+        untold: Callable[[str], str | None],
     ) -> None:
-        self.parameters, self.base, self.most = parameters, base, most
+        self.parameters, self.base, self.most, self.untold = parameters, base, most, untold
         self._takes, self._runs = takes, runs
         self._known: dict[Hashable, Hashable] = {}
 
@@ -89,12 +93,20 @@ class _Search:
 
 
 def _all_act(search: _Search) -> None:
-    inert = [each for each in search.parameters if not _is_neutral(each) and not _acts(search, each)]
+    acts = {each.name: _acts(search, each) for each in search.parameters if not _is_neutral(each)}
+    untold = {name: search.untold(name) for name, found in acts.items() if found is False}
+    inert = [each for each in search.parameters if acts.get(each.name) is False and not untold[each.name]]
     told = [f"{each.name} (tried {', '.join(map(repr, values_of(each)[:_VALUES]))})" for each in inert]
     assert not inert, (
         f"nothing changes with {', '.join(told)}, whatever is given besides; use it, leave it out of the "
         "parameters, or list in its neutral all values that it takes"
     )
+    reasons = [
+        f"of {name} no two values could be run; test it yourself" for name in acts if acts[name] is None
+    ]
+    reasons += [reason for reason in untold.values() if reason]
+    if reasons:
+        raise NotRun("; ".join(reasons))
 
 
 def _is_neutral(parameter: Parameter) -> bool:
@@ -102,22 +114,23 @@ def _is_neutral(parameter: Parameter) -> bool:
     return all(map(parameter.is_neutral, values_of(parameter)))
 
 
-def _acts(search: _Search, parameter: Parameter) -> bool:
-    """Whether two of its values lead to different runs, or it could not be given two values anywhere."""
+def _acts(search: _Search, parameter: Parameter) -> bool | None:
+    """Whether two of its values lead to different runs; None where two of them could be run nowhere."""
     values, judged, spent = values_of(parameter)[:_VALUES], False, 0
     alone, *beside = search.besides(parameter)
     places = itertools.chain(((way, alone) for way in search.ways), itertools.product(search.ways, beside))
     for way, setting in places:
         taken = [value for value in values if search.takes({**setting, parameter.name: value})]
-        found: set[Hashable] = set()
+        found: list[Hashable] = []
         for value in () if all(map(parameter.is_neutral, taken)) else taken:
             outcome, spent = search.outcome(way, {**setting, parameter.name: value}), spent + 1
-            judged, found = judged or bool(found), found | ({outcome} - {None})
-            if len(found) > 1:
+            found += [] if outcome is None else [outcome]
+            if len(set(found)) > 1:
                 return True
+        judged = judged or len(found) > 1
         if spent >= search.most:
             break
-    return not judged
+    return False if judged else None
 
 
 def _neutral_ones_agree(search: _Search) -> None:

@@ -13,7 +13,7 @@ from typing import Any
 from llada_core.plugins.installed import EntryPoints
 from llada_core.testing.checks import Check
 
-__all__ = ["HEAVY", "entry_checks", "modules_after"]
+__all__ = ["HEAVY", "entry_checks", "keys_without_torch"]
 
 HEAVY = ("torch", "transformers", "safetensors", "numpy", "huggingface_hub", "llada_runtime")
 """What takes seconds to import, or brings it along."""
@@ -40,6 +40,19 @@ seconds = time.perf_counter() - began
 sys.stdout.flush()
 told = {"core": core, "seconds": seconds, "modules": sorted(set(sys.modules) - before)}
 sys.stderr.write("\\n" + json.dumps(told))
+"""
+# Imports a memory estimate, and asks it where there is a config, as llada doctor does where torch is missing.
+_ESTIMATE = """
+import json, sys
+from types import MappingProxyType
+sys.modules["torch"] = None
+from llada_core.imports import load_target
+estimate, config = load_target(sys.argv[1]), json.loads(sys.argv[2])
+found = {}
+if config is not None:
+    found = estimate(MappingProxyType(config), dtype="float32", available=2**34).as_dict()
+sys.stdout.flush()
+sys.stderr.write("\\n" + json.dumps(sorted(found)))
 """
 
 
@@ -69,10 +82,13 @@ def entry_checks(offer: EntryPoints) -> Iterator[Check]:
     yield f"its entry module takes less than {_MOST_SECONDS} s", lambda: _each(_is_fast, imported)
 
 
-def modules_after(module: str) -> set[str]:
-    """The modules that a fresh interpreter has imported after ``module``. Raises ``AssertionError``."""
-    code = f"import json, sys, {module}; sys.stderr.write('\\n' + json.dumps(sorted(sys.modules)))"
-    return set(_told([sys.executable, "-c", code])[0])
+def keys_without_torch(target: str, config: Mapping[str, Any] | None) -> set[str]:
+    """The keys of what the memory estimate that ``target`` names tells of a model of this ``config``, in an
+    interpreter without torch; none where ``config`` is None, and it is only imported.
+
+    Raises ``AssertionError`` where it fails there.
+    """
+    return set(_told([sys.executable, "-c", _ESTIMATE, target, json.dumps(config, default=dict)])[0])
 
 
 def _each(check: Any, imported: Iterable[_Imported]) -> None:

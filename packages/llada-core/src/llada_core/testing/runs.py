@@ -14,6 +14,7 @@ from llada_core.generation.model import Model
 from llada_core.generation.prompts import Limits
 from llada_core.generation.signature import takes_mask
 from llada_core.parameters import parameters_of_row
+from llada_core.testing.forwards import counted, most_forwards
 
 if TYPE_CHECKING:
     from llada_core.testing.subject import Subject
@@ -26,7 +27,10 @@ _PROMPT_LENGTHS = (5, 1, 8)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Decoded:
-    """One call of ``generate`` on ``prompts`` and what it returned: ``output_ids [B, P+G]`` and the NFE."""
+    """One call of ``generate`` on ``prompts`` and what it returned: ``output_ids [B, P+G]`` and the NFE.
+
+    ``forwards`` are those of the network that were seen, of all rows together.
+    """
 
     model: Model
     prompts: Sequence[Sequence[int]]
@@ -34,6 +38,7 @@ class Decoded:
     gen_length: int | None
     output_ids: torch.Tensor
     nfe: int
+    forwards: int
 
     @property
     def width(self) -> int:
@@ -122,7 +127,8 @@ def generated(
 ) -> Decoded:
     """What ``generate`` makes of ``prompts``, with so many columns of padding more than they need.
 
-    These hold the first id of a prompt, as only the mask tells what padding is.
+    These hold the first id of a prompt, as only the mask tells what padding is. Raises ``Endless`` where the
+    network is asked without an end.
     """
     device = getattr(model.network, "device", None)
     ids, mask = tensors.pad_left(prompts, model.pad_id, device)
@@ -130,17 +136,23 @@ def generated(
         ids = torch.cat((ids.new_full((len(ids), padding), prompts[0][0]), ids), dim=1)
         mask = torch.cat((mask.new_zeros((len(ids), padding)), mask), dim=1)
     told = {"attention_mask": mask} if takes_mask(algorithm.generate) else {}
-    output_ids, nfe = algorithm.generate(model.network, ids.clone(), **told, **params)
     gen_length = params.get("gen_length")
+    with counted(model.network, most_forwards(_length(gen_length), rows=len(prompts))) as count:
+        output_ids, nfe = algorithm.generate(model.network, ids.clone(), **told, **params)
     found = Decoded(
         model=model,
         prompts=prompts,
         given=ids,
-        gen_length=gen_length if isinstance(gen_length, int) else None,
+        gen_length=_length(gen_length),
         output_ids=output_ids,
         nfe=nfe,
+        forwards=count.forwards,
     )
     assert isinstance(output_ids, torch.Tensor), (
         f"output_ids are a {type(output_ids).__name__}; return a tensor of int64"
     )
     return found
+
+
+def _length(gen_length: object) -> int | None:
+    return gen_length if isinstance(gen_length, int) else None

@@ -38,7 +38,18 @@ def values_of(parameter: Parameter) -> list[Any]:
     """Values among which two should differ in what they do, the likelier ones first."""
     between = [parameter.kind(each) for each in _NUMBERS.get(parameter.kind, ())]
     accepted = [value for value in between if parameter.accepts(value)]
-    return _distinct([*accepted[:2], *bounds_of(parameter), *accepted[2:]])
+    return _distinct([*accepted[:2], *bounds_of(parameter), *accepted[2:], *_near(parameter)])
+
+
+def _near(parameter: Parameter) -> list[Any]:
+    """Numbers beside the default and the bounds, for a range that holds none of the usual ones."""
+    if parameter.kind not in _NUMBERS:
+        return []
+    default: Any = parameter.default
+    found = [] if default is None else [default + 1, 2 * default]
+    found += [] if parameter.minimum is None else [parameter.kind(parameter.minimum + 1)]
+    found += [] if parameter.maximum is None else [parameter.kind(parameter.maximum - 1)]
+    return [value for value in found if parameter.accepts(value)]
 
 
 def _lowest(parameter: Parameter) -> float | None:

@@ -27,7 +27,7 @@ from llada_core.testing.subject import REPEATS
 if TYPE_CHECKING:
     from llada_core.testing.subject import Subject
 
-__all__ = ["check_repeats", "results", "sharing_checks"]
+__all__ = ["check_repeats", "ended", "results", "sharing_checks"]
 
 _COMPANIONS = 3
 
@@ -35,6 +35,7 @@ _COMPANIONS = 3
 def sharing_checks(subject: Subject) -> Iterator[tuple[str, Callable[[], object]]]:
     """The checks of requests of ``subject``, by the loop that all callers use."""
     yield REPEATS, subject.repeating.check
+    yield "another object of it has the same answer", lambda: _is_any_object(subject)
     yield "the same seed draws the same answer", lambda: _repeats_draws(subject)
     yield "its rows do not depend on other algorithms beside them", lambda: _mixes(subject)
     yield "a stream ends with the canvas of the result", lambda: _streams(subject)
@@ -50,8 +51,15 @@ def results(
 
     What is drawn without a seed is the same each time.
     """
+    return [_facts(each) for each in ended(algorithm, model, prompts, params)]
+
+
+def ended(
+    algorithm: GenerationAlgorithm, model: Model, prompts: Sequence[Sequence[int]], params: Mapping[str, Any]
+) -> list[GenerationResult]:
+    """The results of which ``results`` gives ids and NFE."""
     torch.manual_seed(0)
-    return [_facts(each) for each in execution.run_to_end(model, _jobs(algorithm, model, prompts, params))]
+    return list(execution.run_to_end(model, _jobs(algorithm, model, prompts, params)))
 
 
 def _facts(result: GenerationResult) -> tuple[tuple[int, ...], int]:
@@ -77,7 +85,7 @@ def _jobs(
 
 
 def check_repeats(subject: Subject) -> None:
-    """Check two answers of one object, with another request between, and one of another object."""
+    """Check two answers of one object, with another request between."""
     subject.returning.get()
     model, rows, params = subject.model, prompts_of(subject), {**_undrawn(subject), **params_of(subject)}
     first = results(subject.algorithm, model, rows, params)
@@ -87,9 +95,16 @@ def check_repeats(subject: Subject) -> None:
         "it answers the same request otherwise the second time; keep what changes during a request in its "
         "row (policy_state, rule_state), and nothing in the algorithm, its class or its module"
     )
+
+
+def _is_any_object(subject: Subject) -> None:
+    subject.repeating.get()
+    model, rows, params = subject.model, prompts_of(subject), {**_undrawn(subject), **params_of(subject)}
+    first = results(subject.algorithm, model, rows, params)
     other = results(subject.fresh(), model, rows, params)
     assert first == other, (
-        "another object of it answers the same request otherwise; keep no state in its class or its module"
+        "another object of it answers the same request otherwise; keep no state in its class or its module, "
+        "and let its constructor set nothing that differs"
     )
 
 
@@ -109,7 +124,8 @@ def _repeats_draws(subject: Subject) -> None:
     model, rows = subject.model, prompts_of(subject)
     params = {**params_of(subject), **drawing, "seed": 11}
     first = results(subject.algorithm, model, rows, params)
-    jobs = _jobs(subject.fresh(), model, rows, params)
+    other = subject.fresh() if subject.renewable else subject.algorithm
+    jobs = _jobs(other, model, rows, params)
     torch.manual_seed(1)  # what others draw meanwhile is nothing to it
     again = [_facts(each) for each in execution.run_to_end(model, jobs)]
     assert first == again, (

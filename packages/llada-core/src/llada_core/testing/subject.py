@@ -23,6 +23,7 @@ from llada_core.imports import LazyModule
 from llada_core.loading import embedded_model
 from llada_core.plugins.info import EngineInfo
 from llada_core.testing.checks import NotRun
+from llada_core.testing.forwards import Endless
 
 if TYPE_CHECKING:
     from llada_core.testing import decoding, runs, sharing
@@ -65,7 +66,8 @@ class Once(Generic[_T]):
         except NotRun:
             raise
         except Exception as exc:
-            raise NotRun(f"it needs what failed: {self._of}") from exc
+            failed = exc.check if isinstance(exc, Endless) else self._of
+            raise NotRun(f"it needs what failed: {failed}") from exc
 
 
 class Subject:
@@ -93,7 +95,7 @@ class Subject:
         params: Mapping[str, Any] | None = None,
         trust_remote_code: bool = False,
     ) -> None:
-        self.algorithm = object_of(algorithm)
+        self._algorithm, self.algorithm = algorithm, object_of(algorithm)
         self.registered = isinstance(algorithm, str)
         self.name = self.algorithm.name or type(self.algorithm).__name__
         self.prompts, self.params = prompts, dict(params or {})
@@ -114,10 +116,17 @@ class Subject:
         name = self.algorithm.engine
         return registry.get_engine(name) if name in registry.list_engines() else None
 
+    @property
+    def renewable(self) -> bool:
+        """Whether another object can be made of what was given, a name or a class."""
+        return isinstance(self._algorithm, str | type)
+
     def fresh(self) -> GenerationAlgorithm:
-        """Another object of the same algorithm, holding the same model."""
-        other = registry.get_algorithm(self.name) if self.registered else self.algorithm
-        loaded = self.model
+        """Another object of the same algorithm, holding the same model. Raises ``NotRun`` where an object
+        was given."""
+        if not self.renewable:
+            raise NotRun("one object was given, and no other can be made of it; give its name, or its class")
+        other, loaded = object_of(self._algorithm), self.model
         other.model, other.tokenizer, other.model_path = loaded.network, loaded.tokenizer, loaded.path
         return other
 

@@ -3,11 +3,12 @@ algorithm by its name."""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 from llada_core import registry
-from llada_core.errors import UnknownAlgorithm, UsageError
+from llada_core.errors import UnknownAlgorithm, UnknownEngine, UsageError
 from llada_core.names import closest
 from llada_core.plugins.installed import EntryPoints, Installed
 from llada_core.testing.checks import Suite
@@ -26,7 +27,8 @@ def suites_of(
     params: Mapping[str, Any] | None = None,
     trust_remote_code: bool = False,
 ) -> Iterator[Suite]:
-    """The suites of what ``name`` names: an algorithm, by name or alias, else an engine, else a distribution.
+    """The suites of what ``name`` names: an algorithm, else a distribution, else an engine; algorithms
+    and engines by name or alias.
 
     The suites of an algorithm are those of its distribution and its own; of an engine those of its
     distribution, its own and its algorithms'; of a distribution those of all that it brings. Each is made
@@ -41,11 +43,12 @@ def suites_of(
         given = next(iter(params))
         raise UsageError(f"{name} is no algorithm, and {given} is a parameter of one; leave it out")
     offer = offer_of(name)
-    if offer is None and name in registry.list_engines():
-        return engine_suites(name, **how)
-    if offer is None:
-        raise _unknown(name)
-    return _of_distribution(offer, **how)
+    if offer is not None:
+        return _of_distribution(offer, **how)
+    engine = _engine_called(name)
+    if engine is not None:
+        return engine_suites(engine, **how)
+    raise _unknown(name)
 
 
 def algorithm_suites(
@@ -60,7 +63,7 @@ def algorithm_suites(
     info = subject.info
     offer = None if info is None or info.distribution is None else offer_of(info.distribution)
     if offer is not None:
-        yield _suite(offer, model if isinstance(model, str) else None)
+        yield _suite(offer, os.fspath(model) if isinstance(model, str | os.PathLike) else None)
     yield Suite(kind="algorithm", subject=subject.name, checks=tuple(algorithm_checks(subject)))
 
 
@@ -112,6 +115,13 @@ def _algorithm_called(name: str) -> str | None:
     try:
         return registry.get_algorithm_info(name).name
     except UnknownAlgorithm:
+        return None
+
+
+def _engine_called(name: str) -> str | None:
+    try:
+        return registry.get_engine(name).name
+    except UnknownEngine:
         return None
 
 

@@ -15,7 +15,7 @@ from llada_core.generation.algorithm import GenerationAlgorithm
 from llada_core.imports import load_target
 from llada_core.plugins.specs import AlgorithmSpec, CommandSpec, EngineSpec
 from llada_core.testing.checks import Check, NotRun
-from llada_core.testing.entry import modules_after
+from llada_core.testing.entry import keys_without_torch
 
 __all__ = ["Config", "algorithm_targets", "command_targets", "engine_targets"]
 
@@ -110,14 +110,14 @@ def _probes(target: str) -> None:
 
 
 def _estimates(target: str, config: Mapping[str, Any] | None) -> None:
-    assert "torch" not in modules_after(target.partition(":")[0]), (
-        f"importing {target} imports torch, and llada doctor asks where there is none; import it when needed"
-    )
+    try:
+        found = keys_without_torch(target, config)
+    except AssertionError as exc:
+        raise AssertionError(f"asked for {target} without torch, as llada doctor does: {exc}") from exc
     if config is None:
         assert callable(_loaded(target)), f"{target} cannot be called; name a function"
-        return
-    found = _called(target, MappingProxyType(dict(config)), dtype="float32", available=2**34)
-    missing = set(ESTIMATE) - set(found.as_dict())
+        raise NotRun("it can be imported, and there is no model to ask it about; give one (--model)")
+    missing = set(ESTIMATE) - found
     assert not missing, (
         f"the estimate of {target} lacks {', '.join(sorted(missing))}; make it with llada_runtime.estimate_of"
     )

@@ -10,7 +10,7 @@ from typing import Any, Protocol
 import torch
 
 from llada_core.parameters import Parameter
-from llada_core.testing import effect_checks
+from llada_core.testing import NotRun, effect_checks
 from llada_core.testing.samples import Setting, bounds_of, setting_with
 from llada_core.testing.subject import Once
 from llada_runtime.decoding.filters import Filters
@@ -27,6 +27,11 @@ from llada_runtime.testing.rules import rule_checks
 
 __all__ = ["algorithm_checks"]
 
+FILTERS = "its sequence has the filters that it takes"
+ENDS = "it comes to an end at each default, choice and bound"
+MIXES = "its rows are the same beside rows of another rule and policy"
+OVERRIDDEN = "a rule or policy that is overridden is what runs"
+
 _BASE: Setting = {"gen_length": 11, "block_length": 4, "seed": 3}
 _PROMPT = [5, 6, 7]
 _MOST_RUNS = 600
@@ -34,6 +39,8 @@ _MOST_RUNS = 600
 
 class Algorithm(Protocol):
     """What is asked of a `StepAlgorithm` here."""
+
+    model: Any
 
     @property
     def parameters(self) -> tuple[Parameter, ...]: ...
@@ -50,24 +57,18 @@ class Algorithm(Protocol):
 def algorithm_checks(algorithm: Algorithm) -> Iterator[tuple[str, Callable[[], object]]]:
     """The checks of the rule and the policy of ``algorithm``, and of its parameters.
 
-    Of one that runs on networks of its own only, and so not on a fake one, no more than that they are made.
+    Of one that runs on networks of its own only, and so not on a fake one, the rule is checked on the model
+    that it has loaded, and the rest is not run.
     """
     yield "rule and policy are made of each default, choice and bound", lambda: _makes_its_parts(algorithm)
-    network = FakeNetwork.random()
-    if algorithm.unfit_reason(network) is not None:
+    make, network = functools.partial(_make, algorithm), FakeNetwork.random()
+    reason = algorithm.unfit_reason(network)
+    if reason is not None:
+        yield from _on_its_own(algorithm, reason)
         return
-    takes = algorithm.validate_args().keys()
-
-    def make(network: Any, prompt: Ids[int], gen_length: int, block_length: int = 4) -> Sequence:
-        asked = {"gen_length": gen_length, "block_length": block_length, "early_stop": False}
-        params = algorithm.validate_args(**{name: asked[name] for name in asked.keys() & takes})
-        made = algorithm.sequence(network, prompt, params)
-        assert isinstance(made, Sequence), f"sequence returns a {type(made).__name__}; return a Sequence"
-        return made
-
     rule = list(rule_checks(lambda width: make(network, [1, 2], width, width)))
     policy = list(policy_checks(make))
-    yield "its sequence has the filters that it takes", lambda: _filters_as_told(algorithm, network)
+    yield FILTERS, lambda: _filters_as_told(algorithm, network)
     yield from rule
     here = [check for name, check in rule if "device" not in name]  # elsewhere nothing is decoded by it
     both = [*here, *(check for _, check in policy)]
@@ -76,12 +77,48 @@ def algorithm_checks(algorithm: Algorithm) -> Iterator[tuple[str, Callable[[], o
     yield from _after(
         decoding,
         [
-            ("it comes to an end at each default, choice and bound", lambda: _ends_everywhere(algorithm)),
-            ("its rows are the same beside rows of another rule and policy", lambda: _mixes(make)),
-            ("a rule or policy that is overridden is what runs", lambda: _honours_its_parts(algorithm)),
+            (ENDS, lambda: _ends_everywhere(algorithm)),
+            (MIXES, lambda: _mixes(make)),
+            (OVERRIDDEN, lambda: _honours_its_parts(algorithm)),
             *_effects(algorithm),
         ],
     )
+
+
+def _make(
+    algorithm: Algorithm, network: Any, prompt: Ids[int], gen_length: int, block_length: int = 4
+) -> Sequence:
+    """A row of ``algorithm``, by as much of this as it takes."""
+    asked = {"gen_length": gen_length, "block_length": block_length, "early_stop": False}
+    taken = asked.keys() & algorithm.validate_args().keys()
+    made = algorithm.sequence(
+        network, prompt, algorithm.validate_args(**{name: asked[name] for name in taken})
+    )
+    assert isinstance(made, Sequence), f"sequence returns a {type(made).__name__}; return a Sequence"
+    return made
+
+
+def _on_its_own(algorithm: Algorithm, reason: str) -> Iterator[tuple[str, Callable[[], object]]]:
+    """The checks of one that refuses a fake network for this ``reason``."""
+
+    def make(width: int) -> Sequence:
+        network = algorithm.model
+        if network is None or algorithm.unfit_reason(network) is not None:
+            raise NotRun("it has loaded no model that it runs on; give one (--model)")
+        return _make(algorithm, network, [1, 2], width, width)
+
+    def refuse() -> None:
+        raise NotRun(f"it does not run on llada_runtime.testing.FakeNetwork: {reason}")
+
+    yield from rule_checks(make)
+    for name in (
+        FILTERS,
+        *(name for name, _ in policy_checks(functools.partial(_make, algorithm))),
+        ENDS,
+        MIXES,
+        OVERRIDDEN,
+    ):
+        yield name, refuse
 
 
 def _after(gate: Once[Any], checks: Iterable[tuple[str, Callable[[], object]]]) -> Iterator[Any]:

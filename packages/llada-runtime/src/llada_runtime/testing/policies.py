@@ -14,7 +14,7 @@ from llada_runtime.decoding.rules import Quota
 from llada_runtime.decoding.sequence import Sequence
 from llada_runtime.testing.networks import FakeNetwork
 
-__all__ = ["check_policy", "policy_checks"]
+__all__ = ["check_policy", "policy_checks", "state_of"]
 
 Make = Callable[[FakeNetwork, Ids[int], int], Sequence]
 """A new sequence of ``(network, prompt, gen_length)``, whose policy is the one that is checked."""
@@ -67,23 +67,28 @@ def _decode(
 
 def _plans_purely(make: Make) -> None:
     def watch(sequence: Sequence) -> None:
-        before = _state(sequence)
+        before = state_of(sequence)
         first, again = sequence.policy.plan(sequence), sequence.policy.plan(sequence)
         assert first == again, f"asked twice it plans {first}, then {again}; let after change policy_state"
-        assert _state(sequence) == before, "plan changes the sequence; let after do that"
+        assert state_of(sequence) == before, "plan changes the sequence; let after do that"
 
     for prompt, gen_length in _CASES:
         network = FakeNetwork.random()
         _decode(network, make(network, prompt, gen_length), watch=watch)
 
 
-def _state(sequence: Sequence) -> tuple[Any, ...]:
+def state_of(sequence: Sequence) -> tuple[Any, ...]:
+    """What may not change where something is only asked: canvas, counters, and what policy and rule keep."""
     numbers = (sequence.nfe, sequence.block, sequence.block_start, sequence.block_end, sequence.cached_block)
+    kept = tuple(map(_written, (sequence.policy_state, sequence.rule_state)))
+    return (tuple(sequence.canvas), numbers, sequence.finished, kept)
+
+
+def _written(state: object) -> bytes:
     try:
-        state = pickle.dumps(sequence.policy_state)
+        return pickle.dumps(state)
     except Exception:  # what cannot be written is not compared
-        state = b""
-    return (tuple(sequence.canvas), numbers, sequence.finished, state)
+        return b""
 
 
 def _comes_to_an_end(make: Make) -> None:

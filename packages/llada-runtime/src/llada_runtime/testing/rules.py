@@ -9,11 +9,12 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from llada_core.testing import run_checks
+from llada_core.testing import NotRun, run_checks
 from llada_runtime.decoding.policies import NoCache
 from llada_runtime.decoding.rules import Rule
 from llada_runtime.decoding.sequence import Sequence
 from llada_runtime.testing.networks import FakeConfig
+from llada_runtime.testing.policies import state_of
 
 __all__ = ["check_rule", "rule_checks"]
 
@@ -103,11 +104,14 @@ def _keeps_open_ones(case: _Case) -> None:
 
 def _changes_nothing(case: _Case) -> None:
     scores, open_ = case.scores.clone(), case.open.clone()
-    canvases = [list(sequence.canvas) for sequence in case.sequences]
+    states = [state_of(sequence) for sequence in case.sequences]
     first = _select(case)
     same = torch.equal(case.scores, scores) and torch.equal(case.open, open_)
     assert same, "select changes its scores or open_ in place; work on a copy"
-    assert [sequence.canvas for sequence in case.sequences] == canvases, "select changes a canvas; leave it"
+    assert [state_of(sequence) for sequence in case.sequences] == states, (
+        "select changes a sequence: its canvas, its counters, or what its policy or rule keeps; remember in "
+        "revoke, replace or after, where there is something to remember"
+    )
     assert torch.equal(_select(case), first), (
         "asked again it chooses others; keep no state outside rule_state"
     )
@@ -135,11 +139,9 @@ def _is_of_any_device(case: _Case) -> None:
     device = torch.device("cuda" if torch.cuda.is_available() else "meta")
     try:
         kept = _select(_Case(case.sequences, case.scores.to(device), case.open.to(device)))
-    except NotImplementedError:
-        return  # it reads values, of which ``meta`` has none: only a real device could tell
-    except RuntimeError as exc:
-        if device.type == "meta" and "device" not in str(exc):
-            return
+    except (NotImplementedError, RuntimeError) as exc:
+        if device.type == "meta" and (isinstance(exc, NotImplementedError) or "device" not in str(exc)):
+            raise NotRun("it reads values, so that only a GPU can tell; check it where there is one") from exc
         raise AssertionError(f"on {device} it raises: {exc}; make tensors on the device of scores") from exc
     assert kept.device.type == device.type, f"it answers on {kept.device}, asked on {device}"
 
