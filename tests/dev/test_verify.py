@@ -114,6 +114,7 @@ def test_a_rule_that_looks_at_its_neighbours_fails_where_rows_are_together(model
 
 
 def test_a_decoder_that_remembers_the_last_request_fails_when_it_is_repeated(model: Path) -> None:
+    Moody.asked.clear()
     with registered(Moody(name="moody")):
         found = findings(model, *SHORT, "--algorithm", "moody")
     assert found["moody", "repeat"]["verdict"] == "failed"
