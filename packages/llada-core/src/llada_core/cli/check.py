@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from llada_core.cli.options import output_options, trust_option
+from llada_core.cli.options import output_options, parameter_option, trust_option
 from llada_core.cli.output import note, print_json, print_line
 from llada_core.imports import load_target
 from llada_core.parameters import parse_assignments
@@ -20,14 +20,7 @@ __all__ = ["check"]
 @click.option(
     "--model", metavar="PATH|ID", help="Model to generate on. Default: the embedded one, if it fits."
 )
-@click.option(
-    "-p",
-    "--parameter",
-    "assignments",
-    metavar="NAME=VALUE",
-    multiple=True,
-    help="A parameter that is given in each check, where NAME is an algorithm. Repeatable.",
-)
+@parameter_option("A parameter that is given in each check, where NAME is an algorithm. Repeatable.")
 @trust_option("Run code that comes with the model.")
 @output_options
 def check(

@@ -8,7 +8,13 @@ from typing import Any, TypeVar
 import click
 
 from llada_core.cli.opening import opened_model
-from llada_core.cli.options import ModelChoice, given_parameters, model_options, output_options
+from llada_core.cli.options import (
+    ModelChoice,
+    given_parameters,
+    model_options,
+    output_options,
+    parameter_option,
+)
 from llada_core.cli.output import print_figures, print_json, print_line, print_table, print_warnings
 from llada_core.cli.progress import busy_bar
 from llada_core.cli.prompts import prompt_of_call
@@ -53,14 +59,7 @@ def _template_options(command: _Command) -> _Command:
 @click.command(epilog=_EXAMPLE_OF_INFILL)
 @click.argument("template")
 @_template_options
-@click.option(
-    "-p",
-    "--parameter",
-    "assignments",
-    metavar="NAME=VALUE",
-    multiple=True,
-    help="A parameter of the algorithm. Repeatable.",
-)
+@parameter_option("A parameter of the algorithm. Repeatable.")
 @click.option("--seed", type=int, metavar="N", help="Seed of what is drawn at random.")
 def infill(
     template: str,

@@ -22,6 +22,7 @@ __all__ = [
     "model_options",
     "output_options",
     "overridden",
+    "parameter_option",
     "quantization_option",
     "spelling_among",
     "split_option",
@@ -104,6 +105,13 @@ def trust_option(help_text: str) -> Callable[[_Command], _Command]:
     return click.option("--trust-remote-code", is_flag=True, help=help_text)
 
 
+def parameter_option(help_text: str) -> Callable[[_Command], _Command]:
+    """``-p`` (argument ``assignments``)."""
+    return click.option(
+        "-p", "--parameter", "assignments", metavar="NAME=VALUE", multiple=True, help=help_text
+    )
+
+
 def quantization_option(help_text: str) -> Callable[[_Command], _Command]:
     """``--quantization``."""
     return click.option("--quantization", type=click.Choice(_QUANTIZATIONS), help=help_text)
@@ -171,14 +179,7 @@ def decoding_options(help_of_parameter: str, *, one_length: bool = True) -> Call
         length = click.option("--max-tokens", type=int, metavar="N", help="Length of an answer, at most.")
         return _apply(
             command,
-            click.option(
-                "-p",
-                "--parameter",
-                "assignments",
-                metavar="NAME=VALUE",
-                multiple=True,
-                help=help_of_parameter,
-            ),
+            parameter_option(help_of_parameter),
             *([length] if one_length else []),
             click.option("--seed", type=int, metavar="N", help="Seed of what is drawn at random."),
         )

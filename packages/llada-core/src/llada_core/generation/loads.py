@@ -21,6 +21,7 @@ from llada_core.checkpoints.options import (
 )
 from llada_core.checkpoints.tokenizer import load_tokenizer
 from llada_core.errors import UsageError
+from llada_core.faults import fault_of
 from llada_core.generation.availability import Availability
 from llada_core.generation.model import Model, note_end_tokens
 from llada_core.imports import LazyModule
@@ -36,7 +37,7 @@ else:
     dcp_metadata = LazyModule("llada_core.checkpoints.dcp_metadata")
     networks = LazyModule("llada_core.generation.networks")
 
-__all__ = ["LoadsModels"]
+__all__ = ["LoadsModels", "network_class_of"]
 
 
 class LoadsModels(Availability, ABC):
@@ -226,6 +227,15 @@ class LoadsModels(Availability, ABC):
         if self.model is None and self.tokenizer is None:
             raise UsageError(f"{self.name} has no model yet; call load_model_from_hf first")
         return Model.of(self.model, self.tokenizer, path=self.model_path)
+
+
+def network_class_of(algorithm: LoadsModels) -> Any:
+    """Its class of networks; None where that cannot be told, as of one that cannot run here."""
+    try:
+        return algorithm.network_class()
+    except BaseException as exc:  # it is a plugin's, and asked only whether it would do
+        fault_of(exc)
+        return None
 
 
 def _depth(kind: type, name: str) -> int:

@@ -14,10 +14,10 @@ from llada_core.errors import (
     UnknownAlgorithm,
     UsageError,
 )
-from llada_core.faults import fault_of
 from llada_core.generation import execution
 from llada_core.generation.algorithm import GenerationAlgorithm
 from llada_core.generation.jobs import Job
+from llada_core.generation.loads import network_class_of
 from llada_core.generation.model import Model
 from llada_core.generation.prompt_kinds import Given, prompts_of
 from llada_core.generation.prompts import AnyPrompts, Prompt, Prompts
@@ -120,7 +120,7 @@ class LoadedModel:
         """Whether the algorithm is of this engine, or runs on networks of the class of this one."""
         if algorithm.engine == self.engine.name:
             return True
-        return self._model_class is not None and _network_class(algorithm) is self._model_class
+        return self._model_class is not None and network_class_of(algorithm) is self._model_class
 
     def _reason(self, algorithm: GenerationAlgorithm) -> str | None:
         return algorithm.unavailable_reason or algorithm.why_unfit(self.model.network)
@@ -267,15 +267,6 @@ class LoadedModel:
     def __repr__(self) -> str:
         path = "closed" if self._model is None else self._model.path
         return f"<LoadedModel {path} on engine {self.engine.name!r}>"
-
-
-def _network_class(algorithm: GenerationAlgorithm) -> Any:
-    """Its class of networks; None where that cannot be told, as of one that cannot run here."""
-    try:
-        return algorithm.network_class()
-    except BaseException as exc:  # it is a plugin's, and asked only whether it would do
-        fault_of(exc)
-        return None
 
 
 def _requests(

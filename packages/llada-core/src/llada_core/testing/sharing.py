@@ -14,6 +14,7 @@ from llada_core.faults import fault_of, one_line
 from llada_core.generation import execution
 from llada_core.generation.algorithm import GenerationAlgorithm
 from llada_core.generation.jobs import Job
+from llada_core.generation.loads import network_class_of
 from llada_core.generation.model import Model
 from llada_core.generation.results import GenerationRequest, GenerationResult
 from llada_core.generation.steps import Step
@@ -87,7 +88,7 @@ def _jobs(
 def check_repeats(subject: Subject) -> None:
     """Check two answers of one object, with another request between."""
     subject.returning.get()
-    model, rows, params = subject.model, prompts_of(subject), {**_undrawn(subject), **params_of(subject)}
+    model, rows, params = _asked(subject)
     first = results(subject.algorithm, model, rows, params)
     results(subject.algorithm, model, [list(reversed(row)) for row in rows[:1]], params)
     again = results(subject.algorithm, model, rows, params)
@@ -99,7 +100,7 @@ def check_repeats(subject: Subject) -> None:
 
 def _is_any_object(subject: Subject) -> None:
     subject.repeating.get()
-    model, rows, params = subject.model, prompts_of(subject), {**_undrawn(subject), **params_of(subject)}
+    model, rows, params = _asked(subject)
     first = results(subject.algorithm, model, rows, params)
     other = results(subject.fresh(), model, rows, params)
     assert first == other, (
@@ -108,11 +109,14 @@ def _is_any_object(subject: Subject) -> None:
     )
 
 
-def _undrawn(subject: Subject) -> Setting:
-    """A seed, where the parameters that were given draw."""
+def _asked(subject: Subject) -> tuple[Model, Sequence[Sequence[int]], Setting]:
+    """The model, the prompts and the parameters of requests that can be repeated: with a seed, where what was
+    given draws."""
     declared = {each.name for each in subject.algorithm.parameters}
-    draws = {"temperature", "remasking"} & params_of(subject).keys()
-    return {"seed": 3} if draws and "seed" in declared else {}
+    given = params_of(subject)
+    draws = {"temperature", "remasking"} & given.keys()
+    undrawn: Setting = {"seed": 3} if draws and "seed" in declared else {}
+    return subject.model, prompts_of(subject), {**undrawn, **given}
 
 
 def _repeats_draws(subject: Subject) -> None:
@@ -136,7 +140,7 @@ def _repeats_draws(subject: Subject) -> None:
 
 def _mixes(subject: Subject) -> None:
     subject.repeating.get()
-    model, rows, params = subject.model, prompts_of(subject), {**_undrawn(subject), **params_of(subject)}
+    model, rows, params = _asked(subject)
     others = _companions(subject)
     if not others:
         raise NotRun("no other algorithm that is installed runs on this model")
@@ -170,25 +174,17 @@ def _companions(subject: Subject) -> list[GenerationAlgorithm]:
         other = registry.get_algorithm(name)
         if name == subject.name or not other.is_available() or other.why_unfit(network) is not None:
             continue
-        if _network_class(other) is type(network):
+        if network_class_of(other) is type(network):
             other.model, other.tokenizer = network, subject.algorithm.tokenizer
             found.append(other)
     found.sort(key=lambda each: each.yields_steps() is not subject.algorithm.yields_steps())
     return found[:_COMPANIONS]
 
 
-def _network_class(algorithm: GenerationAlgorithm) -> Any:
-    try:
-        return algorithm.network_class()
-    except BaseException as exc:  # it is a plugin's, and asked only whether it would do
-        fault_of(exc)
-        return None
-
-
 def _streams(subject: Subject) -> None:
     subject.repeating.get()
-    model, params = subject.model, {**_undrawn(subject), **params_of(subject)}
-    jobs = _jobs(subject.algorithm, model, prompts_of(subject), params)
+    model, rows, params = _asked(subject)
+    jobs = _jobs(subject.algorithm, model, rows, params)
     canvases: dict[int, dict[int, int]] = {job.index: {} for job in jobs}
     ended: list[int] = []
     for step in execution.run(model, jobs):
@@ -226,7 +222,7 @@ def _ends_alike(model: Model, step: Step, told: dict[int, int]) -> None:
 
 def _closes(subject: Subject) -> None:
     subject.repeating.get()
-    model, rows, params = subject.model, prompts_of(subject), {**_undrawn(subject), **params_of(subject)}
+    model, rows, params = _asked(subject)
     before = results(subject.algorithm, model, rows, params)
     stream = execution.run(model, _jobs(subject.algorithm, model, rows, params))
     next(stream)

@@ -10,7 +10,13 @@ import click
 from llada_core import UsageError
 from llada_core.cli.diversion import answers_alone
 from llada_core.cli.opening import opened_model
-from llada_core.cli.options import ModelChoice, dcp_options, loading_options, output_options
+from llada_core.cli.options import (
+    ModelChoice,
+    dcp_options,
+    loading_options,
+    output_options,
+    parameter_option,
+)
 from llada_core.cli.progress import busy_bar
 from llada_core.cli.settings import Setting, SettingsCommand, settings_of
 from llada_core.generation.prompts import Prompt
@@ -43,10 +49,7 @@ llada verify --upstream --json
     "--algorithm", "algorithms", metavar="NAME", multiple=True,
     help="Algorithm to check; repeatable. Default: all that run on the model.",
 )  # fmt: skip
-@click.option(
-    "-p", "--parameter", "assignments", metavar="NAME=VALUE", multiple=True,
-    help="A parameter of the --algorithm before it; before the first one, of all. Repeatable.",
-)  # fmt: skip
+@parameter_option("A parameter of the --algorithm before it; before the first one, of all. Repeatable.")
 @click.option(
     "--prompts", "file", metavar="FILE",
     help="Prompts (- is stdin): text, one a line, or JSON lines of prompt or messages; a prompt may be a "
