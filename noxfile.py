@@ -33,7 +33,7 @@ PLUGINS = [name for name, project in PROJECTS.items() if "llada.engines" in proj
 # Folders of tests that an engine's wheel must pass besides tests/<its short name>.
 MORE_TESTS = {"llada-dinfer": ["parity"], "llada-fastdllm": ["parity"]}
 # Engines for other models than llada-tiny's: the tests of such an engine generate on models of their own.
-OTHER_MODELS = {"llada-nemotron"}
+OTHER_MODELS = {"llada-diffusiongemma", "llada-dream", "llada-llada2", "llada-nemotron", "llada-sdar"}
 # What the tests of a plugin need besides the plugin. One that brings no engine needs one.
 TEST_TOOLS = ["pytest", "pytest-timeout", "hypothesis", "llada-tiny"]
 MORE_TOOLS = {

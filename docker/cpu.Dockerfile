@@ -18,7 +18,8 @@ COPY packages ./packages
 RUN /srv/llada/bin/pip install -c constraints.txt hatchling \
     && /srv/llada/bin/pip install -c constraints.txt --no-build-isolation \
         ./packages/llada-core ./packages/llada-runtime ./packages/llada-server \
-        ./packages/llada-fastdllm ./packages/llada-dinfer ./packages/llada-nemotron \
+        ./packages/llada-fastdllm ./packages/llada-dinfer ./packages/llada-nemotron ./packages/llada-sdar \
+        ./packages/llada-dream ./packages/llada-llada2 ./packages/llada-diffusiongemma \
     && /srv/llada/bin/pip uninstall --yes hatchling
 
 FROM python:3.11.14-slim-bookworm

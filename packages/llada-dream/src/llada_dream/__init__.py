@@ -1,0 +1,3 @@
+"""Dream, Dream-Coder and DiffuCoder as an engine of the llada registry."""
+
+__version__ = "0.2.0"

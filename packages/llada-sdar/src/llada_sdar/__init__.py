@@ -1,0 +1,3 @@
+"""SDAR and TraDo block diffusion models as an engine of the llada registry."""
+
+__version__ = "0.2.0"
