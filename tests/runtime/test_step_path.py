@@ -19,6 +19,7 @@ from llada_runtime.network import fused, machine
 from llada_runtime.network.fused import why_plain
 from llada_runtime.network.graphs import Graphed
 from llada_runtime.network.machine import why_no_kernels
+from llada_runtime.network.shape import Experts
 from llada_runtime.network.step_path import step_path
 from llada_runtime.testing import FakeNetwork
 from tests.support.graphing import FakeGraphs, small
@@ -60,6 +61,22 @@ def test_what_no_kernel_does_is_left_to_torch(
     shape, rotary = replace(network.shape, **{**SHAPE, **change}), Rotary.plain(1e4, 128)
     why = why_plain(shape, rotary, network.layers, device=torch.device("cuda"), dtype=torch.bfloat16)
     assert why is None if told is None else told in str(why)
+
+
+@pytest.mark.parametrize(
+    ("because", "how"),
+    [(None, "in grouped products"), ("channels are odd", "one by one, as channels are odd")],
+)
+def test_how_experts_run_is_said(
+    network: LLaDAModel, monkeypatch: pytest.MonkeyPatch, because: str | None, how: str
+) -> None:
+    monkeypatch.setattr(fused, "why_no_kernels", lambda device: None)
+    monkeypatch.setattr(fused, "why_one_by_one", lambda *asked: because)
+    shape = replace(network.shape, **SHAPE, experts=Experts(count=4, chosen=2, width=64))
+    told = why_plain(
+        shape, Rotary.plain(1e4, 128), network.layers, device=torch.device("cuda"), dtype=torch.bfloat16
+    )
+    assert told == f"layers have experts, which run {how}"
 
 
 def test_other_parts_and_dtypes_are_left_to_torch(

@@ -15,7 +15,7 @@ from llada_runtime.network.split import Split
 __all__ = ["MemoryEstimate", "estimate", "estimate_of", "estimate_of_shape"]
 
 _BYTES = {"float32": 4, "bfloat16": 2, "float16": 2}
-_SCALE = 4  # bytes of the float32 by which an output of eight bits is multiplied
+_WIDE = 4  # bytes of a float32: of what an output of eight bits is multiplied by, and of what chooses experts
 _BLOCK = 32  # positions whose logits exist at a time, per row: one block of the default length
 _LOGIT_COPIES = 2  # the network's logits and the float32 copy that confidences are computed on
 
@@ -101,8 +101,9 @@ def estimate_of_shape(
     eight = check_quantization(quantization) is not None
     return estimate_of(
         parameter_count=split.parameter_count(shape),
-        quantised=eight * (part.n_layers * part.layer_products + rows * shape.width),
-        scales=eight * (part.n_layers * part.layer_outputs + rows),
+        quantised=eight * (part.products + rows * shape.width),
+        scales=eight * (part.outputs + rows),
+        wide=part.routing,
         n_layers=shape.n_layers,
         n_kv_heads=part.n_kv_heads,
         head_dim=shape.head_dim,
@@ -125,6 +126,7 @@ def estimate_of(
     available: int | None = None,
     quantised: int = 0,
     scales: int = 0,
+    wide: int = 0,
 ) -> MemoryEstimate:
     """The estimate for any network that caches keys and values and decodes blocks.
 
@@ -135,13 +137,15 @@ def estimate_of(
         dtype, available: as for ``estimate``.
         quantised: how many of the weights have eight bits.
         scales: by how many float32 numbers those are multiplied.
+        wide: how many of the weights are float32, whatever the others are.
 
     Raises:
         CheckpointError: another dtype.
     """
     if dtype not in _BYTES:
         raise CheckpointError(f"dtype {dtype!r} cannot be used; choose 'float32', 'bfloat16' or 'float16'")
-    weights = (parameter_count - quantised) * _BYTES[dtype] + quantised + scales * _SCALE
+    narrow = parameter_count - quantised - wide
+    weights = narrow * _BYTES[dtype] + quantised + (scales + wide) * _WIDE
     kv_per_token = 2 * n_layers * n_kv_heads * head_dim * _BYTES[dtype]
     logits = _LOGIT_COPIES * _BLOCK * vocabulary * 4
     row = kv_per_token * max_sequence_length

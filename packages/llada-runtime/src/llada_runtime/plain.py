@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from llada_core.errors import UnsupportedArchitecture
+from llada_runtime.network.experts import ExpertMLP
 from llada_runtime.network.precision import without_autocast
 from llada_runtime.network.protocol import Network
 from llada_runtime.network.spans import Span
@@ -70,7 +71,8 @@ class PlainForward:
         k, v = k[: span.length], v[: span.length]
         mixed = _attend(q, k, v, _seen(columns, span))
         x = attention.out(mixed.flatten(1)) + x
-        stream: Tensor = layer.mlp(layer.mlp_norm(x), x)
+        mlp = layer.mlp.plainly if isinstance(layer.mlp, ExpertMLP) else layer.mlp
+        stream: Tensor = mlp(layer.mlp_norm(x), x)
         return stream
 
     def _projected(self, attention: Any, x: Tensor, columns: Tensor) -> tuple[Tensor, Tensor, Tensor]:

@@ -19,6 +19,7 @@ from llada_runtime.network import products
 from llada_runtime.network.attention import Attention, Pool
 from llada_runtime.network.cache import KVCache
 from llada_runtime.network.calls import Call, Ragged
+from llada_runtime.network.grouped import why_one_by_one
 from llada_runtime.network.layer import Layer
 from llada_runtime.network.layout import Layout
 from llada_runtime.network.linear import Linear
@@ -48,6 +49,10 @@ def why_plain(
         return unfit
     if dtype != torch.bfloat16:
         return f"the weights are {str(dtype).removeprefix('torch.')}, and the kernels compute in bfloat16"
+    if shape.experts is not None:
+        because = why_one_by_one(device, dtype, shape.width, shape.experts.width)
+        how = "in grouped products" if because is None else f"one by one, as {because}"
+        return f"layers have experts, which run {how}"
     return _unfit_network(shape, rotary, layers)
 
 

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from llada_runtime.network.eight_bits import dequantised, quantised
 from llada_runtime.network.kept_products import bound_kept_products
 
-__all__ = ["Linear"]
+__all__ = ["Linear", "packed_weight", "product"]
 
 _TOGETHER = 64  # rows of bfloat16: fewer waste the CPU's matrix unit, more a step of 32 columns
 
@@ -81,24 +81,14 @@ class Linear(nn.Module):
             return
         if self.weight.device.type == "cpu":
             bound_kept_products()  # weights of eight bits run packed products too
-        if self.scale is not None or not _can_pack(self.weight):
-            return
-        self.packed = _packed(self.weight.detach())
-        self.weight = None
+        if self.scale is None:
+            self.packed = packed_weight(self.weight.detach())
+        if self.packed is not None:
+            self.weight = None
 
     def forward(self, x: Tensor) -> Tensor:
         """The product alone: what a split or quantised layer has another of."""
-        packed, weight = self.packed, self.weight
-        if self.scale is not None:
-            assert weight is not None
-            weight = dequantised(weight, self.scale, x.dtype)
-            packed = _packed(weight) if _can_pack(weight) else None
-        if packed is None:
-            assert weight is not None
-            return F.linear(x, weight, self.bias)
-        return _alike(
-            lambda rows: torch.ops.mkldnn._linear_pointwise(rows, packed, self.bias, "none", [], ""), x
-        )
+        return product(x, self.weight, scale=self.scale, packed=self.packed, bias=self.bias)
 
     def onto(self, x: Tensor, residual: Tensor) -> Tensor:
         """``residual + product``, ``[N, out]``; where the weight is packed, in one pass over the output."""
@@ -113,10 +103,44 @@ class Linear(nn.Module):
         return parts
 
 
-def _alike(product: Callable[..., Tensor], *operands: Tensor) -> Tensor:
+def product(
+    x: Tensor,
+    weight: Tensor | None,
+    *,
+    scale: Tensor | None = None,
+    packed: Tensor | None = None,
+    bias: Tensor | None = None,
+    together: int = _TOGETHER,
+) -> Tensor:
+    """``x Wᵀ (+ bias)``, ``[N, out]``, by the weight ``[out, in]``, or by what it has been packed to.
+
+    Args:
+        scale: of a weight of eight bits.
+        together: rows of bfloat16 that are multiplied at a time on the CPU.
+    """
+    if scale is not None:
+        assert weight is not None
+        weight = dequantised(weight, scale, x.dtype)
+        packed = packed_weight(weight)
+    if packed is None:
+        assert weight is not None
+        return F.linear(x, weight, bias)
+    return _alike(
+        lambda rows: torch.ops.mkldnn._linear_pointwise(rows, packed, bias, "none", [], ""),
+        x,
+        together=together,
+    )
+
+
+def packed_weight(weight: Tensor) -> Tensor | None:
+    """``weight`` in the CPU's blocked layout; None where there is none for it."""
+    return _packed(weight) if _can_pack(weight) else None
+
+
+def _alike(product: Callable[..., Tensor], *operands: Tensor, together: int = _TOGETHER) -> Tensor:
     """``product`` of operands of N rows each, every row of which has the same bits whatever N is."""
     count = len(operands[0])
-    together = _TOGETHER if operands[0].dtype == torch.bfloat16 else max(count, 2)
+    together = together if operands[0].dtype == torch.bfloat16 else max(count, 2)
     missing = -count % together
     if missing:
         operands = tuple(F.pad(each, (0, 0, 0, missing)) for each in operands)

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from llada_runtime.network.linear import Linear
 from llada_runtime.network.shape import Shape
 
-__all__ = ["GatedMLP"]
+__all__ = ["GatedMLP", "swiglu"]
 
 
 class GatedMLP(nn.Module):
@@ -27,5 +27,10 @@ class GatedMLP(nn.Module):
 
     def forward(self, x: Tensor, residual: Tensor) -> Tensor:
         """``residual + mlp(x)``, both ``[N, d]``."""
-        gate, up = self.gate_up(x).chunk(2, dim=-1)  # [N, mlp_width] each
-        return self.down.onto(F.silu(gate) * up, residual)
+        return self.down.onto(swiglu(self.gate_up(x)), residual)
+
+
+def swiglu(gate_up: Tensor) -> Tensor:
+    """``silu(gate) * up`` of both beside each other, ``[N, 2 w]`` to ``[N, w]``."""
+    gate, up = gate_up.chunk(2, dim=-1)
+    return F.silu(gate) * up

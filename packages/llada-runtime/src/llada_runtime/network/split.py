@@ -64,8 +64,13 @@ class Split:
         """The numbers of the layers at one rank.
 
         Raises:
-            UsageError: one of them cannot be divided by ``size``.
+            UsageError: one of them cannot be divided by ``size``, or layers have experts.
         """
+        if shape.experts is not None and self.size > 1:
+            raise UsageError(
+                f"tensor_parallel={self.size} splits no network whose layers have experts, and this one's "
+                f"have {shape.experts.count}; leave tensor_parallel out"
+            )
         numbers = {
             "heads": shape.n_heads,
             "heads of keys and values": shape.n_kv_heads,

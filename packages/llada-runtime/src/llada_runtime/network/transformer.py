@@ -20,8 +20,10 @@ from llada_core.errors import UsageError
 from llada_runtime.network.attention import choose_merge
 from llada_runtime.network.cache import KVCache
 from llada_runtime.network.calls import Merge
+from llada_runtime.network.experts import ExpertMLP
 from llada_runtime.network.free_memory import free_bytes
 from llada_runtime.network.fused import Fused, why_plain
+from llada_runtime.network.grouped import GroupedLinear
 from llada_runtime.network.layer import Layer
 from llada_runtime.network.layout import Form, Layout
 from llada_runtime.network.linear import Linear
@@ -125,13 +127,19 @@ class Transformer(Pretrained):
 
     @staticmethod
     def mlp(shape: Shape, index: int, *, device: torch.device, dtype: torch.dtype) -> nn.Module:
-        """What stands in layer ``index`` behind the attention (see `Layer`); a gated MLP in every one."""
-        return GatedMLP(shape, device=device, dtype=dtype)
+        """What stands in layer ``index`` behind the attention (see `Layer`): experts where ``shape`` has some
+        in this layer, else a gated MLP."""
+        kind = GatedMLP if shape.experts_of(index) is None else ExpertMLP
+        return kind(shape, device=device, dtype=dtype)
 
     def _tensors(
         self, layers: str, names: Mapping[str, str], *, embedding: str, norm: str, head: str
     ) -> dict[str, Tensor]:
-        """`tensors` under these names: ``layers`` is before the index of one, ``names`` are by ours."""
+        """`tensors` under these names: ``layers`` is before the index of one, ``names`` are by ours.
+
+        Those of experts have a ``{}`` for the expert's number: ``"experts.gate": "mlp.experts.{}.gate"``. The
+        name of a single tensor, as that of ``"router.bias"``, comes before its part's.
+        """
         named = {f"{embedding}.weight": self.embedding, f"{norm}.weight": self.norm.weight}
         named[f"{head}.weight"] = self.embedding if self.shape.tied else self.head.plain
         kept = "embedding" if self.shape.tied else "head"
@@ -139,8 +147,8 @@ class Transformer(Pretrained):
         for index, layer in enumerate(self.layers):
             assert isinstance(layer, Layer)
             for name, tensor in layer.tensors().items():
-                part, _, kind = name.partition(".")
-                published = f"{layers}.{index}.{names[part]}.{kind}"
+                part, inner = _published(name, names)
+                published = f"{layers}.{index}.{inner}"
                 named[published], self._parts[published] = tensor, part
         return named
 
@@ -227,7 +235,7 @@ class Transformer(Pretrained):
         are made so one by one, so that no more memory is needed than there was.
         """
         for part in self.modules():
-            if isinstance(part, Linear) and not (part is self.head and self.shape.tied):
+            if isinstance(part, Linear | GroupedLinear) and not (part is self.head and self.shape.tied):
                 part.quantise(kind)
         self.quantization = kind
         self._fused = self._fuse()
@@ -236,6 +244,15 @@ class Transformer(Pretrained):
     def pack(self) -> Self:
         """This model with its linear layers in the fastest layout of the device (see `Linear`)."""
         for module in self.modules():
-            if isinstance(module, Linear | Summed):
+            if isinstance(module, Linear | GroupedLinear | Summed):
                 module.pack()
         return self
+
+
+def _published(name: str, names: Mapping[str, str]) -> tuple[str, str]:
+    """Our name of the part of a layer that ``name`` is a tensor of, and what the tensor is called there."""
+    *place, kind = name.split(".")
+    part = ".".join(step for step in place if not step.isdigit())
+    numbers = [step for step in place if step.isdigit()]  # of an expert
+    inner = names.get(f"{part}.{kind}") or f"{names[part]}.{kind}"
+    return part, inner.format(*numbers)
