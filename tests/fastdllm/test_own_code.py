@@ -108,9 +108,9 @@ def test_a_variant_of_a_known_model_says_who_can_run_it(tmp_path: Path) -> None:
 
 @by_own_code
 def test_a_model_of_the_same_type_with_other_fields_is_foreign_too(tmp_path: Path) -> None:
-    folder = remote_folder(tmp_path, architectures=["LLaDAMoEModelLM"], block_type=...)
+    folder = remote_folder(tmp_path, architectures=["LLaDAWideModelLM"], block_type=...)
     with pytest.raises(
-        ModelLoadError, match=r"architectures is \['LLaDAMoEModelLM'\], with other fields .*d_model"
+        ModelLoadError, match=r"architectures is \['LLaDAWideModelLM'\], with other fields .*d_model"
     ):
         llada_core.load_model(folder, device="cpu", engine="fast-dllm")
     with load(folder, engine="fast-dllm") as lm:

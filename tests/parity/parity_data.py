@@ -10,19 +10,23 @@ from typing import Any
 import pytest
 
 import llada_core
-from llada_runtime import LLaDAModel
+from llada_core.checkpoints import read_fields
+from llada_runtime.models.register import network_class
 
 GOLDENS = Path(__file__).parent / "goldens"
 MODELS = sorted(path.name for path in (GOLDENS / "models").iterdir())
+MOE_GOLDENS = GOLDENS / "lladamoe"
+MOE_MODEL = "lladamoe-48"
 
 
 @functools.cache
-def golden_model(name: str, device: str = "cpu") -> LLaDAModel:
-    return LLaDAModel.from_pretrained(GOLDENS / "models" / name, device=device, dtype="float32")
+def golden_model(name: str, device: str = "cpu") -> Any:
+    folder = (MOE_GOLDENS if name == MOE_MODEL else GOLDENS) / "models" / name
+    return network_class(read_fields(folder)).from_pretrained(folder, device=device, dtype="float32")
 
 
-def golden_cases(family: str) -> list[Any]:
-    cases = json.loads((GOLDENS / f"{family}.json").read_text())["cases"]
+def golden_cases(family: str, goldens: Path = GOLDENS) -> list[Any]:
+    cases = json.loads((goldens / f"{family}.json").read_text())["cases"]
     return [pytest.param(case, id=case["id"]) for case in cases]
 
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 import llada_core
 from llada_runtime import drain
-from tests.parity.parity_data import MODELS, golden_model
+from tests.parity.parity_data import MODELS, MOE_MODEL, golden_model
 
 Row = tuple[str, list[int], dict[str, Any]]
 
@@ -73,8 +73,8 @@ parameters = {
 
 
 @st.composite
-def batches(draw: st.DrawFn) -> tuple[str, list[Row]]:
-    model = draw(st.sampled_from(MODELS))
+def batches(draw: st.DrawFn, models: list[str] = MODELS) -> tuple[str, list[Row]]:
+    model = draw(st.sampled_from(models))
     config = golden_model(model).config
     tokens = st.integers(0, config.vocab_size - 1).filter(lambda token: token != config.mask_token_id)
     prompts = st.lists(tokens, min_size=1, max_size=40)
@@ -93,18 +93,37 @@ def decode(model_name: str, rows: list[Row]) -> list[tuple[list[int], int]]:
     return [(sequence.canvas, sequence.nfe) for sequence in sequences]
 
 
-@pytest.mark.slow
-@pytest.mark.timeout(900)
-@settings(
-    max_examples=200,
-    deadline=None,
-    derandomize=True,
-    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.large_base_example],
-)
-@given(batches())
-def test_rows_of_any_algorithm_decode_as_if_alone(batch: tuple[str, list[Row]]) -> None:
+def check_rows(batch: tuple[str, list[Row]]) -> None:
+    """Decode the rows together and each alone, and compare."""
     model, rows = batch
     together = decode(model, rows)
     assert together == [decode(model, [row])[0] for row in rows]
     mask = golden_model(model).config.mask_token_id
     assert not any(mask in canvas for canvas, _ in together)
+
+
+def thorough(examples: int) -> settings:
+    checks = [HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.large_base_example]
+    return settings(max_examples=examples, deadline=None, derandomize=True, suppress_health_check=checks)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+@thorough(200)
+@given(batches())
+def test_rows_of_any_algorithm_decode_as_if_alone(batch: tuple[str, list[Row]]) -> None:
+    check_rows(batch)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+@thorough(200)
+@given(batches([MOE_MODEL]))
+def test_rows_on_layers_of_experts_decode_as_if_alone(batch: tuple[str, list[Row]]) -> None:
+    check_rows(batch)
+
+
+@thorough(5)
+@given(batches([MOE_MODEL]))
+def test_a_few_rows_on_layers_of_experts_decode_as_if_alone(batch: tuple[str, list[Row]]) -> None:
+    check_rows(batch)

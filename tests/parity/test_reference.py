@@ -25,7 +25,7 @@ from llada_runtime.network import attention
 from llada_runtime.network.graphs import Graphed
 from llada_runtime.plain import PlainForward
 from llada_runtime.testing import FakeNetwork, small_llada
-from tests.parity.parity_data import golden_model, needs_engine
+from tests.parity.parity_data import MOE_MODEL, golden_model, needs_engine
 from tests.support.graphing import FakeGraphs
 
 DRAWN = {"temperature": 0.8, "seed": 3, "top_k": 9}
@@ -64,7 +64,7 @@ def referred(model: Any, name: str, prompt: list[int], given: dict[str, Any]) ->
     return list(answer.token_ids), answer.nfe
 
 
-@pytest.mark.parametrize("model", ["gqa-eos-80", "mha-soft-72"])
+@pytest.mark.parametrize("model", ["gqa-eos-80", "mha-soft-72", MOE_MODEL])
 @pytest.mark.parametrize(("name", "given"), [named(*case) for case in CASES])
 def test_the_loop_decodes_as_the_reference_does(model: str, name: str, given: dict[str, Any]) -> None:
     network, source = golden_model(model), random.Random(model)

@@ -37,7 +37,7 @@ def test_llada_is_run_by_its_network(config: dict[str, Any]) -> None:
 )
 def test_what_no_network_runs_is_said_with_what_is_known(config: dict[str, Any]) -> None:
     with pytest.raises(
-        UnsupportedArchitecture, match=r"runs LLaDAModelLM, llada: load the model with the eng"
+        UnsupportedArchitecture, match=r"runs LLaDAMoEModelLM, LLaDAModelLM, llada: load the model with"
     ):
         network_class(config)
 

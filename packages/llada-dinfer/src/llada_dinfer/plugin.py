@@ -195,6 +195,6 @@ def llada_engines() -> Iterable[EngineSpec]:
         memory="llada_runtime.memory:estimate",
         steps="llada_runtime.models.steps:planned_steps",
         model_types=("llada",),
-        architectures=("LLaDAModelLM",),
+        architectures=("LLaDAModelLM", "LLaDAMoEModelLM"),
         priority=20,
     )

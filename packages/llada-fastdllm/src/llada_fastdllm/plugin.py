@@ -66,7 +66,7 @@ def llada_engines() -> Iterable[EngineSpec]:
         memory="llada_runtime.memory:estimate",
         steps="llada_runtime.models.steps:planned_steps",
         model_types=("llada",),
-        architectures=("LLaDAModelLM",),
+        architectures=("LLaDAModelLM", "LLaDAMoEModelLM"),
         foreign=True,
         strangers=(
             StrangerSpec(

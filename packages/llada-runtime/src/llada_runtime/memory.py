@@ -8,6 +8,7 @@ from typing import Any
 
 from llada_core.errors import CheckpointError
 from llada_runtime.models.llada_config import LLaDAConfig
+from llada_runtime.models.llada_moe_config import LLaDAMoEConfig, is_llada_moe
 from llada_runtime.network.quantization import check_quantization
 from llada_runtime.network.shape import Shape
 from llada_runtime.network.split import Split
@@ -61,7 +62,7 @@ def estimate(
     tensor_parallel: int = 1,
     quantization: str | None = None,
 ) -> MemoryEstimate:
-    """The estimate for the parsed ``config.json`` of a LLaDA checkpoint.
+    """The estimate for the parsed ``config.json`` of a LLaDA checkpoint, dense or of experts.
 
     Args:
         dtype: "float32", "bfloat16" or "float16".
@@ -75,7 +76,8 @@ def estimate(
         CheckpointError: the configuration is not one that this runtime loads, or another dtype.
         UsageError: it cannot be split between so many ranks, or another quantization.
     """
-    model = LLaDAConfig.from_dict(config)
+    kind = LLaDAMoEConfig if is_llada_moe(config) else LLaDAConfig
+    model = kind.from_dict(config)
     return estimate_of_shape(
         model.shape,
         max_sequence_length=model.max_sequence_length,

@@ -12,6 +12,7 @@ from typing import Any
 
 from llada_core.checkpoints import read_fields
 from llada_core.errors import CheckpointError, UnsupportedArchitecture
+from llada_runtime.models.fields import eos_of, integer, positive, token
 from llada_runtime.network.shape import Shape
 
 __all__ = ["LLaDAConfig"]
@@ -120,24 +121,24 @@ class LLaDAConfig:
             UnsupportedArchitecture: a field asks for what this network does not implement.
         """
         _refuse_other_architectures(data)
-        heads = _integer(data, "n_heads")
+        heads = integer(data, "n_heads")
         kv_heads = 1 if data.get("multi_query_attention") else data.get("n_kv_heads") or heads
-        d_model, vocab = _integer(data, "d_model"), _integer(data, "vocab_size")
+        d_model, vocab = integer(data, "d_model"), integer(data, "vocab_size")
         ratio = data.get("mlp_ratio", 4)
         return cls(
             d_model=d_model,
-            n_layers=_integer(data, "n_layers"),
+            n_layers=integer(data, "n_layers"),
             n_heads=heads,
-            n_kv_heads=_integer({"n_kv_heads": kv_heads}, "n_kv_heads"),
-            mlp_hidden_size=_integer({"mlp_hidden_size": ratio * d_model, **_given(data)}, "mlp_hidden_size"),
-            embedding_size=_integer({"embedding_size": vocab, **_given(data)}, "embedding_size"),
+            n_kv_heads=integer({"n_kv_heads": kv_heads}, "n_kv_heads"),
+            mlp_hidden_size=integer({"mlp_hidden_size": ratio * d_model, **_given(data)}, "mlp_hidden_size"),
+            embedding_size=integer({"embedding_size": vocab, **_given(data)}, "embedding_size"),
             vocab_size=vocab,
-            max_sequence_length=_integer(data, "max_sequence_length"),
-            rope_theta=_positive(data, "rope_theta"),
-            rms_norm_eps=_positive(data, "rms_norm_eps"),
+            max_sequence_length=integer(data, "max_sequence_length"),
+            rope_theta=positive(data, "rope_theta"),
+            rms_norm_eps=positive(data, "rms_norm_eps"),
             weight_tying=bool(data.get("weight_tying", False)),
-            mask_token_id=_token(data, "mask_token_id"),
-            eos_token_id=_eos(data),
+            mask_token_id=token(data, "mask_token_id"),
+            eos_token_id=eos_of(data),
         )
 
 
@@ -164,39 +165,8 @@ def _refuse_other_architectures(data: Mapping[str, Any]) -> None:
             f"config.json: architectures is {named!r}, with other fields than 'LLaDAModelLM' has "
             "(no d_model); this checkpoint needs its own model code"
         )
-
-
-def _field(data: Mapping[str, Any], name: str) -> Any:
-    if data.get(name) is None:
-        raise CheckpointError(
-            f"config.json: {name} is missing; take the config.json that was published with the weights"
+    if "d_model" not in data and "num_experts" in data:
+        raise UnsupportedArchitecture(
+            f"config.json: num_experts = {data['num_experts']!r} is of a mixture of experts, and "
+            f"architectures is {named!r}; where it is a LLaDA-MoE checkpoint, name 'LLaDAMoEModelLM' there"
         )
-    return data[name]
-
-
-def _integer(data: Mapping[str, Any], name: str) -> int:
-    value = _field(data, name)
-    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-        raise CheckpointError(f"config.json: {name} = {value!r} is not a positive integer; correct the file")
-    return value
-
-
-def _positive(data: Mapping[str, Any], name: str) -> float:
-    value = _field(data, name)
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or value <= 0:
-        raise CheckpointError(f"config.json: {name} = {value!r} is not a positive number; correct the file")
-    return float(value)
-
-
-def _token(data: Mapping[str, Any], name: str) -> int:
-    value = _field(data, name)
-    if isinstance(value, bool) or not isinstance(value, int):
-        raise CheckpointError(f"config.json: {name} = {value!r} is not a token id; correct the file")
-    return value
-
-
-def _eos(data: Mapping[str, Any]) -> int | tuple[int, ...] | None:
-    value = data.get("eos_token_id")
-    if isinstance(value, list):
-        return tuple(_token({"eos_token_id": item}, "eos_token_id") for item in value)
-    return None if value is None else _token(data, "eos_token_id")

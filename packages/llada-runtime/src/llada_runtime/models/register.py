@@ -23,6 +23,7 @@ __all__ = ["dcp_contents", "load_network", "network_class", "register", "tensor_
 
 _ARCHITECTURES: dict[str, str] = {
     "LLaDAModelLM": "llada_runtime.models.llada:LLaDAModel",
+    "LLaDAMoEModelLM": "llada_runtime.models.llada_moe:LLaDAMoEModel",
 }
 _MODEL_TYPES: dict[str, str] = {
     "llada": "llada_runtime.models.llada:LLaDAModel",
