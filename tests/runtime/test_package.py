@@ -10,8 +10,8 @@ import pytest
 import llada_runtime
 
 PUBLIC = [
-    "BestFirst", "CheckpointError", "DualCache", "Factor", "Filters", "KVCache", "LLaDAConfig",
-    "LLaDAModel", "Loop", "MemoryEstimate", "Network", "NoCache", "NumericalError", "Plan", "Policy",
+    "BestFirst", "CheckpointError", "DualCache", "Experts", "Factor", "Filters", "KVCache",
+    "LLaDAConfig", "LLaDAModel", "Loop", "MemoryEstimate", "Network", "NoCache", "NumericalError", "Plan", "Policy",
     "PrefixCache", "Quota", "RemoteNetwork", "Rotary", "Rule", "Sequence", "Shape", "StepAlgorithm",
     "Threshold", "Transformer", "UnsupportedArchitecture", "drain", "estimate", "estimate_of", "quotas",
     "rules_of",

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from llada_runtime.network.cache import KVCache
     from llada_runtime.network.protocol import Network
     from llada_runtime.network.rotary import Rotary
-    from llada_runtime.network.shape import Shape
+    from llada_runtime.network.shape import Experts, Shape
     from llada_runtime.network.transformer import Transformer
 
 __version__ = "0.2.0"
@@ -35,6 +35,7 @@ __all__ = [
     "BestFirst",
     "CheckpointError",
     "DualCache",
+    "Experts",
     "Factor",
     "Filters",
     "KVCache",
@@ -71,6 +72,7 @@ __getattr__, __dir__ = lazy_exports(
         "BestFirst": "llada_runtime.decoding.rules",
         "CheckpointError": "llada_core.errors",
         "DualCache": "llada_runtime.decoding.policies",
+        "Experts": "llada_runtime.network.shape",
         "Factor": "llada_runtime.decoding.rules",
         "Filters": "llada_runtime.decoding.filters",
         "KVCache": "llada_runtime.network.cache",

@@ -1,0 +1,396 @@
+"""Time layers of experts: all at once against a plain loop, on a GPU or a CPU, with random weights.
+
+    python benchmarks/experts.py [--models llada2-mini llada-moe-7b sdar-8b] [--rows 1 8 32]
+        [--quantization fp8] [--json FILE]
+    python benchmarks/experts.py --device cpu [--columns 32 256] [--threads 1] [--json FILE]
+
+On a GPU a whole block step is timed, in the published shapes: 32 columns a row that attend to 768, launched
+kernel by kernel and as a CUDA graph, and as a share of the limit: the time to read once what the step needs,
+at the rate at which a large copy reads and writes. Of the experts that is those that some column chose, as
+counted in that step. SDAR-8B has none: it is there to compare with. Ways to run the experts:
+
+    grouped     rows sorted by expert, one kernel for all of them
+    one by one  rows sorted by expert, a product for each; in a graph every expert on all rows
+    loop        the published code's: for each expert find its rows, gather them, add the result
+
+On a CPU one layer's experts are timed alone, in float32, by numbers of columns: "by expert" is what the
+runtime does, "loop" the published loop on the same packed weights, and "loop, plain" that on torch's own.
+Random weights spread columns evenly over experts; a trained router reads fewer.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from gpu_8b import bandwidth
+from torch import Tensor
+
+from llada_core.machine import processor
+from llada_runtime import KVCache, Rotary, Shape, Transformer
+from llada_runtime.network.capture import CudaGraphs
+from llada_runtime.network.experts import ExpertMLP
+from llada_runtime.network.graphs import Graphed
+from llada_runtime.network.layout import Layout, Span
+from llada_runtime.network.shape import Experts
+
+KEYS, WIDTH = 768, 32
+_LLADA2 = Experts(
+    count=256, chosen=8, width=512, shared_width=512, scores="sigmoid", renormalised=True, groups=8,
+    groups_chosen=4, scale=2.5, bias=True,
+)  # fmt: skip
+SHAPES = {
+    "llada2-mini": Shape(
+        width=2048, n_layers=20, n_heads=16, n_kv_heads=4, head_dim=128, mlp_width=5120, vocabulary=157184,
+        eps=1e-6, qk_norm=True, experts=_LLADA2, dense_layers=(0,),
+    ),
+    "llada-moe-7b": Shape(
+        width=2048, n_layers=16, n_heads=16, n_kv_heads=16, head_dim=128, mlp_width=0, vocabulary=157184,
+        eps=1e-5, qk_norm=True, experts=Experts(count=64, chosen=8, width=1024),
+    ),
+    "sdar-8b": Shape(
+        width=4096, n_layers=36, n_heads=32, n_kv_heads=8, head_dim=128, mlp_width=12288, vocabulary=151936,
+        eps=1e-6, qk_norm=True,
+    ),
+    "sdar-30b-a3b": Shape(
+        width=2048, n_layers=48, n_heads=32, n_kv_heads=4, head_dim=128, mlp_width=0, vocabulary=151936,
+        eps=1e-6, qk_norm=True, experts=Experts(count=128, chosen=8, width=768, renormalised=True),
+    ),
+}  # fmt: skip
+"""As published; SDAR's by the numbers of the Qwen3 models that they come from."""
+WAYS = ("grouped", "one by one", "loop")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Numbers:
+    """What stands for a config here."""
+
+    shape: Shape
+    mask_token_id: int = 0
+    eos_ids: tuple[int, ...] = ()
+    embedding_size: int = 0
+    max_sequence_length: int = KEYS
+
+
+class RandomModel(Transformer):
+    """A transformer of any shape."""
+
+    @staticmethod
+    def dimensions(config: Numbers) -> tuple[Shape, Rotary]:
+        return config.shape, Rotary.plain(1e6, config.shape.head_dim)
+
+    def tensors(self) -> dict[str, Tensor]:
+        return dict(self.named_parameters())
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Step:
+    """A block step in milliseconds; ``limit`` is what its bytes take, ``active`` the experts a layer reads.
+
+    ``error`` is how far its logits are from those of the last way, relative to these as a whole.
+    """
+
+    model: str
+    weights: str
+    way: str
+    rows: int
+    active: float
+    limit: float
+    eager: float
+    graphed: float | None
+    error: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Layer:
+    """One layer's experts on a CPU, milliseconds."""
+
+    model: str
+    way: str
+    columns: int
+    active: int
+    milliseconds: float
+
+
+def main() -> None:
+    options = _options()
+    device = torch.device(options.device)
+    if device.type == "cpu" and not options.small:
+        torch.set_num_threads(options.threads)
+        print(f"{processor()}, torch {torch.__version__}, {options.threads} thread(s), float32")
+        found: dict[str, Any] = {"cpu": processor(), "torch": torch.__version__, "threads": options.threads}
+        print(f"{'model':<14}{'columns':>8}{'active':>8}  {'way':<12}{'ms':>10}")
+        found["layers"] = [asdict(each) for name in options.models for each in _layers(name, options.columns)]
+    else:
+        rate = bandwidth(device)
+        card = torch.cuda.get_device_name() if device.type == "cuda" else processor()
+        print(f"{card}, torch {torch.__version__}, a copy reads and writes {rate / 1e12:.2f} TB/s")
+        found = {"card": card, "torch": torch.__version__, "bytes_a_second": rate}
+        found["steps"] = [asdict(each) for name in options.models for each in _steps(name, options, rate)]
+    print(json.dumps(found))
+    if options.json:
+        options.json.write_text(json.dumps(found) + "\n")
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
+    parser.add_argument(
+        "--models", nargs="+", choices=SHAPES, default=["llada2-mini", "llada-moe-7b", "sdar-8b"]
+    )
+    parser.add_argument("--rows", type=int, nargs="+", default=[1, 8, 32])
+    parser.add_argument("--columns", type=int, nargs="+", default=[32, 256])
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--quantization", nargs="*", default=[], choices=("fp8", "int8"))
+    parser.add_argument("--small", action="store_true", help="small layers on any device, to try it out")
+    parser.add_argument("--json", type=Path)
+    return parser.parse_args()
+
+
+@torch.no_grad()
+def random_model(shape: Shape, device: torch.device, dtype: torch.dtype) -> RandomModel:
+    """A model of this shape and random weights, not packed."""
+    model = RandomModel(Numbers(shape=shape), device=device, dtype=dtype)
+    source = torch.Generator(device).manual_seed(0)
+    for name, tensor in model.named_parameters():
+        if name.endswith("norm.weight"):
+            tensor.fill_(1.0)
+        elif name.endswith("bias"):
+            tensor.zero_()
+        else:
+            tensor.normal_(std=0.02, generator=source)
+    return model
+
+
+def published_loop(mlp: ExpertMLP, x: Tensor, weights: Tensor, chosen: Tensor) -> Tensor:
+    """The sum over experts as transformers' own mixtures compute it."""
+    mixed = torch.zeros_like(x)
+    hits = F.one_hot(chosen, mlp.gate_up.groups).permute(2, 1, 0)  # [E, k, N]
+    for expert in range(mlp.gate_up.groups):
+        slot, rows = torch.where(hits[expert])
+        if len(rows):
+            made = mlp._expert(expert, x[rows]) * weights[rows, slot, None]
+            mixed.index_add_(0, rows, made.to(x.dtype))
+    return mixed
+
+
+@contextmanager
+def running(model: Transformer, way: str) -> Iterator[None]:
+    """``model`` with its experts run in this ``way``."""
+    mixtures = [layer.mlp for layer in model.layers if isinstance(layer.mlp, ExpertMLP)]
+    was = [mlp.one_by_one_because for mlp in mixtures]
+    for mlp in mixtures:
+        mlp.one_by_one_because = None if way == "grouped" else "it is measured"
+        if way == "loop":
+            mlp._by_expert = published_loop.__get__(mlp)  # type: ignore[method-assign]
+    yield
+    for mlp, because in zip(mixtures, was, strict=True):
+        mlp.one_by_one_because = because
+        vars(mlp).pop("_by_expert", None)
+
+
+# -- whole steps
+
+
+def _steps(name: str, options: argparse.Namespace, rate: float) -> Iterator[Step]:
+    device, shape = torch.device(options.device), SHAPES[name]
+    if options.small:
+        shape = _small(shape)
+    print(f"\n{name}: {shape.parameter_count / 1e9:.2f} G weights, a column multiplies by "
+          f"{(shape.active_products + shape.vocabulary * shape.width) / 1e9:.2f} G")  # fmt: skip
+    print("weights    way         rows  active  limit ms  eager ms  graphed ms  share    error")
+    for kind in (None, *options.quantization):
+        model = random_model(shape, device, torch.bfloat16)
+        if kind:
+            model.quantise(kind)
+        ways = _ways(model, kind)
+        for rows in options.rows:
+            cache, layout = _laid_out(model, rows)
+            with running(model, ways[-1]):
+                wanted = model.logits(layout, cache).float()
+            for way in ways:
+                with running(model, way):
+                    step = _step(name, kind or "bfloat16", way, model, cache, layout, wanted, rate)
+                _print(step)
+                yield step
+            del cache, wanted
+        del model
+
+
+def _ways(model: RandomModel, kind: str | None) -> tuple[str, ...]:
+    """Those in which the model can run; in eight bits the loop would convert every weight in each call."""
+    mixtures = [each for each in model.modules() if isinstance(each, ExpertMLP)]
+    if not mixtures:
+        return ("no experts",)
+    because = mixtures[0].one_by_one_because if model.device.type == "cuda" else None
+    if because:
+        print(f"no grouped product: {because}")
+    ways = WAYS[:1] if kind else WAYS
+    return ways[1:] or WAYS[1:2] if because else ways
+
+
+def _small(shape: Shape) -> Shape:
+    few = {"width": 128, "n_layers": 2, "n_heads": 4, "n_kv_heads": 2, "head_dim": 32, "mlp_width": 256}
+    experts = shape.experts and replace(shape.experts, count=16, width=64, groups_chosen=shape.experts.groups)
+    return replace(shape, **few, vocabulary=512, experts=experts)
+
+
+def _step(
+    name: str,
+    weights: str,
+    way: str,
+    model: RandomModel,
+    cache: KVCache,
+    layout: Layout,
+    wanted: Tensor,
+    rate: float,
+) -> Step:
+    rows, error = len(layout.form.places), model.logits(layout, cache).float() - wanted
+    active = _active(model, lambda: model.logits(layout, cache))
+    eager = _timed(lambda: model.logits(layout, cache), model.device)
+    graphed = None
+    if model.device.type == "cuda" and way != "loop":  # it asks how many rows an expert has
+        network = Graphed(model, record=CudaGraphs(model.device), after=1)
+        network.logits(layout, cache)
+        network.logits(layout, cache)
+        graphed = _timed(lambda: network.logits(layout, cache), model.device)
+        assert network.replays, network.capture_problem
+    limit = _bytes(model, active, rows) / rate * 1000
+    return Step(
+        model=name, weights=weights, way=way, rows=rows, active=statistics.fmean(active) if active else 0.0,
+        limit=limit, eager=eager, graphed=graphed, error=float(error.norm() / wanted.norm()),
+    )  # fmt: skip
+
+
+def _laid_out(model: RandomModel, rows: int) -> tuple[KVCache, Layout]:
+    """Rows whose last columns are a block of random tokens, on a cache of random keys and values."""
+    torch.manual_seed(rows)
+    cache = model.new_cache(columns=rows * KEYS)
+    extents = [cache.take(KEYS) for _ in range(rows)]
+    for index in range(model.shape.n_layers):
+        for pool in cache.layer(index):
+            pool.normal_()
+    lo, ids = KEYS - WIDTH, torch.randint(0, model.shape.vocabulary, (rows, WIDTH)).tolist()
+    spans = [
+        Span(
+            ids=ids[row], lo=lo, hi=KEYS, length=KEYS, head_lo=lo, head_hi=KEYS, extent=extent, reads=True
+        )
+        for row, extent in enumerate(extents)
+    ]  # fmt: skip
+    return cache, Layout.of(spans, device=model.device, merge=model.merges)
+
+
+def _active(model: torch.nn.Module, call: Callable[[], object]) -> list[int]:
+    """How many experts of each layer some column chooses in ``call``."""
+    found: list[int] = []
+
+    def count(_module: object, _inputs: object, routed: tuple[Tensor, Tensor]) -> None:
+        found.append(len(routed[1].unique()))
+
+    routers = [mlp.router for mlp in model.modules() if isinstance(mlp, ExpertMLP)]
+    hooks = [router.register_forward_hook(count) for router in routers]
+    call()
+    for hook in hooks:
+        hook.remove()
+    return found
+
+
+def _bytes(model: RandomModel, active: list[int], rows: int) -> int:
+    """What a step has to read: weights but for idle experts' and the embedding's, keys and values."""
+    held = sum(tensor.numel() * tensor.element_size() for tensor in model.parameters())
+    held -= model.embedding.numel() * model.embedding.element_size()
+    layers = iter(active)
+    for mlp in model.modules():
+        if isinstance(mlp, ExpertMLP):
+            parts = [*mlp.gate_up.parameters(), *mlp.down.parameters()]
+            each = sum(tensor.numel() * tensor.element_size() for tensor in parts) // mlp.gate_up.groups
+            held -= each * (mlp.gate_up.groups - next(layers))
+    return held + rows * KEYS * model.shape.cached_numbers * model.dtype.itemsize
+
+
+def _print(step: Step) -> None:
+    best = step.eager if step.graphed is None else min(step.eager, step.graphed)
+    graphed = "-" if step.graphed is None else f"{step.graphed:.2f}"
+    print(
+        f"{step.weights:<11}{step.way:<12}{step.rows:>4}{step.active:>8.1f}{step.limit:>10.3f}"
+        f"{step.eager:>10.2f}{graphed:>12}{step.limit / best:>7.0%}{step.error:>9.1e}",
+        flush=True,
+    )
+
+
+# -- a layer alone
+
+
+def _layers(name: str, columns: list[int]) -> Iterator[Layer]:
+    shape = SHAPES[name]
+    if shape.experts is None:
+        return
+    place: dict[str, Any] = {"device": torch.device("cpu"), "dtype": torch.float32}
+    mlp = ExpertMLP(shape, **place)
+    for parameter in mlp.parameters():
+        parameter.data.normal_(std=0.02, generator=torch.Generator().manual_seed(0))
+    inputs = [
+        torch.randn(count, shape.width, generator=torch.Generator().manual_seed(1)) for count in columns
+    ]
+    for way in ("loop, plain", "loop", "by expert"):
+        if way == "loop":
+            for part in mlp.modules():
+                if hasattr(part, "pack"):
+                    part.pack()
+        for x in inputs:
+            layer = _layer(name, way, mlp, x)
+            print(
+                f"{name:<14}{layer.columns:>8}{layer.active:>8}  {way:<12}{layer.milliseconds:>10.1f}",
+                flush=True,
+            )
+            yield layer
+
+
+@torch.inference_mode()
+def _layer(name: str, way: str, mlp: ExpertMLP, x: Tensor) -> Layer:
+    if way != "by expert":
+        mlp._by_expert = published_loop.__get__(mlp)  # type: ignore[method-assign]
+    (active,) = _active(mlp, lambda: mlp(x, x))
+    taken = _timed(lambda: mlp(x, x), x.device)
+    vars(mlp).pop("_by_expert", None)
+    return Layer(model=name, way=way, columns=len(x), active=active, milliseconds=taken)
+
+
+def _once(call: Callable[[], object], device: torch.device) -> float:
+    """Milliseconds of one call, until the device has done it."""
+    if device.type == "cuda":
+        torch.cuda.synchronize()
+    begin = time.perf_counter()
+    call()
+    if device.type == "cuda":
+        torch.cuda.synchronize()
+    return (time.perf_counter() - begin) * 1000
+
+
+def _timed(call: Callable[[], object], device: torch.device) -> float:
+    """Milliseconds a call: on a GPU of many in a row, the median of five times; on a CPU the fastest of 7."""
+    one = min(_once(call, device) for _ in range(3))
+    if device.type != "cuda":
+        return min(one, *(_once(call, device) for _ in range(4)))
+    count = max(1, min(20, int(200 / one)))
+
+    def several() -> None:
+        for _ in range(count):
+            call()
+
+    return statistics.median(_once(several, device) / count for _ in range(5))
+
+
+if __name__ == "__main__":
+    main()
