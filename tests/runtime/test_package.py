@@ -11,10 +11,10 @@ import llada_runtime
 
 PUBLIC = [
     "BestFirst", "CheckpointError", "DualCache", "Experts", "Factor", "Filters", "KVCache",
-    "LLaDAConfig", "LLaDAModel", "Loop", "MemoryEstimate", "Network", "NoCache", "NumericalError", "Plan", "Policy",
-    "PrefixCache", "Quota", "RemoteNetwork", "Rotary", "Rule", "Sequence", "Shape", "StepAlgorithm",
-    "Threshold", "Transformer", "UnsupportedArchitecture", "drain", "estimate", "estimate_of", "quotas",
-    "rules_of",
+    "LLaDAConfig", "LLaDAModel", "Loop", "MemoryEstimate", "Network", "NoCache", "NumericalError",
+    "Plan", "Policy", "PrefixCache", "Quota", "RemoteNetwork", "Rotary", "Rule", "Sequence", "Shape",
+    "StepAlgorithm", "Threshold", "Transformer", "UnsupportedArchitecture", "drain", "estimate",
+    "estimate_of", "quotas", "rules_of",
 ]  # fmt: skip
 
 

@@ -12,6 +12,9 @@ from llada_runtime.network.shape import Shape
 __all__ = ["GatedMLP", "swiglu"]
 
 
+_SERIAL = 32767  # numbers that torch leaves to one thread
+
+
 class GatedMLP(nn.Module):
     """``down(silu(gate(x)) * up(x))``: SwiGLU (arXiv 2002.05202), gate and up as one product."""
 
@@ -33,4 +36,15 @@ class GatedMLP(nn.Module):
 def swiglu(gate_up: Tensor) -> Tensor:
     """``silu(gate) * up`` of both beside each other, ``[N, 2 w]`` to ``[N, w]``."""
     gate, up = gate_up.chunk(2, dim=-1)
-    return F.silu(gate) * up
+    return _silu(gate) * up
+
+
+def _silu(gate: Tensor) -> Tensor:
+    """On the CPU so few rows at a time that one thread does them.
+
+    Between threads torch divides numbers and not rows, and the last few of a share it rounds in another way.
+    """
+    rows = max(1, _SERIAL // gate.shape[1])
+    if gate.device.type != "cpu" or len(gate) <= rows or torch.get_num_threads() == 1:
+        return F.silu(gate)
+    return torch.cat([F.silu(part) for part in gate.split(rows)])
