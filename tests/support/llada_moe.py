@@ -9,12 +9,13 @@ from typing import Any
 
 import torch
 from safetensors.torch import save_file
+from tokenizers import AddedToken, Tokenizer, decoders, models
 from torch import Tensor
 
 from llada_runtime.models.llada_moe import LLaDAMoEModel
 from llada_runtime.models.llada_moe_config import LLaDAMoEConfig
 
-__all__ = ["LLADA_MOE_7B", "LLADA_MOE_CONFIG", "write_llada_moe"]
+__all__ = ["LLADA_MOE_7B", "LLADA_MOE_CONFIG", "write_llada_moe", "write_tokenizer"]
 
 LLADA_MOE_CONFIG: Mapping[str, Any] = {
     "model_type": "llada",
@@ -86,6 +87,31 @@ def write_llada_moe(
     (folder / "config.json").write_text(json.dumps(fields))
     save_file({name: each for name, each in tensors.items() if each is not ...}, folder / "model.safetensors")
     return folder
+
+
+def write_tokenizer(folder: Path, *, mask: int = 60, eos: int = 61) -> None:
+    """A token a character, and the special ones by name, of the vocabulary of `LLADA_MOE_CONFIG`."""
+    special = {mask: "<|mask|>", eos: "<|endoftext|>", 62: "<role>", 63: "</role>"}
+    characters = iter("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ 0123456789.")
+    vocabulary = {special.get(index) or next(characters): index for index in range(64)}
+    tokenizer = Tokenizer(models.BPE(vocab=vocabulary, merges=[]))
+    tokenizer.add_special_tokens([AddedToken(name, special=True) for name in special.values()])
+    tokenizer.decoder = decoders.Fuse()
+    tokenizer.save(str(folder / "tokenizer.json"))
+    settings = {
+        "tokenizer_class": "PreTrainedTokenizerFast",
+        "eos_token": special[eos],
+        "pad_token": special[eos],
+        "mask_token": special[mask],
+        "chat_template": _CHAT_TEMPLATE,
+    }
+    (folder / "tokenizer_config.json").write_text(json.dumps(settings))
+
+
+_CHAT_TEMPLATE = """\
+{%- for turn in messages %}{{- '<role>' ~ turn.role ~ '</role>' ~ turn.content }}{%- endfor %}
+{%- if add_generation_prompt %}{{- '<role>assistant</role>' }}{%- endif %}
+"""
 
 
 def _random(fields: Mapping[str, Any], seed: int, scale: float) -> dict[str, Tensor]:
