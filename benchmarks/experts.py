@@ -13,8 +13,9 @@ counted in that step. SDAR-8B has none: it is there to compare with. Ways to run
     one by one  rows sorted by expert, a product for each; in a graph every expert on all rows
     loop        the published code's: for each expert find its rows, gather them, add the result
 
-On a CPU one layer's experts are timed alone, in float32, by numbers of columns: "by expert" is what the
-runtime does, "loop" the published loop on the same packed weights, and "loop, plain" that on torch's own.
+On a CPU one layer's experts are timed alone, routing left out, in float32, by numbers of columns: "by expert"
+is what the runtime does, "loop" the published loop on the same packed weights, and "loop, plain" that on
+torch's own. It is the processor's time, as others may use the machine.
 Random weights spread columns evenly over experts; a trained router reads fewer.
 """
 
@@ -27,6 +28,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -332,39 +334,48 @@ def _print(step: Step) -> None:
 # -- a layer alone
 
 
+@torch.inference_mode()
 def _layers(name: str, columns: list[int]) -> Iterator[Layer]:
     shape = SHAPES[name]
     if shape.experts is None:
         return
-    place: dict[str, Any] = {"device": torch.device("cpu"), "dtype": torch.float32}
-    mlp = ExpertMLP(shape, **place)
-    for parameter in mlp.parameters():
-        parameter.data.normal_(std=0.02, generator=torch.Generator().manual_seed(0))
-    inputs = [
-        torch.randn(count, shape.width, generator=torch.Generator().manual_seed(1)) for count in columns
-    ]
-    for way in ("loop, plain", "loop", "by expert"):
-        if way == "loop":
-            for part in mlp.modules():
-                if hasattr(part, "pack"):
-                    part.pack()
-        for x in inputs:
-            layer = _layer(name, way, mlp, x)
-            print(
-                f"{name:<14}{layer.columns:>8}{layer.active:>8}  {way:<12}{layer.milliseconds:>10.1f}",
-                flush=True,
+    plain, packed = _layer(shape), _layer(shape)
+    for part in packed.modules():
+        if hasattr(part, "pack"):
+            part.pack()
+    for count in columns:
+        x = torch.randn(count, shape.width, generator=torch.Generator().manual_seed(1))
+        routed = packed.router(x)
+        ways: dict[str, Callable[[], Tensor]] = {
+            "loop, plain": partial(published_loop, plain, x, *routed),
+            "loop": partial(published_loop, packed, x, *routed),
+            "by expert": partial(packed._by_expert, x, *routed),
+        }
+        for way, taken in _by_turns(ways).items():
+            layer = Layer(
+                model=name, way=way, columns=count, active=len(routed[1].unique()), milliseconds=taken
             )
+            print(f"{name:<14}{count:>8}{layer.active:>8}  {way:<12}{taken:>10.1f}", flush=True)
             yield layer
 
 
-@torch.inference_mode()
-def _layer(name: str, way: str, mlp: ExpertMLP, x: Tensor) -> Layer:
-    if way != "by expert":
-        mlp._by_expert = published_loop.__get__(mlp)  # type: ignore[method-assign]
-    (active,) = _active(mlp, lambda: mlp(x, x))
-    taken = _timed(lambda: mlp(x, x), x.device)
-    vars(mlp).pop("_by_expert", None)
-    return Layer(model=name, way=way, columns=len(x), active=active, milliseconds=taken)
+def _layer(shape: Shape) -> ExpertMLP:
+    mlp, draw = ExpertMLP(shape, device=torch.device("cpu"), dtype=torch.float32), torch.Generator()
+    draw.manual_seed(0)
+    for parameter in mlp.parameters():
+        parameter.data.normal_(std=0.02, generator=draw)
+    return mlp
+
+
+def _by_turns(ways: dict[str, Callable[[], Tensor]]) -> dict[str, float]:
+    """Milliseconds of a processor's time that a call of each takes: the least of seven, by turns."""
+    least = dict.fromkeys(ways, float("inf"))
+    for _ in range(7):
+        for way, call in ways.items():
+            begin = time.process_time()
+            call()
+            least[way] = min(least[way], (time.process_time() - begin) * 1000)
+    return least
 
 
 def _once(call: Callable[[], object], device: torch.device) -> float:
@@ -379,7 +390,7 @@ def _once(call: Callable[[], object], device: torch.device) -> float:
 
 
 def _timed(call: Callable[[], object], device: torch.device) -> float:
-    """Milliseconds a call: on a GPU of many in a row, the median of five times; on a CPU the fastest of 7."""
+    """Milliseconds a call: on a GPU of many in a row, the median of five times; on a CPU the least of 5."""
     one = min(_once(call, device) for _ in range(3))
     if device.type != "cuda":
         return min(one, *(_once(call, device) for _ in range(4)))
