@@ -16,6 +16,7 @@ from llada_dev.verify.upstream.certificates import Certificate
 from llada_dev.verify.upstream.mapping import check_neutral, check_whole_blocks
 from llada_dev.verify.upstream.places import UPSTREAMS, Upstream, checkout_of, upstream_of
 from llada_dev.verify.upstream.source import Source
+from llada_dev.verify.upstream.weights import fields_of
 from tests.dev.verifying import SHORT, fake_checkout, small_model, verified
 
 FAST_DLLM, DINFER = UPSTREAMS
@@ -218,3 +219,11 @@ def test_the_published_code_decodes_the_same(
     assert told.exit_code == 0, told.output
     assert told.stdout.count("tokens       equal") == len(upstream.algorithms)
     assert told.stdout.count("NFE          equal") == len(upstream.algorithms)
+
+
+def test_published_code_of_another_network_is_not_asked(tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text(json.dumps({"architectures": ["LLaDAMoEModelLM"]}))
+    with pytest.raises(
+        UsageError, match=r"dense LLaDA models alone, and architectures is \['LLaDAMoEModelLM'\]"
+    ):
+        fields_of(tmp_path)

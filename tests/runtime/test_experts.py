@@ -118,6 +118,12 @@ def test_columns_of_published_width_have_the_same_bits_too() -> None:
         assert torch.equal(layer(x[some], x[some]), whole[some])
 
 
+@pytest.mark.parametrize("kind", KINDS_OF_EXPERTS)
+def test_no_columns_are_none(kind: str) -> None:
+    nothing = torch.empty(0, 16)
+    assert packed(made(KINDS_OF_EXPERTS[kind]))(nothing, nothing).shape == (0, 16)
+
+
 def test_of_equal_scores_the_lower_experts_are_chosen() -> None:
     level = torch.zeros(3, 12)
     for experts in (replace(SOFTMAX, count=12, chosen=5), KINDS_OF_EXPERTS["grouped sigmoid"]):

@@ -11,6 +11,8 @@ from typing import Any
 import torch
 from safetensors.torch import load_file
 
+from llada_core import UsageError
+
 __all__ = ["PUBLISHED", "Decode", "fields_of", "filled", "made_in", "without_ends"]
 
 Decode = Callable[[torch.Tensor], tuple[list[int], int]]
@@ -31,8 +33,17 @@ _HEAD = "model.transformer.ff_out.weight"
 
 
 def fields_of(folder: Path) -> dict[str, Any]:
-    """What ``config.json`` says, beside what the published one does."""
-    return {**PUBLISHED, **json.loads((folder / "config.json").read_text(encoding="utf-8"))}
+    """What ``config.json`` says, beside what the published one does.
+
+    Raises UsageError where it is not of dense LLaDA, which is what the published code here runs.
+    """
+    fields = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    if "d_model" not in fields:
+        raise UsageError(
+            f"--upstream compares dense LLaDA models alone, and architectures is "
+            f"{fields.get('architectures')!r} here; without it the model is compared with its reference"
+        )
+    return {**PUBLISHED, **fields}
 
 
 def filled(model: Any, folder: Path, *, device: torch.device, dtype: torch.dtype) -> Any:
