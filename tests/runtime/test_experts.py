@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from llada_core import CheckpointError, UsageError
+from llada_runtime.network.capture import CudaGraphs
 from llada_runtime.network.experts import ExpertMLP
 from llada_runtime.network.grouped import GroupedLinear, why_one_by_one
 from llada_runtime.network.mlp import GatedMLP
@@ -258,3 +259,41 @@ def test_packing_frees_the_plain_weights_and_keeps_the_products() -> None:
         torch.testing.assert_close(layer.one(group, x), plain[group])
     with pytest.raises(AssertionError, match="the plain weights are gone"):
         _ = layer.plain
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("kind", KINDS_OF_EXPERTS)
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_on_a_gpu_every_way_computes_the_same_and_graphs_hold_it(kind: str, dtype: torch.dtype) -> None:
+    gpu, experts = torch.device("cuda"), replace(KINDS_OF_EXPERTS[kind], width=32)
+    layer = ExpertMLP(replace(SHAPE, width=64, experts=experts), device=gpu, dtype=dtype)
+    for parameter in layer.parameters():
+        parameter.normal_(std=0.3, generator=torch.Generator("cuda").manual_seed(0))
+    draw = torch.Generator("cuda").manual_seed(1)
+    x, y = (torch.randn(40, 64, generator=draw, device=gpu).to(dtype) for _ in range(2))
+    static, outcome = x.clone(), list[Tensor]()
+    with torch.inference_mode():
+        wanted = [layer.plainly(each, each) for each in (x, y)]
+        found = [layer(each, each) for each in (x, y)]
+        replay = CudaGraphs(gpu)(lambda: outcome.append(layer(static, static)))
+        for each, plain, now in zip((x, y), wanted, found, strict=True):
+            static.copy_(each)
+            replay()
+            torch.cuda.synchronize()
+            for made in (now, outcome[0]):
+                assert (made - plain).norm() <= (1e-5 if dtype == torch.float32 else 2e-2) * plain.norm()
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("kind", ["fp8", "int8"])
+def test_on_a_gpu_weights_of_eight_bits_run_in_grouped_products(kind: str) -> None:
+    gpu, experts = torch.device("cuda"), replace(KINDS_OF_EXPERTS["grouped sigmoid"], width=32)
+    layer = ExpertMLP(replace(SHAPE, width=64, experts=experts), device=gpu, dtype=torch.bfloat16)
+    for parameter in layer.parameters():
+        parameter.normal_(std=0.3, generator=torch.Generator("cuda").manual_seed(0))
+    for part in (layer.gate_up, layer.down):
+        part.quantise(kind)
+    x = torch.randn(40, 64, generator=torch.Generator("cuda").manual_seed(1), device=gpu).bfloat16()
+    with torch.inference_mode():
+        plain = layer.plainly(x, x)
+        assert (layer(x, x) - plain).norm() <= 2e-2 * plain.norm()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +12,9 @@ import torch
 import torch.nn.functional as F
 from safetensors.torch import load_file
 from torch import Tensor
+from torch.distributed import checkpoint
 
-from llada_core import UsageError
+from llada_core import DcpSource, UsageError
 from llada_runtime import CheckpointError, LLaDAModel, Shape, UnsupportedArchitecture, estimate
 from llada_runtime.models.llada_moe import LLaDAMoEModel
 from llada_runtime.models.llada_moe_config import LLaDAMoEConfig
@@ -200,6 +202,19 @@ def test_weights_of_eight_bits_are_near_the_plain_ones(tmp_path: Path, kind: str
     assert isinstance(rounded, LLaDAMoEModel)
     assert rounded.quantization == kind
     assert (rounded(ids) - plain).norm() < 0.2 * plain.norm()
+
+
+def test_a_trainers_weights_are_read_straight_into_it(tmp_path: Path) -> None:
+    folder, ids = write_llada_moe(tmp_path), torch.tensor([[1, 2, 3, 60, 60]])
+    wanted = LLaDAMoEModel.from_pretrained(folder, device="cpu")(ids)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # torch tells that this is a single process
+        state = {"app": {"model": load_file(folder / "model.safetensors")}}
+        checkpoint.save(state, checkpoint_id=tmp_path / "trained")
+    (folder / "model.safetensors").unlink()
+    network = load_network(folder, device="cpu", dcp=DcpSource(path=tmp_path / "trained"))
+    assert isinstance(network, LLaDAMoEModel)
+    assert torch.equal(network(ids), wanted)
 
 
 def test_it_is_not_split_between_ranks(tmp_path: Path) -> None:

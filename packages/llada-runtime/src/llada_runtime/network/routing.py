@@ -64,7 +64,7 @@ def choose(products: Tensor, experts: Experts, *, bias: Tensor | None = None) ->
     weights = scores.gather(1, chosen)
     if experts.renormalised:
         weights = weights / (weights.cumsum(-1)[:, -1:] + _TINY)  # cumsum adds in one order, sum does not
-    return weights * experts.scale, chosen
+    return weights if experts.scale == 1 else weights * experts.scale, chosen
 
 
 def _of_the_best_groups(ranked: Tensor, experts: Experts) -> Tensor:
