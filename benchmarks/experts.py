@@ -10,7 +10,7 @@ at the rate at which a large copy reads and writes. Of the experts that is those
 counted in that step. SDAR-8B has none: it is there to compare with. Ways to run the experts:
 
     grouped     rows sorted by expert, one kernel for all of them
-    one by one  rows sorted by expert, a product for each; in a graph every expert on all rows
+    one by one  rows sorted by expert, a product for each; in a graph batched ones, of all rows by all experts
     loop        the published code's: for each expert find its rows, gather them, add the result
 
 On a CPU one layer's experts are timed alone, routing left out, in float32, by numbers of columns: "by expert"
@@ -22,6 +22,7 @@ Random weights spread columns evenly over experts; a trained router reads fewer.
 from __future__ import annotations
 
 import argparse
+import gc
 import json
 import statistics
 import time
@@ -228,6 +229,9 @@ def _steps(name: str, options: argparse.Namespace, rate: float) -> Iterator[Step
                 yield step
             del cache, wanted
         del model
+        gc.collect()
+        if device.type == "cuda":
+            torch.cuda.empty_cache()
 
 
 def _ways(model: RandomModel, kind: str | None) -> tuple[str, ...]:

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from llada_core import CheckpointError, UsageError
+from llada_runtime.network import experts as experts_module
 from llada_runtime.network.capture import CudaGraphs
 from llada_runtime.network.experts import ExpertMLP
 from llada_runtime.network.grouped import GroupedLinear, why_one_by_one
@@ -82,15 +83,21 @@ def written_out(layer: ExpertMLP, experts: Experts, column: Tensor) -> Tensor:
 
 
 @pytest.mark.parametrize("kind", KINDS_OF_EXPERTS)
-@pytest.mark.parametrize("way", ["forward", "plainly", "_grouped"])
-def test_a_layer_computes_what_is_published(kind: str, way: str) -> None:
+@pytest.mark.parametrize("way", ["_by_expert", "_grouped", "_batched", "_batched, one at a time", "plainly"])
+def test_a_layer_computes_what_is_published(kind: str, way: str, monkeypatch: pytest.MonkeyPatch) -> None:
     experts = KINDS_OF_EXPERTS[kind]
     layer = made(experts)
     x, residual = torch.randn(2, 40, 16, generator=torch.Generator().manual_seed(1))
     wanted = torch.stack([written_out(layer, experts, column) for column in x.double()])
-    if way == "_grouped":  # torch has the product on a CPU too
-        layer.one_by_one_because = None
-    found = (layer.plainly if way == "plainly" else layer)(x, residual)
+    way, *few = way.split(", ")
+    if few:
+        monkeypatch.setattr(experts_module, "_NUMBERS", 1)
+    if way == "plainly":
+        found = layer.plainly(x, residual)
+    else:
+        if way != "_by_expert":  # torch has both products on a CPU too
+            monkeypatch.setattr(ExpertMLP, "_by_expert", getattr(ExpertMLP, way))
+        found = layer(x, residual)
     torch.testing.assert_close(found.double(), residual + wanted, atol=1e-4, rtol=1e-4)
 
 
@@ -170,14 +177,14 @@ def test_weights_of_eight_bits_give_what_their_numbers_do(kind: str) -> None:
     torch.testing.assert_close(layer(x, residual), wanted, atol=1e-4, rtol=1e-4)
 
 
-def test_the_grouped_product_asks_the_device_for_nothing() -> None:
+def test_what_graphs_hold_asks_the_device_for_nothing() -> None:
     """So that a CUDA graph can hold it: on a device that has no numbers, asking for one is an error."""
     shape = replace(SHAPE, width=32, experts=replace(KINDS_OF_EXPERTS["grouped sigmoid"], width=16))
     layer = ExpertMLP(shape, device=torch.device("meta"), dtype=torch.bfloat16)
     x = torch.empty(7, 32, device="meta", dtype=torch.bfloat16)
     layer.one_by_one_because = None
     assert layer(x, x).shape == (7, 32)
-    assert layer.plainly(x, x).shape == (7, 32)
+    assert layer._batched(x, *layer.router(x)).shape == (7, 32)
     layer.one_by_one_because = "counted by the host"
     with pytest.raises(RuntimeError):
         layer(x, x)

@@ -2,7 +2,7 @@
 
 A column's experts are chosen by `routing`. The rows are sorted by expert, so that the weights of each that
 was chosen are read once. Where there is no kernel for all of them (see `grouped`), they are run one by one,
-with the host knowing how many rows each has; or while a CUDA graph is captured, with all rows in each.
+with the host knowing how many rows each has; or while a CUDA graph is captured, all on all rows.
 """
 
 from __future__ import annotations
@@ -18,6 +18,8 @@ from llada_runtime.network.routing import Router
 from llada_runtime.network.shape import Shape
 
 __all__ = ["ExpertMLP"]
+
+_NUMBERS = 2**26  # that a batched product may make
 
 
 class ExpertMLP(nn.Module):
@@ -63,27 +65,24 @@ class ExpertMLP(nn.Module):
         if self.one_by_one_because is None:
             mixed = self._grouped(x, weights, chosen)
         elif x.is_cuda and torch.cuda.is_current_stream_capturing():
-            mixed = self._all_rows(x, weights, chosen)
+            mixed = self._batched(x, weights, chosen)
         else:
             mixed = self._by_expert(x, weights, chosen)
         return self._onto(residual, x, mixed)
 
     def plainly(self, x: Tensor, residual: Tensor) -> Tensor:
-        """The same, for what the rest is tested against: every expert on every column, no row moved."""
-        return self._onto(residual, x, self._all_rows(x, *self.router(x)))
-
-    def _onto(self, residual: Tensor, x: Tensor, mixed: Tensor) -> Tensor:
-        mixed = mixed.to(x.dtype)
-        return residual + (mixed if self.shared is None else self.shared(x, mixed))
-
-    def _all_rows(self, x: Tensor, weights: Tensor, chosen: Tensor) -> Tensor:
-        """Float32 ``[N, d]``, with nothing that depends on what was chosen but numbers."""
+        """The same, for what the rest is tested against: each expert on every column, no row moved."""
+        weights, chosen = self.router(x)
         mixed = torch.zeros_like(x, dtype=torch.float32)
         for expert in range(self._experts.count):
             mine = chosen == expert  # [N, k], of which a row has one at most
             weight = weights.masked_fill(~mine, 0).sum(-1, keepdim=True)
             mixed = torch.where(mine.any(-1, keepdim=True), mixed + weight * self._expert(expert, x), mixed)
-        return mixed
+        return self._onto(residual, x, mixed)
+
+    def _onto(self, residual: Tensor, x: Tensor, mixed: Tensor) -> Tensor:
+        mixed = mixed.to(x.dtype)
+        return residual + (mixed if self.shared is None else self.shared(x, mixed))
 
     def _by_expert(self, x: Tensor, weights: Tensor, chosen: Tensor) -> Tensor:
         """Float32 ``[N, d]``, each expert on the rows that chose it."""
@@ -102,6 +101,21 @@ class ExpertMLP(nn.Module):
         ends = torch.searchsorted(in_order, every, right=True, out_int32=True)
         made = self.down(swiglu(self.gate_up(rows, ends)), ends)
         return (made[places] * weights[..., None]).sum(1)
+
+    def _batched(self, x: Tensor, weights: Tensor, chosen: Tensor) -> Tensor:
+        """Float32 ``[N, d]``, from batched products of all rows by every weight, some experts at a time."""
+        count, mixed = self._experts.count, torch.zeros_like(x, dtype=torch.float32)
+        share = torch.zeros(len(x), count, device=x.device).scatter(1, chosen, weights)
+        mine = torch.zeros_like(share, dtype=torch.bool).scatter(1, chosen, True)
+        gate_up, down = (part.wide(x.dtype).transpose(1, 2) for part in (self.gate_up, self.down))
+        together = max(1, _NUMBERS // (len(x) * max(gate_up.shape[2], down.shape[2])))
+        for first in range(0, count, together):
+            some = slice(first, min(first + together, count))
+            rows = x.expand(some.stop - first, -1, -1)
+            made = torch.bmm(swiglu(torch.bmm(rows, gate_up[some])), down[some])  # [experts, N, d]
+            weighed = made * share[:, some].t()[..., None]
+            mixed += torch.where(mine[:, some].t()[..., None], weighed, 0).sum(0)
+        return mixed
 
     def _expert(self, index: int, x: Tensor) -> Tensor:
         return self.down.one(index, swiglu(self.gate_up.one(index, x)))

@@ -105,10 +105,10 @@ class GroupedLinear(nn.Module):
 
         One kernel: for where `why_one_by_one` has no objection. ``ends`` is int32 ``[E]``, on the device.
         """
-        weight = self._wide(x.dtype).transpose(1, 2)
+        weight = self.wide(x.dtype).transpose(1, 2)
         return torch._grouped_mm(x, weight, offs=ends)
 
-    def _wide(self, dtype: torch.dtype) -> Tensor:
+    def wide(self, dtype: torch.dtype) -> Tensor:
         """The weights ``[E, out, in]`` in ``dtype``: made so for this product, where they have eight bits."""
         assert self.weight is not None
         if self.scale is None:
