@@ -88,6 +88,9 @@ def test_other_parts_and_dtypes_are_left_to_torch(
     assert "float16" in str(why_plain(shape, rotary, layers, device=gpu, dtype=torch.float16))
     growing = replace(rotary, query_growth=0.1)
     assert "grow" in str(why_plain(shape, growing, layers, device=gpu, dtype=torch.bfloat16))
+    partly = Rotary.plain(1e4, 64)
+    told = why_plain(shape, partly, layers, device=gpu, dtype=torch.bfloat16)
+    assert told == "64 of the 128 channels of a head turn, and the kernels turn all"
     layers[0].mlp = nn.Identity()
     assert "another MLP" in str(why_plain(shape, rotary, layers, device=gpu, dtype=torch.bfloat16))
 

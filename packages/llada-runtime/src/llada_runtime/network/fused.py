@@ -61,6 +61,8 @@ def _unfit_network(shape: Shape, rotary: Rotary, layers: Sequence[nn.Module]) ->
         return "queries and keys are normalised, which no kernel does"
     if rotary.query_growth:
         return "queries grow with their position, which no kernel does"
+    if rotary.channels < shape.head_dim:
+        return f"{rotary.channels} of the {shape.head_dim} channels of a head turn, and the kernels turn all"
     if shape.head_dim not in (64, 128, 256):
         return f"heads have {shape.head_dim} channels, and the kernels take 64, 128 or 256"
     if shape.mlp_width % 64 or shape.n_heads % shape.n_kv_heads:
