@@ -1,0 +1,270 @@
+"""The decoders of LLaDA2.0 and LLaDA2.1 as step algorithms: policies and rules of theirs, on one network.
+
+Sources: the published ``generate`` of both models, SGLang 0.5.23 (``srt/dllm/algorithm``), dInfer
+(arXiv 2510.08666, ``BlockDiffusionLLM``). Tokens and numbers of forwards are theirs. What is otherwise here:
+
+* any batch of ragged prompts, each row as if alone; upstream's ``generate`` takes one prompt;
+* a prefix cache, which is exact (see `policies`) and adds no forward to the published count;
+* the mask token is never written, nor is its probability part of a confidence: upstream may "commit" it, or
+  edit a token back into it, and then loop without end;
+* an end token in the prompt does not end the answer;
+* what stands behind an end token becomes that token, and the answer is the answer alone;
+* a drawn token (``temperature`` above 0) is of this project's random stream.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from collections.abc import Sequence as Ids
+from pathlib import Path
+from typing import Any, NoReturn
+
+from llada_core import DcpContents, LoadOptions, ParameterError
+from llada_core.errors import AlgorithmUnavailable
+from llada_runtime import Network, Policy, Rule, Sequence, StepAlgorithm
+from llada_runtime.models.register import dcp_contents, load_network, register, tensor_names
+
+from .network import LLaDA2Network
+from .plugin import (
+    ARCHITECTURES,
+    DINFER_PARAMETERS,
+    EDIT_PARAMETERS,
+    JOINT_PARAMETERS,
+    LOW_CONFIDENCE_PARAMETERS,
+    MODEL_TYPES,
+    PARAMETERS,
+)
+from .policies import AtOnce, Blocks, Edited, Grouped
+from .rules import DrawnEditing, DrawnSchedule, Editing, NearTies, Penalised, Schedule, Surest
+
+__all__ = [
+    "DInferGeneration",
+    "EditGeneration",
+    "JointThresholdGeneration",
+    "LLaDA2Generation",
+    "LowConfidenceGeneration",
+]
+
+_TARGET = "llada_llada2.network:LLaDA2Network"
+
+
+class _BlockCausal(StepAlgorithm):
+    """What the decoders share: how models are loaded, and blocks that are counted from the prompt's begin.
+
+    Every block is decoded at its full width, and the answer cut: up to a block less one of columns behind it
+    may lie beyond the model's length limit.
+    """
+
+    engine = "llada2"
+    whole_blocks = True
+
+    def load_model_class(self) -> type[LLaDA2Network]:
+        """The network that the engine decodes on."""
+        return LLaDA2Network
+
+    def load_network(self, folder: Path, options: LoadOptions) -> Network:
+        """The network in ``folder``. Raises CheckpointError, UnsupportedArchitecture and UsageError."""
+        _register()
+        return load_network(
+            folder,
+            device=options.device,
+            dtype=options.dtype,
+            quantization=options.quantization,
+            tensor_parallel=options.tensor_parallel,
+            dcp=options.dcp,
+        )
+
+    def dcp_contents(self, folder: Path, options: LoadOptions) -> DcpContents | None:
+        """What ``load_network`` reads of a trainer's weights. Raises as that."""
+        assert options.dcp is not None
+        _register()
+        return dcp_contents(folder, options.dcp)
+
+    def tensor_names(self, folder: Path) -> frozenset[str] | None:
+        """The names of the network's tensors for the config in ``folder``."""
+        _register()
+        return tensor_names(folder)
+
+    def infill_reason(self) -> str:
+        """Why no blank is filled: what is behind it is not seen."""
+        return "its network sees nothing behind the block in work; take a model that sees both sides"
+
+    def log_probabilities(self, *canvas: Any) -> NoReturn:
+        """Refuse, as ``AlgorithmUnavailable``: what is behind a blank is not seen."""
+        reason = self.infill_reason()
+        raise AlgorithmUnavailable(f"{self.name} cannot score: {reason}", name=self.name, reason=reason)
+
+    def sequence(
+        self,
+        model: Network,
+        prompt_ids: Ids[int],
+        params: Mapping[str, Any],
+        *,
+        answer: Ids[int | None] | None = None,
+    ) -> Sequence:
+        """A request row, ready to be admitted; its first block may begin inside the prompt.
+
+        Raises:
+            PromptError, ParameterError: the prompt or its length does not fit the model.
+        """
+        return super().sequence(model, prompt_ids, {**params, "start_block_align": True}, answer=answer)
+
+
+def _register() -> None:
+    """Let the runtime's loader know the network; again it changes nothing."""
+    register(_TARGET, architectures=ARCHITECTURES, model_types=MODEL_TYPES)
+
+
+class LLaDA2Generation(_BlockCausal):
+    """LLaDA2.0's: each forward commits what is surer than ``threshold``, or else its share of a schedule.
+
+    ``steps`` are those of a block, at most ``gen_length // minimal_topk``. The answer ends with the block in
+    which an end token stands; with ``eos_early_stop`` at the forward that writes one with no mask before the
+    first, which saves the rest of that block. Above temperature 0, confidence is the probability of the drawn
+    token after temperature and filters, as published.
+    """
+
+    name = "llada2"
+    description = "The published decoding of LLaDA2.0: a threshold, and a schedule where it finds few."
+    parameters = PARAMETERS
+
+    def policy(self, params: Mapping[str, Any]) -> Policy:
+        return AtOnce(closing=False) if params.get("eos_early_stop") else Blocks(closing=False)
+
+    def rule(self, params: Mapping[str, Any]) -> Rule:
+        kind = DrawnSchedule if params.get("temperature") else Schedule
+        most = params["gen_length"] // (params.get("minimal_topk") or 1)
+        return kind(threshold=params.get("threshold"), steps=min(params.get("steps") or 32, most))
+
+    def validate_args(self, **params: Any) -> dict[str, Any]:
+        """The effective values of ``params``.
+
+        Raises:
+            ParameterError: a name is unknown, a value of the wrong type or out of range, or two parameters
+                contradict each other.
+        """
+        values: dict[str, Any] = super().validate_args(**params)
+        least, length = values.get("minimal_topk"), values.get("gen_length")
+        if self.yields_steps() and least is not None and length is not None and least > length:
+            raise ParameterError(
+                f"minimal_topk = {least} leaves no step for gen_length = {length}; give {length} or less",
+                parameter="minimal_topk",
+                value=least,
+            )
+        if values.get("eos_early_stop") and not values.get("early_stop", True):
+            raise ParameterError(
+                "eos_early_stop = True stops at an end token, and early_stop = False does not; leave one of "
+                "them out",
+                parameter="eos_early_stop",
+                value=True,
+            )
+        return values
+
+
+class EditGeneration(_BlockCausal):
+    """LLaDA2.1's, with token editing: a forward fills masks and overwrites what it no longer agrees with.
+
+    A full block is run until a forward changes nothing, ``max_post_steps`` times at most: two tokens may
+    change places for ever. Only the block in work is edited, and its text is settled when it is left. The
+    model's card names the modes quality (``threshold`` 0.7, ``editing_threshold`` 0.5) and speed (0.5, 0).
+    An ``editing_threshold`` of 0 overwrites at every disagreement, as published; in diffusers it is none.
+
+    A forward that changes nothing leaves the block's final keys; where the budget ends the block, the next
+    one's first forward covers both. ``steps`` and ``minimal_topk``, which the published code takes and
+    ignores, are refused. By default the answer ends with the block in which an end token stands, and
+    ``early_stop=False`` decodes the blocks behind it too, as is published: the answer is the same.
+    """
+
+    name = "llada2_edit"
+    description = "The published decoding of LLaDA2.1, which edits the tokens of the block in work."
+    parameters = EDIT_PARAMETERS
+
+    def policy(self, params: Mapping[str, Any]) -> Policy:
+        return Edited(most_post=params["max_post_steps"])
+
+    def rule(self, params: Mapping[str, Any]) -> Rule:
+        kind = DrawnEditing if params.get("temperature") else Editing
+        return kind(
+            threshold=params.get("threshold"),
+            least=params["num_to_transfer"],
+            editing_threshold=params["editing_threshold"],
+            most_post=params["max_post_steps"],
+        )
+
+    def forward_limit(self, params: Mapping[str, Any]) -> int:
+        """Forwards after which a row has failed: more than filling and editing its blocks can take."""
+        return _limit(params, params["max_post_steps"])
+
+
+class LowConfidenceGeneration(_BlockCausal):
+    """SGLang's ``LowConfidence``: what is surer than ``threshold``, or else the best one.
+
+    Each full block is run once more, which leaves its final keys and is counted. The forward that SGLang
+    spends on the full blocks of a prompt, and does not count, is one with that of the first block.
+    """
+
+    name = "llada2_low_confidence"
+    description = "SGLang's LowConfidence: a threshold, and one forward more of each full block."
+    parameters = LOW_CONFIDENCE_PARAMETERS
+
+    def policy(self, params: Mapping[str, Any]) -> Policy:
+        return Blocks(closing=True)
+
+    def rule(self, params: Mapping[str, Any]) -> Rule:
+        return Surest(threshold=params.get("threshold"))
+
+
+class JointThresholdGeneration(_BlockCausal):
+    """SGLang's ``JointThreshold``: token editing in which a block always ends with a forward that changes
+    nothing.
+
+    So the look at the budget ``max_post_edit_steps`` costs a forward, unlike in `EditGeneration`, and the
+    keys that it leaves are final. With ``penalty_lambda``, a token that stands one position before, even the
+    mask, is made less likely.
+    """
+
+    name = "llada2_joint_threshold"
+    description = "SGLang's JointThreshold: token editing, against repetition if asked for."
+    parameters = JOINT_PARAMETERS
+
+    def policy(self, params: Mapping[str, Any]) -> Policy:
+        return Edited(most_post=None)
+
+    def rule(self, params: Mapping[str, Any]) -> Rule:
+        settings = {
+            "threshold": params.get("threshold"),
+            "editing_threshold": params["edit_threshold"],
+            "most_post": params["max_post_edit_steps"],
+        }
+        if params.get("penalty_lambda"):
+            return Penalised(penalty=params["penalty_lambda"], **settings)
+        return Editing(**settings)
+
+    def forward_limit(self, params: Mapping[str, Any]) -> int:
+        """Forwards after which a row has failed: more than filling and editing its blocks can take."""
+        return _limit(params, params["max_post_edit_steps"] + 1)
+
+
+class DInferGeneration(_BlockCausal):
+    """dInfer's block diffusion: what is at least ``threshold`` confident, or else the best and near ties.
+
+    Forwards come in groups of two or more, so that a block may be run when it is full already; the prompt has
+    a forward of its own, even one that is shorter than a block. Both are counted, as upstream does. Nothing
+    survives behind an end token, where upstream keeps what its block holds.
+    """
+
+    name = "llada2_dinfer"
+    description = "dInfer's block diffusion: a threshold, forwards in groups."
+    parameters = DINFER_PARAMETERS
+
+    def policy(self, params: Mapping[str, Any]) -> Policy:
+        return Grouped(maximum_unroll=params["maximum_unroll"], expected_tpf=params["expected_tpf"])
+
+    def rule(self, params: Mapping[str, Any]) -> Rule:
+        return NearTies(threshold=params["threshold"])
+
+
+def _limit(params: Mapping[str, Any], post: int) -> int:
+    """More forwards than blocks of these lengths can take, with so many when they are full."""
+    length, width = params["gen_length"], params["block_length"]
+    return (length // width + 2) * (width + post) + 1

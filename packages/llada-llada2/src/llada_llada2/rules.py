@@ -1,0 +1,166 @@
+"""Which masks of a block are filled, and which of its tokens are overwritten.
+
+Sources: the published ``generate`` of LLaDA2.0 and of 2.1 (arXiv 2602.08676), SGLang's ``LowConfidence``
+and ``JointThreshold`` (``srt/dllm/algorithm``), dInfer's ``ThresholdParallelDecoder`` (arXiv 2510.08666). The
+mask token is never proposed, and so never written and never an edit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from llada_runtime import BestFirst, Sequence, rules_of
+from llada_runtime.decoding.proposals import probability
+
+__all__ = ["DrawnEditing", "DrawnSchedule", "Editing", "NearTies", "Penalised", "Schedule", "Surest"]
+
+_NEAR_TIE = 1e-5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Surest(BestFirst):
+    """Every proposal more confident than ``threshold``, and at least the ``least`` most confident ones."""
+
+    threshold: float | None
+    least: int = 1
+
+    def least_now(self, sequence: Sequence) -> int:
+        """How many are kept in any case by the next forward of ``sequence``."""
+        return self.least
+
+    @classmethod
+    def parameters(cls, sequences: list[Sequence]) -> Tensor:
+        rules = zip(rules_of(sequences, cls), sequences, strict=True)
+        rows = [
+            [torch.inf if rule.threshold is None else rule.threshold, rule.least_now(sequence)]
+            for rule, sequence in rules
+        ]
+        return torch.tensor(rows, dtype=torch.float64)
+
+    @classmethod
+    def counts(cls, parameters: Tensor, ranked: Tensor, open_counts: Tensor) -> Tensor:
+        threshold, least = parameters.split(1, dim=-1)  # [R, 1] each
+        return torch.maximum((ranked > threshold).sum(-1), torch.minimum(least[:, 0].long(), open_counts))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Schedule(Surest):
+    """LLaDA2.0's: ``steps`` forwards share a block's positions out evenly, the first ones taking one more.
+
+    The block counts with all its positions, also those of a prompt that stand in it.
+    """
+
+    steps: int
+
+    def least_now(self, sequence: Sequence) -> int:
+        width = sequence.block_end - sequence.block_start
+        return width // self.steps + (sequence.block_nfe < width % self.steps)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Editing(Surest):
+    """LLaDA2.1's: besides, tokens of the block are overwritten where another one is likeliest and surer than
+    ``editing_threshold``.
+
+    One forward decides both. What stands of a prompt in the block, and what it fills now, are not edited.
+    After ``most_post`` forwards of a full block no more is written.
+    """
+
+    revokes = True
+
+    editing_threshold: float
+    most_post: int
+
+    def begin(self) -> Full:
+        return Full()
+
+    def replace(self, sequence: Sequence, start: int, logits: Tensor) -> Mapping[int, int]:
+        if sequence.rule_state.count(sequence) > self.most_post:
+            return {}
+        block = range(sequence.block_start, sequence.block_end)
+        columns = [column for column in block if sequence.may_revoke(column)]
+        if not columns:
+            return {}
+        standing = logits[columns[0] - start : columns[-1] - start + 1]  # [columns and what is between, V]
+        likeliest = standing.argmax(-1)
+        sure = (probability(standing, likeliest) > self.editing_threshold).tolist()
+        tokens = likeliest.tolist()
+        return {
+            column: tokens[column - columns[0]]
+            for column in columns
+            if sure[column - columns[0]] and tokens[column - columns[0]] != sequence.canvas[column]
+        }
+
+
+@dataclass(slots=True)
+class Full:
+    """How many forwards of a block found no mask in it."""
+
+    block: int = -1
+    forwards: int = 0
+
+    def count(self, sequence: Sequence) -> int:
+        """The number with the forward that is being decided."""
+        if self.block != sequence.block:
+            self.block, self.forwards = sequence.block, 0
+        self.forwards += not sequence.open_columns
+        return self.forwards
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Penalised(Editing):
+    """SGLang's against repetition: the token that stands one position before loses ``penalty`` of its logit.
+
+    Confidences are those of the logits that result. The block's first position has none before it.
+    """
+
+    rescores = True
+
+    penalty: float
+
+    def rescore(self, sequence: Sequence, logits: Tensor, open_: Tensor) -> None:
+        before = torch.tensor(sequence.canvas[sequence.block_start : sequence.block_end - 1])
+        later = torch.arange(1, len(before) + 1, device=logits.device)
+        logits[later, before.to(logits.device)] -= self.penalty
+
+
+class _Drawn:
+    """Ranks drawn tokens as the published code does: by their probability after temperature and filters."""
+
+    def score(self, sequence: Sequence, logits: Tensor, tokens: Tensor) -> Tensor:
+        kept = logits.float()
+        if sequence.filters is not None:
+            kept = kept.masked_fill(~sequence.filters.kept(logits, sequence.temperature), -torch.inf)
+        return probability(kept / sequence.temperature, tokens)
+
+
+class DrawnSchedule(_Drawn, Schedule):
+    """`Schedule` of tokens that are drawn."""
+
+
+class DrawnEditing(_Drawn, Editing):
+    """`Editing` where masks are filled by tokens that are drawn; edits take the likeliest."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NearTies(BestFirst):
+    """dInfer's: every proposal at least ``threshold`` confident; if none is, the best and those within 1e-5.
+
+    Confidences are compared in float32, as upstream does.
+    """
+
+    threshold: float
+
+    @classmethod
+    def parameters(cls, sequences: list[Sequence]) -> Tensor:
+        return torch.tensor([[rule.threshold] for rule in rules_of(sequences, cls)], dtype=torch.float64)
+
+    @classmethod
+    def counts(cls, parameters: Tensor, ranked: Tensor, open_counts: Tensor) -> Tensor:
+        confidence = ranked.float()
+        cut = torch.minimum(confidence[:, :1] - _NEAR_TIE, parameters.float())
+        return (confidence >= cut).sum(-1)
