@@ -51,14 +51,19 @@ class Attention(nn.Module):
             self.q_norm = RMSNorm(self.head_dim, shape.eps, device=device, dtype=dtype)
             self.k_norm = RMSNorm(self.head_dim, shape.eps, device=device, dtype=dtype)
 
-    def tensors(self) -> dict[str, Tensor]:
-        """The attention's weights, those of queries, keys and values as views of the fused one."""
-        query, shared = self.heads * self.head_dim, self.kv_heads * self.head_dim
+    def tensors(self, *, fused: bool = False) -> dict[str, Tensor]:
+        """The attention's weights, those of queries, keys and values as views ``q``, ``k`` and ``v`` of the
+        fused one; with ``fused`` it is that one, ``qkv``."""
+        widths = (self.heads * self.head_dim, self.kv_heads * self.head_dim, self.kv_heads * self.head_dim)
         named = {"out.weight": self.out.plain}
-        for kind, fused in (("weight", self.qkv.plain), ("bias", self.qkv.bias)):
-            if fused is not None:
-                q, k, v = fused.split((query, shared, shared))
-                named |= {f"q.{kind}": q, f"k.{kind}": k, f"v.{kind}": v}
+        for kind, whole in (("weight", self.qkv.plain), ("bias", self.qkv.bias)):
+            if whole is None:
+                continue
+            if fused:
+                named[f"qkv.{kind}"] = whole
+            else:
+                parts = zip("qkv", whole.split(widths), strict=True)
+                named |= {f"{part}.{kind}": tensor for part, tensor in parts}
         if self.out.bias is not None:
             named["out.bias"] = self.out.bias
         if self.q_norm is not None and self.k_norm is not None:

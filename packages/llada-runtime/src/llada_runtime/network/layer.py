@@ -27,11 +27,14 @@ class Layer(nn.Module):
         self.mlp_norm = RMSNorm(shape.width, shape.eps, device=device, dtype=dtype)
         self.mlp = mlp
 
-    def tensors(self) -> dict[str, Tensor]:
-        """The layer's weights, as views where several are fused into one."""
+    def tensors(self, *, fused: bool = False) -> dict[str, Tensor]:
+        """The layer's weights, as views where several are fused into one.
+
+        With ``fused``, those of queries, keys and values are one, ``qkv``, and not three.
+        """
         return {
             "attention_norm.weight": self.attention_norm.weight,
-            **self.attention.tensors(),
+            **self.attention.tensors(fused=fused),
             "mlp_norm.weight": self.mlp_norm.weight,
             **self.mlp.tensors(),
         }

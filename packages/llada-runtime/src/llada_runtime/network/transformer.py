@@ -138,7 +138,8 @@ class Transformer(Pretrained):
         """`tensors` under these names: ``layers`` is before the index of one, ``names`` are by ours.
 
         Those of experts have a ``{}`` for the expert's number: ``"experts.gate": "mlp.experts.{}.gate"``. The
-        name of a single tensor, as that of ``"router.bias"``, comes before its part's.
+        name of a single tensor, as that of ``"router.bias"``, comes before its part's. Where there is one for
+        ``"qkv"``, queries, keys and values are one tensor, their rows in this order.
         """
         named = {f"{embedding}.weight": self.embedding, f"{norm}.weight": self.norm.weight}
         named[f"{head}.weight"] = self.embedding if self.shape.tied else self.head.plain
@@ -146,7 +147,7 @@ class Transformer(Pretrained):
         self._parts = dict(zip(named, ("embedding", "norm", kept), strict=True))
         for index, layer in enumerate(self.layers):
             assert isinstance(layer, Layer)
-            for name, tensor in layer.tensors().items():
+            for name, tensor in layer.tensors(fused="qkv" in names).items():
                 part, inner = _published(name, names)
                 published = f"{layers}.{index}.{inner}"
                 named[published], self._parts[published] = tensor, part
