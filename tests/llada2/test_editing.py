@@ -1,0 +1,173 @@
+"""Edited answers are streamed: what has settled never changes, and whoever watches is told of every edit."""
+
+from __future__ import annotations
+
+import json
+import random
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import pytest
+
+import llada_core
+from llada_core import GenerationRequest, Step
+from tests.llada2.random_rows import prompt
+from tests.server.apps import Running, model_server
+
+EDITS: dict[str, dict[str, Any]] = {
+    "llada2_edit": {"editing_threshold": 0.2, "max_post_steps": 4},
+    "llada2_joint_threshold": {"edit_threshold": 0.2, "max_post_edit_steps": 4},
+}
+LENGTHS = {"gen_length": 20, "block_length": 8, "threshold": 0.6, "early_stop": False}
+MASK = None
+
+
+def requests(count: int = 6) -> list[GenerationRequest]:
+    source, names = random.Random("edits"), list(EDITS)
+    return [
+        GenerationRequest(prompt=prompt(source), algorithm=name, parameters={**LENGTHS, **EDITS[name]})
+        for name in (names[index % 2] for index in range(count))
+    ]
+
+
+def replayed(steps: Iterable[Step]) -> list[int | None]:
+    """The answer as the deltas of its steps make it; what had settled stays, and only tokens are edited."""
+    answer: list[int | None] = [MASK] * LENGTHS["gen_length"]
+    settled = 0
+    for step in steps:
+        kept = answer[:settled]
+        for position in step.revoked:
+            assert answer[position] is not MASK
+            assert position in step.positions  # it is overwritten, and never a mask again
+            answer[position] = MASK
+        for position, token in zip(step.positions, step.tokens, strict=True):
+            assert answer[position] is MASK
+            answer[position] = token
+        assert answer[:settled] == kept
+        assert step.settled >= settled
+        settled = step.settled
+    assert settled == len(answer)
+    return answer
+
+
+def test_the_steps_of_a_session_tell_each_edit(lm: llada_core.LoadedModel) -> None:
+    asked, steps = requests(), list[Step]()
+    with lm.session(rows=3) as session:  # rows come while others are at work
+        tickets = [session.submit(request) for request in asked]
+        steps = list(session)
+    edits = 0
+    for ticket in tickets:
+        own = [step for step in steps if step.ticket is ticket]
+        assert replayed(own) == list(ticket.canvas)
+        edits += sum(len(step.revoked) for step in own)
+        assert [step.nfe for step in own] == list(range(1, ticket.nfe + 1))
+    assert edits >= 20
+
+
+def test_an_edit_says_what_stood_and_what_stands(lm: llada_core.LoadedModel) -> None:
+    """Its position is among those that receive a token, with the confidence in it."""
+    steps = list(lm.stream(requests(1)[0].prompt, algorithm="llada2_edit", **LENGTHS, **EDITS["llada2_edit"]))
+    edited = [step for step in steps if step.revoked]
+    assert edited
+    for step in edited:
+        sure = dict(zip(step.positions, step.confidence, strict=True))
+        assert all(sure[position] > 0.2 for position in step.revoked)
+        assert list(step.positions) == sorted(set(step.positions))
+
+
+@pytest.mark.parametrize("name", EDITS)
+def test_streamed_text_grows_block_by_block_and_is_never_taken_back(
+    lm: llada_core.LoadedModel, name: str
+) -> None:
+    source, grown = random.Random(name), 0
+    for _ in range(4):
+        written = ""
+        for step in lm.stream(prompt(source), algorithm=name, **LENGTHS, **EDITS[name]):
+            text = step.ticket.text_before(step.settled)
+            assert text.startswith(written)
+            grown += 0 < len(written) < len(text)
+            written = text
+        assert step.result is not None
+        assert step.result.text == written
+    assert grown >= 4  # it did not come all at once
+
+
+def test_text_waits_for_the_end_of_its_block(lm: llada_core.LoadedModel) -> None:
+    ids = list(range(20, 28))  # one block
+    for step in lm.stream(ids, algorithm="llada2_edit", **LENGTHS, **EDITS["llada2_edit"]):
+        assert step.settled in (0, 8, 16, 20)
+        assert step.finished or step.settled <= 8 * step.block + 8
+
+
+@pytest.mark.parametrize("name", EDITS)
+def test_a_cancelled_row_keeps_what_settled_and_leaves_the_others(
+    lm: llada_core.LoadedModel, name: str
+) -> None:
+    asked = GenerationRequest(
+        prompt=list(range(20, 25)), algorithm=name, parameters={**LENGTHS, **EDITS[name]}
+    )
+    (alone,) = lm.generate_batch([asked])
+    with lm.session(rows=2) as session:
+        first, second = session.submit(asked), session.submit(asked)
+        for _ in range(5):
+            session.step()
+        session.cancel(first)
+        for _ in session:
+            pass
+        assert session.submit(asked).status == "waiting"  # there is room for more
+    assert first.result is not None
+    assert second.result is not None
+    assert first.result.finish_reason == "cancelled"
+    assert first.nfe == 5
+    assert second.result.token_ids == alone.token_ids
+    assert second.nfe == alone.nfe
+
+
+@pytest.fixture(scope="module")
+def server(lm: llada_core.LoadedModel) -> Iterator[Running]:
+    with model_server(model=lm.model.path, engine="llada2", device="cpu") as running:
+        yield running
+
+
+def events(server: Running, **body: Any) -> list[dict[str, Any]]:
+    with server.client() as client:
+        told = client.post("/v1/completions", json={"prompt": "abc def", "stream": True, **body})
+    assert told.status_code == 200
+    lines = [line.removeprefix("data: ") for line in told.text.split("\n\n") if line]
+    assert lines.pop() == "[DONE]"
+    return [json.loads(line) for line in lines]
+
+
+ASKED: dict[str, Any] = {
+    "algorithm": "llada2_edit",
+    "max_tokens": 20,
+    "block_length": 8,
+    "threshold": 0.3,
+    "editing_threshold": 0.0,
+    "early_stop": False,
+}
+
+
+def test_the_server_streams_final_text_and_tells_edits_to_those_who_ask(server: Running) -> None:
+    told = events(server, **ASKED, stream_options={"denoise": True})
+    frames = [event for event in told if event["object"] == "generation.denoise"]
+    revoked = [position for frame in frames for position in frame["revoked"]]
+    assert revoked
+    canvas: list[int | None] = [None] * 20
+    for frame in frames:
+        for position in frame["revoked"]:
+            assert canvas[position] is not None
+            canvas[position] = None
+        for position, token in zip(frame["positions"], frame["tokens"], strict=True):
+            assert canvas[position] is None
+            canvas[position] = token
+    assert None not in canvas
+    text = "".join(event["choices"][0]["text"] for event in told if event["choices"])
+    with server.client() as client:
+        whole = client.post("/v1/completions", json={"prompt": "abc def", **ASKED}).json()
+    assert text == whole["choices"][0]["text"]
+
+
+def test_the_server_sends_text_in_parts_that_add_up(server: Running) -> None:
+    parts = [event["choices"][0]["text"] for event in events(server, **ASKED) if event["choices"]]
+    assert len([part for part in parts if part]) >= 2
