@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from llada_core import SAMPLING, AlgorithmSpec, EngineSpec, Parameter, StrangerSpec, hookimpl, standard
+from llada_core import SAMPLING, AlgorithmSpec, EngineSpec, Parameter, hookimpl, standard
 
 __all__ = [
     "ARCHITECTURES",
@@ -18,15 +18,9 @@ __all__ = [
 ]
 
 _ENGINE = "llada2"
-MODEL_TYPES = ("llada2_moe", "llada21_moe")
+# The last is dFactory's format for training, which is refused at loading, with the way out.
+MODEL_TYPES = ("llada2_moe", "llada21_moe", "llada2_moe_veomni")
 ARCHITECTURES = ("LLaDA2MoeModelLM",)
-# What bears the name of the family and is something else.
-_STRANGERS = (
-    StrangerSpec(
-        patterns=("llada2_moe_veomni",),
-        kind="a LLaDA2 checkpoint in dFactory's format for training, whose experts are merged",
-    ),
-)
 
 _LENGTHS = (standard("gen_length"), standard("block_length"))
 _SURE = "Commit every position more confident than this; none leaves it to the smallest number of a call."
@@ -213,6 +207,5 @@ def llada_engines() -> Iterable[EngineSpec]:
         steps="llada_llada2.network:planned_steps",
         model_types=MODEL_TYPES,
         architectures=ARCHITECTURES,
-        strangers=_STRANGERS,
         priority=10,
     )
