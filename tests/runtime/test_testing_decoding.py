@@ -299,3 +299,34 @@ def test_an_algorithm_for_networks_of_its_own_has_its_rule_checked_on_its_model(
     assert "its policy changes nothing when it plans" not in held
     with pytest.raises(NotRun, match="it has loaded no model that it runs on; give one"):
         dict(algorithm_checks(Mine()))["its rule keeps an open position of every row"]()
+
+
+class OnceMore(NoCache):
+    """A block that was filled at once is run so many times more."""
+
+    def __init__(self, surplus: int) -> None:
+        self.surplus = surplus
+
+    def begin(self) -> list[int]:
+        return [0]
+
+    def after(self, sequence, plan, logits, network):
+        if sequence.block_nfe == 1:
+            sequence.policy_state[0] = 0 if sequence.open_columns else self.surplus + 1
+        sequence.policy_state[0] = max(sequence.policy_state[0] - 1, 0)
+
+    def stays(self, sequence: Sequence) -> bool:
+        return sequence.policy_state[0] > 0
+
+
+def test_what_acts_where_a_block_is_filled_at_once_is_seen_to_act() -> None:
+    class Mine(Pairs):
+        parameters = (*Pairs.parameters, llada_core.Parameter(name="surplus", kind=int, minimum=0, default=0))
+
+        def policy(self, params):
+            return OnceMore(params["surplus"])
+
+        def rule(self, params):
+            return Threshold(0.9)
+
+    dict(algorithm_checks(Mine()))["each parameter changes something, or is declared neutral"]()

@@ -172,6 +172,7 @@ _NETWORKS: tuple[Callable[[], Any], ...] = (
     FakeNetwork.random,
     _transformer,
     _steady,
+    functools.partial(FakeNetwork.random, 3, scale=100.0),  # so sure that it fills a block at once
     functools.partial(FakeNetwork.random, 1, scale=1.5),
     functools.partial(FakeNetwork.random, 2, scale=6.0),
 )
