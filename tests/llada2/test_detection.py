@@ -69,7 +69,9 @@ def test_a_neighbour_is_refused_where_the_engine_is_named(name: str, tmp_path: P
 def test_the_format_for_training_is_told_what_it_is(tmp_path: Path) -> None:
     folder = write(tmp_path, {**MINI, "model_type": "llada2_moe_veomni", "architectures": ["Merged"]})
     assert llada_core.detect_engine(folder) == "llada2"
-    with pytest.raises(ModelLoadError, match="dFactory's format for training, whose experts are merged; split"):
+    with pytest.raises(
+        ModelLoadError, match="dFactory's format for training, whose experts are merged; split"
+    ):
         llada_core.load_model(folder, device="cpu")
 
 
