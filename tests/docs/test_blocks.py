@@ -37,6 +37,7 @@ NOT_RUN = {
     "packages/llada-dev/README.md": 1,
     "packages/llada-dinfer/README.md": 1,
     "packages/llada-fastdllm/README.md": 1,
+    "packages/llada-llada2/README.md": 2,
     "packages/llada-nemotron/README.md": 2,
     "packages/llada-server/README.md": 1,
     "packages/llada-tiny/README.md": 1,
