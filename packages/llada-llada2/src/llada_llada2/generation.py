@@ -8,7 +8,8 @@ Sources: the published ``generate`` of both models, SGLang 0.5.23 (``srt/dllm/al
 * the mask token is never written, nor is its probability part of a confidence: upstream may "commit" it, or
   edit a token back into it, and then loop without end;
 * an end token in the prompt does not end the answer;
-* what stands behind an end token becomes that token, and the answer is the answer alone;
+* what stands behind an end token becomes that token, and the answer is the answer alone, of ``gen_length``:
+  upstream's early stop returns what it finds in the last block behind that, and on the hub the prompt too;
 * a drawn token (``temperature`` above 0) is of this project's random stream.
 """
 
