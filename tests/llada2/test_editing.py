@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import random
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from typing import Any
 
 import pytest
@@ -12,7 +11,6 @@ import pytest
 import llada_core
 from llada_core import GenerationRequest, Step
 from tests.llada2.random_rows import prompt
-from tests.server.apps import Running, model_server
 
 EDITS: dict[str, dict[str, Any]] = {
     "llada2_edit": {"editing_threshold": 0.2, "max_post_steps": 4},
@@ -121,53 +119,3 @@ def test_a_cancelled_row_keeps_what_settled_and_leaves_the_others(
     assert first.nfe == 5
     assert second.result.token_ids == alone.token_ids
     assert second.nfe == alone.nfe
-
-
-@pytest.fixture(scope="module")
-def server(lm: llada_core.LoadedModel) -> Iterator[Running]:
-    with model_server(model=lm.model.path, engine="llada2", device="cpu") as running:
-        yield running
-
-
-def events(server: Running, **body: Any) -> list[dict[str, Any]]:
-    with server.client() as client:
-        told = client.post("/v1/completions", json={"prompt": "abc def", "stream": True, **body})
-    assert told.status_code == 200
-    lines = [line.removeprefix("data: ") for line in told.text.split("\n\n") if line]
-    assert lines.pop() == "[DONE]"
-    return [json.loads(line) for line in lines]
-
-
-ASKED: dict[str, Any] = {
-    "algorithm": "llada2_edit",
-    "max_tokens": 20,
-    "block_length": 8,
-    "threshold": 0.3,
-    "editing_threshold": 0.0,
-    "early_stop": False,
-}
-
-
-def test_the_server_streams_final_text_and_tells_edits_to_those_who_ask(server: Running) -> None:
-    told = events(server, **ASKED, stream_options={"denoise": True})
-    frames = [event for event in told if event["object"] == "generation.denoise"]
-    revoked = [position for frame in frames for position in frame["revoked"]]
-    assert revoked
-    canvas: list[int | None] = [None] * 20
-    for frame in frames:
-        for position in frame["revoked"]:
-            assert canvas[position] is not None
-            canvas[position] = None
-        for position, token in zip(frame["positions"], frame["tokens"], strict=True):
-            assert canvas[position] is None
-            canvas[position] = token
-    assert None not in canvas
-    text = "".join(event["choices"][0]["text"] for event in told if event["choices"])
-    with server.client() as client:
-        whole = client.post("/v1/completions", json={"prompt": "abc def", **ASKED}).json()
-    assert text == whole["choices"][0]["text"]
-
-
-def test_the_server_sends_text_in_parts_that_add_up(server: Running) -> None:
-    parts = [event["choices"][0]["text"] for event in events(server, **ASKED) if event["choices"]]
-    assert len([part for part in parts if part]) >= 2
