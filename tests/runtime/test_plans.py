@@ -90,6 +90,11 @@ def test_a_forward_may_decide_nothing(model: LLaDAModel) -> None:
     assert looking.nfe == 4
 
 
+def test_a_forward_that_decides_nothing_takes_no_step_of_the_schedule(model: LLaDAModel) -> None:
+    steps = decode(model, row(model, Looking(), rule=Quota(3)))
+    assert [len(step.positions) for step in steps] == [0, 2, 0, 1, 0, 1] * 2
+
+
 def test_rows_that_decide_nothing_run_beside_rows_that_do(model: LLaDAModel) -> None:
     alone = [row(model, policy()) for policy in (Looking, DualCache, Shifted)]
     for each in alone:

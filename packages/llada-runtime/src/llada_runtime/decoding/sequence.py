@@ -85,7 +85,8 @@ class Sequence:
     Attributes:
         canvas: prompt and answer, then what whole blocks have behind it; the mask's id where a mask stands.
         block, block_start, block_end: index and columns of the current block.
-        block_nfe, block_open: forwards since the block's schedule began, and masks that it began with.
+        block_nfe, block_open: forwards that may fill masks since the block's schedule began, and masks that
+            it began with.
         nfe: forwards that the sequence has taken part in.
         settled: how many leading positions of the answer no later step can change.
         cached_block: the block for which the whole canvas was last cached.
@@ -191,11 +192,14 @@ class Sequence:
         """Make this sequence leave before the next forward; what it has is kept."""
         self.cancelled = True
 
-    def commit(self, columns: list[int], tokens: list[int], revoked: Iterable[int] = ()) -> None:
+    def commit(
+        self, columns: list[int], tokens: list[int], revoked: Iterable[int] = (), *, decides: bool = True
+    ) -> None:
         """Count a forward that wrote ``tokens`` at masked ``columns`` and gave ``revoked`` ones back to the
         mask.
 
-        Only a rule that ``revokes`` may take back what stands, in the current block.
+        Only a rule that ``revokes`` may take back what stands, in the current block. A forward that decides
+        nothing takes no step of the block's schedule.
         """
         given_back = frozenset(revoked)
         assert all(self.may_revoke(column) for column in given_back)
@@ -206,7 +210,7 @@ class Sequence:
         for column, token in zip(columns, tokens, strict=True):
             self.canvas[column] = token
         self.nfe += 1
-        self.block_nfe += 1
+        self.block_nfe += decides
         self.idle = 0 if columns else self.idle + 1
         self._settle()
 

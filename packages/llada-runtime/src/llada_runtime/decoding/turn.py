@@ -168,7 +168,7 @@ def complete(turn: Turn, network: Network) -> None:
     """
     sequence, plan = turn.sequence, turn.plan
     block = sequence.block
-    sequence.commit(turn.columns, turn.tokens, turn.revoked)
+    sequence.commit(turn.columns, turn.tokens, turn.revoked, decides=turn.decides)
     if plan.writes:
         sequence.cached[plan.lo : plan.hi] = b"\1" * (plan.hi - plan.lo)
         if not plan.reads:
