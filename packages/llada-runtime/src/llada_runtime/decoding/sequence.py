@@ -87,7 +87,7 @@ class Sequence:
         block, block_start, block_end: index and columns of the current block.
         block_nfe, block_open: forwards that may fill masks since the block's schedule began, and masks that
             it began with.
-        nfe: forwards that the sequence has taken part in.
+        nfe, idle: forwards that the sequence has taken part in, and those since one last wrote something.
         settled: how many leading positions of the answer no later step can change.
         cached_block: the block for which the whole canvas was last cached.
         cached: for each column 1 where a forward has written its keys and values to the cache; empty where

@@ -1,0 +1,212 @@
+"""The decoders of SDAR models: the published one, LMDeploy's and SGLang's, on the runtime's loop.
+
+Sources: JetAstra/SDAR ``generate.py`` (``block_diffusion_generate``), InternLM/lmdeploy
+(``pytorch/strategies/dllm``), SGLang (``srt/dllm``, ``LowConfidence``). All decode block by block, each block
+against the final keys and values of all before it (`FinishedBlocks`). They differ in what a forward keeps,
+and in which forwards there are besides: the count of forwards is that of each source.
+
+What is otherwise than there, for all three:
+
+* any batch of prompts of any length, each row with its own end (SDAR's code takes one row, whatever the
+  prompt, and looks for stop ids on the device once a block, in all of the answer: the same block ends it);
+* an answer ends behind its first end token, and what the block has behind that is not the answer's;
+* the mask token is never written; no more cells are filled than there are masks, so that neither the prompt
+  nor a token that stands is written over, which SDAR's code does where a block with a part of the prompt, or
+  one that has got ahead of its schedule, has fewer masks than the schedule says;
+* a block of one column attends as any other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from collections.abc import Sequence as Ids
+from typing import Any, NoReturn
+
+from llada_core.errors import AlgorithmUnavailable, ParameterError
+from llada_runtime import Network, Policy, Rule, Sequence, StepAlgorithm, Threshold
+
+from .loading import OnSDAR
+from .plugin import LMDEPLOY_PARAMETERS, LOW_CONFIDENCE_PARAMETERS, SDAR_PARAMETERS
+from .policies import FinishedBlocks
+from .rules import (
+    BoundedEntropy,
+    DrawnMostConfident,
+    DrawnSure,
+    Leftmost,
+    MostConfident,
+    Schedule,
+    Sure,
+    odds_of,
+)
+
+__all__ = ["BLOCK_LENGTH", "LMDeployGeneration", "LowConfidenceGeneration", "SDARGeneration"]
+
+BLOCK_LENGTH = 4
+"""Columns of a block where neither a call nor the model's config says: what the published models have."""
+
+_BEHIND = "its network sees nothing behind the block in work; take a model that sees both sides"
+_IN_FORCE: Mapping[str, tuple[str, ...]] = {
+    "threshold": ("low_confidence_dynamic",),
+    "eb_threshold": ("entropy_bounded",),
+}
+
+
+class _BlockGeneration(OnSDAR, StepAlgorithm):
+    """What the decoders share: blocks that begin at multiples of their width, all of full width."""
+
+    engine = "sdar"
+    whole_blocks = True
+    chat_options = ("enable_thinking",)
+
+    def sequence(
+        self,
+        model: Network,
+        prompt_ids: Ids[int],
+        params: Mapping[str, Any],
+        *,
+        answer: Ids[int | None] | None = None,
+    ) -> Sequence:
+        """A request row, ready to be admitted; a ``block_length`` of None is what the model was trained for.
+
+        Raises:
+            PromptError, ParameterError: the prompt or its length does not fit the model.
+        """
+        trained = getattr(model.config, "block_size", None)
+        block = params.get("block_length") or trained or BLOCK_LENGTH
+        chosen = {**params, "block_length": block, "start_block_align": True}
+        made = super().sequence(model, prompt_ids, chosen, answer=answer)
+        if not params.get("do_sample", True):
+            made.temperature = 0.0  # the likeliest token; how sure it is, the rule says at the temperature
+        return made
+
+    def infill_reason(self) -> str:
+        """Why no blank is filled: what is behind it is not seen."""
+        return _BEHIND
+
+    def log_probabilities(self, *canvas: Any) -> NoReturn:
+        """Refuse, as ``AlgorithmUnavailable``: what is behind a blank is not seen."""
+        raise AlgorithmUnavailable(f"{self.name} cannot score: {_BEHIND}", name=self.name, reason=_BEHIND)
+
+
+class SDARGeneration(_BlockGeneration):
+    """SDAR's ``block_diffusion_generate``; a forward for the prompt's whole blocks and one more for each
+    finished block, the last too, are counted as there.
+
+    How sure a token is, is its probability under the distribution that it is drawn from, tempered and
+    filtered: so ``top_k=1`` fills a block at once by ``low_confidence_dynamic``, as there. Temperature 0,
+    at which that code divides by zero, takes the likeliest tokens by the raw probabilities: there is no
+    other greedy decoding, and it is the default here.
+
+    ``entropy_bounded`` fails as published (a variable is read before it is set, and the entropy is that of
+    one probability and not of the distribution). Here it is the rule of dLLM-RL, which has the same decoder
+    in its engine: columns in the order of their entropies as long as the sum stays below ``eb_threshold``.
+    It was held to no reference.
+    """
+
+    name = "sdar"
+    description = "SDAR's own block decoding, with its remasking strategies."
+    parameters = SDAR_PARAMETERS
+
+    def policy(self, params: Mapping[str, Any]) -> Policy:
+        return FinishedBlocks(prompt_alone=True, closes_last=True)
+
+    def rule(self, params: Mapping[str, Any]) -> Rule:
+        """What the remasking strategy keeps; of ``params`` without a block, by one of the published width."""
+        block = params.get("block_length") or BLOCK_LENGTH
+        schedule = Schedule.spread(block, params.get("denoising_steps") or block)
+        strategy, threshold = params.get("remasking_strategy"), params.get("threshold")
+        odds = odds_of(params, self.filters(params))
+        if strategy == "entropy_bounded":
+            return BoundedEntropy(params["eb_threshold"], odds)
+        if strategy == "sequential":
+            return Leftmost(schedule)
+        if strategy == "low_confidence_static":
+            raw = MostConfident(schedule)
+            return DrawnMostConfident(schedule, odds) if params.get("temperature") else raw
+        if params.get("temperature"):
+            return DrawnSure(schedule, threshold, odds)
+        return Sure(schedule, threshold)
+
+    def validate_args(self, **params: Any) -> dict[str, Any]:
+        """The effective values of ``params``; what the strategy does not read is None.
+
+        Raises:
+            ParameterError: a name is unknown, a value is out of range, or ``entropy_bounded`` has no bound.
+        """
+        values = _in_force(super().validate_args(**params))
+        if values.get("remasking_strategy") != "entropy_bounded":
+            return values
+        if values.get("eb_threshold") is None:
+            raise ParameterError(
+                f"{self.name}: eb_threshold=None leaves entropy_bounded without a bound; give a number, such "
+                "as 0.35",
+                parameter="eb_threshold",
+                value=None,
+            )
+        return {**values, "denoising_steps": None}
+
+
+class LMDeployGeneration(_BlockGeneration):
+    """LMDeploy's decoding of SDAR: a threshold that is reached is passed, and the last block, which nobody
+    reads, is not run once more. The prompt's whole blocks run in the first forward of the block after them.
+
+    How sure a token is, is its raw probability, whatever the temperature and the filters. Where
+    ``block_length`` is no multiple of ``denoising_steps`` the remainder is dropped, so that a block takes
+    more forwards than that, as there; ``denoising_steps=None``, which fails there by a TypeError, is one a
+    column.
+    """
+
+    name = "sdar_lmdeploy"
+    description = "Block decoding as LMDeploy does it."
+    parameters = LMDEPLOY_PARAMETERS
+
+    def policy(self, params: Mapping[str, Any]) -> Policy:
+        return FinishedBlocks(prompt_alone=False, closes_last=False)
+
+    def rule(self, params: Mapping[str, Any]) -> Rule:
+        """What the unmasking strategy keeps; of ``params`` without a block, by one of the published width."""
+        block = params.get("block_length") or BLOCK_LENGTH
+        schedule = Schedule(block // (params.get("denoising_steps") or block))
+        strategy, threshold = params.get("remasking_strategy"), params.get("threshold")
+        if strategy == "sequential":
+            return Leftmost(schedule)
+        if strategy == "low_confidence_static" or threshold is None:
+            return MostConfident(schedule if strategy == "low_confidence_static" else Schedule(1))
+        return Threshold(threshold)
+
+    def validate_args(self, **params: Any) -> dict[str, Any]:
+        """The effective values of ``params``; what the strategy does not read is None.
+
+        Raises:
+            ParameterError: a name is unknown, or a value of the wrong type or out of range.
+        """
+        values = _in_force(super().validate_args(**params))
+        if values.get("remasking_strategy") == "low_confidence_dynamic":
+            values["denoising_steps"] = None
+        return values
+
+
+class LowConfidenceGeneration(_BlockGeneration):
+    """SGLang's ``LowConfidence`` on SDAR: what is above the threshold, or the best one, and one forward more
+    for each finished block. The prompt's whole blocks run in the first forward of the block after them.
+
+    It always takes the likeliest tokens. SGLang decodes in blocks of 4 whatever the config says; here a
+    ``block_length`` of None is the config's.
+    """
+
+    name = "sdar_low_confidence"
+    description = "Block decoding as SGLang's LowConfidence does it."
+    parameters = LOW_CONFIDENCE_PARAMETERS
+
+    def policy(self, params: Mapping[str, Any]) -> Policy:
+        return FinishedBlocks(prompt_alone=False, closes_last=True)
+
+    def rule(self, params: Mapping[str, Any]) -> Rule:
+        return Sure(Schedule(1), params.get("threshold"))
+
+
+def _in_force(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Effective ``values`` without the bounds that their strategy does not read."""
+    strategy = values.get("remasking_strategy", "low_confidence_dynamic")
+    idle = {name for name, readers in _IN_FORCE.items() if name in values and strategy not in readers}
+    return {name: None if name in idle else value for name, value in values.items()}

@@ -1,0 +1,66 @@
+"""The network of SDAR and TraDo: the runtime's transformer under the names of Qwen3.
+
+Qwen3 without its causal mask: queries and keys normalised per head, plain rotary embedding, no biases, and no
+shift, so that row i of the logits predicts column i. Whom a column attends to, each plan says. Upstream's
+norm multiplies by its weight before it casts back from float32, and this one after: in float32 the same, in
+bfloat16 a difference of rounding.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from torch import Tensor
+
+from llada_runtime import Rotary, Shape, Transformer
+from llada_runtime.models.steps import planned_steps_of
+
+from .config import SDARConfig
+
+__all__ = ["SDARNetwork", "planned_steps"]
+
+_NAMES = {
+    "attention_norm": "input_layernorm",
+    "q": "self_attn.q_proj",
+    "k": "self_attn.k_proj",
+    "v": "self_attn.v_proj",
+    "out": "self_attn.o_proj",
+    "q_norm": "self_attn.q_norm",
+    "k_norm": "self_attn.k_norm",
+    "mlp_norm": "post_attention_layernorm",
+    "gate": "mlp.gate_proj",
+    "up": "mlp.up_proj",
+    "down": "mlp.down_proj",
+}
+
+
+class SDARNetwork(Transformer):
+    """A loaded SDAR or TraDo checkpoint.
+
+    Attributes:
+        config: the `SDARConfig`.
+        device, dtype: where the weights are and what they are.
+    """
+
+    config: SDARConfig
+    config_class = SDARConfig
+
+    @staticmethod
+    def dimensions(config: SDARConfig) -> tuple[Shape, Rotary]:
+        return config.shape, Rotary.plain(config.rope_theta, config.shape.head_dim)
+
+    def tensors(self) -> dict[str, Tensor]:
+        return self._tensors(
+            "model.layers", _NAMES, embedding="model.embed_tokens", norm="model.norm", head="lm_head"
+        )
+
+
+def planned_steps(config: Mapping[str, Any], *, device: str, dtype: str) -> str:
+    """One sentence on how the network with this parsed ``config.json`` would run its steps.
+
+    Raises CheckpointError and UnsupportedArchitecture as ``SDARNetwork.from_pretrained``.
+    """
+    mask = config.get("mask_token_id")
+    known = {**config, "mask_token_id": 0 if mask is None else mask}  # which no step depends on
+    return planned_steps_of(SDARNetwork, known, device=device, dtype=dtype)
