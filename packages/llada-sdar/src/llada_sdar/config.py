@@ -16,19 +16,26 @@ from typing import Any
 from llada_core.checkpoints import read_fields
 from llada_core.checkpoints.mask import mask_token_id
 from llada_runtime import CheckpointError, Shape, UnsupportedArchitecture
+from llada_runtime.network.shape import Experts
 
 __all__ = ["SDARConfig", "length_of", "shape_of"]
 
-_TYPES = ("sdar", "sdar_moe")
-_ARCHITECTURES = ("SDARForCausalLM", "SDARMoeForCausalLM")
-# Options of the published configuration classes that this network implements in one way only.
-_FIXED: Mapping[str, Any] = {
-    "hidden_act": "silu",
-    "attention_bias": False,
-    "mlp_bias": False,
-    "use_sliding_window": False,
-    "clip_qkv": None,
-    "partial_rotary_factor": 1.0,
+_MIXTURES = {"sdar": False, "SDARForCausalLM": False, "sdar_moe": True, "SDARMoeForCausalLM": True}
+# Options of this family's configuration classes, and of its neighbours', that the network implements in one
+# way only: what is implemented comes first.
+_FIXED: Mapping[str, tuple[Any, ...]] = {
+    "hidden_act": ("silu",),
+    "attention_bias": (False,),
+    "mlp_bias": (False,),
+    "use_sliding_window": (False,),
+    "clip_qkv": (None,),
+    "partial_rotary_factor": (1.0,),
+    "decoder_sparse_step": (1,),
+    "n_group": (None, 1),
+    "routed_scaling_factor": (None, 1.0),
+    "num_shared_experts": (None, 0),
+    "n_shared_experts": (None, 0),
+    "shared_expert_intermediate_size": (None, 0),
 }
 _LARGEST = sys.float_info.max
 
@@ -104,7 +111,7 @@ class SDARConfig:
 
 def shape_of(data: Mapping[str, Any]) -> Shape:
     """The numbers of the network, which need no special tokens. Raises as `SDARConfig.from_dict`."""
-    _refuse_others(data)
+    mixture = _is_mixture(data)
     _refuse_variants(data)
     hidden, heads = _integer(data, "hidden_size"), _integer(data, "num_attention_heads")
     kv_heads = _integer(data, "num_key_value_heads", default=heads)
@@ -123,8 +130,28 @@ def shape_of(data: Mapping[str, Any]) -> Shape:
         vocabulary=_integer(data, "vocab_size"),
         eps=_number(data, "rms_norm_eps"),
         qk_norm=True,
-        tied=_boolean(data, "tie_word_embeddings"),
+        tied=_boolean(data, "tie_word_embeddings", default=False),
+        experts=_experts(data) if mixture else None,
+        dense_layers=_dense_layers(data) if mixture else (),
     )
+
+
+def _experts(data: Mapping[str, Any]) -> Experts:
+    """Those of Qwen3's mixture: a softmax over all, without groups, biases or a shared expert."""
+    return Experts(
+        count=_integer(data, "num_experts"),
+        chosen=_integer(data, "num_experts_per_tok"),
+        width=_integer(data, "moe_intermediate_size"),
+        renormalised=_boolean(data, "norm_topk_prob"),
+    )
+
+
+def _dense_layers(data: Mapping[str, Any]) -> tuple[int, ...]:
+    value, layers = data.get("mlp_only_layers") or [], _integer(data, "num_hidden_layers")
+    known = isinstance(value, list) and all(type(each) is int and 0 <= each < layers for each in value)
+    if not known:
+        raise _wrong("mlp_only_layers", value, f"a list of layers from 0 to {layers - 1}")
+    return tuple(sorted(value))
 
 
 def length_of(data: Mapping[str, Any]) -> int:
@@ -132,21 +159,26 @@ def length_of(data: Mapping[str, Any]) -> int:
     return _integer(data, "max_position_embeddings")
 
 
-def _refuse_others(data: Mapping[str, Any]) -> None:
-    """Refuse the config of another family, which may have the same fields."""
-    named = data.get("architectures")
-    listed = named if isinstance(named, list) else []
-    if data.get("model_type") not in _TYPES and not any(name in _ARCHITECTURES for name in listed):
+def _is_mixture(data: Mapping[str, Any]) -> bool:
+    """Whether the model is one of experts. Refuse the config of another family, which may have the same
+    fields, and a dense model that has experts all the same."""
+    named, kind = data.get("architectures"), data.get("model_type")
+    listed = [*(named if isinstance(named, list) else []), kind]
+    found = next((_MIXTURES[name] for name in listed if isinstance(name, str) and name in _MIXTURES), None)
+    if found is None:
         raise UnsupportedArchitecture(
-            f"config.json: model_type is {data.get('model_type')!r} and architectures is {named!r}, and this "
-            f"network runs {', '.join((*_TYPES, *_ARCHITECTURES))}; take the engine made for the model"
+            f"config.json: model_type is {kind!r} and architectures is {named!r}, and this network runs "
+            f"{', '.join(_MIXTURES)}; take the engine made for the model"
         )
+    if not found and data.get("num_experts") is not None:
+        raise _not_ours("num_experts", data["num_experts"], None)
+    return found
 
 
 def _refuse_variants(data: Mapping[str, Any]) -> None:
-    for field, wanted in _FIXED.items():
-        if data.get(field) not in (wanted, None):
-            raise _not_ours(field, data[field], wanted)
+    for field, implemented in _FIXED.items():
+        if data.get(field) not in (*implemented, None):
+            raise _not_ours(field, data[field], implemented[0])
     kinds = data.get("layer_types") or []
     for kind in kinds if isinstance(kinds, list) else [kinds]:
         if kind != "full_attention":
@@ -186,11 +218,11 @@ def _number(data: Mapping[str, Any], field: str) -> float:
     return float(value)
 
 
-def _boolean(data: Mapping[str, Any], field: str) -> bool:
-    value = data.get(field)
-    if not isinstance(value, bool | None):
+def _boolean(data: Mapping[str, Any], field: str, *, default: bool | None = None) -> bool:
+    value = default if data.get(field) is None else data[field]
+    if not isinstance(value, bool):
         raise _wrong(field, value, "true or false")
-    return bool(value)
+    return value
 
 
 def _mask(data: Mapping[str, Any], vocabulary: int) -> int:

@@ -3,7 +3,7 @@
 Qwen3 without its causal mask: queries and keys normalised per head, plain rotary embedding, no biases, and no
 shift, so that row i of the logits predicts column i. Whom a column attends to, each plan says. Upstream's
 norm multiplies by its weight before it casts back from float32, and this one after: in float32 the same, in
-bfloat16 a difference of rounding.
+bfloat16 a difference of rounding. SDAR-MoE has the experts of Qwen3's mixture in the place of the MLP.
 """
 
 from __future__ import annotations
@@ -32,11 +32,15 @@ _NAMES = {
     "gate": "mlp.gate_proj",
     "up": "mlp.up_proj",
     "down": "mlp.down_proj",
+    "router": "mlp.gate",
+    "experts.gate": "mlp.experts.{}.gate_proj",
+    "experts.up": "mlp.experts.{}.up_proj",
+    "experts.down": "mlp.experts.{}.down_proj",
 }
 
 
 class SDARNetwork(Transformer):
-    """A loaded SDAR or TraDo checkpoint.
+    """A loaded SDAR, SDAR-MoE or TraDo checkpoint. One of experts is not split between ranks.
 
     Attributes:
         config: the `SDARConfig`.

@@ -1,0 +1,42 @@
+"""The engine and its algorithms keep the contract, on a dense model and on one of experts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from llada_core.testing import Outcome, suites_of
+from tests.sdar.tiny_models import Variant, write_model
+
+ALGORITHMS = ["sdar", "sdar_lmdeploy", "sdar_low_confidence"]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    yield str(write_model(tmp_path_factory.mktemp("dense")))
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize("variant", ["dense", "moe"])
+def test_the_distribution_keeps_the_contract_with_all_that_it_brings(
+    tmp_path: Path, variant: Variant
+) -> None:
+    suites = list(suites_of("llada-sdar", model=str(write_model(tmp_path, variant))))
+    assert [each.subject for each in suites] == ["llada-sdar", "sdar", *ALGORITHMS]
+    for suite in suites:
+        outcomes = list(suite.outcomes())
+        assert [each for each in outcomes if each.status == "failed"] == []
+        held = {each.check for each in outcomes if each.status == "passed"}
+        assert suite.kind != "algorithm" or "a batch is its rows alone" in held
+
+
+@pytest.mark.parametrize("name", ALGORITHMS)
+def test_an_algorithm_decodes_as_the_contract_says(name: str, folder: str) -> None:
+    *_, suite = suites_of(name, model=folder)
+    quick = [check for check in suite.checks if not check[0].startswith(("each parameter", "it comes to an"))]
+    outcomes = {check[0]: Outcome.of(check) for check in quick}
+    assert [each for each in outcomes.values() if each.status == "failed"] == []
+    assert outcomes["a batch is its rows alone"].status == "passed"
