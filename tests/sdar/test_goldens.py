@@ -2,19 +2,31 @@
 
 from __future__ import annotations
 
-from typing import Any
+import functools
 
 import pytest
 import torch
 from safetensors.torch import load_file
 
 import llada_core
-from llada_runtime import drain
+from llada_core import Step
+from llada_runtime import Sequence, drain
 from llada_runtime.network.layout import Layout, Span
 from llada_sdar import SDARNetwork
 from tests.sdar.golden_data import GOLDENS, MODELS, golden_cases, golden_model, setting
 
 CASES = golden_cases()
+
+
+@functools.cache
+def decoded(index: int) -> tuple[Sequence, list[Step]]:
+    case = CASES[index]
+    name, params = setting(case)
+    algorithm, model = llada_core.get_algorithm(name), golden_model(case["model"])
+    row = algorithm.sequence(model, case["prompt"], algorithm.validate_args(**params))
+    steps = list(drain(model, [row], rows=1))
+    assert [step.error for step in steps if step.error is not None] == []
+    return row, steps
 
 
 def kept(answer: list[int], ends: tuple[int, ...]) -> list[int]:
@@ -23,14 +35,10 @@ def kept(answer: list[int], ends: tuple[int, ...]) -> list[int]:
     return answer[: found[0] + 1] if found else answer
 
 
-@pytest.mark.parametrize("case", CASES, ids=[case["id"] for case in CASES])
-def test_tokens_and_forwards_are_those_of_the_published_code(case: dict[str, Any]) -> None:
-    model, prompt = golden_model(case["model"]), case["prompt"]
-    name, params = setting(case)
-    algorithm = llada_core.get_algorithm(name)
-    row = algorithm.sequence(model, prompt, algorithm.validate_args(**params))
-    steps = list(drain(model, [row], rows=1))
-    assert [step.error for step in steps if step.error is not None] == []
+@pytest.mark.parametrize("index", range(len(CASES)), ids=[case["id"] for case in CASES])
+def test_tokens_and_forwards_are_those_of_the_published_code(index: int) -> None:
+    case, (row, _) = CASES[index], decoded(index)
+    model, prompt, (_, params) = golden_model(case["model"]), case["prompt"], setting(case)
     assert row.canvas[: len(prompt)] == prompt
     answer, expected = row.canvas[len(prompt) :], case["expected"]
     published = expected["canvas"][len(prompt) : len(prompt) + params["gen_length"]]
@@ -40,12 +48,9 @@ def test_tokens_and_forwards_are_those_of_the_published_code(case: dict[str, Any
 
 
 def test_columns_are_committed_by_the_forward_that_the_trace_says() -> None:
-    for case in CASES:
-        name, params = setting(case)
-        algorithm, model = llada_core.get_algorithm(name), golden_model(case["model"])
-        row = algorithm.sequence(model, case["prompt"], algorithm.validate_args(**params))
-        steps = list(drain(model, [row], rows=1))
-        traced = [entry for entry in case["trace"] if entry[0] == "block" or name == "sdar"]
+    for index, case in enumerate(CASES):
+        row, steps = decoded(index)
+        traced = [entry for entry in case["trace"] if entry[0] == "block" or setting(case)[0] == "sdar"]
         end = row.answer_end
         for step, (_, start, width, committed) in zip(steps, traced, strict=True):
             told = len(step.positions)

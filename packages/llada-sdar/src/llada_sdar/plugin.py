@@ -60,7 +60,7 @@ SDAR_PARAMETERS: tuple[Parameter, ...] = (
         default=0.35,
         minimum=0,
         nullable=True,
-        summary="entropy_bounded: keep the surest columns whose entropies (in nats) together stay below this.",
+        summary="entropy_bounded: keep the surest columns whose entropies (nats) together stay below this.",
     ),
     *SAMPLING,
     Parameter(

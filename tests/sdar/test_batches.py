@@ -1,0 +1,91 @@
+"""A row's tokens and forwards never depend on its neighbours, whatever their algorithms."""
+
+from __future__ import annotations
+
+import functools
+import random
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import llada_core
+from llada_runtime import drain
+from llada_sdar import SDARNetwork
+from tests.sdar.golden_data import MODELS, golden_model
+from tests.sdar.tiny_models import write_model
+
+Row = tuple[str, list[int], dict[str, Any]]
+CASES, QUICK = 200, 20
+NETWORKS = [*MODELS, "moe"]
+
+
+@functools.cache
+def network(name: str) -> SDARNetwork:
+    if name != "moe":
+        return golden_model(name)
+    with tempfile.TemporaryDirectory() as folder:
+        write_model(Path(folder), "moe", tokenizer=False)
+        return SDARNetwork.from_pretrained(folder, device="cpu")
+
+
+def row(source: random.Random, model: SDARNetwork) -> Row:
+    """A prompt and a setting of one of the algorithms."""
+    ids = [token for token in range(model.config.vocab_size) if token != model.config.mask_token_id]
+    name = source.choice(["sdar", "sdar", "sdar_lmdeploy", "sdar_low_confidence"])
+    params: dict[str, Any] = {
+        "gen_length": source.randint(1, 24),
+        "block_length": source.choice([None, 1, 2, 3, 4, 8, 16]),
+        "threshold": source.choice([None, 0.0, 0.3, 0.6, 0.9, 1.0]),
+        "early_stop": source.random() < 0.7,
+    }
+    if name != "sdar_low_confidence":
+        strategies = ["low_confidence_dynamic", "low_confidence_static", "sequential"]
+        params |= {
+            "remasking_strategy": source.choice(strategies),
+            "denoising_steps": source.choice([None, 1, 2, 3, 9]),
+            "temperature": source.choice([0.0, 0.0, 0.7, 1.5]),
+            "top_k": source.choice([None, 3, 20]),
+            "top_p": source.choice([None, 0.8]),
+            "seed": source.randint(0, 99),
+        }
+    if name == "sdar":
+        params["do_sample"] = source.random() < 0.5
+        if source.random() < 0.2:
+            params |= {"remasking_strategy": "entropy_bounded", "eb_threshold": source.choice([0.1, 1.0])}
+    return name, source.choices(ids, k=source.randint(1, 40)), params
+
+
+def decode(model: SDARNetwork, rows: list[Row]) -> list[tuple[list[int], int]]:
+    sequences = []
+    for name, prompt, params in rows:
+        algorithm = llada_core.get_algorithm(name)
+        sequences.append(algorithm.sequence(model, prompt, algorithm.validate_args(**params)))
+    for step in drain(model, sequences, rows=len(rows)):
+        assert step.error is None
+    return [(sequence.canvas, sequence.nfe) for sequence in sequences]
+
+
+def compare(case: int) -> None:
+    source = random.Random(case)
+    model = network(NETWORKS[case % len(NETWORKS)])
+    rows = [row(source, model) for _ in range(source.randint(2, 6))]
+    together = decode(model, rows)
+    assert together == [decode(model, [each])[0] for each in rows]
+    for (_, prompt, params), (canvas, _) in zip(rows, together, strict=True):
+        assert canvas[: len(prompt)] == prompt
+        assert len(canvas) == len(prompt) + params["gen_length"]
+        assert model.config.mask_token_id not in canvas
+
+
+@pytest.mark.parametrize("case", range(QUICK))
+def test_rows_of_any_algorithm_decode_as_if_alone(case: int) -> None:
+    compare(case)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_more_rows_of_any_algorithm_decode_as_if_alone() -> None:
+    for case in range(QUICK, CASES):
+        compare(case)

@@ -1,0 +1,139 @@
+"""What the engine declares."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from typing import Any
+
+import pytest
+
+import llada_core
+import llada_sdar
+from llada_core import ParameterError
+
+ALGORITHMS = ["sdar", "sdar_lmdeploy", "sdar_low_confidence"]
+
+
+def test_the_public_names_are_these() -> None:
+    assert llada_sdar.__all__ == [
+        "FinishedBlocks",
+        "LMDeployGeneration",
+        "LowConfidenceGeneration",
+        "SDARConfig",
+        "SDARGeneration",
+        "SDARNetwork",
+    ]
+    assert all(getattr(llada_sdar, name).__name__ == name for name in llada_sdar.__all__)
+    with pytest.raises(AttributeError, match="nothing"):
+        _ = llada_sdar.nothing
+
+
+def test_the_engine_declares_its_algorithms_default_and_aliases() -> None:
+    engine = llada_core.get_engine("sdar")
+    assert (engine.default_algorithm, sorted(engine.algorithms)) == ("sdar", ALGORITHMS)
+    assert llada_core.get_engine("trado").name == "sdar"
+    for alias in ("sdar_generate", "block_diffusion_generate"):
+        assert llada_core.get_algorithm(alias).name == "sdar"
+    assert llada_core.get_algorithm("sdar_sglang").name == "sdar_low_confidence"
+    assert llada_core.load_engine_class("sdar") is llada_sdar.SDARNetwork
+
+
+@pytest.mark.parametrize("name", ALGORITHMS)
+def test_the_registry_hands_out_the_classes(name: str) -> None:
+    algorithm = llada_core.get_algorithm(name)
+    kind: Any = type(algorithm)
+    assert algorithm.is_available()
+    assert (kind.name, kind.engine, kind.parameters) == (name, "sdar", algorithm.parameters)
+    assert algorithm.description == kind.description
+    assert algorithm.info.streams
+
+
+@pytest.mark.parametrize(
+    ("name", "defaults"),
+    [
+        (
+            "sdar",
+            {"gen_length": 128, "block_length": None, "denoising_steps": None,
+             "remasking_strategy": "low_confidence_dynamic", "threshold": 0.85, "eb_threshold": None,
+             "temperature": 0.0, "top_p": None, "top_k": None, "min_p": None, "do_sample": True, "seed": None,
+             "early_stop": True, "enable_thinking": True},
+        ),
+        (
+            "sdar_lmdeploy",
+            {"gen_length": 128, "block_length": None, "denoising_steps": None,
+             "remasking_strategy": "low_confidence_dynamic", "threshold": 0.85, "temperature": 0.0,
+             "top_p": None, "top_k": None, "min_p": None, "seed": None, "early_stop": True,
+             "enable_thinking": True},
+        ),
+        (
+            "sdar_low_confidence",
+            {"gen_length": 128, "block_length": None, "threshold": 0.95, "early_stop": True,
+             "enable_thinking": True},
+        ),
+    ],
+)  # fmt: skip
+def test_the_defaults_are_these(name: str, defaults: dict[str, Any]) -> None:
+    assert llada_core.get_algorithm(name).get_required_args() == defaults
+
+
+def test_published_names_are_taken() -> None:
+    sdar, lmdeploy = (llada_core.get_algorithm(name) for name in ("sdar", "sdar_lmdeploy"))
+    given = {"block_size": 8, "confidence_threshold": 0.5, "max_new_tokens": 9}
+    ours = {"block_length": 8, "threshold": 0.5, "gen_length": 9}
+    assert sdar.validate_args(**given) == sdar.validate_args(**ours)
+    theirs = {
+        "dllm_block_length": 8, "dllm_unmasking_strategy": "sequential", "dllm_denoising_steps": 2,
+    }  # fmt: skip
+    found = lmdeploy.validate_args(**theirs)
+    assert (found["block_length"], found["remasking_strategy"], found["denoising_steps"]) == (
+        8,
+        "sequential",
+        2,
+    )
+    assert lmdeploy.validate_args(unmasking_strategy="sequential", dllm_confidence_threshold=0.5)
+
+
+@pytest.mark.parametrize(
+    ("strategy", "read"),
+    [
+        ("low_confidence_dynamic", {"threshold", "denoising_steps"}),
+        ("low_confidence_static", {"denoising_steps"}),
+        ("sequential", {"denoising_steps"}),
+        ("entropy_bounded", {"eb_threshold"}),
+    ],
+)
+def test_what_a_strategy_does_not_read_is_told_as_none(strategy: str, read: set[str]) -> None:
+    given = {"threshold": 0.5, "eb_threshold": 0.2, "denoising_steps": 2}
+    algorithm = llada_core.get_algorithm("sdar")
+    found = algorithm.validate_args(remasking_strategy=strategy, **given)
+    assert {name for name in given if found[name] is not None} == read
+    assert algorithm.validate_args(**found) == found
+
+
+def test_a_bound_of_entropies_is_needed_where_it_is_read() -> None:
+    with pytest.raises(ParameterError, match="eb_threshold=None leaves entropy_bounded without a bound; giv"):
+        llada_core.get_algorithm("sdar").validate_args(
+            remasking_strategy="entropy_bounded", eb_threshold=None
+        )
+
+
+def test_steps_of_a_whole_answer_are_not_taken_for_those_of_a_block() -> None:
+    for name in ALGORITHMS:
+        algorithm = llada_core.get_algorithm(name)
+        with pytest.raises(ParameterError, match=rf"{name} does not take steps=8; leave it out"):
+            algorithm.validate_args(steps=8)
+        assert algorithm.validate_args(steps=None, factor=None, remasking=True) == algorithm.validate_args()
+
+
+def test_what_always_takes_the_likeliest_takes_no_temperature() -> None:
+    with pytest.raises(ParameterError, match=r"sdar_low_confidence does not take temperature=0\.5"):
+        llada_core.get_algorithm("sdar_low_confidence").validate_args(temperature=0.5)
+
+
+def test_listing_the_engine_imports_no_torch() -> None:
+    program = (
+        "import sys; from llada_sdar.plugin import llada_engines; list(llada_engines());"
+        "assert {'torch', 'transformers', 'llada_runtime'}.isdisjoint(sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True)
