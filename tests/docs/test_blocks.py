@@ -39,6 +39,7 @@ NOT_RUN = {
     "packages/llada-fastdllm/README.md": 1,
     "packages/llada-llada2/README.md": 2,
     "packages/llada-nemotron/README.md": 2,
+    "packages/llada-sdar/README.md": 2,
     "packages/llada-server/README.md": 1,
     "packages/llada-tiny/README.md": 1,
 }
