@@ -89,10 +89,13 @@ def test_the_program_shows_the_warning_and_the_advice(
 )
 def test_what_its_code_would_decode_to_noise_is_refused_by_name(tmp_path: Path, architecture: str) -> None:
     folder = toy(tmp_path, architectures=[architecture])
-    with pytest.raises(UnsupportedModel, match=r"is an? .*model"):
-        load(folder)
     with pytest.raises(IncompatibleEngine, match="the engine fast-dllm does not take"):
         load(folder, engine="fast-dllm")
+
+
+def test_where_no_engine_takes_it_it_is_told_what_it_is(tmp_path: Path) -> None:
+    with pytest.raises(UnsupportedModel, match=r"is an? .*model"):
+        load(toy(tmp_path, architectures=["JetNemotronForCausalLM"]))
 
 
 def test_a_variant_of_a_known_model_says_who_can_run_it(tmp_path: Path) -> None:

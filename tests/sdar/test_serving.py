@@ -81,6 +81,18 @@ def test_the_program_generates_by_each_algorithm(tmp_path: Path, llada: Llada) -
         assert json.loads(out)["algorithm"] == name
 
 
+def test_the_program_talks_and_measures(tmp_path: Path, llada: Llada) -> None:
+    folder, prompts = str(write_model(tmp_path / "model", "moe")), tmp_path / "prompts.txt"
+    status, out, err = llada("chat", "--model", folder, "--max-tokens", "8", typed="Hi\n")
+    assert (status, len(out.rstrip())) == (0, 8)
+    assert err.startswith("NFE ")
+    prompts.write_text("Hi\nHello\n")
+    asked = ("--prompts", str(prompts), "--gen-length", "8", "--repeats", "1", "--warm-up", "0", "--json")
+    status, out, _ = llada("bench", "--model", folder, *asked, "--algorithm", "sdar_lmdeploy")
+    assert status == 0
+    assert "sdar_lmdeploy" in json.dumps(json.loads(out))
+
+
 def test_an_algorithm_of_another_engine_is_not_offered(lm: llada_core.LoadedModel) -> None:
     assert sorted(lm.algorithms()) == ALGORITHMS
     assert all(reason is None for reason in lm.algorithms().values())

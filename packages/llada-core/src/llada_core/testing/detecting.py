@@ -58,9 +58,8 @@ _DIFFUSING = {
     "Dream": "DreamModel",
     "llada": "LLaDAModelLM",
     "llada_moe": "LLaDAMoEModelLM",
-    "sdar": "SDARForCausalLM",
 }
-"""Models that are filled in, by engines that may be installed or not."""
+"""Models that are filled in, besides those of the rows of known wheels."""
 _FIELDS: tuple[Mapping[str, Any], ...] = (
     {"vocab_size": 32000},
     {
