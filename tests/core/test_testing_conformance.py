@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from llada_core import Parameter, UsageError, get_algorithm, register_algorithm, standard
+from llada_core.parameters import draws_unasked, parameters_of_row
 from llada_core.testing import ConformanceError, FakeSite, check_algorithm
 
 pytestmark = pytest.mark.usefixtures("world")
@@ -98,6 +99,30 @@ def test_parameters_reach_generate_by_any_name(folder: Path) -> None:
 )
 def test_what_generate_returns_is_held_to_its_promise(change: Any, check: str, folder: Path) -> None:
     assert check in failures(generating(change), folder)
+
+
+def drawing(self: Any, model: Any, prompt: torch.Tensor, **params: Any) -> tuple[Any, Any]:
+    """A ``generate`` that draws whatever it is given: from the row's seed, or without one anew each time."""
+    values = self.validate_args(**params)
+    rows = []
+    for row in range(len(prompt)):
+        seed, source = parameters_of_row(values, row)["seed"], torch.Generator()
+        source.manual_seed(seed) if isinstance(seed, int) else source.seed()
+        rows.append(torch.randint(5, 8, (int(values["gen_length"]),), generator=source))
+    return torch.cat((prompt, torch.stack(rows)), dim=1), 7
+
+
+def test_one_that_draws_unasked_is_given_a_seed_so_that_its_answers_can_be_compared(folder: Path) -> None:
+    held = check_algorithm(faulty(generate=drawing, parameters=(*PARAMETERS, standard("seed"))), model=folder)
+    assert {"a batch is its rows alone", "the same request twice has the same answer"} <= set(held)
+
+
+def test_what_draws_unasked_is_told_by_its_parameters() -> None:
+    seed, length = standard("seed"), standard("gen_length")
+    assert draws_unasked((length, seed))
+    assert draws_unasked((length, seed, standard("temperature", default=1.0)))
+    assert not draws_unasked((length, seed, standard("temperature")))
+    assert not draws_unasked((length, standard("temperature", default=1.0)))
 
 
 def test_an_answer_may_be_shorter_than_gen_length(folder: Path) -> None:
