@@ -166,6 +166,23 @@ def test_what_has_no_reference_is_said_and_not_passed(model: Path) -> None:
     assert found["opaque", "seed"]["detail"] == "it takes no temperature and no seed"
 
 
+class AlwaysWarm(BasicGeneration):
+    """Draws whatever it is given, so that it has no temperature to be asked for."""
+
+    name = "always_warm"
+    description = "Draws at 0.8."
+    parameters = tuple(map(standard, ("gen_length", "block_length", "seed")))
+
+    def sequence(self, model: Any, prompt_ids: Any, params: Any, **fixed: Any) -> Any:
+        return super().sequence(model, prompt_ids, {**params, "temperature": 0.8}, **fixed)
+
+
+def test_what_draws_unasked_is_drawn_twice_as_it_is(model: Path) -> None:
+    with registered(AlwaysWarm()):
+        found = findings(model, *SHORT, "--algorithm", "always_warm")
+    assert found["always_warm", "seed"]["verdict"] == "passed"
+
+
 class OwnLoop(Opaque):
     """An algorithm on a loop that is its own: it says nothing of a policy or a rule."""
 
