@@ -1,0 +1,245 @@
+"""What ``config.json`` says of a DiffusionGemma model, checked. This module does not know torch.
+
+The network is transformers' own class, which takes any field that it is given and ignores those that it has
+no code for. Whatever of Gemma 4 it has none for is refused here, by name.
+"""
+
+from __future__ import annotations
+
+import reprlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from llada_core.errors import CheckpointError, UnsupportedArchitecture
+
+__all__ = ["GemmaConfig", "Layer"]
+
+_SLIDING, _FULL = "sliding_attention", "full_attention"
+_PATTERN = 6  # where no layer_types are given, each sixth layer sees all
+_ABSENT: Any = object()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Layer:
+    """The attention of one layer: how many heads share keys and values, and how wide a head is.
+
+    ``slides`` says that only the columns of the sliding window are seen, and that values have weights of
+    their own; where it does not, they are made by those of the keys.
+    """
+
+    n_kv_heads: int
+    head_dim: int
+    slides: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GemmaConfig:
+    """The numbers of the language model, under their published names, and of its canvases.
+
+    Attributes:
+        layers: the attention of each.
+        tied: whether encoder, decoder and head share their weights; all of them or none.
+        image_token_id: stands in a prompt for a part of an image; None where there is no such token.
+    """
+
+    vocab_size: int
+    hidden_size: int
+    intermediate_size: int
+    num_attention_heads: int
+    attention_bias: bool
+    layers: tuple[Layer, ...]
+    sliding_window: int
+    num_experts: int
+    moe_intermediate_size: int
+    max_position_embeddings: int
+    canvas_length: int
+    tied: bool
+    image_token_id: int | None
+
+    @classmethod
+    def from_dict(cls, config: Mapping[str, Any]) -> GemmaConfig:
+        """The facts in a parsed ``config.json``.
+
+        Raises:
+            CheckpointError: a field is missing or malformed.
+            UnsupportedArchitecture: it asks for what transformers' class has no code for.
+        """
+        text = config.get("text_config")
+        if not isinstance(text, Mapping):
+            raise CheckpointError(
+                f"config.json: text_config is {reprlib.repr(text)}, and it must hold the language model's "
+                "fields; download it again"
+            )
+        _refuse_unimplemented(config, text)
+        _check_experts(text)
+        return cls(
+            vocab_size=_count(text, "vocab_size"),
+            hidden_size=_count(text, "hidden_size"),
+            intermediate_size=_count(text, "intermediate_size"),
+            num_attention_heads=_count(text, "num_attention_heads"),
+            attention_bias=_flag(text, "attention_bias", default=False),
+            layers=_layers(text),
+            sliding_window=_window(text),
+            num_experts=_count(text, "num_experts"),
+            moe_intermediate_size=_count(text, "moe_intermediate_size"),
+            max_position_embeddings=_count(text, "max_position_embeddings"),
+            canvas_length=_count(config, "canvas_length", default=256),
+            tied=_flag(config, "tie_word_embeddings", default=True),
+            image_token_id=_count(config, "image_token_id", default=258_880, nullable=True),
+        )
+
+    @property
+    def parameter_count(self) -> int:
+        """Numbers of the language model, tied ones counted once; the vision tower is not among them.
+
+        Biases of the attention are never tied: encoder and decoder have their own.
+        """
+        width, biases = self.hidden_size, sum(map(self._biases_of, self.layers))
+        reader = self.vocab_size * width + sum(map(self._weights_of, self.layers)) + width
+        conditioning = width + 3 * width * self.intermediate_size
+        untied = 0 if self.tied else reader + self.vocab_size * width  # the encoder's own, and the head
+        return reader + conditioning + untied + 2 * biases
+
+    def kv_numbers(self, columns: int) -> int:
+        """Numbers in the keys and values of one row of so many columns; sliding layers keep their window."""
+        window = self.sliding_window - 1
+        return sum(
+            2 * layer.n_kv_heads * layer.head_dim * (min(columns, window) if layer.slides else columns)
+            for layer in self.layers
+        )
+
+    def _weights_of(self, layer: Layer) -> int:
+        width, queries, shared = self.hidden_size, *self._outputs_of(layer)
+        attention = width * (2 * queries + shared) + 2 * layer.head_dim
+        router = width + self.num_experts * (1 + width)
+        experts = 3 * self.num_experts * self.moe_intermediate_size * width
+        return attention + 3 * width * self.intermediate_size + router + experts + 7 * width
+
+    def _biases_of(self, layer: Layer) -> int:
+        return self.attention_bias * (sum(self._outputs_of(layer)) + self.hidden_size)
+
+    def _outputs_of(self, layer: Layer) -> tuple[int, int]:
+        """How many numbers the queries have, and keys and values where these have weights of their own."""
+        shared = layer.n_kv_heads * layer.head_dim * (2 if layer.slides else 1)
+        return self.num_attention_heads * layer.head_dim, shared
+
+
+def _refuse_unimplemented(config: Mapping[str, Any], text: Mapping[str, Any]) -> None:
+    """Refuse fields that transformers' class has no code for. Raises ``UnsupportedArchitecture``."""
+    whole: dict[str, tuple[object, ...]] = {"quantization_config": (None,), "audio_config": (None,)}
+    inner: dict[str, tuple[object, ...]] = {
+        "quantization_config": (None,),
+        "hidden_size_per_layer_input": (None, 0),
+        "num_kv_shared_layers": (None, 0),
+        "use_double_wide_mlp": (None, False),
+        "enable_moe_block": (None, True),
+        "attention_k_eq_v": (None, True),
+    }
+    for prefix, fields, allowed in (("", config, whole), ("text_config.", text, inner)):
+        for name, values in allowed.items():
+            value = fields.get(name)
+            if not any(type(value) is type(each) and value == each for each in values):
+                raise UnsupportedArchitecture(
+                    f"config.json: {prefix}{name} is {reprlib.repr(value)}, which transformers' "
+                    "DiffusionGemmaForBlockDiffusion has no code for; take a model without it"
+                )
+    if text.get("final_logit_softcapping", 30.0) in (None, 0):
+        raise UnsupportedArchitecture(
+            f"config.json: text_config.final_logit_softcapping is {text['final_logit_softcapping']!r}, and "
+            "transformers' class caps logits always; give the cap that the model was trained with"
+        )
+
+
+def _check_experts(text: Mapping[str, Any]) -> None:
+    """Refuse a model without experts, and one whose tokens choose more than there are."""
+    if not text.get("num_experts"):
+        raise UnsupportedArchitecture(
+            f"config.json: text_config.num_experts is {text.get('num_experts')!r}, and transformers' class "
+            "has experts in every layer; take a model that has them"
+        )
+    experts, chosen = _count(text, "num_experts"), _count(text, "top_k_experts")
+    if chosen > experts:
+        raise CheckpointError(
+            f"config.json: text_config.top_k_experts is {chosen} of {experts} experts; it must be at most "
+            "num_experts"
+        )
+
+
+def _window(text: Mapping[str, Any]) -> int:
+    """Columns that a sliding layer sees; where it looks both ways, half of them lie before it."""
+    window: int = _count(text, "sliding_window")
+    return window // 2 + 1 if text.get("use_bidirectional_attention") == "all" else window
+
+
+def _layers(text: Mapping[str, Any]) -> tuple[Layer, ...]:
+    """The attention of each layer. The last one sees all, whatever is said of it, as in transformers."""
+    count = _count(text, "num_hidden_layers")
+    kinds = text.get("layer_types")
+    if kinds is None:
+        kinds = [_SLIDING if (index + 1) % _PATTERN else _FULL for index in range(count)]
+    if not isinstance(kinds, list) or len(kinds) != count or not set(kinds) <= {_SLIDING, _FULL}:
+        raise UnsupportedArchitecture(
+            f"config.json: text_config.layer_types is {reprlib.repr(kinds)}; there must be num_hidden_layers "
+            f"({count}) of them, each {_SLIDING} or {_FULL}"
+        )
+    kinds = [*kinds[:-1], _FULL]
+    heads = _count(text, "num_attention_heads")
+    return tuple(_layer(text, index, kind, heads) for index, kind in enumerate(kinds))
+
+
+def _layer(text: Mapping[str, Any], index: int, kind: str, heads: int) -> Layer:
+    own = _overrides(text, index, kind)
+    shared = _count({**text, **own}, "num_key_value_heads")
+    if heads % shared:
+        raise CheckpointError(
+            f"config.json: text_config.num_attention_heads ({heads}) is no multiple of the "
+            f"num_key_value_heads ({shared}) of layer {index}; correct it"
+        )
+    return Layer(
+        n_kv_heads=shared, head_dim=_count({**text, **own}, "head_dim", default=256), slides=kind == _SLIDING
+    )
+
+
+def _overrides(text: Mapping[str, Any], index: int, kind: str) -> Mapping[str, Any]:
+    """What the layer has otherwise than the rest, as either spelling of the file says it.
+
+    transformers writes ``per_layer_config``, by the number of a layer or by its kind; published files have
+    ``global_head_dim`` and ``num_global_key_value_heads`` for the layers that see all.
+    """
+    told = text.get("per_layer_config")
+    if told is not None:
+        if not isinstance(told, Mapping) or not all(isinstance(each, Mapping) for each in told.values()):
+            raise CheckpointError(
+                f"config.json: text_config.per_layer_config is {reprlib.repr(told)}; it must hold the fields "
+                "of layers by their numbers"
+            )
+        own: Mapping[str, Any] = told.get(str(index), told.get(index, told.get(kind, {})))
+        return own
+    if kind == _SLIDING:
+        return {}
+    shared = text.get("num_global_key_value_heads")
+    return {
+        "head_dim": text.get("global_head_dim", 512),
+        **({} if shared is None else {"num_key_value_heads": shared}),
+    }
+
+
+def _count(fields: Mapping[str, Any], name: str, *, default: Any = _ABSENT, nullable: bool = False) -> Any:
+    """The field, a whole number from 1 on (None too where it may be). Raises ``CheckpointError``."""
+    value = fields.get(name, default)
+    if value is None and nullable:
+        return None
+    if type(value) is not int or value < 1:
+        said = "is missing" if value is _ABSENT else f"is {reprlib.repr(value)}"
+        raise CheckpointError(
+            f"config.json: {name} {said}; it must be a whole number from 1 on: download the file again"
+        )
+    return value
+
+
+def _flag(fields: Mapping[str, Any], name: str, *, default: bool) -> bool:
+    value = fields.get(name, default)
+    if not isinstance(value, bool):
+        raise CheckpointError(f"config.json: {name} is {reprlib.repr(value)}; it must be true or false")
+    return value

@@ -1,0 +1,92 @@
+"""``CanvasLoop``: rows in flight on one DiffusionGemma, a canvas of one of them a step."""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import Any
+
+from llada_core import Step, StepLoop
+from llada_core.faults import fault_of
+from llada_core.generation.steps import Row
+from llada_runtime.network.free_memory import free_bytes
+
+from .config import GemmaConfig
+from .memory import logit_bytes
+from .row import CanvasRow
+
+__all__ = ["CanvasLoop", "affordable_columns"]
+
+
+class CanvasLoop(StepLoop):
+    """Rows take turns: each writes a canvas in a forward of its own, and then the next one does.
+
+    No row sees another, so that its answer is that of the row alone, bit for bit. Those that were cancelled
+    leave between two canvases.
+
+    Args:
+        model: transformers' ``DiffusionGemmaForBlockDiffusion``.
+        rows: how many may be in flight.
+        columns: how many cached columns they may have together; None is what the device's memory holds.
+    """
+
+    def __init__(self, model: Any, *, rows: int, columns: int | None = None) -> None:
+        self._model, self._limit = model, rows
+        self._columns = affordable_columns(model) if columns is None else columns
+        self._rows: deque[CanvasRow] = deque()
+
+    @property
+    def room(self) -> int:
+        return self._limit - len(self._rows)
+
+    @property
+    def active(self) -> int:
+        return len(self._rows)
+
+    def refusal(self, row: Row) -> str | None:
+        if row.columns <= self._columns:
+            return None
+        return (
+            f"it needs {row.columns} cached columns and there is memory for {self._columns}; shorten the "
+            "prompt, or give a smaller gen_length (max_tokens)"
+        )
+
+    def admit(self, row: Row) -> bool:
+        assert isinstance(row, CanvasRow)
+        taken = sum(each.columns for each in self._rows)
+        if self.room > 0 and taken + row.columns <= self._columns:
+            self._rows.append(row)
+        return row in self._rows
+
+    def cancel(self, row: Row) -> None:
+        assert isinstance(row, CanvasRow)
+        row.cancelled = True
+
+    def step(self) -> list[Step]:
+        """A canvas of the row that waits longest, and the end of those that were cancelled."""
+        steps = []
+        for row in self._rows:
+            if row.cancelled:
+                row.let_go()
+                steps.append(Step.last(row.ticket, block=row.block))
+        left = deque(row for row in self._rows if not row.cancelled)
+        if left:
+            steps.append(self._written(left[0]))
+            left.rotate(-1)
+        # Not before: where Ctrl-C ends a canvas, all rows are in flight as they were.
+        ended = {step.ticket for step in steps if step.finished}
+        self._rows = deque(row for row in left if row.ticket not in ended)
+        return steps
+
+    def _written(self, row: CanvasRow) -> Step:
+        try:
+            return row.write(self._model)
+        except BaseException as exc:  # transformers may raise anything; it is its row's error
+            return Step.last(row.ticket, block=row.block, error=fault_of(exc))
+
+
+def affordable_columns(model: Any) -> int:
+    """Columns whose keys and values the device's free memory holds beside one canvas's logits, a tenth kept
+    aside. Sliding layers count as if they kept all of them."""
+    config = GemmaConfig.from_dict(model.config.to_dict())
+    free = free_bytes(model.device) * 9 // 10 - logit_bytes(config)
+    return max(free, 0) // (config.kv_numbers(1) * int(model.dtype.itemsize))

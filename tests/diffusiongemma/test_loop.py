@@ -1,0 +1,179 @@
+"""A canvas a step: what streams, who leaves when, and what a fault or an interrupt ends."""
+
+from __future__ import annotations
+
+import copy
+import pickle
+from itertools import pairwise
+from typing import Any
+from unittest import mock
+
+import pytest
+import torch
+
+from llada_core import GenerationError, GenerationRequest
+from llada_core.errors import PromptError
+from llada_diffusiongemma import CanvasLoop
+from llada_diffusiongemma.config import GemmaConfig
+from llada_diffusiongemma.loop import affordable_columns
+from llada_diffusiongemma.memory import logit_bytes
+
+PROMPTS = ([5, 6, 7], [9], list(range(10, 31)))
+
+
+def request(ids: Any, **params: Any) -> GenerationRequest:
+    return GenerationRequest(prompt=ids, parameters={"gen_length": 20, "seed": 3, **params})
+
+
+def test_each_step_is_a_canvas_and_what_it_tells_never_changes(lm: Any) -> None:
+    told: dict[int, list[int]] = {}
+    order = []
+    for step in lm.stream([list(ids) for ids in PROMPTS], gen_length=20, seed=3):
+        row = told.setdefault(step.ticket.index, [])
+        assert step.positions == tuple(range(len(row), len(row) + len(step.tokens)))
+        assert len(step.tokens) == (4 if len(row) == 16 else 8) or step.result.finish_reason == "stop"
+        assert step.revoked == ()
+        assert step.block == len(row) // 8
+        row += step.tokens
+        assert step.settled == len(row) or (step.finished and step.settled == 20)
+        order.append(step.ticket.index)
+        if step.finished:
+            assert tuple(row[: len(step.result.token_ids)]) == step.result.token_ids
+    assert order == sorted(order[:3]) * 3  # in turns
+
+
+def test_text_grows_canvas_by_canvas(lm: Any) -> None:
+    seen = [step.ticket.text for step in lm.stream("Hello", gen_length=24, seed=3)]
+    assert len(seen) == 3
+    assert all(later.startswith(earlier) for earlier, later in pairwise(seen))
+
+
+def test_a_cancelled_row_leaves_between_two_canvases_with_what_it_has(lm: Any) -> None:
+    alone = lm.generate(PROMPTS[0], gen_length=20, seed=3)
+    with lm.session(rows=2) as session:
+        gone, kept = session.submit(request(PROMPTS[1])), session.submit(request(PROMPTS[0]))
+        (step,) = session.step()
+        assert step.ticket is gone
+        session.cancel(gone)
+        ended, other = session.step()
+        assert (ended.ticket, ended.finished, ended.tokens) == (gone, True, ())
+        assert other.ticket is kept
+        assert (gone.result.finish_reason, gone.result.token_ids) == ("cancelled", step.tokens)
+        for _ in session:
+            pass
+    assert (kept.result.token_ids, kept.nfe) == (alone.token_ids, alone.nfe)
+
+
+def test_a_row_that_waits_takes_the_place_of_one_that_left(lm: Any) -> None:
+    with lm.session(rows=1) as session:
+        first, second = session.submit(request(PROMPTS[0])), session.submit(request(PROMPTS[1]))
+        session.step()
+        assert (first.status, second.status) == ("running", "waiting")
+        session.cancel(first)
+        session.step()
+        session.step()
+        assert (first.status, second.status) == ("finished", "running")
+
+
+def test_rows_that_have_ended_hold_no_cache(lm: Any) -> None:
+    network = lm.model.network
+    algorithm = lm.algorithm("diffusion_gemma")
+    values = algorithm.validate_args(gen_length=16, seed=1)
+    rows = [algorithm.sequence(network, ids, values) for ids in PROMPTS[:2]]
+    loop = CanvasLoop(network, rows=2)
+    assert [loop.admit(row) for row in rows] == [True, True]
+    loop.step()
+    loop.cancel(rows[0])
+    assert rows[0]._cache is not None
+    while loop.active:
+        loop.step()
+    assert [row._cache for row in rows] == [None, None]
+
+
+def test_rows_keep_to_the_columns_that_there_are(lm: Any) -> None:
+    network, algorithm = lm.model.network, lm.algorithm("diffusion_gemma")
+    values = algorithm.validate_args(gen_length=20)
+    row, other = (algorithm.sequence(network, [5, 6], values) for _ in range(2))
+    assert row.columns == 2 + 24  # whole canvases
+    loop = CanvasLoop(network, rows=4, columns=40)
+    assert loop.refusal(row) is None
+    assert (loop.admit(row), loop.admit(other), loop.active, loop.room) == (True, False, 1, 3)
+    small = CanvasLoop(network, rows=4, columns=25)
+    assert "it needs 26 cached columns and there is memory for 25; shorten" in str(small.refusal(row))
+    with lm.session(columns=25) as session, pytest.raises(PromptError, match="26 cached columns"):
+        session.submit(request([5, 6]))
+
+
+def test_columns_are_what_free_memory_holds_beside_the_logits(lm: Any) -> None:
+    network = lm.model.network
+    config = GemmaConfig.from_dict(network.config.to_dict())
+    column = 4 * 2 * (2 * 8 + 1 * 16)  # float32, keys and values of both layers
+    room = 1000 * column + logit_bytes(config)
+    with mock.patch("llada_diffusiongemma.loop.free_bytes", return_value=room * 10 // 9 + 1):
+        assert affordable_columns(network) == 1000
+    with mock.patch("llada_diffusiongemma.loop.free_bytes", return_value=0):
+        assert affordable_columns(network) == 0
+
+
+def test_a_fault_ends_its_row_alone(lm: Any) -> None:
+    network = lm.model.network
+    alone = lm.generate(PROMPTS[0], gen_length=20, seed=3)
+    written = type(network).generate
+
+    def faulty(self: Any, ids: Any, **keywords: Any) -> Any:
+        if ids.tolist() == [[9]]:
+            raise RuntimeError("the experts are on strike")
+        return written(self, ids, **keywords)
+
+    with mock.patch.object(type(network), "generate", faulty), pytest.raises(GenerationError) as caught:
+        lm.generate([PROMPTS[0], PROMPTS[1]], gen_length=20, seed=3)
+    assert "the experts are on strike" in str(caught.value)
+    kept, failed = caught.value.results
+    assert failed is None
+    assert (kept.token_ids, kept.nfe) == (alone.token_ids, alone.nfe)
+
+
+@pytest.mark.parametrize("where", ["encoder", "decoder"])
+def test_an_interrupted_canvas_is_written_again(where: str, lm: Any) -> None:
+    """Half-way the cache of some layers has the canvas and that of others not: it is made anew."""
+    network = lm.model.network
+    alone = lm.generate(PROMPTS[0], gen_length=20, seed=3)
+    with lm.session(rows=2) as session:
+        ticket = session.submit(request(PROMPTS[0]))
+        session.step()
+        layers = network.model.encoder.language_model if where == "encoder" else network.model.decoder
+        struck = mock.patch.object(layers.layers[1], "forward", side_effect=KeyboardInterrupt)
+        with struck, pytest.raises(KeyboardInterrupt):
+            session.step()
+        assert ticket.status == "running"
+        for _ in session:
+            pass
+    assert ticket.result.token_ids == alone.token_ids
+    assert network.config.canvas_length == 8
+
+
+def test_probabilities_are_told_where_they_are_asked_for(lm: Any) -> None:
+    told = lm.generate_batch(
+        [GenerationRequest(prompt=[5, 6], parameters={"gen_length": 12, "seed": 3}, logprobs=2)]
+    )[0]
+    assert len(told.confidence) == len(told.token_ids) == len(told.alternatives)
+    for token, sure, others in zip(told.token_ids, told.confidence, told.alternatives, strict=True):
+        # What was written is the likeliest, as the class takes it.
+        assert others[0][0] == token
+        assert others[0][1] == pytest.approx(sure)
+        assert 0 < others[1][1] <= sure <= 1
+
+
+def test_a_ticket_survives_copy_and_pickle(lm: Any) -> None:
+    with lm.session() as session:
+        ticket = session.submit(request(PROMPTS[0]))
+        session.step()
+        assert copy.deepcopy(ticket) is ticket
+        there = pickle.loads(pickle.dumps(ticket))
+        assert (there.token_ids, there.nfe) == (ticket.token_ids, ticket.nfe)
+
+
+def test_autocast_of_the_caller_changes_nothing(lm: Any) -> None:
+    plain = lm.generate(PROMPTS[0], gen_length=9, seed=3)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        assert lm.generate(PROMPTS[0], gen_length=9, seed=3).token_ids == plain.token_ids
