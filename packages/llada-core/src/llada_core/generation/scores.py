@@ -97,7 +97,10 @@ def _ids(model: Model, texts: Sequence[str], *, beside: int) -> dict[str, tuple[
 def _mask(model: Model) -> int:
     mask = model.limits.mask_id
     if mask is None:
-        raise PromptError("this model names no mask token, so nothing can be scored; give mask_token_id")
+        raise PromptError(
+            "this model names no mask token, so nothing can be scored; take one that fills masks, or give "
+            "mask_token_id where it does"
+        )
     return mask
 
 
