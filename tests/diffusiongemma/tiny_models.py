@@ -116,16 +116,20 @@ def write_model(
     folder.mkdir(parents=True, exist_ok=True)
     fields = CONFIG if config is None else config
     network = network_of(fields, seed=seed)
-    kept = {tensor.data_ptr(): name for name, tensor in reversed(network.state_dict().items())}
-    weights = {
-        name: tensor.clone()
-        for name, tensor in network.state_dict().items()
-        if kept[tensor.data_ptr()] == name or "decoder" in name or "layer_scalar" in name
-    }
-    save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
+    save_file(_once(network.state_dict()), folder / "model.safetensors", metadata={"format": "pt"})
     (folder / "config.json").write_text(json.dumps(fields, indent=2))
     settings = GENERATION if generation is None else generation
     (folder / "generation_config.json").write_text(json.dumps(settings, indent=2))
     if tokenizer:
         write_tokenizer(folder)
     return folder
+
+
+def _once(tensors: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """The tensors under the names that transformers saves: tied ones as the decoder's alone."""
+    of_decoder = {each.data_ptr() for name, each in tensors.items() if name.startswith("model.decoder.")}
+    return {
+        name: each.clone()
+        for name, each in tensors.items()
+        if name.startswith("model.decoder.") or each.data_ptr() not in of_decoder
+    }

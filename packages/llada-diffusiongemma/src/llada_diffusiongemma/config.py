@@ -204,7 +204,7 @@ def _layer(text: Mapping[str, Any], index: int, kind: str, heads: int) -> Layer:
 def _overrides(text: Mapping[str, Any], index: int, kind: str) -> Mapping[str, Any]:
     """What the layer has otherwise than the rest, as either spelling of the file says it.
 
-    transformers writes ``per_layer_config``, by the number of a layer or by its kind; published files have
+    transformers writes ``per_layer_config``, by the numbers of layers; published files have
     ``global_head_dim`` and ``num_global_key_value_heads`` for the layers that see all.
     """
     told = text.get("per_layer_config")
@@ -214,7 +214,7 @@ def _overrides(text: Mapping[str, Any], index: int, kind: str) -> Mapping[str, A
                 f"config.json: text_config.per_layer_config is {reprlib.repr(told)}; it must hold the fields "
                 "of layers by their numbers"
             )
-        own: Mapping[str, Any] = told.get(str(index), told.get(index, told.get(kind, {})))
+        own: Mapping[str, Any] = told.get(str(index), told.get(index, {}))
         return own
     if kind == _SLIDING:
         return {}

@@ -1,0 +1,227 @@
+"""What becomes of a checkpoint, and what is said of one that cannot be loaded."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+import llada_core
+from llada_core import CheckpointError, LoadOptions, ModelLoadError, PromptError, UnsupportedArchitecture
+from llada_core.errors import UsageError
+from llada_diffusiongemma import GemmaConfig
+from llada_diffusiongemma.loading import load
+from llada_runtime.network.weight_files import UnusedWeights
+from tests.diffusiongemma.tiny_models import CANVAS, GENERATION, config_with, write_model
+from tests.diffusiongemma.tiny_tokenizer import BOS, IMAGE
+
+CPU = LoadOptions(device="cpu", dtype="float32")
+_REMOVED = "model.decoder.layers.1.mlp.up_proj.weight"
+
+
+@pytest.fixture
+def copied(folder: Path, tmp_path: Path) -> Path:
+    """The tiny model, to be changed."""
+    shutil.copytree(folder, tmp_path / "model")
+    return tmp_path / "model"
+
+
+def rewritten(folder: Path, **changes: Any) -> Path:
+    """The folder with tensors replaced or added, or, where None is given, taken out."""
+    weights = {name: each.clone() for name, each in load_file(folder / "model.safetensors").items()}
+    kept = {name: each for name, each in {**weights, **changes}.items() if each is not None}
+    save_file(kept, folder / "model.safetensors", metadata={"format": "pt"})
+    return folder
+
+
+def test_a_model_is_loaded_without_its_vision_tower(lm: Any) -> None:
+    network = lm.model.network
+    assert not any("vision" in name for name, _ in network.named_parameters())
+    assert (network.training, network.dtype, network.device) == (False, torch.float32, torch.device("cpu"))
+    limits = lm.model.limits
+    assert (limits.max_length, limits.vocab_size, limits.mask_id) == (512, 128, None)
+
+
+def test_a_checkpoint_without_a_vision_tower_will_do(copied: Path) -> None:
+    names = [name for name in load_file(copied / "model.safetensors") if "vision" in name]
+    assert names
+    load(rewritten(copied, **dict.fromkeys(names)), CPU)
+
+
+@pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
+def test_another_dtype_is_taken(dtype: str, folder: Path) -> None:
+    lm = llada_core.load_model(folder, device="cpu", dtype=dtype)
+    assert lm.model.network.dtype is getattr(torch, dtype)
+    first, again = (lm.generate([5, 6], gen_length=9, seed=1) for _ in range(2))
+    assert first.token_ids == again.token_ids
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"quantization": "int8"}, "quantization='int8' was asked for, .*; leave quantization out"),
+        ({"tensor_parallel": 2}, "tensor_parallel=2 was asked for, .*; leave tensor_parallel out"),
+        ({"device": "tpu"}, "device 'tpu' is not known to torch"),
+        ({"dtype": "float64"}, "dtype 'float64' cannot be used; choose 'float32'"),
+    ],
+)
+def test_what_the_class_is_not_loaded_with_is_refused_by_name(
+    options: dict[str, Any], said: str, folder: Path
+) -> None:
+    with pytest.raises((UsageError, ModelLoadError), match=said):
+        llada_core.load_model(folder, **{"device": "cpu", **options})
+
+
+def test_weights_of_a_trainer_are_refused_by_name(folder: Path, tmp_path: Path) -> None:
+    (tmp_path / ".metadata").write_bytes(b"")
+    with pytest.raises(
+        UsageError, match=r"are of torch\.distributed, .*; save them in the Hugging Face layo"
+    ):
+        llada_core.load_dcp(tmp_path, folder, device="cpu")
+
+
+def test_code_of_the_checkpoint_is_never_run(copied: Path) -> None:
+    (copied / "spy.py").write_text("raise SystemExit('code was run')\n")
+    config = json.loads((copied / "config.json").read_text())
+    config["auto_map"] = {"AutoModel": "spy.Model", "AutoConfig": "spy.Config"}
+    (copied / "config.json").write_text(json.dumps(config))
+    lm = llada_core.load_model(copied, device="cpu", trust_remote_code=True)
+    assert lm.engine.name == "diffusion_gemma"
+
+
+def test_missing_weights_are_named_and_not_made_up(copied: Path) -> None:
+    with pytest.raises(ModelLoadError, match=rf"the weights lack .*{_REMOVED}.*; download them again"):
+        llada_core.load_model(rewritten(copied, **{_REMOVED: None}), device="cpu")
+
+
+def test_weights_of_another_shape_are_refused(copied: Path) -> None:
+    with pytest.raises(ModelLoadError, match=r"transformers .* cannot load it"):
+        llada_core.load_model(rewritten(copied, **{_REMOVED: torch.zeros(3, 3)}), device="cpu")
+
+
+def test_weights_without_a_place_are_told(copied: Path) -> None:
+    with pytest.warns(UnusedWeights, match=r"holds model\.decoder\.extra\.weight, which transformers' class"):
+        load(rewritten(copied, **{"model.decoder.extra.weight": torch.zeros(3)}), CPU)
+
+
+def test_a_sampler_that_transformers_does_not_have_is_refused(tmp_path: Path) -> None:
+    folder = write_model(
+        tmp_path, generation={**GENERATION, "sampler_config": {"_cls_name": "Other", "x": 1}}
+    )
+    with pytest.raises(ModelLoadError, match=r"transformers .* cannot load it"):
+        llada_core.load_model(folder, device="cpu")
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ({"num_experts": None}, "num_experts is None, and transformers' class has experts in every layer"),
+        ({"top_k_experts": 5}, "top_k_experts is 5 of 4 experts; it must be at most num_experts"),
+        ({"top_k_experts": None}, "top_k_experts is None; it must be a whole number from 1 on"),
+        (
+            {"hidden_size_per_layer_input": 256},
+            "hidden_size_per_layer_input is 256, which transformers' Diff",
+        ),
+        ({"num_kv_shared_layers": 4}, "num_kv_shared_layers is 4"),
+        ({"use_double_wide_mlp": True}, "use_double_wide_mlp is True"),
+        ({"enable_moe_block": False}, "enable_moe_block is False"),
+        ({"attention_k_eq_v": False}, "attention_k_eq_v is False"),
+        ({"final_logit_softcapping": None}, "final_logit_softcapping is None"),
+        ({"layer_types": ["chunked_attention", "full_attention"]}, "layer_types is .*chunked"),
+        ({"layer_types": ["full_attention"]}, r"there must be num_hidden_layers \(2\) of them"),
+        ({"num_key_value_heads": 3}, r"num_attention_heads \(4\) is no multiple of .* \(3\) of layer 0"),
+        ({"quantization_config": {"bits": 4}}, r"text_config\.quantization_config is"),
+        ({"per_layer_config": [1]}, r"per_layer_config is \[1\]"),
+        ({"attention_bias": "no"}, "attention_bias is 'no'; it must be true or false"),
+        ({"hidden_size": ...}, "hidden_size is missing; it must be a whole number"),
+        ({"vocab_size": 0}, "vocab_size is 0"),
+        ({"hidden_activation": "swoosh"}, "hidden_activation is 'swoosh', which transformers"),
+        (
+            {"rope_parameters": {"full_attention": {"rope_type": "spiral", "rope_theta": 1.0}}},
+            r"rope_parameters\.full_attention\.rope_type is 'spiral', which transformers",
+        ),
+    ],
+)
+def test_what_the_network_does_not_implement_is_refused_by_name(
+    text: dict[str, Any], said: str, tmp_path: Path
+) -> None:
+    (tmp_path / "config.json").write_text(json.dumps(config_with(text)))
+    with pytest.raises(CheckpointError, match=said):
+        load(tmp_path, CPU)
+
+
+@pytest.mark.parametrize(
+    ("fields", "said"),
+    [
+        ({"text_config": None}, "text_config is None, and it must hold the language model's fields"),
+        ({"quantization_config": {"bits": 4}}, "quantization_config is .*; take a model without it"),
+        ({"audio_config": {"hidden_size": 8}}, "audio_config is"),
+        ({"canvas_length": "long"}, "canvas_length is 'long'"),
+        ({"image_token_id": -1}, "image_token_id is -1"),
+    ],
+)
+def test_so_is_what_stands_beside_the_language_model(fields: dict[str, Any], said: str) -> None:
+    with pytest.raises(CheckpointError, match=said):
+        GemmaConfig.from_dict(config_with(**fields))
+
+
+def test_what_is_left_out_is_what_the_class_fills_in() -> None:
+    left = ("attention_bias", "layer_types", "num_global_key_value_heads")
+    config = GemmaConfig.from_dict(
+        config_with(dict.fromkeys(left, ...), canvas_length=..., image_token_id=...)
+    )
+    assert (config.canvas_length, config.image_token_id, config.attention_bias) == (256, 258_880, False)
+    assert [layer.slides for layer in config.layers] == [True, False]  # the last one sees all
+    assert GemmaConfig.from_dict(config_with(image_token_id=None)).image_token_id is None
+
+
+@pytest.mark.parametrize(
+    ("ids", "said"),
+    [
+        ([5, IMAGE, 6], rf"the image token \(id {IMAGE}\) at position 1, and this engine reads text alone"),
+        ([5, 128], "id 128 at position 1 of the prompt is out of the vocabulary"),
+        ([], "the prompt is empty"),
+        ([5] * 512, "the prompt has 512 tokens and the model takes 512, answer included"),
+    ],
+)
+def test_a_prompt_that_cannot_be_read_is_refused(ids: list[int], said: str, lm: Any) -> None:
+    with pytest.raises(PromptError, match=said):
+        lm.generate(ids, gen_length=8)
+
+
+def test_images_in_text_and_in_messages_are_refused(lm: Any) -> None:
+    with pytest.raises(PromptError, match="the image token"):
+        lm.generate("What is this? <|image|>", gen_length=8)
+    parts = [{"type": "image", "url": "cat.png"}, {"type": "text", "text": "What is this?"}]
+    with pytest.raises(PromptError, match="a role and a content, both text"):
+        lm.generate([{"role": "user", "content": parts}], gen_length=8)
+
+
+def test_the_length_limit_holds_and_the_last_canvas_may_reach_beyond_it(lm: Any) -> None:
+    with pytest.raises(UsageError, match=r"give a gen_length .* of at most 12"):
+        lm.generate([5] * 500, gen_length=13)
+    found = lm.generate([5] * 500, gen_length=12, seed=1, early_stop=False, max_denoising_steps=1)
+    assert 500 + 2 * CANVAS > 512
+    assert found.nfe == 4
+
+
+def test_a_chat_is_written_by_the_checkpoints_template(lm: Any) -> None:
+    algorithm = lm.algorithm("diffusion_gemma")
+    plain = algorithm.tokenize_prompts("Hi").input_ids[0].tolist()
+    thinking = algorithm.tokenize_prompts("Hi", enable_thinking=True).input_ids[0].tolist()
+    decode = lm.model.tokenizer.decode
+    assert decode(plain) == "<bos><|turn>user\nHi<turn|>\n<|turn>model\n"
+    assert decode(thinking).startswith("<bos><|turn>system\nthink<turn|>\n<|turn>user\nHi")
+    assert plain.count(BOS) == 1
+    messages = [("user", "a"), ("assistant", "b"), ("user", "c")]
+    told = lm.generate([{"role": r, "content": c} for r, c in messages], gen_length=8, seed=1)
+    assert told.prompt_tokens > len(plain)
+
+
+def test_unsupported_is_an_error_of_the_checkpoint() -> None:
+    assert issubclass(UnsupportedArchitecture, CheckpointError)

@@ -1,0 +1,149 @@
+"""Memory estimates against real tensors and caches, and against the published size."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from llada_core import CheckpointError, LoadOptions, UsageError
+from llada_diffusiongemma import GemmaConfig
+from llada_diffusiongemma.loading import load
+from llada_diffusiongemma.memory import estimate, planned_steps
+from tests.diffusiongemma.tiny_models import CONFIG, config_with, network_of, write_model
+from tests.support.program import Llada
+
+A4B: dict[str, Any] = {
+    "model_type": "diffusion_gemma",
+    "canvas_length": 256,
+    "text_config": {
+        "vocab_size": 262144,
+        "hidden_size": 2816,
+        "intermediate_size": 2112,
+        "num_hidden_layers": 30,
+        "num_attention_heads": 16,
+        "num_key_value_heads": 8,
+        "head_dim": 256,
+        "global_head_dim": 512,
+        "num_global_key_value_heads": 2,
+        "max_position_embeddings": 262144,
+        "sliding_window": 1024,
+        "num_experts": 128,
+        "top_k_experts": 8,
+        "moe_intermediate_size": 704,
+    },
+}
+"""The shape of Gemma 4 26B-A4B, to which DiffusionGemma adds what its canvases need."""
+
+
+def counted(network: Any) -> int:
+    """The numbers of the language model, tied ones once."""
+    network.model.encoder.vision_tower = network.model.encoder.embed_vision = None
+    return sum(each.numel() for each in network.parameters())
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        CONFIG,
+        config_with(tie_word_embeddings=False),
+        config_with({"attention_bias": True}),
+        config_with({"num_hidden_layers": 7, "layer_types": ...}),
+        config_with({"num_hidden_layers": 3, "layer_types": ["full_attention"] * 3}),
+        config_with({"num_global_key_value_heads": ...}),
+        config_with({"num_experts": 7, "top_k_experts": 7, "moe_intermediate_size": 5}),
+        config_with(
+            {
+                "num_global_key_value_heads": ...,
+                "global_head_dim": ...,
+                "per_layer_config": {"0": {"num_key_value_heads": 4}, "1": {"head_dim": 24}},
+            }
+        ),
+    ],
+)
+def test_an_estimate_counts_the_real_weights_by_either_spelling(config: dict[str, Any]) -> None:
+    network = network_of(config)
+    spelled, held = network.config.to_dict(), counted(network)
+    for fields in (config, spelled):
+        assert estimate(fields, dtype="float32").weights == 4 * held
+
+
+def test_what_is_loaded_is_what_is_counted(tmp_path: Path) -> None:
+    network = load(write_model(tmp_path, tokenizer=False), LoadOptions(device="cpu", dtype="bfloat16"))
+    held = {each.data_ptr(): each.nbytes for each in network.parameters()}
+    assert estimate(CONFIG).weights == sum(held.values())
+
+
+@pytest.mark.parametrize("window", [16, 4])
+@pytest.mark.parametrize("columns", [3, 15, 40])
+def test_a_cache_is_as_large_as_it_is_said_to_be(window: int, columns: int) -> None:
+    config = config_with({"sliding_window": window})
+    network = network_of(config)
+    told = network.generate(torch.full((1, columns), 5), max_new_tokens=8, max_denoising_steps=1)
+    held = sum(each.numel() for layer in told.past_key_values.layers for each in (layer.keys, layer.values))
+    assert GemmaConfig.from_dict(config).kv_numbers(columns) == held
+
+
+def test_the_published_model_has_its_size() -> None:
+    found = estimate(A4B)
+    assert found.weights / 2e9 == pytest.approx(25.25, abs=0.005)
+    assert found.kv_per_token == 2 * 2 * (25 * 8 * 256 + 5 * 2 * 512)
+    assert found.kv_per_row == 2 * 2 * (25 * 8 * 256 * 1023 + 5 * 2 * 512 * 262144)
+
+
+def test_what_fits_is_what_weights_and_one_canvas_leave() -> None:
+    assert estimate(A4B).rows_that_fit is None
+    assert estimate(A4B, available=50 * 10**9).rows_that_fit == 0
+    told = estimate(A4B, available=80 * 2**30)
+    left = 80 * 2**30 - told.weights - told.logits_per_row
+    assert (told.rows_that_fit, told.columns_that_fit) == (left // told.kv_per_row, left // told.kv_per_token)
+    assert told.rows_that_fit == 5
+
+
+def test_another_dtype_and_other_ways_of_loading_are_refused() -> None:
+    with pytest.raises(CheckpointError, match="dtype 'int8' cannot be used"):
+        estimate(A4B, dtype="int8")
+    with pytest.raises(UsageError, match="leave tensor_parallel out"):
+        estimate(A4B, tensor_parallel=2)
+    with pytest.raises(UsageError, match="leave quantization out"):
+        estimate(A4B, quantization="int8")
+
+
+def test_an_estimate_needs_no_torch() -> None:
+    program = (
+        "import json, sys; from llada_diffusiongemma.memory import estimate, planned_steps;"
+        "fields = json.loads(sys.argv[1]); estimate(fields);"
+        "planned_steps(fields, device='cpu', dtype='float32');"
+        "assert {'torch', 'transformers'}.isdisjoint(sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", program, json.dumps(A4B)], check=True)
+
+
+def test_steps_are_told_in_a_sentence() -> None:
+    assert planned_steps(A4B, device="cuda", dtype="bfloat16") == (
+        "steps run on transformers' own class on cuda in bfloat16: a canvas of 256 tokens a step, of one row "
+        "at a time"
+    )
+
+
+def test_doctor_states_the_memory_of_a_model(tmp_path: Path, llada: Llada) -> None:
+    (tmp_path / "config.json").write_text(json.dumps(A4B))
+    status, out, _ = llada("doctor", "--model", str(tmp_path), "--dtype", "bfloat16", "--json")
+    told = json.loads(out)["model"]
+    assert (status, told["engine"]) == (0, "diffusion_gemma")
+    assert told["memory"]["weights"] == estimate(A4B).weights
+    assert told["steps"].startswith("steps run on transformers' own class")
+
+
+def test_doctor_says_why_it_cannot_tell(tmp_path: Path, llada: Llada) -> None:
+    fields = {**A4B, "text_config": {**A4B["text_config"], "num_kv_shared_layers": 4}}
+    (tmp_path / "config.json").write_text(json.dumps(fields))
+    status, out, _ = llada("doctor", "--model", str(tmp_path), "--json")
+    told = json.loads(out)["model"]
+    assert (status, told["engine"], told["memory"]) == (1, "diffusion_gemma", None)
+    assert "text_config.num_kv_shared_layers is 4" in told["reason"]
