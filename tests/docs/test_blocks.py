@@ -35,6 +35,7 @@ NOT_RUN = {
     "examples/llada-mymodel/README.md": 2,
     "packages/llada-core/README.md": 1,
     "packages/llada-dev/README.md": 1,
+    "packages/llada-diffusiongemma/README.md": 2,
     "packages/llada-dinfer/README.md": 1,
     "packages/llada-fastdllm/README.md": 1,
     "packages/llada-llada2/README.md": 2,
