@@ -14,7 +14,9 @@ import torch
 from llada_core import CheckpointError, LoadOptions, UsageError
 from llada_diffusiongemma import GemmaConfig
 from llada_diffusiongemma.loading import load
-from llada_diffusiongemma.memory import estimate, planned_steps
+from llada_diffusiongemma.memory import estimate, logit_bytes, planned_steps
+from llada_diffusiongemma.plugin import PUBLISHED
+from llada_diffusiongemma.row import Listener, asked
 from tests.diffusiongemma.tiny_models import CONFIG, config_with, network_of, write_model
 from tests.support.program import Llada
 
@@ -87,6 +89,25 @@ def test_a_cache_is_as_large_as_it_is_said_to_be(window: int, columns: int) -> N
     told = network.generate(torch.full((1, columns), 5), max_new_tokens=8, max_denoising_steps=1)
     held = sum(each.numel() for layer in told.past_key_values.layers for each in (layer.keys, layer.values))
     assert GemmaConfig.from_dict(config).kv_numbers(columns) == held
+
+
+@pytest.mark.parametrize(("dtype", "copies"), [(torch.float32, 8.0), (torch.bfloat16, 7.5)])
+def test_a_canvas_has_as_many_copies_of_its_logits_as_are_counted(dtype: torch.dtype, copies: float) -> None:
+    """What is fed back is in the model's dtype, all else in float32."""
+    canvas, vocabulary = 64, 16384
+    config = config_with({"vocab_size": vocabulary}, canvas_length=canvas)
+    network, values = network_of(config).to(dtype), {**PUBLISHED, "canvas_length": canvas}
+    with torch.profiler.profile(
+        activities=[torch.profiler.ProfilerActivity.CPU], profile_memory=True
+    ) as told:
+        asked(network, [5, 6], {**values, "max_denoising_steps": 3}, Listener(), length=canvas)
+    held, most = 0, 0
+    allocations = [each for each in told.profiler.kineto_results.events() if each.name() == "[memory]"]
+    for each in sorted(allocations, key=lambda each: each.start_ns()):
+        held += each.nbytes()
+        most = max(most, held)
+    assert most / (canvas * vocabulary * 4) == pytest.approx(copies, abs=0.05)
+    assert most <= logit_bytes(GemmaConfig.from_dict(config)) * 1.01
 
 
 def test_the_published_model_has_its_size() -> None:

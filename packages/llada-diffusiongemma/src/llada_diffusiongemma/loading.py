@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+import torch
 import transformers
 from transformers import DiffusionGemmaForBlockDiffusion
 from transformers.activations import ACT2FN
@@ -70,6 +71,7 @@ def load(folder: Path, options: LoadOptions) -> Any:
     _check_complete(folder, told)
     network.model.encoder.vision_tower = network.model.encoder.embed_vision = None
     network = network.to(device).eval()
+    torch.compiler.cudagraph_mark_step_begin()  # imports for seconds what the first canvas would wait for
     # Where the registry looks for limits; the class has them in its text_config alone.
     network.config.vocab_size = config.vocab_size
     network.config.max_sequence_length = config.max_position_embeddings
