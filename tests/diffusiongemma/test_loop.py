@@ -152,6 +152,34 @@ def test_an_interrupted_canvas_is_written_again(where: str, lm: Any) -> None:
     assert network.config.canvas_length == 8
 
 
+def test_an_interrupt_behind_a_canvas_loses_nothing_of_it(lm: Any) -> None:
+    alone = lm.generate(PROMPTS[0], gen_length=20, seed=3)
+    with lm.session() as session:
+        ticket = session.submit(request(PROMPTS[0]))
+        session.step()
+        struck = mock.patch("llada_diffusiongemma.row._told_of", side_effect=KeyboardInterrupt)
+        with struck, pytest.raises(KeyboardInterrupt):
+            session.step()
+        for _ in session:
+            pass
+    assert (ticket.result.token_ids, ticket.nfe) == (alone.token_ids, alone.nfe)
+
+
+def test_logits_that_are_no_numbers_end_their_row_alone(lm: Any) -> None:
+    """Before anything is drawn from them, which on a GPU would end the process."""
+    alone = lm.generate(PROMPTS[0], gen_length=20, seed=3)
+    broken = lm.model.network.lm_head.register_forward_hook(lambda *told: told[2] * float("nan"))
+    with lm.session() as session:
+        first = session.submit(request(PROMPTS[1]))
+        session.step()
+        broken.remove()
+        second = session.submit(request(PROMPTS[0]))
+        for _ in session:
+            pass
+    assert "the network's logits are not finite" in str(first.error)
+    assert (second.result.token_ids, second.nfe) == (alone.token_ids, alone.nfe)
+
+
 def test_probabilities_are_told_where_they_are_asked_for(lm: Any) -> None:
     told = lm.generate_batch(
         [GenerationRequest(prompt=[5, 6], parameters={"gen_length": 12, "seed": 3}, logprobs=2)]

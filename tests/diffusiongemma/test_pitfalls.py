@@ -12,7 +12,7 @@ from transformers.models.diffusion_gemma.generation_diffusion_gemma import Entro
 
 import llada_core
 from llada_core.parameters import parameters_of_row
-from llada_diffusiongemma.settings import keywords
+from llada_diffusiongemma.settings import canvas_of, keywords
 from tests.diffusiongemma.published import Published, cut
 from tests.diffusiongemma.tiny_models import GENERATION, config_with, write_model
 from tests.diffusiongemma.tiny_tokenizer import PAD
@@ -125,3 +125,12 @@ def test_a_canvas_length_of_a_call_is_put_back(lm: Any) -> None:
     network = lm.model.network
     lm.generate(IDS, gen_length=9, seed=1, canvas_length=3)
     assert network.config.canvas_length == 8
+
+
+def test_a_canvas_length_of_a_call_is_not_taken_for_the_models_own_meanwhile(lm: Any) -> None:
+    """A server prepares requests while a canvas is written."""
+    network, algorithm = lm.model.network, lm.algorithm("diffusion_gemma")
+    with canvas_of(network, 3):
+        assert network.config.canvas_length == 3
+        assert algorithm.validate_args()["canvas_length"] == 8
+    assert (network.config.canvas_length, algorithm.validate_args()["canvas_length"]) == (8, 8)

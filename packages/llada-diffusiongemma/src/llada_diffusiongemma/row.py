@@ -16,11 +16,17 @@ from transformers import LogitsProcessor, LogitsProcessorList
 from transformers.generation.streamers import BaseStreamer
 
 from llada_core import Step, Ticket
+from llada_core.errors import NumericalError
 
 from .draws import Stream
 from .settings import canvas_of, keywords
 
 __all__ = ["CanvasRow", "Listener", "asked"]
+
+_NOT_FINITE = (
+    "the network's logits are not finite (NaN or infinity), so that no token can be drawn; load it in "
+    "bfloat16 or float32, and check that the weights are whole"
+)
 
 
 class Listener(BaseStreamer, LogitsProcessor):
@@ -54,6 +60,10 @@ class Listener(BaseStreamer, LogitsProcessor):
         pass
 
     def __call__(self, input_ids: Tensor, scores: Tensor, cur_step: object) -> Tensor:
+        """The logits as they are. Raises ``NumericalError`` where some are no numbers: to draw from these
+        ends the process on a GPU."""
+        if not torch.isfinite(scores).all():
+            raise NumericalError(_NOT_FINITE)
         self.logits = scores
         return scores
 
@@ -97,8 +107,11 @@ class CanvasRow:
         return self.prompt_length + self.width * -(-self.gen_length // self.width)
 
     def write(self, model: Any) -> Step:
-        """Write the next canvas: what it changed. What is raised leaves the row as it was, but that the
-        cache, whose layers may then differ, is made anew."""
+        """Write the next canvas: what it changed.
+
+        What is raised, Ctrl-C too, leaves the row as it was, but that the cache, whose layers may then
+        differ, is made anew.
+        """
         cache, self._cache = self._cache, None
         new = self._whole if cache is None else self._whole[-self.width :]
         heard = Listener()
@@ -106,44 +119,44 @@ class CanvasRow:
             returned = asked(
                 model, new, self.values, heard, past_key_values=cache, length=self.width, eos_token_id=None
             )
-        self._cache = returned.past_key_values
-        self._whole += heard.ids
-        self.nfe += heard.nfe
-        return self._step(heard)
+            step = self._step(heard)
+        self._take(heard, step)
+        self._cache = None if step.finished else returned.past_key_values
+        return step
 
     def let_go(self) -> None:
         """Give the cache back: who asks about a row that has ended needs none."""
         self._cache = None
 
     def _step(self, heard: Listener) -> Step:
-        """Take the canvas that was heard over into the answer, up to its length and its first end."""
-        block, begin = self.block, len(self.canvas) - self.prompt_length
+        """What the canvas that was heard adds to the answer, up to its length and its first end."""
+        begin = len(self.canvas) - self.prompt_length
         ids = heard.ids[: self.gen_length - begin]
         ends = [at for at, token in enumerate(ids) if token in self.end_ids]
         stopped = bool(ends) and self.values["early_stop"]
         if stopped:
             ids = ids[: ends[0] + 1]
         confidence, likeliest = _told_of(heard, ids, self.alternatives)
-        self.canvas += ids
-        self.block += 1
-        settled = begin + len(ids)
-        if stopped:  # whatever is behind the end is the end
-            self.canvas += [ids[-1]] * (self.gen_length - settled)
-            settled = self.gen_length
-        finished = settled == self.gen_length
-        if finished:
-            self.let_go()
+        # Whatever is behind an end is the end, and settled with it.
+        settled = self.gen_length if stopped else begin + len(ids)
         return Step(
             ticket=self.ticket,
-            block=block,
+            block=self.block,
             positions=tuple(range(begin, begin + len(ids))),
             tokens=tuple(ids),
             confidence=confidence,
             alternatives=likeliest,
-            nfe=self.nfe,
+            nfe=self.nfe + heard.nfe,
             settled=settled,
-            finished=finished,
+            finished=settled == self.gen_length,
         )
+
+    def _take(self, heard: Listener, step: Step) -> None:
+        """Take over what was written. Nothing here can fail, so that it is all done or none of it."""
+        behind = self.prompt_length + step.settled - len(self.canvas) - len(step.tokens)
+        self.canvas += [*step.tokens, *[step.tokens[-1]] * behind]
+        self._whole += heard.ids
+        self.nfe, self.block = step.nfe, self.block + 1
 
 
 def asked(

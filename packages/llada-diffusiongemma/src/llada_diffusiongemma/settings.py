@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
@@ -13,6 +14,9 @@ from llada_core import ParameterError
 from .plugin import PUBLISHED
 
 __all__ = ["canvas_of", "defaults_of", "filled", "keywords"]
+
+_guard = threading.Lock()
+_usual: dict[int, int] = {}  # of models that write a canvas of another length now, by their ids
 
 
 def defaults_of(model: Any) -> dict[str, Any]:
@@ -26,7 +30,7 @@ def defaults_of(model: Any) -> dict[str, Any]:
     told["gen_length"] = config.max_new_tokens
     told["entropy_bound"] = None if config.sampler_config is None else config.sampler_config.entropy_bound
     found = {name: PUBLISHED[name] if value is None else value for name, value in told.items()}
-    return {**found, "canvas_length": model.config.canvas_length}
+    return {**found, "canvas_length": _usual_length(model)}
 
 
 def filled(params: Mapping[str, Any], model: Any, *, algorithm: str) -> dict[str, Any]:
@@ -72,10 +76,19 @@ def keywords(values: Mapping[str, Any]) -> dict[str, Any]:
 
 @contextmanager
 def canvas_of(model: Any, length: int) -> Iterator[None]:
-    """Within it the model's canvases are of this length, which ``generate`` reads in its config."""
-    before = model.config.canvas_length
-    model.config.canvas_length = length
+    """Within it the model's canvases are of this length, which ``generate`` reads in its config; whoever asks
+    for the model's own meanwhile, in another thread, is told that. One thread at a time."""
+    with _guard:
+        before = _usual[id(model)] = model.config.canvas_length
+        model.config.canvas_length = length
     try:
         yield
     finally:
-        model.config.canvas_length = before
+        with _guard:
+            model.config.canvas_length = _usual.pop(id(model), before)
+
+
+def _usual_length(model: Any) -> int:
+    """The length of the model's canvases, whatever is asked of it right now."""
+    with _guard:
+        return int(_usual.get(id(model), model.config.canvas_length))
