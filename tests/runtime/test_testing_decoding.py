@@ -97,6 +97,38 @@ class Nothing(Rule):
         return (scores >= 1.0) & open_
 
 
+class Late(Rule):
+    """It keeps all that is open from the forward on that ``first`` says, and nothing before."""
+
+    idles = True
+
+    def __init__(self, first: int) -> None:
+        self.first = first
+
+    @classmethod
+    def parameters(cls, sequences):
+        late = [[sequence.block_nfe >= sequence.rule.first] for sequence in sequences]
+        return torch.tensor(late, dtype=torch.float64)
+
+    @classmethod
+    def choose(cls, parameters, scores, open_):
+        return (parameters > 0) & open_
+
+
+def test_a_rule_may_let_as_many_forwards_pass_as_its_sequence_lets_it() -> None:
+    # A block of one column may have 18 forwards in a row that fill nothing.
+    for first in (0, 1, 18):
+        assert len(check_rule(Late(first))) == 7
+    assert failures(check_rule, Late(40)) == ["its rule keeps an open position of every row"]
+
+
+def test_a_rule_that_does_not_say_so_may_let_none_pass() -> None:
+    class Silent(Late):
+        idles = False
+
+    assert failures(check_rule, Silent(2)) == ["its rule keeps an open position of every row"]
+
+
 class Everything(Rule):
     """It keeps what is closed, too."""
 

@@ -37,6 +37,10 @@ class Rule(ABC):  # noqa: B024  # of choose and select one is to be defined, and
     revokes: ClassVar[bool] = False
     """Whether `revoke` and `replace` are to be called; nothing of the current block is settled then."""
 
+    idles: ClassVar[bool] = False
+    """Whether a forward may fill nothing, as by a schedule of more steps than masks; the algorithm's
+    ``idle_limit`` says how many in a row."""
+
     def begin(self) -> Any:
         """What a new sequence starts with as its ``rule_state``."""
         return None
@@ -69,8 +73,8 @@ class Rule(ABC):  # noqa: B024  # of choose and select one is to be defined, and
     def choose(cls, parameters: Tensor, scores: Tensor, open_: Tensor) -> Tensor:
         """Which proposals to keep, bool ``[R, L]``, from tensors of any one device, and on it.
 
-        At least one open position of every row that has any, or the sequence would never end. Changes
-        nothing.
+        At least one open position of every row that has any, or the sequence would never end; a rule that
+        ``idles`` may keep none for a while. Changes nothing.
 
         Args:
             parameters: those of the rows, float64 ``[R, n]``.

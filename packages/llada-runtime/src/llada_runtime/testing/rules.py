@@ -87,12 +87,25 @@ def _returns_a_choice(case: _Case) -> None:
 
 
 def _keeps_something(case: _Case) -> None:
-    kept = (_select(case) & case.open).any(-1)
-    stuck = (~kept).nonzero()[:, 0].tolist()
+    stuck = _stuck(case)
+    while stuck and all(_may_wait(case.sequences[row]) for row in stuck):
+        for row in stuck:
+            case.sequences[row].commit([], [])  # a forward that fills nothing
+        stuck = _stuck(case)
     assert not stuck, (
         f"of scores {case.scores[stuck[0]].tolist()} nothing is kept, and the row would never end; "
         "keep one open position at least, as BestFirst does"
     )
+
+
+def _stuck(case: _Case) -> list[int]:
+    """Rows of which nothing is kept."""
+    return (~(_select(case) & case.open).any(-1)).nonzero()[:, 0].tolist()
+
+
+def _may_wait(sequence: Sequence) -> bool:
+    """Whether a further forward may fill nothing: the one that exceeds the limit ends the row."""
+    return getattr(sequence.rule, "idles", False) and sequence.idle < sequence.idle_limit
 
 
 def _keeps_open_ones(case: _Case) -> None:
