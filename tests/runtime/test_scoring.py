@@ -1,0 +1,44 @@
+"""How probable candidates are in a blank, where logits are of their own column and where of the next."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from llada_runtime.scoring import log_probabilities
+from llada_runtime.testing import MASK, small_llada
+
+CANVAS = [5, 6, MASK, MASK, MASK, 7]
+CANDIDATES = [[1, 2, 3], [9, 8, 5]]
+
+
+@pytest.fixture(scope="module")
+def model():
+    return small_llada()
+
+
+def told_by(model, canvas: list[int], rows: list[int], candidates: list[list[int]]) -> torch.Tensor:
+    """Log probabilities ``[candidates, blank]`` of the tokens, the n-th by row ``rows[n]`` of the logits."""
+    logits = model(torch.tensor([canvas]))[0].clone()
+    logits[:, MASK] = -torch.inf
+    sure = logits.log_softmax(-1)[rows]  # [blank, V]
+    return torch.stack([sure[range(len(rows)), ids] for ids in candidates])
+
+
+def agrees(found: list[list[float]], wanted: torch.Tensor) -> bool:
+    return bool(torch.allclose(torch.tensor(found), wanted, atol=1e-5))
+
+
+@pytest.mark.parametrize("shift", [0, 1, 2])
+def test_a_token_is_told_of_by_the_logits_so_many_columns_before(model, shift: int) -> None:
+    found = log_probabilities(model, CANVAS, (2, 5), CANDIDATES, shift=shift)
+    rows = [column - shift for column in range(2, 5)]
+    assert agrees(found, told_by(model, CANVAS, rows, CANDIDATES))
+    assert not agrees(found, told_by(model, CANVAS, [row + 1 for row in rows], CANDIDATES))
+
+
+@pytest.mark.parametrize(("width", "rows"), [(1, [0]), (2, [0, 0]), (4, [0, 0, 1, 2])])
+def test_a_column_without_one_before_it_is_told_of_by_the_first(model, width: int, rows: list[int]) -> None:
+    canvas, candidates = [MASK] * width + [5, 6], [list(range(1, width + 1))]
+    found = log_probabilities(model, canvas, (0, width), candidates, shift=1)
+    assert agrees(found, told_by(model, canvas, rows, candidates))
