@@ -11,7 +11,7 @@ import pytest
 from llada_core import DcpSource
 from llada_core.errors import CheckpointError, UsageError
 from llada_runtime import LLaDAModel, Shape, UnsupportedArchitecture
-from llada_runtime.models.register import dcp_contents, load_network, network_class, register
+from llada_runtime.models.register import dcp_contents, load_network, load_network_as, network_class, register
 from llada_runtime.network.graphs import Graphed
 from llada_runtime.testing import LLADA_CONFIG as CONFIG
 
@@ -70,6 +70,16 @@ def test_the_same_registration_twice_is_one_that_its_first_owner_takes_back() ->
 
 def test_a_folder_is_loaded_by_the_class_of_its_config(write_checkpoint) -> None:
     assert isinstance(load_network(write_checkpoint(), device="cpu"), LLaDAModel)
+
+
+class Unregistered(LLaDAModel):
+    """A network that its own engine alone knows."""
+
+
+def test_a_class_that_is_not_registered_loads_where_it_is_named(write_checkpoint) -> None:
+    folder = write_checkpoint()
+    assert type(load_network_as(Unregistered, folder, device="cpu")) is Unregistered
+    assert type(load_network(folder, device="cpu")) is LLaDAModel
 
 
 class Plain:

@@ -19,7 +19,7 @@ from llada_core.imports import load_target
 if TYPE_CHECKING:
     from llada_runtime.network.protocol import Network
 
-__all__ = ["dcp_contents", "load_network", "network_class", "register", "tensor_names"]
+__all__ = ["dcp_contents", "load_network", "load_network_as", "network_class", "register", "tensor_names"]
 
 _ARCHITECTURES: dict[str, str] = {
     "LLaDAModelLM": "llada_runtime.models.llada:LLaDAModel",
@@ -111,7 +111,33 @@ def load_network(
         ModelNotFound, ModelLoadError: there are no such weights of a trainer, or they are damaged.
         UnsupportedArchitecture: no network is registered for it, or it is a variant that is not implemented.
     """
-    kind = network_class(read_fields(Path(folder)))
+    return load_network_as(
+        network_class(read_fields(Path(folder))),
+        folder,
+        device=device,
+        dtype=dtype,
+        quantization=quantization,
+        told=told,
+        tensor_parallel=tensor_parallel,
+        dcp=dcp,
+    )
+
+
+def load_network_as(
+    kind: type[Any],
+    folder: str | Path,
+    *,
+    device: Any = None,
+    dtype: Any = None,
+    quantization: str | None = None,
+    told: Callable[[int, int], None] | None = None,
+    tensor_parallel: int = 1,
+    dcp: DcpSource | None = None,
+) -> Network:
+    """The same by the class ``kind``, which need not be registered: for an engine with a network of its own.
+
+    Other engines do not find that network then. Raises as `load_network`, but for what is not registered.
+    """
     if tensor_parallel > 1:
         target = f"{kind.__module__}:{kind.__qualname__}"
         split: Network = load_target(_PARALLEL)(
