@@ -139,3 +139,17 @@ def test_drawing_rows_take_the_plain_way_on_a_gpu(monkeypatch: pytest.MonkeyPatc
 
     assert glances(sequence(filters=Filters(top_k=2)))  # at temperature 0 it does what is asked
     assert not glances(sequence(temperature=0.5, filters=Filters(top_k=2)))
+
+
+class Every(Filters):
+    """A meaning of its own: every second token."""
+
+    def kept(self, logits: Tensor, temperature: float) -> Tensor:
+        keep = torch.zeros_like(logits, dtype=torch.bool)
+        keep[:, ::2] = True
+        return keep
+
+
+def test_filters_of_a_meaning_of_their_own_are_drawn_by() -> None:
+    row = sequence(64, temperature=4.0, filters=Every(top_k=3), seed=5)
+    assert set((propose_blocks(logits_of(3, 64), [row]).tokens % 2).flatten().tolist()) == {0}

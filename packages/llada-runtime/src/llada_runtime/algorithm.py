@@ -93,7 +93,8 @@ class StepAlgorithm(GenerationAlgorithm):
         """What is left out of the distribution that tokens are drawn from, by ``top_k``, ``top_p`` and
         ``min_p``.
 
-        To be overridden, to return None, by a decoder that declares these names in another meaning.
+        To be overridden by a decoder that declares these names in another meaning: to return `Filters` of its
+        own, or None where its rule knows them.
         """
         return Filters.of(params)
 
