@@ -362,3 +362,22 @@ def test_what_acts_where_a_block_is_filled_at_once_is_seen_to_act() -> None:
             return Threshold(0.9)
 
     dict(algorithm_checks(Mine()))["each parameter changes something, or is declared neutral"]()
+
+
+class OfAnotherModel:
+    """A tokenizer of a model with more ids than the networks of the checks have."""
+
+    eos_token_id = 151643
+    pad_token_id = 151643
+
+
+def test_a_tokenizer_that_was_loaded_says_nothing_of_the_networks_of_the_checks() -> None:
+    algorithm = Drawing()  # type: ignore[abstract]
+    algorithm.tokenizer = OfAnotherModel()
+    checks = dict(algorithm_checks(algorithm))
+    for name in (
+        FILTERS,
+        "its rule returns a choice, bool [R, L]",
+        "it comes to an end at each default, choice and bound",
+    ):
+        checks[name]()  # a warning would be an error here

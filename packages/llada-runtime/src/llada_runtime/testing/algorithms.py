@@ -9,6 +9,7 @@ from typing import Any, Protocol
 
 import torch
 
+from llada_core.checkpoints.ends import TOKENIZER, EndToken
 from llada_core.parameters import Parameter
 from llada_core.testing import NotRun, effect_checks
 from llada_core.testing.samples import Setting, bounds_of, setting_with
@@ -92,10 +93,19 @@ def _make(
     asked = {"gen_length": gen_length, "block_length": block_length, "early_stop": False}
     taken = asked.keys() & algorithm.validate_args().keys()
     made = algorithm.sequence(
-        network, prompt, algorithm.validate_args(**{name: asked[name] for name in taken})
+        _of_its_own_ends(network), prompt, algorithm.validate_args(**{name: asked[name] for name in taken})
     )
     assert isinstance(made, Sequence), f"sequence returns a {type(made).__name__}; return a Sequence"
     return made
+
+
+def _of_its_own_ends(network: Any) -> Any:
+    """``network``, whose answers end by its config alone: a tokenizer that ``algorithm`` has loaded is of
+    another model, and names ids that are none here."""
+    if getattr(network, "end_tokens", None) is None:
+        ends = network.config.eos_ids
+        network.end_tokens = tuple(EndToken(id=end, text=None, sources=(TOKENIZER,)) for end in ends)
+    return network
 
 
 def _on_its_own(algorithm: Algorithm, reason: str) -> Iterator[tuple[str, Callable[[], object]]]:
@@ -181,7 +191,7 @@ _NETWORKS: tuple[Callable[[], Any], ...] = (
 
 def _run(algorithm: Algorithm, make: Callable[[], Any], setting: Setting) -> tuple[Any, ...]:
     """Canvas, forwards and their columns, of one row."""
-    network = make()
+    network = _of_its_own_ends(make())
     torch.manual_seed(0)  # what is drawn without a seed is the same in each run
     sequence = algorithm.sequence(network, _PROMPT, algorithm.validate_args(**setting))
     _decode(network, sequence)
@@ -301,7 +311,8 @@ def _filters_as_told(algorithm: Algorithm, network: FakeNetwork) -> None:
         if each.name in asked and each.accepts(asked[each.name])
     }
     params = algorithm.validate_args(**given)
-    found, wanted = algorithm.sequence(network, [1, 2], params).filters, algorithm.filters(params)
+    row = algorithm.sequence(_of_its_own_ends(network), [1, 2], params)
+    found, wanted = row.filters, algorithm.filters(params)
     assert found == wanted, (
         f"for {given} its sequence has filters={found!r}; make it with filters=self.filters(params), which "
         f"is {wanted!r}"
