@@ -1,0 +1,85 @@
+"""Tokens, forwards and logits against what was recorded from upstream code."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+import llada_core
+from llada_runtime import drain
+from llada_runtime.network.layout import Layout, Span
+from tests.dream.dream_data import GOLDENS, MODELS, Case, cases, model_of, ours, rows_of
+
+TOLERANCE = 2e-3  # of the goldens' manifest
+
+
+def test_all_66_cases_are_here() -> None:
+    told = json.loads((GOLDENS / "dream.json").read_text())["cases"]
+    assert (len(told), len(cases())) == (66, 66)
+    assert {llada_core.get_algorithm(case["algorithm"]).name for case in told} == {
+        "dream", "dream_threshold", "dream_prefix_cache", "dream_dual_cache",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("case", cases())
+def test_tokens_and_forwards_equal_upstream(case: Case) -> None:
+    algorithm, params = ours(case)
+    output_ids, nfe = algorithm.generate(
+        model_of(case["model"]), torch.tensor(rows_of(case)), early_stop=False, **params
+    )
+    assert output_ids.tolist() == case["expected"]["sequences"]
+    assert nfe == case["expected"]["nfe"]
+
+
+@pytest.mark.parametrize("case", [each for each in cases() if len(rows_of(each.values[0])) == 1])
+def test_each_forward_commits_as_many_tokens_as_upstream(case: Case) -> None:
+    algorithm, params = ours(case)
+    model = model_of(case["model"])
+    row = algorithm.sequence(model, case["prompt"], algorithm.validate_args(early_stop=False, **params))
+    steps = list(drain(model, [row], rows=1))
+    assert [len(step.tokens) for step in steps] == [committed for *_, committed in case["trace"]]
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("case", cases())
+def test_tokens_equal_upstream_on_a_gpu(case: Case) -> None:
+    algorithm, params = ours(case)
+    output_ids, nfe = algorithm.generate(
+        model_of(case["model"], "cuda"), torch.tensor(rows_of(case)), early_stop=False, **params
+    )
+    assert (output_ids.tolist(), nfe) == (case["expected"]["sequences"], case["expected"]["nfe"])
+
+
+@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("call", ["plain", "masked"])
+def test_a_full_forward_equals_upstream(name: str, call: str) -> None:
+    golden, model = load_file(GOLDENS / "logits" / f"{name}.safetensors"), model_of(name)
+    (ids,) = golden[f"{call}_input_ids"].tolist()
+    span = Span(ids=ids, lo=0, hi=len(ids), length=len(ids), head_lo=0, head_hi=len(ids))
+    logits = model.logits(Layout.of([span], device=model.device, merge=False), None)
+    assert (logits - golden[f"{call}_logits"][0]).abs().max() <= TOLERANCE
+
+
+@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("call", ["dual_block", "suffix"])
+def test_a_cached_forward_equals_upstream(name: str, call: str) -> None:
+    golden, model = load_file(GOLDENS / "logits" / f"{name}.safetensors"), model_of(name)
+    whole, part = golden["masked_input_ids"][0].tolist(), golden[f"{call}_input_ids"][0].tolist()
+    start, length = int(golden["block_start"]), len(whole)
+    cache = model.new_cache(columns=length + 12)
+    cache.take(9)  # so that what is read does not begin where the pool does
+    extent = cache.take(length + 3)
+
+    def forward(ids: list[int], lo: int, reads: bool) -> torch.Tensor:
+        hi = lo + len(ids)
+        span = Span(
+            ids=ids, lo=lo, hi=hi, length=length, head_lo=start, head_hi=hi, extent=extent, reads=reads
+        )
+        return model.logits(Layout.of([span], device=model.device, merge=False), cache)
+
+    forward(whole, 0, reads=False)
+    logits = forward(part, start, reads=True)
+    assert (logits - golden[f"{call}_logits"][0]).abs().max() <= TOLERANCE
