@@ -53,7 +53,7 @@ def kept_at(step: int, masks: int, *, steps: int, eps: float) -> int:
     """How many of ``masks`` the step fills: its share, cut off to a whole number as a float32 product is."""
     if step >= steps - 1:
         return masks
-    return int(torch.tensor(masks, dtype=torch.float32) * _shares(steps, eps)[step])
+    return int(torch.tensor(masks, dtype=torch.float32, device="cpu") * _shares(steps, eps)[step])
 
 
 @dataclass(frozen=True, slots=True)
