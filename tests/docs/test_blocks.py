@@ -37,6 +37,7 @@ NOT_RUN = {
     "packages/llada-dev/README.md": 1,
     "packages/llada-diffusiongemma/README.md": 2,
     "packages/llada-dinfer/README.md": 1,
+    "packages/llada-dream/README.md": 2,
     "packages/llada-fastdllm/README.md": 1,
     "packages/llada-llada2/README.md": 2,
     "packages/llada-nemotron/README.md": 2,
