@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from llada_core import Parameter, UsageError, get_algorithm, register_algorithm, standard
-from llada_core.parameters import draws_unasked, parameters_of_row
+from llada_core.parameters import parameters_of_row
 from llada_core.testing import ConformanceError, FakeSite, check_algorithm
 
 pytestmark = pytest.mark.usefixtures("world")
@@ -115,14 +115,6 @@ def drawing(self: Any, model: Any, prompt: torch.Tensor, **params: Any) -> tuple
 def test_one_that_draws_unasked_is_given_a_seed_so_that_its_answers_can_be_compared(folder: Path) -> None:
     held = check_algorithm(faulty(generate=drawing, parameters=(*PARAMETERS, standard("seed"))), model=folder)
     assert {"a batch is its rows alone", "the same request twice has the same answer"} <= set(held)
-
-
-def test_what_draws_unasked_is_told_by_its_parameters() -> None:
-    seed, length = standard("seed"), standard("gen_length")
-    assert draws_unasked((length, seed))
-    assert draws_unasked((length, seed, standard("temperature", default=1.0)))
-    assert not draws_unasked((length, seed, standard("temperature")))
-    assert not draws_unasked((length, standard("temperature", default=1.0)))
 
 
 def test_an_answer_may_be_shorter_than_gen_length(folder: Path) -> None:

@@ -163,7 +163,7 @@ def test_what_has_no_reference_is_said_and_not_passed(model: Path) -> None:
     assert found["opaque", "reference"]["verdict"] == "not run"
     assert "let it define reference_answer" in found["opaque", "reference"]["detail"]
     assert found["opaque", "batch"]["verdict"] == "passed"
-    assert found["opaque", "seed"]["detail"] == "it takes no temperature and no seed"
+    assert found["opaque", "seed"]["detail"] == "it takes no seed"
 
 
 class AlwaysWarm(BasicGeneration):
@@ -177,7 +177,7 @@ class AlwaysWarm(BasicGeneration):
         return super().sequence(model, prompt_ids, {**params, "temperature": 0.8}, **fixed)
 
 
-def test_what_draws_unasked_is_drawn_twice_as_it_is(model: Path) -> None:
+def test_what_takes_no_temperature_is_drawn_twice_as_it_is(model: Path) -> None:
     with registered(AlwaysWarm()):
         found = findings(model, *SHORT, "--algorithm", "always_warm")
     assert found["always_warm", "seed"]["verdict"] == "passed"

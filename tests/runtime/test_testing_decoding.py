@@ -381,3 +381,23 @@ def test_a_tokenizer_that_was_loaded_says_nothing_of_the_networks_of_the_checks(
         "it comes to an end at each default, choice and bound",
     ):
         checks[name]()  # a warning would be an error here
+
+
+class ByChance(Drawing):
+    """It fills positions in a random order, unless somebody seeds it in another one every time."""
+
+    name, engine = "by_chance", "fast-dllm"
+    parameters = (
+        *map(llada_core.standard, ("gen_length", "block_length", "seed", "early_stop")),
+        llada_core.standard(
+            "remasking", default="random", choices=("random",), coerce={}, neutral=("random",)
+        ),
+    )
+
+    def rule(self, params):
+        return Quota(3)
+
+
+def test_an_algorithm_that_draws_at_its_defaults_is_compared_under_a_seed() -> None:
+    held = check_algorithm(ByChance(), model=small_llada())  # type: ignore[abstract]
+    assert {"a batch is its rows alone", "its policy serves rows as if each were alone"} <= set(held)

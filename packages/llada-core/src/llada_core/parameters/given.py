@@ -6,20 +6,12 @@ from collections.abc import Iterable, Mapping
 
 from llada_core.parameters.parameter import Parameter
 
-__all__ = ["beside", "called", "draws_unasked", "once", "value_of", "without"]
+__all__ = ["beside", "called", "once", "value_of", "without"]
 
 
 def called(name: str, declared: Iterable[Parameter]) -> Parameter | None:
     """The parameter of this name or alias, the first of them; None where there is none."""
     return next((each for each in declared if name in each.names), None)
-
-
-def draws_unasked(declared: Iterable[Parameter]) -> bool:
-    """Whether an algorithm that declares these takes random numbers where none of them is given: it has a
-    seed, and no temperature that is 0 until somebody raises it."""
-    known = tuple(declared)
-    temperature = called("temperature", known)
-    return called("seed", known) is not None and (temperature is None or temperature.default != 0)
 
 
 def once(given: Mapping[str, object], declared: Iterable[Parameter]) -> dict[str, object]:

@@ -50,8 +50,8 @@ def check_algorithm(
             on a CPU.
         prompts: token ids, some of different lengths; None makes three up.
         trust_remote_code: run the code that comes with the checkpoint.
-        params: of ``generate``; where ``gen_length`` is taken and not given, it is 40, and what draws unasked
-            has a seed.
+        params: of ``generate``; where ``gen_length`` is taken and not given, it is 40, and a ``seed``
+            is given where one is taken.
 
     Raises:
         ConformanceError: something does not hold. All failures are in it.

@@ -13,7 +13,7 @@ from llada_core.generation.algorithm import GenerationAlgorithm
 from llada_core.generation.model import Model
 from llada_core.generation.prompts import Limits
 from llada_core.generation.signature import takes_mask
-from llada_core.parameters import draws_unasked, parameters_of_row
+from llada_core.parameters import parameters_of_row
 from llada_core.testing.forwards import counted, most_forwards
 
 if TYPE_CHECKING:
@@ -21,9 +21,9 @@ if TYPE_CHECKING:
 
 __all__ = ["Decoded", "Runs", "generated", "made_up", "params_of", "prompts_of", "runs_of"]
 
+_SEED = 3
 _GEN_LENGTH = 40  # more than a block of the default width, and no multiple of it
 _PROMPT_LENGTHS = (5, 1, 8)
-_SEED = 3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,16 +88,14 @@ def prompts_of(subject: Subject) -> Sequence[Sequence[int]]:
 
 
 def params_of(subject: Subject) -> dict[str, Any]:
-    """The parameters that it was given, by canonical name, with a short ``gen_length`` where it takes one.
-
-    One that draws though nobody asks it to has a seed besides: without, no two answers need be the same.
-    """
+    """The parameters that it was given, by canonical name, with a short ``gen_length`` and, as some draw at
+    their defaults, a ``seed`` where it takes them."""
     declared = subject.algorithm.parameters
     names = {name: parameter.name for parameter in declared for name in parameter.names}
     params = {names.get(name, name): value for name, value in subject.params.items()}
     if "gen_length" in names:
         params.setdefault("gen_length", _GEN_LENGTH)
-    if draws_unasked(declared):
+    if "seed" in names:
         params.setdefault("seed", _SEED)
     return params
 

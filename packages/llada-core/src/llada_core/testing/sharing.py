@@ -110,13 +110,8 @@ def _is_any_object(subject: Subject) -> None:
 
 
 def _asked(subject: Subject) -> tuple[Model, Sequence[Sequence[int]], Setting]:
-    """The model, the prompts and the parameters of requests that can be repeated: with a seed, where what was
-    given draws."""
-    declared = {each.name for each in subject.algorithm.parameters}
-    given = params_of(subject)
-    draws = {"temperature", "remasking"} & given.keys()
-    undrawn: Setting = {"seed": 3} if draws and "seed" in declared else {}
-    return subject.model, prompts_of(subject), {**undrawn, **given}
+    """The model, the prompts and the parameters of requests that can be repeated."""
+    return subject.model, prompts_of(subject), params_of(subject)
 
 
 def _repeats_draws(subject: Subject) -> None:

@@ -78,8 +78,8 @@ class Subject:
         model: a loaded network, or the folder or hub id of a checkpoint. None is the model that the object
             has loaded, or else the embedded checkpoint (llada-tiny) where the engine takes it.
         prompts: token ids, some of different lengths; None makes three up.
-        params: of ``generate``; where ``gen_length`` is taken and not given, it is 40, and what draws unasked
-            has a seed.
+        params: of ``generate``; where ``gen_length`` is taken and not given, it is 40, and a ``seed``
+            is given where one is taken.
         trust_remote_code: run the code that comes with the checkpoint.
 
     Raises:

@@ -9,7 +9,7 @@ from typing import Any
 from llada_core import AlgorithmUnavailable, GenerationAlgorithm
 from llada_core.faults import fault_of, one_line
 from llada_core.loading import LoadedModel
-from llada_core.parameters import called, draws_unasked, value_of
+from llada_core.parameters import called, value_of
 from llada_dev.verify.differences import Difference, agreement, first_difference
 from llada_dev.verify.findings import Finding
 from llada_dev.verify.promises import Conditions
@@ -112,21 +112,18 @@ def _repeat(lm: LoadedModel, case: Case, conditions: Conditions, rows: int) -> F
 
 
 def _seed(lm: LoadedModel, case: Case, conditions: Conditions, rows: int) -> Finding:
-    declared = case.algorithm.parameters
-    needed = ("seed",) if draws_unasked(declared) else ("temperature", "seed")
-    missing = [name for name in needed if called(name, declared) is None]
-    if missing:
-        return Finding.not_run("seed", case.label, f"it takes no {' and no '.join(missing)}")
+    if called("seed", case.algorithm.parameters) is None:
+        return Finding.not_run("seed", case.label, "it takes no seed")
     first, again = (decoded(lm, [_drawn(case, row) for row in case.rows], together=1) for _ in range(2))
     return compared("seed", case, first, again, conditions=conditions)
 
 
 def _drawn(case: Case, row: Row) -> Row:
-    """The row with tokens that are drawn; at the temperature that the call gives, if that is one, and as it
-    is where it draws by itself."""
+    """The row with tokens that are drawn: at the temperature that the call gives, if that is one, and as it
+    is where the algorithm takes none."""
     given = value_of("temperature", row.parameters, case.algorithm.parameters)
-    draws = given or called("temperature", case.algorithm.parameters) is None
-    return row if draws else _changed(case.algorithm, row, {"temperature": _WARM})
+    as_it_is = given or called("temperature", case.algorithm.parameters) is None
+    return row if as_it_is else _changed(case.algorithm, row, {"temperature": _WARM})
 
 
 def _changed(algorithm: GenerationAlgorithm, row: Row, values: Mapping[str, Any]) -> Row:
