@@ -57,7 +57,7 @@ _DRAWN = {"temperature": 0.0, "top_p": None, "top_k": None, "seed": None, "early
     [
         (
             "dream",
-            {"gen_length": 128, "steps": 512, "alg": "origin", "alg_temp": None, "eps": 1e-3, **_DRAWN},
+            {"gen_length": 128, "steps": 128, "alg": "origin", "alg_temp": None, "eps": 1e-3, **_DRAWN},
         ),
         (
             "dream_threshold",
@@ -115,8 +115,8 @@ def test_a_cached_decoder_keeps_the_parameter_that_is_in_force() -> None:
             "alg_temp = 0.3 cannot be: alg = 'origin' draws positions evenly; leave",
         ),
         ("dream", {"alg": "confidence_threshold"}, "give one of origin, entropy, maskgit_plus, topk_margin"),
-        ("dream", {"steps": 0}, "steps=0 is out of range; give an integer from 1 to 131072"),
-        ("dream", {"steps": 10**12}, "is out of range; give an integer from 1 to 131072"),
+        ("dream", {"steps": 0}, "steps=0 is out of range; give an integer, 1 or more, or none"),
+        ("dream", {"steps": 10**12}, "are more forwards than any answer has tokens; give 131072 at most"),
         ("dream", {"eps": 1.5}, "eps=1.5 is out of range; give a number from 0 to 1"),
         ("dream", {"alg_temp": -1}, "alg_temp=-1 is out of range; give a number, 0 or more, or none"),
         ("dream", {"top_p": 0}, "top_p=0 is out of range; give a number above 0 to 1, or none"),

@@ -15,7 +15,6 @@ decoder would not look at is refused; draws come from the row's own stream; noth
 
 from __future__ import annotations
 
-from abc import abstractmethod
 from collections.abc import Mapping
 from collections.abc import Sequence as Ids
 from pathlib import Path
@@ -47,6 +46,7 @@ _UNSHIFTED = (
     "of that position; take a Dream model, or an algorithm of this model's engine"
 )
 _TOKENS_A_STEP = 32  # of Fast-dLLM's scripts, which divide the length by the width of a block
+_MOST_STEPS = 131072  # of a schedule: a forward a token of the longest answer that a published model takes
 _DEFAULT_THRESHOLD = 0.9
 _DEFAULT_EPS = 1e-3
 _MEASURES: Mapping[str, Measure] = {
@@ -60,14 +60,6 @@ class OnDream(StepAlgorithm):
     """What the engine's algorithms share: the network, and that its logits are those of the next column."""
 
     engine = "dream"
-
-    @abstractmethod
-    def policy(self, params: Mapping[str, Any]) -> Policy:
-        """How a row plans its forwards."""
-
-    @abstractmethod
-    def rule(self, params: Mapping[str, Any]) -> Rule:
-        """How a row chooses tokens."""
 
     def filters(self, params: Mapping[str, Any]) -> Filters | None:
         """``top_p`` and ``top_k`` in Dream's meaning."""
@@ -91,7 +83,7 @@ class OnDream(StepAlgorithm):
         ``UnsupportedArchitecture`` and ``UsageError`` as ``llada_runtime.models.register.load_network``.
         """
         if type(self).load_model_class is not OnDream.load_model_class:
-            return super().load_network(folder, options)  # type: ignore[no-any-return]
+            return super().load_network(folder, options)
         return load_network_as(
             DreamNetwork,
             folder,
@@ -156,9 +148,11 @@ class DreamGeneration(OnDream):
                 given to ``origin``, which has no confidences.
         """
         values: dict[str, Any] = super().validate_args(**params)
-        if self.yields_steps() and values.get("alg") == "origin" and values.get("alg_temp"):
+        if not self.yields_steps():
+            return values
+        if values.get("alg") == "origin" and values.get("alg_temp"):
             raise _without(values, "alg_temp", "alg = 'origin' draws positions evenly", "another alg")
-        return values
+        return _with_steps(values, _steps(values)) if {"steps", "gen_length"} <= values.keys() else values
 
     def idle_limit(self, params: Mapping[str, Any]) -> int:
         """As many as there are steps: all of them but the last may fill nothing."""
@@ -231,8 +225,7 @@ class CachedGeneration(OnDream):
         if values["alg"] is None:
             values["alg"] = "entropy" if values["threshold"] is None else "confidence_threshold"
         if values["alg"] == "entropy":
-            steps = whole_steps(values, values["steps"] or values["gen_length"])
-            return {**values, "threshold": None, "steps": steps}
+            return _with_steps({**values, "threshold": None}, whole_steps(values, _steps(values)))
         _check_threshold(values)
         threshold = _DEFAULT_THRESHOLD if values["threshold"] is None else values["threshold"]
         return {**values, "threshold": threshold, "steps": None}
@@ -270,6 +263,17 @@ class DualCacheGeneration(CachedGeneration):
 
 def _steps(params: Mapping[str, Any]) -> int:
     return int(params.get("steps") or params["gen_length"])
+
+
+def _with_steps(values: dict[str, Any], steps: int) -> dict[str, Any]:
+    """``values`` with the number of steps in force; refuse more than a schedule may have."""
+    if steps > _MOST_STEPS:
+        raise ParameterError(
+            f"steps = {steps} are more forwards than any answer has tokens; give {_MOST_STEPS} at most",
+            parameter="steps",
+            value=steps,
+        )
+    return {**values, "steps": steps}
 
 
 def _scripted_steps(params: Mapping[str, Any]) -> int:

@@ -9,7 +9,6 @@ from llada_core import AlgorithmSpec, EngineSpec, Parameter, StrangerSpec, hooki
 __all__ = ["CACHE_PARAMETERS", "PARAMETERS", "THRESHOLD_PARAMETERS", "llada_engines"]
 
 _ENGINE = "dream"
-_MOST_STEPS = 131072  # a forward a token of the longest answer that a published model takes
 
 _ALG_TEMP = Parameter(
     name="alg_temp",
@@ -52,12 +51,10 @@ PARAMETERS: tuple[Parameter, ...] = (
     standard("gen_length"),
     standard(
         "steps",
-        default=512,
-        maximum=_MOST_STEPS,
-        nullable=False,
-        coerce={None: 512},
-        neutral=(),
-        summary="Forwards of the schedule, whatever the length; published examples take gen_length.",
+        summary=(
+            "Forwards of the schedule; none means gen_length, as in the published examples (the published "
+            "class says 512, whatever the length)."
+        ),
     ),
     Parameter(
         name="alg",
@@ -81,7 +78,6 @@ THRESHOLD_PARAMETERS: tuple[Parameter, ...] = (
     standard("gen_length"),
     standard(
         "steps",
-        maximum=_MOST_STEPS,
         summary=(
             "A forward fills at most gen_length / steps positions, and what earlier ones left of theirs; "
             "none is one step for 32 tokens, as in the published scripts."
@@ -122,7 +118,6 @@ CACHE_PARAMETERS: tuple[Parameter, ...] = (
     ),
     standard(
         "steps",
-        maximum=_MOST_STEPS,
         summary=(
             "With entropy: steps of the schedule, rounded up to a multiple of the blocks; none is gen_length."
         ),

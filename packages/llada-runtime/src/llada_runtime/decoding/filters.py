@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, Self
 
 import torch
 from torch import Tensor
@@ -43,7 +43,7 @@ class Filters:
             STANDARD[name].check(value)
 
     @classmethod
-    def of(cls, params: Mapping[str, Any]) -> Filters | None:
+    def of(cls, params: Mapping[str, Any]) -> Self | None:
         """Those in effective ``params``; None where they leave out nothing."""
         given = {name: params.get(name) for name in ("top_k", "top_p", "min_p")}
         made = cls(**given)
