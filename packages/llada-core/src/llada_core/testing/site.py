@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import importlib
+import os
 import sys
 import tempfile
 from collections.abc import Iterator, Mapping
@@ -36,6 +37,7 @@ class FakeSite:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+        self._inside = os.path.join(os.path.abspath(folder), "")
         self._hidden: dict[str, ModuleType] = {}
 
     def install(self, distribution: FakeDistribution) -> Path:
@@ -128,8 +130,8 @@ class FakeSite:
                 self._hidden[name] = sys.modules.pop(name)
 
     def _owns(self, module: ModuleType) -> bool:
-        file = getattr(module, "__file__", None)
-        return file is not None and Path(file).is_relative_to(self.folder)
+        file = getattr(module, "__file__", None)  # one of thousands: no Path of each
+        return isinstance(file, str) and file.startswith(self._inside)
 
     def _leave(self) -> None:
         """Forget the modules that were imported from here, and bring back those that were out of the way."""
