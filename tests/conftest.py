@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import importlib.util
 import os
 import signal
@@ -29,6 +30,10 @@ os.environ["HF_HOME"] = tempfile.mkdtemp(prefix="llada-tests-")
 # A shell that starts the tests in the background has them ignore it, and every process that they start.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def pytest_collection_finish() -> None:
+    gc.freeze()  # thousands of tests and what they import live to the end: no collection looks at them again
 
 
 def _has_gpu() -> bool:
