@@ -8,11 +8,10 @@ import os
 import sys
 import tempfile
 from collections.abc import Iterator, Mapping
-from importlib import metadata
 from pathlib import Path
 from types import ModuleType
 
-from llada_core import registry
+from llada_core import __version__, registry
 from llada_core.environment import Environment
 from llada_core.plugins.installed import Installed
 from llada_core.registry.registry import Registry
@@ -160,7 +159,7 @@ def fake_site(folder: Path | None = None, *, core: str | None = None) -> Iterato
             folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="llada-site-")))
         folder.mkdir(parents=True, exist_ok=True)
         site = FakeSite(folder)
-        site.add("llada-core", version=core or metadata.version("llada-core"))
+        site.add("llada-core", version=core or __version__)
         wrote = sys.dont_write_bytecode
         sys.path.insert(0, str(folder))
         # A module that is written twice within a second would else be read from the first one's bytecode.
