@@ -118,7 +118,7 @@ class Fails(GenerationAlgorithm):
 WRONG = {"raises": ZeroDivisionError, "stalls": NoProgress, "nans": NumericalError, "fails": KeyError}
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def lm() -> Iterator[LoadedModel]:
     undo = [register_algorithm(kind) for kind in (Raises, Stalls, Nans, Fails)]
     with llada_core.load_model(device="cpu") as model:

@@ -92,7 +92,7 @@ good_rows = st.lists(st.tuples(st.sampled_from(sorted(GOOD)), prompts), min_size
         st.tuples(st.sampled_from(sorted(WRONG)), prompts, st.integers(0, 5)), min_size=1, max_size=2
     ),
 )
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=8, deadline=None)
 def test_neighbours_have_what_they_have_alone(
     lm: LoadedModel, good: list[Row], bad: list[tuple[str, tuple[int, ...], int]]
 ) -> None:
