@@ -31,7 +31,13 @@ def test_the_distribution_keeps_the_contract_with_all_that_it_brings(tmp_path: P
         assert suite.kind != "algorithm" or "a batch is its rows alone" in held
 
 
-@pytest.mark.parametrize("name", ["nemotron_linear_spec", "nemotron_block"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "nemotron_linear_spec",
+        pytest.param("nemotron_block", marks=[pytest.mark.slow, pytest.mark.timeout(300)]),
+    ],
+)
 def test_an_algorithm_decodes_as_the_contract_says(name: str, tmp_path: Path) -> None:
     folder = str(write_model(tmp_path, "labs"))
     *_, suite = suites_of(name, model=folder, trust_remote_code=True)
