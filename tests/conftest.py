@@ -5,16 +5,16 @@ from __future__ import annotations
 import gc
 import importlib.util
 import os
-import signal
 import tempfile
 
 import pytest
 from hypothesis import settings
 
 from llada_core.faults import INTERRUPTS
+from tests.support.dispositions import ending_signals
 from tests.support.program import llada
 
-__all__ = ["llada"]
+__all__ = ["ending_signals", "llada"]
 
 # How long an example takes depends on what else the machine does; the time limit of the test is enough.
 settings.register_profile("llada", deadline=None)
@@ -26,10 +26,6 @@ INTERRUPTS |= {"_pytest.outcomes.Failed", "hypothesis.errors.StopTest"}
 # Read when huggingface_hub and transformers are imported: tests reach no network and leave nothing behind.
 os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ["HF_HOME"] = tempfile.mkdtemp(prefix="llada-tests-")
-
-# A shell that starts the tests in the background has them ignore it, and every process that they start.
-if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
-    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_collection_finish() -> None:

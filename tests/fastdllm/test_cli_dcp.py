@@ -103,6 +103,7 @@ def test_a_base_has_to_be_named_to_python_too(trained: str, base: Any) -> None:
         load_dcp(trained, base)
 
 
+@pytest.mark.usefixtures("ending_signals")
 def test_a_signal_while_a_trainers_weights_are_loaded_ends_like_ctrl_c(
     llada: Llada, trained: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -321,7 +322,7 @@ def test_what_ends_half_way_leaves_nothing(
 
 
 @pytest.mark.parametrize("failing", [signal.SIGTERM, signal.SIGHUP], indirect=True)
-@pytest.mark.usefixtures("failing")
+@pytest.mark.usefixtures("ending_signals", "failing")
 def test_a_signal_that_ends_the_program_leaves_nothing(
     llada: Llada, small: tuple[Path, Path], tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:

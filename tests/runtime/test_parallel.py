@@ -233,6 +233,7 @@ def test_a_rows_logits_are_the_same_alone_and_among_others(write_checkpoint: Cal
         assert torch.equal(together, torch.cat([whole(network, ids) for ids in rows]))
 
 
+@pytest.mark.usefixtures("ending_signals")
 def test_ctrl_c_waits_until_all_ranks_have_run_a_forward(
     write_checkpoint: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:

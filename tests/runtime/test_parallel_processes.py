@@ -111,6 +111,7 @@ def gone(pid: int) -> bool:
     "end",
     [signal.SIGKILL, pytest.param(signal.SIGINT, marks=[pytest.mark.slow, pytest.mark.timeout(120)])],
 )
+@pytest.mark.usefixtures("ending_signals")
 def test_ranks_end_with_rank_0_whatever_ends_it(
     checkpoint: Path, tmp_path: Path, end: signal.Signals
 ) -> None:

@@ -19,6 +19,7 @@ import pytest
 
 from tests.server.test_worker import until
 
+pytestmark = pytest.mark.usefixtures("ending_signals")
 ENDLESS = {"prompt": "a" * 100_000}
 
 

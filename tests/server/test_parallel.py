@@ -20,6 +20,7 @@ from tests.server.test_worker import until
 
 pytestmark = [
     pytest.mark.slow,
+    pytest.mark.usefixtures("ending_signals"),
     pytest.mark.timeout(300),
     pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="needs Linux to look at other processes"),
 ]

@@ -14,6 +14,7 @@ import pytest
 
 from tests.server.test_worker import until
 
+pytestmark = pytest.mark.usefixtures("ending_signals")
 SERVER = "import sys; from tests.server.endless import main; sys.exit(main({port!r}, 'slow'))"
 
 
