@@ -35,11 +35,13 @@ MORE_TESTS = {"llada-dinfer": ["parity"], "llada-fastdllm": ["parity"]}
 # Engines for other models than llada-tiny's: the tests of such an engine generate on models of their own.
 OTHER_MODELS = {"llada-diffusiongemma", "llada-dream", "llada-llada2", "llada-nemotron", "llada-sdar"}
 # What the tests of a plugin need besides the plugin. One that brings no engine needs one.
-TEST_TOOLS = ["pytest", "pytest-timeout", "hypothesis", "llada-tiny"]
+TEST_TOOLS = ["pytest", "pytest-timeout", "pytest-xdist", "hypothesis", "llada-tiny"]
 MORE_TOOLS = {
     "llada-dev": ["llada-fastdllm", "llada-dinfer", "llada-nemotron", "ruff"],
     "llada-server": ["llada-fastdllm", "llada-dinfer", "llada-nemotron", "httpx", "openai"],
 }
+# As `make test` runs them.
+TWO_AT_A_TIME = ["--numprocesses", "2", "--dist", "loadgroup"]
 # What somebody has who is about to write a decoder. The engine comes with what `llada new` makes.
 STRANGERS = ["llada-dev", "llada-server", "llada-tiny", "pip", "tox"]
 # Where upstream checkouts are, and the option of cpu_vs_upstream.py that takes each.
@@ -64,7 +66,7 @@ def in_dev_environment(session: nox.Session, module: str, *arguments: str) -> No
 @nox.session(venv_backend="none")
 def tests(session: nox.Session) -> None:
     """Run the whole test suite, slow ones too; arguments after ``--`` go to pytest."""
-    in_dev_environment(session, "pytest", "--numprocesses", "2", "--dist", "loadgroup", *session.posargs)
+    in_dev_environment(session, "pytest", *TWO_AT_A_TIME, *session.posargs)
 
 
 @nox.session(venv_backend="none")
@@ -240,7 +242,11 @@ def check_plugin(session: nox.Session, plugin: str, wheel_paths: Mapping[str, Pa
     copy_tests(plugin, place)
     with session.chdir(place):
         check_algorithms(session, python)
-        session.run(str(python), "-m", "pytest", "tests", "-m", "not slow", external=True, env=CLEAN)
+        session.run(
+            *[str(python), "-m", "pytest", *TWO_AT_A_TIME, "tests", "-m", "not slow"],
+            external=True,
+            env=CLEAN,
+        )
         if plugin not in OTHER_MODELS:  # the small model works from its wheel, too
             llada = str(python.with_name("llada"))
             session.run(llada, "generate", "What is 2 + 3?", external=True, env=CLEAN)
