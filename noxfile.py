@@ -46,9 +46,10 @@ TWO_AT_A_TIME = ["--numprocesses", "2", "--dist", "loadgroup"]
 STRANGERS = ["llada-dev", "llada-server", "llada-tiny", "pip", "tox"]
 # Where upstream checkouts are, and the option of cpu_vs_upstream.py that takes each.
 UPSTREAM = {"LLADA_FASTDLLM_PATH": "--fastdllm", "LLADA_DINFER_PATH": "--dinfer"}
-# The checkout and the caller's plugin settings must not leak into a fresh environment.
+# The checkout and the caller's settings must not leak into a fresh environment. There bytecode is written.
 CLEAN: dict[str, str | None] = {
     "OMP_NUM_THREADS": "1",
+    "PYTHONDONTWRITEBYTECODE": None,
     "PYTHONPATH": None,
     **dict.fromkeys((name for name in os.environ if name.startswith("LLADA_")), None),
 }
@@ -291,10 +292,14 @@ def fresh_environment(session: nox.Session, folder: Path) -> Path:
 
 
 def install(session: nox.Session, python: Path, wheel_paths: Mapping[str, Path], *what: str) -> None:
-    """Install under the constraints; any package of ours can only be the wheel that was just built."""
+    """Install under the constraints; any package of ours can only be the wheel that was just built.
+
+    Nothing is compiled: most of torch and transformers is never imported, and Python writes the bytecode of
+    what is.
+    """
     pins, ours = constraints(python)
     ours.write_text("".join(f"{name} @ {path.as_uri()}\n" for name, path in wheel_paths.items()))
-    pip(session, python, "install", "--quiet", "-c", str(pins), "-c", str(ours), *what)
+    pip(session, python, "install", "--quiet", "--no-compile", "-c", str(pins), "-c", str(ours), *what)
 
 
 def constraints(python: Path) -> tuple[Path, Path]:
