@@ -20,6 +20,7 @@ import pytest
 from tests.server.test_worker import until
 
 pytestmark = pytest.mark.usefixtures("ending_signals")
+SLOW = [pytest.mark.slow, pytest.mark.timeout(120)]  # each is a process that starts
 ENDLESS = {"prompt": "a" * 100_000}
 
 
@@ -121,7 +122,15 @@ def test_nobody_in_work_is_nobody_to_wait_for(tmp_path: Path) -> None:
         assert time.monotonic() - began < 3
 
 
-@pytest.mark.parametrize(("second", "status"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+@pytest.mark.parametrize(
+    ("kind", "second", "status"),
+    [
+        ("slow", signal.SIGINT, 130),
+        ("held", signal.SIGTERM, 143),
+        pytest.param("slow", signal.SIGTERM, 143, marks=SLOW),
+        pytest.param("held", signal.SIGINT, 130, marks=SLOW),
+    ],
+)
 def test_a_second_signal_ends_at_once(tmp_path: Path, kind: str, second: signal.Signals, status: int) -> None:
     with endless(tmp_path, kind, "60") as server:
         server.begin(ENDLESS)
