@@ -1,4 +1,4 @@
-"""What every test of the server leaves as it was."""
+"""What every test of the server leaves as it was, and a server of the small model for those who want one."""
 
 from __future__ import annotations
 
@@ -6,7 +6,10 @@ import logging
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 
+import httpx
 import pytest
+
+from tests.server.apps import Running, model_server
 
 LOGGERS = ("llada_server", "llada_server.access", "uvicorn", "asyncio")
 
@@ -29,3 +32,17 @@ def logs_as_they_were() -> Iterator[None]:
         for name in LOGGERS:
             stack.enter_context(restored(logging.getLogger(name)))
         yield
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[Running]:
+    """A server of the small model."""
+    with model_server() as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def client(server: Running) -> Iterator[httpx.Client]:
+    """A client of ``server``, whichever the module has."""
+    with server.client() as client:
+        yield client

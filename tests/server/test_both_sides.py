@@ -26,12 +26,6 @@ LILY = (
 
 
 @pytest.fixture(scope="module")
-def server() -> Iterator[Running]:
-    with model_server() as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
 def http(server: Running) -> Iterator[httpx.Client]:
     with server.client() as client:
         yield client

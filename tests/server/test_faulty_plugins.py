@@ -15,7 +15,7 @@ import pytest
 from llada_core import registry
 from llada_core.generation.steps import Ticket
 from llada_runtime import NoCache, StepAlgorithm
-from tests.server.apps import Running, model_server
+from tests.server.apps import Running
 
 GOOD = {"prompt": "What is 12 + 30?\n12 + 30 =", "max_tokens": 4, "generation_algorithm": "basic"}
 FACTS = ("prompt_length", "gen_length", "mask_id", "canvas", "columns", "nfe", "cancelled", "warnings")
@@ -41,18 +41,6 @@ def algorithm(sequence: Callable[..., Any]) -> Iterator[None]:
         yield
     finally:
         undo()
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[Running]:
-    with model_server() as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
-def client(server: Running) -> Iterator[httpx.Client]:
-    with server.client() as client:
-        yield client
 
 
 def bare(*given: Any, **fixed: Any) -> Any:

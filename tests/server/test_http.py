@@ -22,12 +22,6 @@ def server() -> Iterator[Running]:
         yield running
 
 
-@pytest.fixture(scope="module")
-def client(server: Running) -> Iterator[httpx.Client]:
-    with server.client() as client:
-        yield client
-
-
 def complete(client: httpx.Client, **body: Any) -> httpx.Response:
     return client.post("/v1/completions", json={"prompt": "abc", **body})
 

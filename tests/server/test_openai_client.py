@@ -12,7 +12,7 @@ import pytest
 from openai import OpenAI
 
 from llada_core import load_model
-from tests.server.apps import Running, model_server
+from tests.server.apps import Running
 from tests.server.test_worker import until
 
 SUM = [{"role": "user", "content": "What is 12 + 30?"}]
@@ -24,12 +24,6 @@ LILY = [
         "per hour. How many kilometers can she run in 8 hours?",
     }
 ]
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[Running]:
-    with model_server() as running:
-        yield running
 
 
 @pytest.fixture(scope="module")

@@ -50,18 +50,6 @@ BATCH_SERVER = "from llada_server.reference_flags import main; main()"
 
 
 @pytest.fixture(scope="module")
-def server() -> Iterator[Running]:
-    with model_server() as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
-def client(server: Running) -> Iterator[httpx.Client]:
-    with server.client() as client:
-        yield client
-
-
-@pytest.fixture(scope="module")
 def batching() -> Iterator[httpx.Client]:
     """A server whose requests wait for each other, so that they share their forwards."""
     with model_server(max_wait=0.3) as running, running.client() as client:
