@@ -20,6 +20,7 @@ from llada_runtime import (
     Factor,
     LLaDAModel,
     Loop,
+    Network,
     NoCache,
     NumericalError,
     Plan,
@@ -33,8 +34,9 @@ from llada_runtime import (
 from llada_runtime.decoding import glance
 from llada_runtime.decoding.ahead import Ahead
 from llada_runtime.network import likeliest
+from llada_runtime.network.graphs import Graphed
 from tests.runtime.packing import plain_likeliest
-from tests.support.graphing import small
+from tests.support.graphing import FakeGraphs, small
 
 Told = list[tuple[Any, ...]]
 
@@ -67,7 +69,7 @@ def sequence(network: LLaDAModel, rule: Rule, policy: Policy, *, seed: int = 0, 
     return Sequence(prompt, network.config, policy=policy, rule=rule, **given)
 
 
-def told(network: LLaDAModel, rows: list[Sequence], *, seed: int = 0) -> Told:
+def told(network: Network, rows: list[Sequence], *, seed: int = 0) -> Told:
     """What is said of rows that come in and leave at random times."""
     draw, loop, waiting, steps = random.Random(seed), Loop(network, rows=4), list(rows), Told()
     while waiting or loop.active:
@@ -101,6 +103,20 @@ def test_steps_are_those_of_the_plain_way(
     wanted = told(network, rows(), seed=seed)
     request.getfixturevalue("glancing")
     assert told(network, rows(), seed=seed) == wanted
+
+
+@pytest.mark.usefixtures("ragged")
+@pytest.mark.parametrize("rule", [Quota(8), Threshold(0.9)])
+def test_steps_in_graphs_are_those_of_the_plain_way(
+    plain: LLaDAModel, graphs: FakeGraphs, request: pytest.FixtureRequest, rule: Rule
+) -> None:
+    def rows() -> list[Sequence]:
+        return [sequence(plain, rule, DualCache(), seed=at) for at in range(7)]
+
+    wanted = told(plain, rows())
+    request.getfixturevalue("glancing")
+    assert told(Graphed(plain, record=graphs, after=1), rows()) == wanted
+    assert graphs.replayed > 0
 
 
 def test_where_an_end_token_stops_a_row_so_it_does(network: Counting, request: pytest.FixtureRequest) -> None:

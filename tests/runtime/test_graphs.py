@@ -99,6 +99,28 @@ def test_logits_stay_as_they_were_returned(network: Graphed) -> None:
         assert torch.equal(network.network.logits(layout, cache), logits)
 
 
+def test_what_is_expected_is_only_replayed_and_what_comes_instead_is_itself(
+    network: Graphed, graphs: FakeGraphs
+) -> None:
+    cache, extents = filled_cache(network.network, LENGTHS)
+    first, other, third = (laid_out(network, step(extents[0], 8, seed=seed)) for seed in range(3))
+    network.expect(first, cache)  # nothing yet that could
+    for _ in range(2):
+        network.logits(first, cache)
+    (graph,) = network._graphs.values()
+    network.expect(other, cache)
+    taken = [tensor.data_ptr() for tensor in graph.held]
+    assert taken == [tensor.data_ptr() for tensor in other.indices]
+    assert torch.equal(graph.reads[0], other.ids)
+    assert graphs.replayed == 1
+    for layout in (other, third, first):
+        assert torch.equal(network.logits(layout, cache), network.network.logits(layout, cache))
+    network.expect(other, None)
+    network.expect(laid_out(network, step(extents[0], 8, width=2)), cache)  # there is no graph of it
+    assert torch.equal(graph.reads[0], first.ids)
+    assert graphs.captured == 1
+
+
 class Peaks:
     """A reduction, which counts how often it is run."""
 

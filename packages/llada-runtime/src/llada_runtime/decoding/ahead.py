@@ -1,10 +1,10 @@
 """The next forward of a block, launched before the host has gone through the outcome of the one before.
 
 Where it is known what every row plans next, all that is new are tokens, and these are on the device already.
-So it is launched as soon as it is known that each row has masks left: before the outcome is read, where the
-rules keep a number of masks that does not depend on it, and else right after. What is launched is used where
-it turns out to be what is planned next, and else forgotten: it has written the keys of columns that the next
-forward of the block writes again.
+So it is launched as soon as it is known that each row has masks left: before the outcome is there, where the
+rules keep a number of masks that does not depend on it, and else once it is, before anything else is made of
+it. What is launched is used where it turns out to be what is planned next, and else forgotten: it has written
+the keys of columns that the next forward of the block writes again.
 """
 
 from __future__ import annotations
@@ -76,12 +76,18 @@ class Ahead:
         wanted = likeliest_of(turns, network.device)  # as before: rows and policies are the same
         return cls(layout=following, after=turns, spans=spans, certain=certain, wanted=wanted)
 
-    def goes_on(self, proposals: Proposals, kept: Tensor) -> bool:
-        """Whether no row has failed or ended, and all have masks left, by what is ``kept [R, L]``."""
-        if proposals.faults or not (proposals.open & ~kept).any(-1).all():
+    def goes_on(self, glance: Glance) -> bool:
+        """Whether no row has ended, and all have masks left, by what is kept at ``glance``. Waits for it."""
+        (tokens, _), kept = glance.arrived()
+        if not (glance.open & ~kept).any(-1).all():
             return False
         ends = frozenset[int]().union(*(t.sequence.end_ids for t in self.after if t.sequence.early_stop))
-        return not ends or ends.isdisjoint(proposals.tokens[kept].tolist())
+        return not ends or ends.isdisjoint(tokens[kept].tolist())
+
+    def expect(self, network: Network, cache: KVCache | None) -> None:
+        """Have all done that can be before it is launched, while the GPU is busy with the one before."""
+        if isinstance(network, Graphed) and network.alone:
+            network.expect(self.layout, cache, self.wanted)
 
     def launch(self, network: Network, cache: KVCache | None) -> None:
         """Run it; the host does not wait. Where it fails, the step that comes to it will, and tells why."""
@@ -113,11 +119,11 @@ def read(
     """What a glance at the outcome of ``turns`` proposes and keeps, and the forward that runs by then."""
     faults: dict[int, Exception] = {}
     ahead = Ahead.of(turns, glance, layout, network, faults)
-    if ahead is not None and ahead.certain:
+    if ahead is not None and not ahead.certain:
+        ahead.expect(network, cache)
+    if ahead is not None and (ahead.certain or ahead.goes_on(glance)):
         ahead.launch(network, cache)
     proposals, kept = glance.read()
-    if ahead is not None and not ahead.certain and ahead.goes_on(proposals, kept):
-        ahead.launch(network, cache)
     proposals.faults.update(faults)
     return proposals, kept, ahead
 

@@ -105,11 +105,16 @@ class Glance:
             _arrived=arrived,
         )
 
-    def read(self) -> tuple[Proposals, Tensor]:
-        """The proposals, and which of them are kept, bool ``[R, L]``; none of a row that failed. Waits."""
+    def arrived(self) -> tuple[Tensor, ...]:
+        """Tokens and confidence, float64 ``[2, R, L]``, and what is kept, bool ``[R, L]``, on the CPU; the
+        last not where the rule could not choose. Waits for them."""
         if self._arrived is not None:
             self._arrived.synchronize()
-        (tokens, confidence), *chosen = self._arriving
+        return self._arriving
+
+    def read(self) -> tuple[Proposals, Tensor]:
+        """The proposals, and which of them are kept, bool ``[R, L]``; none of a row that failed. Waits."""
+        (tokens, confidence), *chosen = self.arrived()
         faults: dict[int, Exception] = {}
         blame_nan(confidence, self._sequences, faults)
         scores = confidence.masked_fill(~self.open, -torch.inf)

@@ -78,13 +78,17 @@ class _Graph:
 
     def __call__(self, layout: Layout) -> Tensor:
         """The outcome of ``layout``, which the caller may keep."""
+        self.take(layout)
+        self.replay()
+        return self.outcome[0].clone()
+
+    def take(self, layout: Layout) -> None:
+        """Have in its own tensors what ``layout`` says."""
         given = layout.indices
         for mine, before, new in zip(self.reads, self.held, given, strict=True):
             if new is not before:  # within a block only the tokens are new
                 mine.copy_(new)
         self.held = given
-        self.replay()
-        return self.outcome[0].clone()
 
 
 class Graphed:
@@ -205,6 +209,16 @@ class Graphed:
     def reduced(self, layout: Layout, cache: KVCache | None, reduction: Reduction) -> Tensor:
         """What ``reduction`` makes of the logits. Raises torch.OutOfMemoryError where `logits` does."""
         return self._outcome(layout, cache, reduction)
+
+    @torch.inference_mode()
+    def expect(self, layout: Layout, cache: KVCache | None, reduction: Reduction | None = None) -> None:
+        """Take what the forward reads already, where there is a graph of it: it may be asked for soon."""
+        if cache is None:
+            return
+        with self._lock:
+            graph = self._graphs.get((cache.graph_key, (layout.graph_key, reduction)))
+            if graph is not None:
+                graph.take(layout)
 
     @torch.inference_mode()
     def _outcome(self, layout: Layout, cache: KVCache | None, reduction: Reduction | None) -> Tensor:
