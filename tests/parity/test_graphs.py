@@ -207,6 +207,16 @@ def test_a_capture_that_fails_on_a_gpu_leaves_nothing_behind() -> None:
     assert graphs.replayed > 0
 
 
+@pytest.mark.gpu
+def test_a_thread_may_capture_before_it_has_multiplied_anything() -> None:
+    record, some = CudaGraphs(torch.device("cuda")), torch.rand(256, 256, device="cuda")
+    wanted, found = some @ some, torch.zeros_like(some)  # this thread's product has loaded the kernel
+    with ThreadPoolExecutor(1) as pool:
+        replay = pool.submit(record, lambda: torch.mm(some, some, out=found)).result()
+    replay()
+    assert torch.equal(found, wanted)
+
+
 @needs_engine("fast-dllm")
 @pytest.mark.gpu
 def test_two_threads_may_capture() -> None:

@@ -172,6 +172,33 @@ class Refreshing(DualCache):
         )
 
 
+class Whole(Policy):
+    """Computes and keeps everything in every forward, and says so."""
+
+    caches = True
+
+    def plan(self, sequence: Sequence) -> Plan:
+        return Plan(lo=0, hi=sequence.length, writes=True)
+
+    def then(self, sequence: Sequence, plan: Plan) -> Plan:
+        return plan
+
+
+@pytest.mark.usefixtures("ragged")
+@pytest.mark.parametrize("rule", [Quota(8), Threshold(0.9)])
+def test_what_is_repeated_of_a_row_is_filled_in_with_it(
+    plain: LLaDAModel, request: pytest.FixtureRequest, rule: Rule
+) -> None:
+    def steps() -> Told:
+        return [
+            step for seed in range(3) for step in told(plain, [sequence(plain, rule, Whole(), seed=seed)])
+        ]
+
+    wanted = steps()
+    request.getfixturevalue("glancing")
+    assert steps() == wanted
+
+
 class Ending(DualCache):
     """Ends blocks early, once it has seen an outcome."""
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import warnings
 from collections.abc import Iterator
+from itertools import product
 from typing import Any
 
 import pytest
@@ -174,6 +175,28 @@ def test_only_steps_are_captured(network: Graphed, graphs: FakeGraphs, kind: int
     for _ in range(3):
         agree(network, cache, *spans)
     assert graphs.asked == 0
+
+
+def test_a_graph_serves_whole_forwards_of_rows_of_many_lengths(network: Graphed, graphs: FakeGraphs) -> None:
+    """What it writes lies within each row's extent, and is what the plain network writes."""
+    plain = network.network
+    cache, extents = filled_cache(plain, LENGTHS)
+    wanted = [[pool.clone() for pool in cache.layer(index)] for index in range(plain.shape.n_layers)]
+    cache, extents = filled_cache(plain, LENGTHS)
+    for index in range(plain.shape.n_layers):
+        for extent, pool in product(extents, cache.layer(index)):
+            pool[extent.start : extent.end] = torch.nan
+    for extent in extents:
+        span = full(extent.length, extent)
+        one = plain.logits(Layout.of([span], device=plain.device, merge=False), cache)
+        for _ in range(2):
+            torch.testing.assert_close(network.logits(laid_out(network, span), cache), one)
+    assert (graphs.captured, graphs.replayed) == (1, 5)
+    for index in range(plain.shape.n_layers):
+        for pool, same in zip(cache.layer(index), wanted[index], strict=True):
+            for extent in extents:
+                where = slice(extent.start, extent.end)
+                torch.testing.assert_close(pool[where], same[where])
 
 
 def test_a_wide_step_is_not_captured(

@@ -58,6 +58,7 @@ def test_the_indices_are_those_of_the_columns_one_by_one(rows: list[Span], merge
     layout = Layout.of(rows, device=CPU, merge=merge)
     form = layout.form
     columns = [(row, column) for row in form.order for column in range(rows[row].lo, rows[row].hi)]
+    columns += columns[-1:] * (form.repeated or 0)
     heads = [(row, column) for row, span in enumerate(rows) for column in range(span.head_lo, span.head_hi)]
     kept = [n for n, (row, _) in enumerate(columns) if rows[row].extent is not None]
     assert layout.positions.tolist() == [column for _, column in columns]
@@ -126,6 +127,53 @@ def test_layouts_of_one_graph_key_differ_in_their_indices_alone() -> None:
     wider = Layout.of([block(4, 0, width=4), block(7, 60)], device=CPU, merge=Merge.RAGGED)
     alone = Layout.of([block(4, 0), block(7, 60)], device=CPU, merge=Merge.NONE)
     assert len({here.graph_key, wider.graph_key, alone.graph_key}) == 3
+
+
+def whole(length: int, start: int | None = 40, **given: object) -> Span:
+    extent = None if start is None else Extent(start, length)
+    span = Span(ids=range(length), lo=0, hi=length, length=length, head_lo=8, head_hi=16, extent=extent)
+    return replace(span, **given)
+
+
+def of(*rows: Span, merge: Merge = Merge.RAGGED) -> Layout:
+    return Layout.of(rows, device=CPU, merge=merge)
+
+
+def test_whole_forwards_of_a_row_are_of_few_keys() -> None:
+    keys = [of(whole(length, length)).graph_key for length in range(65, 129)]
+    assert len({*keys, of(whole(64)).graph_key, of(whole(129)).graph_key}) == 3
+    assert keys[0] != of(whole(65, head_hi=17)).graph_key
+
+
+def test_their_last_column_is_repeated() -> None:
+    layout = of(whole(62, 100, inputs=torch.arange(62.0)[:, None]))
+    assert layout.ids.tolist() == [*range(62), 61, 61] == layout.positions.tolist()
+    assert layout.kept.tolist() == list(range(64))
+    assert layout.places.tolist() == [*range(100, 162), 161, 161]
+    assert layout.inputs[0][1].flatten().tolist() == layout.ids.tolist()
+    ((calls,), (head_calls,)) = layout.calls, layout.head_calls
+    assert isinstance(calls, Ragged)
+    assert isinstance(head_calls, Ragged)
+    assert [call.lengths.tolist() + call.key_starts.tolist()[:1] for call in (calls, head_calls)] == [
+        [62, 100]
+    ] * 2
+    assert (calls.columns, head_calls.columns) == (64, 8)
+
+
+@pytest.mark.parametrize(
+    "layout",
+    [
+        of(whole(1025)),
+        of(whole(62, None)),
+        of(whole(62, stride=4)),
+        of(whole(62), whole(62, 200)),
+        of(whole(62), merge=Merge.EQUAL),
+        of(block(4, 0)),
+    ],
+)
+def test_no_other_forward_repeats_a_column(layout: Layout) -> None:
+    assert layout.form.repeated is None
+    assert layout.form.columns == sum(place.width for place in layout.form.places)
 
 
 def test_the_rotation_is_computed_once_a_form(model: LLaDAModel, monkeypatch: pytest.MonkeyPatch) -> None:

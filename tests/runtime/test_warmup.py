@@ -50,13 +50,13 @@ def test_what_is_warm_is_not_captured_in_a_request(
     told: list[tuple[int, int]] = []
     seconds = warm_up(network, rows=(1, 2), widths=(8, 4), told=lambda *each: told.append(each))
     assert seconds is not None
-    assert told == [(0, 4), (1, 4), (2, 4), (3, 4), (4, 4)]
-    assert graphs.captured == 4
+    assert told == [(done, 6) for done in range(7)]  # of steps four, of whole forwards two
+    assert graphs.captured == 6
     for count in (1, 2, 1):
         assert decoded(network, count) == decoded(plain, count)
         gc.collect()
-    assert graphs.captured == 4
-    assert graphs.replayed == 3 * 14  # all steps but the two refreshes of each answer
+    assert graphs.captured == 6
+    assert graphs.replayed == 3 * 16 - 2  # all but the two refreshes of two rows
 
 
 def test_with_kernels_both_logits_and_what_is_likeliest_are_captured(
@@ -67,25 +67,26 @@ def test_with_kernels_both_logits_and_what_is_likeliest_are_captured(
         monkeypatch.setattr(module, "why_no_kernels", lambda device: None)
     monkeypatch.setattr(likeliest, "kernels", SimpleNamespace(likeliest=plain_likeliest))
     warm_up(network, widths=(8,))
-    assert graphs.captured == 2
+    assert graphs.captured == 3  # of whole forwards, what decoding asks for
     assert decoded(network) == wanted
-    assert (graphs.captured, graphs.replayed) == (2, 14)
+    assert (graphs.captured, graphs.replayed) == (3, 16)
 
 
 def test_who_listens_is_told(network: Graphed) -> None:
     heard: list[tuple[int, int]] = []
     with telling(lambda *each: heard.append(each)):
         warm_up(network, widths=(8, 4))
-    assert heard == [(0, 2), (1, 2), (2, 2)]
+    assert heard == [(done, 4) for done in range(5)]
     with telling(lambda *each: pytest.fail("somebody else was named")):
         warm_up(network, rows=(2,), widths=(8,), told=lambda *each: heard.append(each))
-    assert heard[3:] == [(0, 1), (1, 1)]
+    assert heard[5:] == [(0, 2), (1, 2), (2, 2)]
 
 
 def test_a_second_warm_up_captures_what_is_new(network: Graphed, graphs: FakeGraphs) -> None:
     warm_up(network, widths=(8,))
-    warm_up(network, rows=(1, 2), widths=(8,))
     assert graphs.captured == 2
+    warm_up(network, rows=(1, 2), widths=(8,))
+    assert graphs.captured == 3
 
 
 def test_caches_have_the_reserved_memory_one_after_the_other(network: Graphed) -> None:

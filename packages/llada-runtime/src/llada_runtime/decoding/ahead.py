@@ -133,7 +133,11 @@ def _filled_in(layout: Layout, tokens: Tensor, kept: Tensor) -> Tensor:
     if layout.form.asks_all and layout.form.in_order:
         return torch.where(kept, tokens, layout.ids)
     asked = layout.head if layout.form.in_order else layout.head[layout.restore]
-    return layout.ids.scatter(0, asked, torch.where(kept, tokens, layout.ids[asked]))
+    filled = layout.ids.scatter(0, asked, torch.where(kept, tokens, layout.ids[asked]))
+    if layout.form.repeated:
+        last = len(filled) - layout.form.repeated
+        filled[last:] = filled[last - 1]
+    return filled
 
 
 def _next_span(turn: Turn) -> Span | None:

@@ -57,5 +57,8 @@ class CudaGraphs:
         back = torch.cuda.stream(torch.cuda.current_stream(self._device))
         # Only in this thread does that fail which no graph can hold.
         how = {"pool": pool, "stream": self._stream, "capture_error_mode": "thread_local"}
-        with back, torch.cuda.graph(graph, **how):
-            work()
+        with back:
+            torch.cuda.synchronize()  # which also sets a new thread's context
+            torch.cuda.current_blas_handle()  # made now: a thread's first product cannot make it in a capture
+            with torch.cuda.graph(graph, **how):
+                work()

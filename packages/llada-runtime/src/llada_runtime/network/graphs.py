@@ -1,9 +1,10 @@
 """Block steps as CUDA graphs: what has been run before is launched as a whole.
 
-The kernels of a block step take half as long as launching them one by one. `Graphed` is a network around
-another: forwards whose rows all read the cache are captured once their like has been run a few times, and
-replayed from then on. All others are the wrapped network's. This module does not know what a network
-computes, and nothing but what loads networks knows that there are graphs.
+The kernels of a block step take half as long as launching them one by one, and on a slow host so do those of
+a row's whole forward. `Graphed` is a network around another: forwards whose rows all ask of the cache are
+captured once their like has been run a few times, and replayed from then on. All others are the wrapped
+network's. This module does not know what a network computes, and nothing but what loads networks knows that
+there are graphs.
 
 A graph has numbers and addresses baked in, ``Layout.graph_key`` and ``KVCache.graph_key``. The rest (tokens,
 positions, places, where keys lie) it reads from tensors of its own, which a layout is copied into.
@@ -322,7 +323,7 @@ def _nobody() -> None:
 
 
 def _is_step(layout: Layout) -> bool:
-    """Whether every row reads the cache, none is fed embeddings, and launches are what takes long."""
+    """Whether every row asks of the cache, none is fed embeddings, and launches are what takes long."""
     if layout.inputs or layout.form.columns > _COLUMNS:
         return False
-    return all(place.reads for place in layout.form.places)
+    return layout.form.repeated is not None or all(place.reads for place in layout.form.places)

@@ -6,6 +6,9 @@ requests: `calls` says which of them attend together, and where their keys lie.
 
 A layout is a `Form`, from which everything but tokens follows, and tensors of indices. What a CUDA graph of a
 forward has baked in is its ``graph_key``; forwards of one key differ in the content of ``indices`` alone.
+
+So that a row's whole forward has one of few keys, whatever its length, its last column is repeated until
+their number is a multiple of 64: each of these computes what the last one does and keeps it in its place.
 """
 
 from __future__ import annotations
@@ -21,9 +24,12 @@ from torch import Tensor
 from llada_runtime.network.calls import Asking, Call, Merge, Ragged, calls_of
 from llada_runtime.network.spans import Place, Span
 
-__all__ = ["Form", "Layout", "Place", "Span"]
+__all__ = ["WHOLES", "Form", "Layout", "Place", "Span"]
 
 _FEW = 12  # runs, up to which one call each is the faster way: those of two rows
+
+WHOLES = range(64, 1024 + 1, 64)
+"""Columns that whole forwards of one row have; beyond, launching them takes less than the GPU on any host."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,6 +42,7 @@ class Form:
         order: which request each packed row is.
         ranges: columns ``[lo, hi)`` of each packed row; positions, and so the rotation, follow from these.
         columns, head_columns, kept_columns: how many are computed, asked for logits, and kept.
+        repeated: how many of the columns are the last one again; None where none may be.
     """
 
     places: tuple[Place, ...]
@@ -45,20 +52,24 @@ class Form:
     columns: int = field(compare=False)
     head_columns: int = field(compare=False)
     kept_columns: int = field(compare=False)
+    repeated: int | None = field(compare=False)
 
     @classmethod
     def of(cls, places: tuple[Place, ...], merge: Merge) -> Form:
         order = tuple(range(len(places)))
         if merge is not Merge.NONE:
             order = tuple(sorted(order, key=lambda row: _sort_key(places[row], merge)))
+        repeated = _repeated(places, merge)
+        more = repeated or 0
         return cls(
             places=places,
             merge=merge,
             order=order,
             ranges=tuple(places[row][:2] for row in order),
-            columns=sum(place.width for place in places),
+            columns=sum(place.width for place in places) + more,
             head_columns=sum(place.head_width for place in places),
-            kept_columns=sum(place.width for place in places if place.start is not None),
+            kept_columns=sum(place.width for place in places if place.start is not None) + more,
+            repeated=repeated,
         )
 
     @property
@@ -137,11 +148,11 @@ class Layout:
         """
         places, how = tuple(span.place for span in spans), Merge(merge)
         if previous is not None and previous.form.places == places and previous.form.merge is how:
-            packed = [spans[row] for row in previous.form.order]
-            return replace(previous, ids=_ids(packed, device), inputs=_inputs(packed))
+            ids, inputs = _brought(spans, previous.form, device)
+            return replace(previous, ids=ids, inputs=inputs)
         form = Form.of(places, how)
-        packed = [spans[row] for row in form.order]
-        return cls.at(form, ids=_ids(packed, device), inputs=_inputs(packed))
+        ids, inputs = _brought(spans, form, device)
+        return cls.at(form, ids=ids, inputs=inputs)
 
     @classmethod
     def at(cls, form: Form, *, ids: Tensor, inputs: tuple[tuple[int, Tensor], ...]) -> Layout:
@@ -204,6 +215,16 @@ def _sort_key(place: Place, merge: Merge) -> tuple[tuple[int, ...], tuple[int, .
     return kinds[0], kinds[1], start
 
 
+def _repeated(places: Sequence[Place], merge: Merge) -> int | None:
+    """How often the last column is repeated: that of a row by itself whose keys are all its own and kept."""
+    if merge is not Merge.RAGGED or len(places) > 1 or places[0].width > WHOLES[-1]:
+        return None
+    (place,) = places
+    if place.reads or place.start is None or place.stride is not None:
+        return None
+    return -place.width % WHOLES.step
+
+
 def _copied(calls: tuple[Call | Ragged, ...]) -> tuple[Call | Ragged, ...]:
     return tuple(call.copied() if isinstance(call, Ragged) else call for call in calls)
 
@@ -212,20 +233,21 @@ def _starts(widths: Iterable[int]) -> list[int]:
     return list(accumulate(widths, initial=0))[:-1]
 
 
-def _ids(packed: Sequence[Span], device: torch.device) -> Tensor:
+def _brought(
+    spans: Sequence[Span], form: Form, device: torch.device
+) -> tuple[Tensor, tuple[tuple[int, Tensor], ...]]:
+    """The ids ``[N]`` and the inputs of a `Layout` of ``spans``."""
+    packed, more = [spans[row] for row in form.order], form.repeated or 0
     ids = array("q")  # a list of ints becomes a tensor several times as fast by way of one
     for span in packed:
         ids.extend(span.ids)
-    return torch.frombuffer(ids, dtype=torch.int64).to(device, non_blocking=True)
-
-
-def _inputs(packed: Sequence[Span]) -> tuple[tuple[int, Tensor], ...]:
+    ids.extend(ids[-1:] * more)
+    there = torch.frombuffer(ids, dtype=torch.int64).to(device, non_blocking=True)
     if all(span.inputs is None for span in packed):
-        return ()
+        return there, ()
     starts = _starts(span.width for span in packed)
-    return tuple(
-        (start, span.inputs) for span, start in zip(packed, starts, strict=True) if span.inputs is not None
-    )
+    fed = [(at, span.inputs) for span, at in zip(packed, starts, strict=True) if span.inputs is not None]
+    return there, tuple((at, torch.cat((new, new[-1:].expand(more, -1))) if more else new) for at, new in fed)
 
 
 def _indices(form: Form, device: torch.device) -> Sequence[Tensor]:
@@ -235,10 +257,14 @@ def _indices(form: Form, device: torch.device) -> Sequence[Tensor]:
     head_starts = _starts(place.head_width for place in packed)
     rows = list(zip(packed, starts, strict=True))
     back = sorted(range(len(packed)), key=form.order.__getitem__)  # the packed row of each request
+    more, last = form.repeated or 0, packed[-1]
     runs = [
         *((place.lo, place.width) for place in packed),
+        *[(last.hi - 1, 1)] * more,
         *((start, place.width) for place, start in rows if place.start is not None),
+        *([(last.width, more)] if more else []),
         *((place.start + place.lo, place.width) for place in packed if place.start is not None),
+        *[((last.start or 0) + last.hi - 1, 1)] * more,
         *((start + place.head_lo - place.lo, place.head_width) for place, start in rows),
         *((head_starts[row], packed[row].head_width) for row in back),
     ]
@@ -261,6 +287,8 @@ def _attention(
 ) -> tuple[tuple[Call | Ragged, ...], tuple[Call | Ragged, ...]]:
     """The calls of every layer and those of the last."""
     packed = [form.places[row] for row in form.order]
+    if form.repeated is not None:
+        return _attention_of_one(form.columns, packed[0], device)
     whole, head = [], []
     start = head_start = 0
     for place in packed:
@@ -272,3 +300,13 @@ def _attention(
         head_start += place.head_width
     calls = calls_of(whole, form.merge, device)
     return calls, calls if form.asks_all else calls_of(head, form.merge, device)
+
+
+def _attention_of_one(
+    columns: int, place: Place, device: torch.device
+) -> tuple[tuple[Call | Ragged, ...], tuple[Call | Ragged, ...]]:
+    """The same of a row whose last column is repeated: it asks of the pool, where its keys are by then."""
+    asking = Asking(0, place.start or 0, True, place.sight._replace(width=columns))
+    head = asking._replace(sight=place.head_sight)
+    calls = calls_of([asking], Merge.RAGGED, device)
+    return calls, calls if place.head_width == columns else calls_of([head], Merge.RAGGED, device)

@@ -87,7 +87,7 @@ class Transformer(Pretrained):
         self._rotary = replace(rotary, frequencies=rotary.frequencies.to(device))
         self.plain_because = self.why_plain_on(device)
         self._fused = self._fuse()
-        self._turned: tuple[tuple[tuple[int, int], ...], Turn] | None = None
+        self._turned: tuple[Any, Turn] | None = None
 
     def _head(self) -> Linear:
         place: dict[str, Any] = {"device": self.device, "dtype": self.dtype}
@@ -225,8 +225,9 @@ class Transformer(Pretrained):
         if positions.is_cuda and torch.cuda.is_current_stream_capturing():
             return self._rotary.at(positions)  # a part of the graph: the next replay has other positions
         last = self._turned  # read once: another thread's forward may replace it
-        if last is None or last[0] != form.ranges:
-            last = self._turned = (form.ranges, self._rotary.at(positions))
+        ranges = (form.ranges, form.repeated)
+        if last is None or last[0] != ranges:
+            last = self._turned = (ranges, self._rotary.at(positions))
         return last[1]
 
     def quantise(self, kind: str) -> Self:

@@ -1,7 +1,8 @@
 """Block steps captured before the first request needs them, on memory that later caches use.
 
-What is captured is what dual caches run: so many rows, each with a whole block. Steps of other widths, and
-what comes when a cache outgrows the reserved memory, are captured when they have been met a few times.
+What is captured is what dual caches run: so many rows, each with a whole block, and the whole forwards of one
+row, of every length that is captured at all. Steps of other widths, and what comes when a cache outgrows the
+reserved memory, are captured when they have been met a few times.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from llada_core.progress import listener
 from llada_runtime.network.cache import Extent
 from llada_runtime.network.calls import Merge
 from llada_runtime.network.graphs import Graphed, Reduction
-from llada_runtime.network.layout import Layout, Span
+from llada_runtime.network.layout import WHOLES, Layout, Span
 from llada_runtime.network.likeliest import Likeliest
 from llada_runtime.network.machine import why_no_kernels
 from llada_runtime.network.protocol import Network
@@ -52,21 +53,27 @@ def warm_up(
     if not isinstance(network, Graphed) or network.merges is not Merge.RAGGED:
         return None
     begin, tell, ways = time.perf_counter(), told or listener(), _outcomes(network)
-    kinds = list(product(sorted(set(rows)), sorted(set(widths))))
+    widths, longest = sorted(set(widths)), columns or min(network.config.max_sequence_length, _LONGEST)
+    steps = list(product(sorted(set(rows)), widths))
+    wholes = [(count, width) for count, width in product(WHOLES, widths) if width <= count <= longest]
+    total = len(steps) + len(wholes)
     try:
-        cache = network.reserve(columns or min(network.config.max_sequence_length, _LONGEST))
-        for done, (count, width) in enumerate(kinds):
-            tell(done, len(kinds))
+        cache = network.reserve(longest)
+        for done, (count, width) in enumerate(steps):
+            tell(done, total)
             if count * width <= cache.capacity:
                 layout = _steps(network, count, width)
                 for way in ways:
                     network.prepare(layout, cache, way)
+        for done, (count, width) in enumerate(wholes, start=len(steps)):
+            tell(done, total)
+            network.prepare(_whole(network, count, width), cache, ways[0])
     except Exception as exc:
         if not is_out_of_memory(exc) or not network.alone:  # what one rank leaves out, the others wait for
             raise
         network.let_go()
         return None
-    tell(len(kinds), len(kinds))
+    tell(total, total)
     return time.perf_counter() - begin
 
 
@@ -88,3 +95,10 @@ def _steps(network: Network, rows: int, width: int) -> Layout:
         for row in range(rows)
     ]  # fmt: skip
     return Layout.of(spans, device=network.device, merge=network.merges)
+
+
+def _whole(network: Network, columns: int, width: int) -> Layout:
+    """A row's whole forward, and logits of a block."""
+    extent = Extent(start=0, length=columns)
+    span = Span(ids=[0] * columns, lo=0, hi=columns, length=columns, head_lo=0, head_hi=width, extent=extent)
+    return Layout.of([span], device=network.device, merge=network.merges)

@@ -130,7 +130,7 @@ class FakeNetwork:
         ids, pool = layout.ids.cpu(), None if cache is None else cache.layer(0)[0][:, 0, 0]
         if pool is not None:
             pool[layout.places.cpu()] = ids[layout.kept.cpu()]
-        parts = ids.split([hi - lo for lo, hi in form.ranges])
+        parts = ids[: len(ids) - (form.repeated or 0)].split([hi - lo for lo, hi in form.ranges])
         brought = dict(zip(form.order, parts, strict=True))
         self.forwards.append(tuple((place.lo, place.hi) for place in form.places))
         seen = [_seen(place, brought[row], pool) for row, place in enumerate(form.places)]
