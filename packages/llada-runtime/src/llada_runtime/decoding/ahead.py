@@ -38,6 +38,7 @@ class Ahead:
     Attributes:
         after: the turns that it follows.
         spans: a row's each, with ids as they are before what these turns fill.
+        open: how many masks each row has before.
         certain: each row has masks left, whatever the outcome.
         wanted: what its logits are reduced to; None where somebody looks at them.
         outcome: its logits, or what they were reduced to, once it has been launched.
@@ -46,6 +47,7 @@ class Ahead:
     layout: Layout
     after: list[Turn]
     spans: list[Span]
+    open: list[int]
     certain: bool
     wanted: Likeliest | None
     outcome: Tensor | None = None
@@ -74,12 +76,13 @@ class Ahead:
         following = Layout.of(spans, device=network.device, merge=network.merges, previous=layout)
         following = replace(following, ids=_filled_in(following, glance.tokens.long(), glance.kept))
         wanted = likeliest_of(turns, network.device)  # as before: rows and policies are the same
-        return cls(layout=following, after=turns, spans=spans, certain=certain, wanted=wanted)
+        open_ = glance.open.sum(-1).tolist()
+        return cls(layout=following, after=turns, spans=spans, open=open_, certain=certain, wanted=wanted)
 
     def goes_on(self, glance: Glance) -> bool:
         """Whether no row has ended, and all have masks left, by what is kept at ``glance``. Waits for it."""
         (tokens, _), kept = glance.arrived()
-        if not (glance.open & ~kept).any(-1).all():
+        if any(sum(row) >= open_ for row, open_ in zip(kept.tolist(), self.open, strict=True)):
             return False
         ends = frozenset[int]().union(*(t.sequence.end_ids for t in self.after if t.sequence.early_stop))
         return not ends or ends.isdisjoint(tokens[kept].tolist())
