@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from llada_core import DcpSource
+from llada_core import DcpSource, LoadOptions, standard
 from llada_core.errors import CheckpointError, UsageError
-from llada_runtime import LLaDAModel, Shape, UnsupportedArchitecture
-from llada_runtime.models.register import dcp_contents, load_network, load_network_as, network_class, register
+from llada_runtime import LLaDAModel, NoCache, Quota, Shape, StepAlgorithm, UnsupportedArchitecture
+from llada_runtime.models.register import dcp_contents, load_network, network_class, register
 from llada_runtime.network.graphs import Graphed
 from llada_runtime.testing import LLADA_CONFIG as CONFIG
 
@@ -78,8 +78,57 @@ class Unregistered(LLaDAModel):
 
 def test_a_class_that_is_not_registered_loads_where_it_is_named(write_checkpoint) -> None:
     folder = write_checkpoint()
-    assert type(load_network_as(Unregistered, folder, device="cpu")) is Unregistered
+    assert type(load_network(folder, kind=Unregistered, device="cpu")) is Unregistered
     assert type(load_network(folder, device="cpu")) is LLaDAModel
+
+
+class OneByOne(StepAlgorithm):
+    """A plain decoder, on the network that a config tells."""
+
+    name = "one_by_one"
+    engine = "own"
+    parameters = (standard("gen_length"),)
+
+    def policy(self, params: Any) -> NoCache:
+        return NoCache()
+
+    def rule(self, params: Any) -> Quota:
+        return Quota(params["gen_length"])
+
+
+class OnItsOwn(OneByOne):
+    """An algorithm whose engine has that network."""
+
+    def load_model_class(self) -> type[Unregistered]:
+        return Unregistered
+
+
+def test_an_algorithm_names_the_network_of_its_engine_which_is_loaded_as_others_are(
+    write_checkpoint, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, graphed = write_checkpoint(), []
+    monkeypatch.setattr(
+        "llada_runtime.network.graphs.graphed", lambda network: graphed.append(network) or network
+    )
+    network = OnItsOwn().load_model_from_hf(folder, device="cpu", quantization="int8")
+    assert (type(network), network.quantization, graphed) == (Unregistered, "int8", [network])
+    assert OnItsOwn().tensor_names(folder)
+    assert OnItsOwn().tensor_names(folder) == OneByOne().tensor_names(folder)
+    with pytest.raises(UsageError, match="tensor_parallel=3 does not divide"):
+        OnItsOwn().load_model_from_hf(folder, device="cpu", tensor_parallel=3)
+
+
+class Loaded(OneByOne):
+    """An algorithm whose network is none of the runtime's."""
+
+    def load_model_class(self) -> type[Plain]:
+        return Plain
+
+
+def test_a_class_that_is_no_network_of_the_runtime_loads_by_itself(tmp_path: Path) -> None:
+    assert Loaded().tensor_names(tmp_path) is None
+    with pytest.raises(AssertionError, match="its own weights would be read"):
+        Loaded().load_network(tmp_path, LoadOptions())
 
 
 class Plain:

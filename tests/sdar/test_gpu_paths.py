@@ -59,7 +59,7 @@ def test_captured_steps_decode_the_same(
     folder, asked = write_model(tmp_path, variant), {"gen_length": 16, "early_stop": False}
     expected = llada_core.load_model(folder, device="cpu").generate([20, 21, 22, 23], **asked)
     for record in (FakeGraphs(), FakeGraphs(NotImplementedError("none here"))):
-        monkeypatch.setattr("llada_sdar.loading.graphed", partial(Graphed, record=record, after=1))
+        monkeypatch.setattr("llada_runtime.network.graphs.graphed", partial(Graphed, record=record, after=1))
         with llada_core.load_model(folder, device="cpu") as lm, warnings.catch_warnings():
             warnings.simplefilter("ignore", RuntimeWarning)
             found = lm.generate([20, 21, 22, 23], **asked)

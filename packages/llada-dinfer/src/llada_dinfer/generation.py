@@ -10,13 +10,11 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Iterable, Mapping
-from pathlib import Path
 from typing import Any
 
-from llada_core import DcpContents, LoadOptions, Parameter, ParameterError
+from llada_core import Parameter, ParameterError
 from llada_core.parameters import steps_a_block, whole_steps
-from llada_runtime import Network, Policy, Quota, Rule, StepAlgorithm
-from llada_runtime.models.register import dcp_contents, load_network
+from llada_runtime import Policy, Quota, Rule, StepAlgorithm
 
 from .iteration import Iteration, Smoothing, Vicinity
 from .plugin import BLOCKWISE_PARAMETERS, CREDIT_PARAMETERS, HIERARCHY_PARAMETERS
@@ -48,30 +46,6 @@ class DInferGeneration(StepAlgorithm):
             expected_tpf=params["expected_tpf"],
             vicinity=_vicinity(params),
             smoothing=_smoothing(params),
-        )
-
-    def dcp_contents(self, folder: Path, options: LoadOptions) -> DcpContents | None:
-        """What ``load_network`` reads of a trainer's weights, straight into a network of the runtime. Raises
-        as that."""
-        if type(self).load_model_class is not StepAlgorithm.load_model_class:
-            return super().dcp_contents(folder, options)
-        assert options.dcp is not None
-        return dcp_contents(folder, options.dcp)
-
-    def load_network(self, folder: Path, options: LoadOptions) -> Network:
-        """The network in ``folder``. Raises CheckpointError, or UnsupportedArchitecture if none runs it.
-
-        A subclass with a ``load_model_class`` of its own loads by that.
-        """
-        if type(self).load_model_class is not StepAlgorithm.load_model_class:
-            return super().load_network(folder, options)  # type: ignore[no-any-return]
-        return load_network(
-            folder,
-            device=options.device,
-            dtype=options.dtype,
-            quantization=options.quantization,
-            tensor_parallel=options.tensor_parallel,
-            dcp=options.dcp,
         )
 
     def validate_args(self, **params: Any) -> dict[str, Any]:

@@ -17,13 +17,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from collections.abc import Sequence as Ids
-from pathlib import Path
 from typing import Any
 
-from llada_core import DcpContents, LoadOptions, ParameterError
+from llada_core import ParameterError
 from llada_core.parameters import block_count, steps_a_block, whole_steps
 from llada_runtime import Filters, Network, Policy, Rule, StepAlgorithm, Threshold
-from llada_runtime.models.register import load_network_as
 from llada_runtime.scoring import log_probabilities
 
 from .network import DreamNetwork, tells_of_its_own
@@ -75,35 +73,6 @@ class OnDream(StepAlgorithm):
     def load_model_class(self) -> type[DreamNetwork]:
         """The network that the engine decodes on."""
         return DreamNetwork
-
-    def load_network(self, folder: Path, options: LoadOptions) -> Network:
-        """The network in ``folder``; code that comes with a checkpoint is never run for it.
-
-        A subclass with a ``load_model_class`` of its own loads by that. Raises ``CheckpointError``,
-        ``UnsupportedArchitecture`` and ``UsageError`` as ``llada_runtime.models.register.load_network``.
-        """
-        if type(self).load_model_class is not OnDream.load_model_class:
-            return super().load_network(folder, options)
-        return load_network_as(
-            DreamNetwork,
-            folder,
-            device=options.device,
-            dtype=options.dtype,
-            quantization=options.quantization,
-            tensor_parallel=options.tensor_parallel,
-            dcp=options.dcp,
-        )
-
-    def dcp_contents(self, folder: Path, options: LoadOptions) -> DcpContents | None:
-        """What ``load_network`` reads of a trainer's weights, straight into the network. Raises as that."""
-        if type(self).load_model_class is not OnDream.load_model_class:
-            return super().dcp_contents(folder, options)
-        assert options.dcp is not None
-        return DreamNetwork.dcp_contents(folder, options.dcp)
-
-    def tensor_names(self, folder: Path) -> frozenset[str] | None:
-        """The published names of the network's tensors."""
-        return DreamNetwork.tensor_names(folder)
 
     def unfit_reason(self, model: Any) -> str | None:
         """Why no row can be decoded on a network of another family, or on one that does not cache."""

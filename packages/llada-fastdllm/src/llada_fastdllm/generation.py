@@ -32,7 +32,6 @@ from llada_runtime import (
     UnsupportedArchitecture,
     reference,
 )
-from llada_runtime.models.register import dcp_contents, load_network
 
 from .plugin import BASIC_PARAMETERS, PARAMETERS
 
@@ -119,19 +118,14 @@ class FastDLLMGeneration(StepAlgorithm):
         """What a network of the runtime reads of a trainer's weights; None for a model that its own code
         alone can run, which reads the Hugging Face layout. Raises as ``load_network``, before a copy is made.
         """
-        if type(self).load_model_class is not StepAlgorithm.load_model_class:
-            return super().dcp_contents(folder, options)
-        assert options.dcp is not None
         try:
-            return dcp_contents(folder, options.dcp)
+            return super().dcp_contents(folder, options)
         except UnsupportedArchitecture as exc:
-            _check_own_code(exc, options)
+            self._check_own_code(exc, options)
             return None
 
     def load_network(self, folder: Path, options: LoadOptions) -> Network:
         """The network in ``folder``; where its code is trusted also one that its own code alone can run.
-
-        A subclass with a ``load_model_class`` of its own loads by that.
 
         Raises:
             CheckpointError: the files are damaged or do not belong together, or what its own code runs is to
@@ -139,36 +133,28 @@ class FastDLLMGeneration(StepAlgorithm):
             UnsupportedArchitecture: the runtime does not implement the model, and its code is not trusted.
             UsageError: it cannot be split as it is asked for.
         """
-        if type(self).load_model_class is not StepAlgorithm.load_model_class:
-            return super().load_network(folder, options)  # type: ignore[no-any-return]
         try:
-            return load_network(
-                folder,
-                device=options.device,
-                dtype=options.dtype,
-                quantization=options.quantization,
-                tensor_parallel=options.tensor_parallel,
-                dcp=options.dcp,
-            )
+            return super().load_network(folder, options)  # type: ignore[no-any-return]
         except UnsupportedArchitecture as exc:
-            _check_own_code(exc, options)
+            self._check_own_code(exc, options)
             network = RemoteNetwork.from_pretrained(folder, device=options.device, dtype=options.dtype)
             reason = str(exc).partition(";")[0]
             warnings.warn(_BY_OWN_CODE.format(reason=reason), RunsByOwnCode, stacklevel=2)
             return network
 
-
-def _check_own_code(exc: UnsupportedArchitecture, options: LoadOptions) -> None:
-    """Refuse a model that no network of ours implements, where its own code is not trusted or cannot do what
-    is asked for."""
-    if not options.trust_remote_code:
-        raise UnsupportedArchitecture(
-            f"{exc}; with trust_remote_code=True the algorithm 'basic' can run it by its own code"
-        ) from exc
-    if options.tensor_parallel > 1:
-        raise UsageError(_NOT_SPLIT.format(size=options.tensor_parallel)) from exc
-    if options.quantization is not None:
-        raise CheckpointError(_NOT_QUANTISED.format(kind=options.quantization)) from exc
+    def _check_own_code(self, exc: UnsupportedArchitecture, options: LoadOptions) -> None:
+        """Refuse a model that no network of ours implements, where its own code is not trusted or cannot do
+        what is asked for."""
+        if type(self).load_model_class is not StepAlgorithm.load_model_class:
+            raise exc  # a subclass that names its network is to have that
+        if not options.trust_remote_code:
+            raise UnsupportedArchitecture(
+                f"{exc}; with trust_remote_code=True the algorithm 'basic' can run it by its own code"
+            ) from exc
+        if options.tensor_parallel > 1:
+            raise UsageError(_NOT_SPLIT.format(size=options.tensor_parallel)) from exc
+        if options.quantization is not None:
+            raise CheckpointError(_NOT_QUANTISED.format(kind=options.quantization)) from exc
 
 
 def _for_its_own(algorithm: FastDLLMGeneration, values: dict[str, Any]) -> dict[str, Any]:

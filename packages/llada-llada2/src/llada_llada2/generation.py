@@ -17,22 +17,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from collections.abc import Sequence as Ids
-from pathlib import Path
 from typing import Any, NoReturn
 
-from llada_core import DcpContents, LoadOptions, ParameterError
+from llada_core import ParameterError
 from llada_core.errors import AlgorithmUnavailable
 from llada_runtime import Network, Policy, Rule, Sequence, StepAlgorithm
-from llada_runtime.models.register import dcp_contents, load_network, register, tensor_names
 
 from .network import LLaDA2Network
 from .plugin import (
-    ARCHITECTURES,
     DINFER_PARAMETERS,
     EDIT_PARAMETERS,
     JOINT_PARAMETERS,
     LOW_CONFIDENCE_PARAMETERS,
-    MODEL_TYPES,
     PARAMETERS,
 )
 from .policies import AtOnce, Blocks, Edited, Grouped
@@ -45,8 +41,6 @@ __all__ = [
     "LLaDA2Generation",
     "LowConfidenceGeneration",
 ]
-
-_TARGET = "llada_llada2.network:LLaDA2Network"
 
 
 class _BlockCausal(StepAlgorithm):
@@ -62,29 +56,6 @@ class _BlockCausal(StepAlgorithm):
     def load_model_class(self) -> type[LLaDA2Network]:
         """The network that the engine decodes on."""
         return LLaDA2Network
-
-    def load_network(self, folder: Path, options: LoadOptions) -> Network:
-        """The network in ``folder``. Raises CheckpointError, UnsupportedArchitecture and UsageError."""
-        _register()
-        return load_network(
-            folder,
-            device=options.device,
-            dtype=options.dtype,
-            quantization=options.quantization,
-            tensor_parallel=options.tensor_parallel,
-            dcp=options.dcp,
-        )
-
-    def dcp_contents(self, folder: Path, options: LoadOptions) -> DcpContents | None:
-        """What ``load_network`` reads of a trainer's weights. Raises as that."""
-        assert options.dcp is not None
-        _register()
-        return dcp_contents(folder, options.dcp)
-
-    def tensor_names(self, folder: Path) -> frozenset[str] | None:
-        """The names of the network's tensors for the config in ``folder``."""
-        _register()
-        return tensor_names(folder)
 
     def infill_reason(self) -> str:
         """Why no blank is filled: what is behind it is not seen."""
@@ -109,11 +80,6 @@ class _BlockCausal(StepAlgorithm):
             PromptError, ParameterError: the prompt or its length does not fit the model.
         """
         return super().sequence(model, prompt_ids, {**params, "start_block_align": True}, answer=answer)
-
-
-def _register() -> None:
-    """Let the runtime's loader know the network; again it changes nothing."""
-    register(_TARGET, architectures=ARCHITECTURES, model_types=MODEL_TYPES)
 
 
 class LLaDA2Generation(_BlockCausal):

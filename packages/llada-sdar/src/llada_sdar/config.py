@@ -62,6 +62,12 @@ class SDARConfig:
     eos_token_id: int | tuple[int, ...] | None
 
     @property
+    def step_widths(self) -> tuple[int, ...]:
+        """The widths of blocks whose steps are captured when the network is loaded: none where no width is
+        said."""
+        return () if self.block_size is None else (self.block_size,)
+
+    @property
     def eos_ids(self) -> tuple[int, ...]:
         """The end-of-sequence ids: none, one or several."""
         if self.eos_token_id is None:

@@ -25,7 +25,7 @@ from typing import Any, NoReturn
 from llada_core.errors import AlgorithmUnavailable, ParameterError
 from llada_runtime import Network, Policy, Rule, Sequence, StepAlgorithm, Threshold
 
-from .loading import OnSDAR
+from .network import SDARNetwork
 from .plugin import LMDEPLOY_PARAMETERS, LOW_CONFIDENCE_PARAMETERS, SDAR_PARAMETERS
 from .policies import FinishedBlocks
 from .rules import (
@@ -51,12 +51,16 @@ _IN_FORCE: Mapping[str, tuple[str, ...]] = {
 }
 
 
-class _BlockGeneration(OnSDAR, StepAlgorithm):
+class _BlockGeneration(StepAlgorithm):
     """What the decoders share: blocks that begin at multiples of their width, all of full width."""
 
     engine = "sdar"
     whole_blocks = True
     chat_options = ("enable_thinking",)
+
+    def load_model_class(self) -> type[SDARNetwork]:
+        """The network that the algorithms run on."""
+        return SDARNetwork
 
     def sequence(
         self,

@@ -19,7 +19,7 @@ from llada_core.imports import load_target
 if TYPE_CHECKING:
     from llada_runtime.network.protocol import Network
 
-__all__ = ["dcp_contents", "load_network", "load_network_as", "network_class", "register", "tensor_names"]
+__all__ = ["dcp_contents", "load_network", "network_class", "register", "tensor_names"]
 
 _ARCHITECTURES: dict[str, str] = {
     "LLaDAModelLM": "llada_runtime.models.llada:LLaDAModel",
@@ -88,6 +88,7 @@ def network_class(config: Mapping[str, Any]) -> type[Any]:
 def load_network(
     folder: str | Path,
     *,
+    kind: type[Any] | None = None,
     device: Any = None,
     dtype: Any = None,
     quantization: str | None = None,
@@ -98,6 +99,8 @@ def load_network(
     """The network in ``folder``, by the class that is registered for it; on a GPU with its steps as graphs.
 
     Args:
+        kind: another class, which need not be registered: an engine with a network of its own, which no other
+            engine is to find, gives it.
         device, dtype: None is the GPU in bfloat16 if there is one, else the CPU in float32.
         quantization: "fp8" or "int8" puts weights in eight bits.
         told: is called with how many kinds of steps have been captured, and how many are to be.
@@ -111,33 +114,7 @@ def load_network(
         ModelNotFound, ModelLoadError: there are no such weights of a trainer, or they are damaged.
         UnsupportedArchitecture: no network is registered for it, or it is a variant that is not implemented.
     """
-    return load_network_as(
-        network_class(read_fields(Path(folder))),
-        folder,
-        device=device,
-        dtype=dtype,
-        quantization=quantization,
-        told=told,
-        tensor_parallel=tensor_parallel,
-        dcp=dcp,
-    )
-
-
-def load_network_as(
-    kind: type[Any],
-    folder: str | Path,
-    *,
-    device: Any = None,
-    dtype: Any = None,
-    quantization: str | None = None,
-    told: Callable[[int, int], None] | None = None,
-    tensor_parallel: int = 1,
-    dcp: DcpSource | None = None,
-) -> Network:
-    """The same by the class ``kind``, which need not be registered: for an engine with a network of its own.
-
-    Other engines do not find that network then. Raises as `load_network`, but for what is not registered.
-    """
+    kind = _kind(folder, kind)
     if tensor_parallel > 1:
         target = f"{kind.__module__}:{kind.__qualname__}"
         split: Network = load_target(_PARALLEL)(
@@ -150,6 +127,10 @@ def load_network_as(
     graphed: Network = load_target(_GRAPHED)(network)
     load_target(_WARM_UP)(graphed, told=told)
     return graphed
+
+
+def _kind(folder: str | Path, kind: type[Any] | None) -> type[Any]:
+    return network_class(read_fields(Path(folder))) if kind is None else kind
 
 
 def _eight_bits(kind: type[Any], quantization: str | None) -> dict[str, str]:
@@ -180,21 +161,22 @@ def _reads_dcp(kind: type[Any]) -> bool:
     return "dcp" in inspect.signature(kind.from_pretrained).parameters and hasattr(kind, "dcp_contents")
 
 
-def dcp_contents(folder: str | Path, dcp: DcpSource) -> DcpContents | None:
+def dcp_contents(folder: str | Path, dcp: DcpSource, *, kind: type[Any] | None = None) -> DcpContents | None:
     """What `load_network` would read of a trainer's weights, known to be what the network needs.
 
-    None where the class that is registered for the config in ``folder`` reads safetensors alone.
+    None where the class reads safetensors alone; it is ``kind``, or the one that is registered.
 
     Raises:
         CheckpointError, UnsupportedArchitecture, ModelNotFound, ModelLoadError, UsageError: as it.
     """
-    kind = network_class(read_fields(Path(folder)))
+    kind = _kind(folder, kind)
     contents: DcpContents | None = kind.dcp_contents(folder, dcp) if _reads_dcp(kind) else None
     return contents
 
 
-def tensor_names(folder: str | Path) -> frozenset[str] | None:
-    """The names of the tensors of the network that is registered for the config in ``folder``.
+def tensor_names(folder: str | Path, *, kind: type[Any] | None = None) -> frozenset[str] | None:
+    """The names of the tensors of the network for the config in ``folder``: of ``kind``, or the one that is
+    registered.
 
     None where there is none, or its class does not tell.
 
@@ -202,7 +184,7 @@ def tensor_names(folder: str | Path) -> frozenset[str] | None:
         CheckpointError: ``config.json`` is damaged, or lacks a field.
     """
     try:
-        kind = network_class(read_fields(Path(folder)))
+        kind = _kind(folder, kind)
         tell = getattr(kind, "tensor_names", None)
         names: frozenset[str] | None = None if tell is None else tell(folder)
     except UnsupportedArchitecture:  # it may still be run by its own code, or the loader says what is wrong

@@ -31,7 +31,7 @@ def warm_up(
     network: Network,
     *,
     rows: Iterable[int] = (1,),
-    widths: Iterable[int] = _WIDTHS,
+    widths: Iterable[int] | None = None,
     columns: int | None = None,
     told: Callable[[int, int], None] | None = None,
 ) -> float | None:
@@ -41,6 +41,7 @@ def warm_up(
     are captured as they are met then.
 
     Args:
+        widths: None is those that the network's config names as its ``step_widths``, or 16, 32 and 64.
         columns: of keys and values to reserve memory for; None is one row as long as the model takes, and at
             most 4,096.
         told: is called with how many are done and how many there are, at the beginning and after each; None
@@ -53,7 +54,8 @@ def warm_up(
     if not isinstance(network, Graphed) or network.merges is not Merge.RAGGED:
         return None
     begin, tell, ways = time.perf_counter(), told or listener(), _outcomes(network)
-    widths, longest = sorted(set(widths)), columns or min(network.config.max_sequence_length, _LONGEST)
+    chosen = getattr(network.config, "step_widths", _WIDTHS) if widths is None else widths
+    widths, longest = sorted(set(chosen)), columns or min(network.config.max_sequence_length, _LONGEST)
     steps = list(product(sorted(set(rows)), widths))
     wholes = [(count, width) for count, width in product(WHOLES, widths) if width <= count <= longest]
     total = len(steps) + len(wholes)
