@@ -46,7 +46,7 @@ def test_the_mask_is_never_written_nor_edited_in(likes_masks: LoadedModel, name:
     """L6, not kept: upstream may commit the mask, or edit a token back into it, and loops without end."""
     source = random.Random(name)
     assert sum(likes(likes_masks, [*prompt(source), *[MASK] * 16]) for _ in range(4)) > 0
-    for _ in range(4):
+    for _ in range(2):
         for step in likes_masks.stream(prompt(source), algorithm=name, **SHORT):
             assert MASK not in step.tokens
         assert None not in step.ticket.canvas
@@ -126,7 +126,7 @@ def test_early_stop_inside_a_block_saves_forwards_and_changes_no_token() -> None
 def test_2_1_decodes_behind_an_end_token_only_if_asked_to(lm: LoadedModel) -> None:
     """Kept as ``early_stop=False``: the answer is the same, and blocks behind its end are run for nothing."""
     source, spent = random.Random(1), 0
-    for _ in range(8):
+    for _ in range(4):
         ids = prompt(source)
         asked = {"gen_length": 24, "block_length": 4, "threshold": 0.5}
         stopped, whole = (
@@ -211,9 +211,15 @@ def test_a_penalty_holds_for_the_token_before_even_a_mask(lm: LoadedModel) -> No
     assert not plain.rescores
 
 
+def test_a_block_of_one_position_has_nothing_before_it_to_be_penalised(lm: LoadedModel) -> None:
+    asked = {"gen_length": 4, "block_length": 1, "penalty_lambda": 2.0, "max_post_edit_steps": 1}
+    answer, _ = answer_of(lm.model.network, [20, 21], "llada2_joint_threshold", asked)
+    assert MASK not in answer
+
+
 def test_a_penalty_changes_confidences_and_so_what_is_written(lm: LoadedModel) -> None:
     asked, source, changed = {**SHORT, "edit_threshold": 0.3, "max_post_edit_steps": 2}, random.Random(3), 0
-    for _ in range(4):
+    for _ in range(2):
         ids = prompt(source)
         none, tiny, much = (
             answer_of(lm.model.network, ids, "llada2_joint_threshold", {**asked, "penalty_lambda": by})

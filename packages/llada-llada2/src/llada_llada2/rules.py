@@ -123,9 +123,12 @@ class Penalised(Editing):
     penalty: float
 
     def rescore(self, sequence: Sequence, logits: Tensor, open_: Tensor) -> None:
-        before = torch.tensor(sequence.canvas[sequence.block_start : sequence.block_end - 1])
+        standing = sequence.canvas[sequence.block_start : sequence.block_end - 1]
+        before = torch.tensor(
+            standing, dtype=torch.int64, device=logits.device
+        )  # of one column there is none
         later = torch.arange(1, len(before) + 1, device=logits.device)
-        logits[later, before.to(logits.device)] -= self.penalty
+        logits[later, before] -= self.penalty
 
 
 class _Drawn:
