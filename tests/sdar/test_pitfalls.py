@@ -15,6 +15,7 @@ from llada_core import AlgorithmUnavailable, ParameterError, PromptError
 from llada_core.generation.steps import Step
 from llada_runtime import Filters, Sequence, Threshold, drain
 from llada_runtime.testing import FakeNetwork
+from llada_sdar import SDARGeneration
 from llada_sdar.rules import BoundedEntropy, Odds, Schedule, Sure
 from tests.sdar.golden_data import golden_model
 from tests.sdar.tiny_models import write_model
@@ -192,6 +193,16 @@ def test_the_width_of_a_block_is_what_the_model_was_trained_for(tmp_path: Path) 
     assert width(golden_model("sdar-80")) == 8
     assert width(golden_model("sdar-80"), block_length=16) == 16
     assert width(FakeNetwork.random()) == 4
+
+
+@pytest.mark.parametrize("names", [["gen_length"], ["gen_length", "block_length", "threshold"]])
+def test_a_decoder_may_declare_fewer_parameters(names: list[str]) -> None:
+    declared = tuple(llada_core.standard(name) for name in names)
+    few = type("Few", (SDARGeneration,), {"name": "few", "parameters": declared})()
+    output, nfe = few.generate(golden_model("sdar-64"), torch.tensor([[5, 6, 7]]), gen_length=6)
+    whole = {"block_length": 32, "threshold": 0.9} if "threshold" in names else {"threshold": None}
+    row, _ = decode(golden_model("sdar-64"), "sdar", [5, 6, 7], gen_length=6, **whole)
+    assert (output[0].tolist(), nfe) == (row.canvas, row.nfe)
 
 
 def test_thinking_is_a_matter_of_the_prompt(tmp_path: Path) -> None:

@@ -119,17 +119,14 @@ class SDARGeneration(_BlockGeneration):
         block = params.get("block_length") or BLOCK_LENGTH
         schedule = Schedule.spread(block, params.get("denoising_steps") or block)
         strategy, threshold = params.get("remasking_strategy"), params.get("threshold")
-        odds = odds_of(params, self.filters(params))
+        raw, odds = not params.get("temperature"), odds_of(params, self.filters(params))
         if strategy == "entropy_bounded":
             return BoundedEntropy(params["eb_threshold"], odds)
         if strategy == "sequential":
             return Leftmost(schedule)
         if strategy == "low_confidence_static":
-            raw = MostConfident(schedule)
-            return DrawnMostConfident(schedule, odds) if params.get("temperature") else raw
-        if params.get("temperature"):
-            return DrawnSure(schedule, threshold, odds)
-        return Sure(schedule, threshold)
+            return MostConfident(schedule) if raw else DrawnMostConfident(schedule, odds)
+        return Sure(schedule, threshold) if raw else DrawnSure(schedule, threshold, odds)
 
     def validate_args(self, **params: Any) -> dict[str, Any]:
         """The effective values of ``params``; what the strategy does not read is None.
@@ -174,9 +171,9 @@ class LMDeployGeneration(_BlockGeneration):
         strategy, threshold = params.get("remasking_strategy"), params.get("threshold")
         if strategy == "sequential":
             return Leftmost(schedule)
-        if strategy == "low_confidence_static" or threshold is None:
-            return MostConfident(schedule if strategy == "low_confidence_static" else Schedule(1))
-        return Threshold(threshold)
+        if strategy == "low_confidence_static":
+            return MostConfident(schedule)
+        return MostConfident(Schedule(1)) if threshold is None else Threshold(threshold)
 
     def validate_args(self, **params: Any) -> dict[str, Any]:
         """The effective values of ``params``; what the strategy does not read is None.

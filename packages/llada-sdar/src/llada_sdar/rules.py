@@ -26,6 +26,7 @@ __all__ = [
     "Odds",
     "Schedule",
     "Sure",
+    "odds_of",
 ]
 
 
