@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from importlib.metadata import version
+from importlib.metadata import requires, version
 from pathlib import Path
 from typing import Any
 
 import pytest
-from nox.project import load_toml
 from transformers.models.diffusion_gemma.generation_diffusion_gemma import DiffusionGemmaGenerationConfig
 
 import llada_core
@@ -22,7 +21,6 @@ from llada_diffusiongemma.plugin import PUBLISHED
 from tests.diffusiongemma.tiny_models import GENERATION, write_model
 
 ALGORITHM = "diffusion_gemma"
-PACKAGE = Path(__file__).parents[2] / "packages" / "llada-diffusiongemma"
 
 
 def test_the_public_names_are_these() -> None:
@@ -148,19 +146,17 @@ def test_blanks_and_scores_are_refused_with_the_reason(lm: Any) -> None:
 
 def site(folder: Path, **versions: str | None) -> Registry:
     """A registry where this engine is installed, and else what ``versions`` says."""
-    project = load_toml(PACKAGE / "pyproject.toml")["project"]
-    ours = {f"llada-{name}": version(f"llada-{name}") for name in ("core", "runtime")}
-    found: dict[str, str | None] = {**ours, "llada-diffusiongemma": project["version"], **versions}
-    for name, number in found.items():
+    ours = {f"llada-{name}": version(f"llada-{name}") for name in ("core", "diffusiongemma", "runtime")}
+    needs = requires("llada-diffusiongemma") or []
+    for name, number in {**ours, **versions}.items():
         if number is not None:
             info = folder / f"{name.replace('-', '_')}-{number}.dist-info"
             info.mkdir(parents=True)
             lines = ["Metadata-Version: 2.1", f"Name: {name}", f"Version: {number}"]
-            if name == project["name"]:
-                lines += [f"Requires-Dist: {line}" for line in project["dependencies"]]
-                points = project["entry-points"]["llada.engines"].items()
-                told = [f"{point} = {target}" for point, target in points]
-                (info / "entry_points.txt").write_text("\n".join(["[llada.engines]", *told, ""]))
+            if name == "llada-diffusiongemma":
+                lines += [f"Requires-Dist: {line}" for line in needs]
+                entry = "[llada.engines]\ndiffusion_gemma = llada_diffusiongemma.plugin\n"
+                (info / "entry_points.txt").write_text(entry)
             (info / "METADATA").write_text("\n".join(lines) + "\n")
     return Registry(Installed([str(folder)]), Environment())
 
