@@ -32,6 +32,7 @@ def test_no_python_file_names_an_engine_and_the_data_file_does(wheels: dict[str,
     [
         ({"model_type": "llada"}, "; pip install llada-dinfer or llada-fastdllm"),
         ({"architectures": ["DiffEncoderModel"]}, "; pip install llada-nemotron"),
+        ({"model_type": "Dream"}, "; pip install llada-dream"),
         ({"model_type": "nemotron_h"}, "is an autoregressive Nemotron model, which does not fill masks; "),
         ({"model_type": "gpt2"}, "; no engine is installed; pip install llada-fastdllm"),
     ],
