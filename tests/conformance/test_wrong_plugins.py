@@ -19,6 +19,7 @@ from tests.conformance.wrong.tables import WRONG_ALGORITHMS, Good, GoodCall
 
 MODULES = (calls, facts, loops, parts)
 GUIDE = Path(__file__).parents[2] / "docs" / "plugins.md"
+SLOW = [pytest.mark.slow, pytest.mark.timeout(300)]
 GOOD = {"good": Good, "good_call": GoodCall, "notes_itself": NotesItself}
 # What no plugin can be wrong about and be registered; and what a policy does to its own rows too, which is
 # found first: none is told of rows of others.
@@ -100,7 +101,8 @@ def test_a_wrong_algorithm_fails_no_other_check_than_it_must(site: FakeSite, fol
 
 
 @pytest.mark.parametrize(
-    "name", [pytest.param(name, marks=[] if name == "good" else pytest.mark.slow) for name in GOOD]
+    "name",
+    ["good", *(pytest.param(name, marks=SLOW) for name in GOOD if name != "good")],
 )
 def test_what_is_good_passes(site: FakeSite, folder: Path, name: str) -> None:
     assert failing(suite(name, "algorithm", folder)) == set()
@@ -124,6 +126,7 @@ def test_a_wrong_distribution_fails_the_check_that_names_its_fault(tmp_path: Pat
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(300)
 @pytest.mark.parametrize("name", WRONG_DISTRIBUTIONS)
 def test_a_wrong_distribution_fails_no_other_check(tmp_path: Path, name: str) -> None:
     with wrong_distribution(name, tmp_path) as found:

@@ -63,6 +63,7 @@ def test_a_certificate_says_what_is_equal_and_names_the_first_difference(
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(300)
 def test_what_upstream_raises_is_told_and_fails(
     checkouts: pytest.MonkeyPatch, tmp_path: Path, model: Path
 ) -> None:
@@ -75,6 +76,7 @@ def test_what_upstream_raises_is_told_and_fails(
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(300)
 def test_forwards_in_vain_of_the_first_release_are_counted_apart(
     checkouts: pytest.MonkeyPatch, tmp_path: Path, model: Path
 ) -> None:
@@ -128,6 +130,7 @@ def test_what_cannot_be_compared_is_refused(
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(300)
 def test_a_process_that_breaks_down_is_an_error(
     checkouts: pytest.MonkeyPatch, tmp_path: Path, model: Path
 ) -> None:

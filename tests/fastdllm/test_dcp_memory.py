@@ -58,6 +58,7 @@ def run(program: str, *arguments: object) -> int:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(300)
 def test_the_peak_is_the_model_and_its_largest_tensors(tmp_path: Path) -> None:
     (tmp_path / "base").mkdir()
     (tmp_path / "base" / "config.json").write_text(json.dumps(CONFIG))

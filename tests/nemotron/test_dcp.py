@@ -101,7 +101,12 @@ def test_what_its_own_code_cannot_do_is_refused_before_weights_are_copied(
 
 
 @pytest.mark.parametrize(
-    "how", [{"quantization": "int8"}, pytest.param({"tensor_parallel": 2}, marks=pytest.mark.slow), {}]
+    "how",
+    [
+        {"quantization": "int8"},
+        pytest.param({"tensor_parallel": 2}, marks=[pytest.mark.slow, pytest.mark.timeout(300)]),
+        {},
+    ],
 )
 def test_our_own_network_is_read_straight_from_it(base: Path, tmp_path: Path, how: dict[str, Any]) -> None:
     path = save({"model": load_file(base / "model.safetensors")}, tmp_path / "dcp")

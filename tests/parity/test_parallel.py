@@ -35,6 +35,7 @@ MODELS = ("gqa-96", "mha-64", "mha-eos-64")  # whose numbers are even
 
 @needs_engine("fast-dllm")
 @pytest.mark.slow
+@pytest.mark.timeout(300)
 @pytest.mark.parametrize("name", MODELS)
 def test_fast_dllms_tokens_and_forwards_are_upstreams(name: str) -> None:
     cases = [case.values[0] for case in golden_cases("fastdllm")]
@@ -50,6 +51,7 @@ def test_fast_dllms_tokens_and_forwards_are_upstreams(name: str) -> None:
 
 @needs_engine("dinfer")
 @pytest.mark.slow
+@pytest.mark.timeout(300)
 @pytest.mark.parametrize("name", MODELS)
 def test_dinfers_canvases_are_upstreams(name: str) -> None:
     cases = [case.values[0] for case in golden_cases("dinfer")]

@@ -158,6 +158,7 @@ sys.exit(int(sys.argv[2]))
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(300)
 @pytest.mark.parametrize("status", [0, 3])
 def test_what_torchrun_started_is_one_model(checkpoint: Path, tmp_path: Path, status: int) -> None:
     program = tmp_path / "program.py"

@@ -23,7 +23,7 @@ from tests.server.browser import chromium
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Locator, Page
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 
 KEY, POLICY = "swordfish", "Content Security Policy"
 SORT, SORTED = "Sort the list 9, 4, 7, 1.", "Sorted: 1, 4, 7, 9."
