@@ -39,13 +39,15 @@ def llada_engines():
     )
     yield EngineSpec(name="mine", target=specs[0].target, default_algorithm="good", algorithms=specs)
 """
+# No plugins of pytest but those that are named: they are many, and each takes time to import.
+ALONE = {**os.environ, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
 
 
 def run(folder: Path, *arguments: str) -> str:
     """What pytest prints in ``folder``, beside a site in which an engine is called ``mine``."""
     path = os.pathsep.join([str(folder / "site"), os.environ.get("PYTHONPATH", ""), *filter(None, sys.path)])
     command = [sys.executable, "-m", "pytest", "-q", "-rA", "-p", "no:cacheprovider", *arguments]
-    env = {**os.environ, "PYTHONPATH": path, "LLADA_LOAD_PLUGINS": "mine"}
+    env = {**ALONE, "PYTHONPATH": path, "LLADA_LOAD_PLUGINS": "mine"}
     return subprocess.run(command, cwd=folder, env=env, capture_output=True, text=True).stdout
 
 
@@ -79,7 +81,7 @@ def test_options_ask_for_the_checks_without_a_class(folder: Path) -> None:
 
 
 def run_error(folder: Path, *arguments: str) -> str:
-    env = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+    env = {**ALONE, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
     command = [sys.executable, "-m", "pytest", "-q", *arguments]
     return subprocess.run(command, cwd=folder, env=env, capture_output=True, text=True).stderr
 
