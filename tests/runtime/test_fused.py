@@ -57,6 +57,15 @@ class Biased(LLaDAModel):
         return replace(shape, qkv_bias=True, out_bias=True), rotary
 
 
+class Normed(LLaDAModel):
+    """As Qwen3's attention is."""
+
+    @staticmethod
+    def dimensions(config: LLaDAConfig) -> tuple[Shape, Rotary]:
+        shape, rotary = LLaDAModel.dimensions(config)
+        return replace(shape, qk_norm=True), rotary
+
+
 def model_of(dtype: torch.dtype, kind: type[LLaDAModel] = LLaDAModel, **changes: Any) -> LLaDAModel:
     fields: dict[str, Any] = {
         "d_model": 512, "n_layers": 3 if GPU else 2, "mlp_hidden_size": 512,
@@ -180,9 +189,10 @@ def test_a_forward_without_a_cache(shape: str) -> None:
     agree(fused, exact, [span(None, 0, 40), span(None, 0, 9), span(None, 0, 40, stride=1)], (None, None))
 
 
+@pytest.mark.parametrize("kind", [Biased, Normed])
 @pytest.mark.parametrize("at", range(14))
-def test_projections_may_have_a_bias(at: int) -> None:
-    fused, exact = pair(Biased, n_heads=4, n_kv_heads=2)
+def test_projections_may_have_a_bias_or_be_normalised(at: int, kind: type[LLaDAModel]) -> None:
+    fused, exact = pair(kind, n_heads=4, n_kv_heads=2)
     *caches, extents = filled(fused, exact, [95, 40, 130])
     name, spans = list(layouts(extents))[at]
     if name != "fed embeddings":

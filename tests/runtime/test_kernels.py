@@ -105,6 +105,25 @@ def test_queries_are_rotated_and_keys_and_values_kept(
     assert values[untouched].isnan().all()
 
 
+@pytest.mark.parametrize("parts", [1, 2])
+@pytest.mark.parametrize(("heads", "kv", "hd"), [(8, 2, 128), (3, 3, 64)])
+def test_queries_and_keys_are_normalised_before_they_turn(heads: int, kv: int, hd: int, parts: int) -> None:
+    turn = Rotary(frequencies=Rotary.plain(1e4, hd).frequencies.to(DEVICE)).at(torch.arange(9, device=DEVICE))
+    made, norms = drawn(9, parts, heads + 2 * kv, hd, scale=3.0), (1 + drawn(hd, scale=0.3), drawn(hd))
+    qkv = made.double().sum(1)
+    places, keys, values = index(list(range(20, 29))), nothing(40, kv, hd), nothing(40, kv, hd)
+    kernels.rotate_and_keep(
+        made if parts == 2 else made[:, 0], turn.cos, turn.sin, heads=heads, places=places, keys=keys,
+        values=values, norms=norms, eps=1e-3,
+    )  # fmt: skip
+    normed = qkv * (qkv.square().mean(-1, keepdim=True) + 1e-3).rsqrt()
+    q, k = normed[:, :heads] * norms[0].double(), normed[:, heads : heads + kv] * norms[1].double()
+    close(made[:, 0, :heads], rotated(q, turn.cos, turn.sin))
+    close(keys[20:29], rotated(k, turn.cos, turn.sin))
+    close(values[20:29], qkv[:, heads + kv :])
+    assert torch.equal(keys[20:29], made[:, 0, heads : heads + kv])
+
+
 def test_rotation_without_a_pool_keeps_nothing() -> None:
     turn = Rotary(frequencies=Rotary.plain(1e4, 64).frequencies.to(DEVICE)).at(torch.arange(5, device=DEVICE))
     qkv = drawn(5, 8, 64)

@@ -49,7 +49,7 @@ SHAPE = {"head_dim": 128, "n_heads": 4, "n_kv_heads": 2, "mlp_width": 512}
     [
         ({}, None),
         ({"qkv_bias": True, "out_bias": True, "tied": True}, None),
-        ({"qk_norm": True}, "queries and keys are normalised"),
+        ({"qk_norm": True}, None),
         ({"head_dim": 96}, "heads have 96 channels"),
         ({"mlp_width": 100}, "the MLP has 100 channels"),
     ],

@@ -57,8 +57,6 @@ def why_plain(
 
 
 def _unfit_network(shape: Shape, rotary: Rotary, layers: Sequence[nn.Module]) -> str | None:
-    if shape.qk_norm:
-        return "queries and keys are normalised, which no kernel does"
     if rotary.query_growth:
         return "queries grow with their position, which no kernel does"
     if rotary.channels < shape.head_dim:
@@ -211,6 +209,6 @@ def _project(
         q = products.project_to_pool(attention, x, turn, places, pool, plan)
         if q is not None:
             return q, *pool
-    qkv = products.project(attention, x, turn, places, pool)
+    qkv = products.project(attention, x, turn, places, pool, plan)
     q, k, v = qkv.split_with_sizes((attention.heads, attention.kv_heads, attention.kv_heads), 1)
     return q, k, v

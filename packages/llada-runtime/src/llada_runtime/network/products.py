@@ -47,19 +47,30 @@ def normed(norm: RMSNorm, stream: Tensor, added: Tensor | None, into: Linear, pl
 
 
 def project(
-    attention: Attention, x: Tensor | Split, turn: Turn, places: Tensor | None, pool: Pool | None
+    attention: Attention,
+    x: Tensor | Split,
+    turn: Turn,
+    places: Tensor | None,
+    pool: Pool | None,
+    plan: Plan,
 ) -> Tensor:
-    """Queries, keys and values of ``x``, ``[N, heads + 2 kv_heads, hd]``, in position; the last two go to
-    ``places`` of the pool too, where these are given."""
-    if isinstance(x, Tensor):
-        qkv = _converted(x, attention.qkv).view(len(x), -1, attention.head_dim)
+    """Queries, keys and values of ``x``, ``[N, heads + 2 kv_heads, hd]``, normalised where the network does
+    that and in position; the last two go to ``places`` of the pool too, where these are given."""
+    linear, tiling, q_norm, k_norm = attention.qkv, plan.qkv, attention.q_norm, attention.k_norm
+    if tiling is not None and tiling.splits == 1 and _fits(linear, tiling):
+        made = kernels.product(x, linear.stored, scale=linear.scale, tiling=tiling, overlap=plan.overlap)
+        qkv = made.view(len(x), -1, attention.head_dim)
+    elif isinstance(x, Tensor):
+        qkv = _converted(x, linear).view(len(x), -1, attention.head_dim)
     else:
-        qkv = _halves(x, attention.qkv).view(len(x), 2, -1, attention.head_dim)
+        qkv = _halves(x, linear).view(len(x), 2, -1, attention.head_dim)
     keys, values = (None, None) if pool is None else pool
     kernels.rotate_and_keep(
-        qkv, turn.cos, turn.sin, heads=attention.heads, places=places, keys=keys, values=values
-    )
-    return qkv if isinstance(x, Tensor) else qkv[:, 0]
+        qkv, turn.cos, turn.sin, heads=attention.heads, places=places, keys=keys, values=values,
+        norms=None if q_norm is None or k_norm is None else (q_norm.weight, k_norm.weight),
+        eps=0.0 if q_norm is None else q_norm.eps,
+    )  # fmt: skip
+    return qkv if qkv.dim() == 3 else qkv[:, 0]
 
 
 def project_to_pool(
@@ -68,7 +79,9 @@ def project_to_pool(
     """Queries of ``x``, ``[N, heads, hd]``, in position, with its keys and values in the pool alone; None
     where no kernel does it."""
     linear, tiling = attention.qkv, plan.qkv
-    if tiling is None or attention.head_dim % tiling.outputs or not _fits(linear, tiling):
+    if tiling is None or attention.q_norm is not None:
+        return None
+    if attention.head_dim % tiling.outputs or not _fits(linear, tiling):
         return None
     return kernels.rotated_product(
         x, linear.stored, turn.cos, turn.sin, places, *pool,

@@ -1,8 +1,8 @@
 """Rotation of queries and keys to their positions (RoFormer, arXiv 2104.09864), and keeping keys and values.
 
-Half-split pairs ``(i, i + hd/2)``; rotated in float32 and rounded once, as the plain network does. ``cos``
-and ``sin`` are what a `Turn` has, both halves of a head, of which the second is read: there ``sin`` is
-positive.
+Before, queries and keys may be normalised, each head by itself; rounding is as in `norm`. Half-split pairs
+``(i, i + hd/2)``; rotated in float32 and rounded once, as the plain network does. ``cos`` and ``sin`` are
+what a `Turn` has, both halves of a head, of which the second is read: there ``sin`` is positive.
 """
 
 from __future__ import annotations
@@ -28,6 +28,8 @@ def rotate_and_keep(
     places: Tensor | None = None,
     keys: Tensor | None = None,
     values: Tensor | None = None,
+    norms: tuple[Tensor, Tensor] | None = None,
+    eps: float = 0.0,
 ) -> None:
     """Rotate queries and keys in place; keys and values go to the pool too, where one is given.
 
@@ -38,7 +40,10 @@ def rotate_and_keep(
         heads: of the queries.
         places: int ``[N]``, the pool column of each packed column; negative is nowhere.
         keys, values: one layer's pool, ``[columns, kv_heads, hd]``, written at ``places``.
+        norms: ``[hd]`` each, the weights by which queries and keys are normalised; None leaves them as they
+            are. ``eps`` is added to their mean squares.
     """
+    by_query, by_key = norms or (None, None)
     columns, *parts, total, head_dim = qkv.shape
     launch(
         _rotate_and_keep,
@@ -49,6 +54,9 @@ def rotate_and_keep(
         places,
         keys,
         values,
+        by_query,
+        by_key,
+        eps,
         heads,
         (total - heads) // 2,
         head_dim // 2,
@@ -73,6 +81,9 @@ def _rotate_and_keep(
     places,
     keys,
     values,
+    by_query,
+    by_key,
+    eps,
     HEADS: tl.constexpr,
     KV_HEADS: tl.constexpr,
     HALF: tl.constexpr,
@@ -92,6 +103,17 @@ def _rotate_and_keep(
         other = source + HEADS_OF_ALL * 2 * HALF
         low = (low.to(tl.float32) + tl.load(other, mask=exists).to(tl.float32)).to(low.dtype)
         high = (high.to(tl.float32) + tl.load(other + HALF, mask=exists).to(tl.float32)).to(low.dtype)
+    if by_query is not None:
+        wide_low, wide_high = low.to(tl.float32), high.to(tl.float32)  # [GROUP, HALF]
+        squares = tl.sum(wide_low * wide_low, 1) + tl.sum(wide_high * wide_high, 1)
+        rms = tl.rsqrt(squares / (2 * HALF) + eps)[:, None]
+        asks = head < HEADS
+        scale_low = tl.where(asks, tl.load(by_query + channel), tl.load(by_key + channel))
+        scale_high = tl.where(asks, tl.load(by_query + HALF + channel), tl.load(by_key + HALF + channel))
+        normed_low = (wide_low * rms).to(low.dtype).to(tl.float32) * scale_low.to(tl.float32)
+        normed_high = (wide_high * rms).to(low.dtype).to(tl.float32) * scale_high.to(tl.float32)
+        low = tl.where(turns, normed_low.to(low.dtype), low)
+        high = tl.where(turns, normed_high.to(low.dtype), high)
     first, second = rotated(low, high, tl.load(cos + turn), tl.load(sin + turn))
     first, second = first.to(low.dtype), second.to(low.dtype)
     if PARTS == 2:
