@@ -121,6 +121,23 @@ def test_what_it_does_not_take_is_an_error_with_the_remedy(
         llada_core.get_algorithm(name).validate_args(**given)
 
 
+@each_algorithm
+@pytest.mark.parametrize(
+    "names", [["gen_length"], ["gen_length", "block_length"], ["gen_length", "threshold"]]
+)
+def test_a_decoder_of_a_user_may_declare_fewer_parameters(
+    lm: llada_core.LoadedModel, name: str, names: list[str]
+) -> None:
+    declared = tuple(map(llada_core.standard, names))
+    kind: Any = type(llada_core.get_algorithm(name))
+    own = {"name": "few", "engine": "llada2", "parameters": declared}
+    undo = llada_core.register_algorithm(type("Few", (kind,), own))
+    try:
+        assert lm.generate([20, 21], algorithm="few", max_tokens=4).nfe
+    finally:
+        undo()
+
+
 def test_without_a_threshold_the_schedule_alone_decides(lm: llada_core.LoadedModel) -> None:
     """Four steps of a block of eight: two a forward."""
     asked = {"gen_length": 8, "block_length": 8, "steps": 4, "threshold": None, "early_stop": False}

@@ -15,11 +15,11 @@ Sources: the published ``generate`` of both models, SGLang 0.5.23 (``srt/dllm/al
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from collections.abc import Sequence as Ids
 from typing import Any, NoReturn
 
-from llada_core import ParameterError
+from llada_core import Parameter, ParameterError
 from llada_core.errors import AlgorithmUnavailable
 from llada_runtime import Network, Policy, Rule, Sequence, StepAlgorithm
 
@@ -99,9 +99,10 @@ class LLaDA2Generation(_BlockCausal):
         return AtOnce(closing=False) if params.get("eos_early_stop") else Blocks(closing=False)
 
     def rule(self, params: Mapping[str, Any]) -> Rule:
-        kind = DrawnSchedule if params.get("temperature") else Schedule
-        most = params["gen_length"] // (params.get("minimal_topk") or 1)
-        return kind(threshold=params.get("threshold"), steps=min(params.get("steps") or 32, most))
+        known = _complete(params, PARAMETERS)
+        kind = DrawnSchedule if known["temperature"] else Schedule
+        most = known["gen_length"] // known["minimal_topk"]
+        return kind(threshold=known["threshold"], steps=min(known["steps"], most))
 
     def validate_args(self, **params: Any) -> dict[str, Any]:
         """The effective values of ``params``.
@@ -147,20 +148,21 @@ class EditGeneration(_BlockCausal):
     parameters = EDIT_PARAMETERS
 
     def policy(self, params: Mapping[str, Any]) -> Policy:
-        return Edited(most_post=params["max_post_steps"])
+        return Edited(most_post=_complete(params, EDIT_PARAMETERS)["max_post_steps"])
 
     def rule(self, params: Mapping[str, Any]) -> Rule:
-        kind = DrawnEditing if params.get("temperature") else Editing
+        known = _complete(params, EDIT_PARAMETERS)
+        kind = DrawnEditing if known["temperature"] else Editing
         return kind(
-            threshold=params.get("threshold"),
-            least=params["num_to_transfer"],
-            editing_threshold=params["editing_threshold"],
-            most_post=params["max_post_steps"],
+            threshold=known["threshold"],
+            least=known["num_to_transfer"],
+            editing_threshold=known["editing_threshold"],
+            most_post=known["max_post_steps"],
         )
 
     def forward_limit(self, params: Mapping[str, Any]) -> int:
         """Forwards after which a row has failed: more than filling and editing its blocks can take."""
-        return _limit(params, params["max_post_steps"])
+        return _limit(params, _complete(params, EDIT_PARAMETERS)["max_post_steps"])
 
 
 class LowConfidenceGeneration(_BlockCausal):
@@ -178,7 +180,7 @@ class LowConfidenceGeneration(_BlockCausal):
         return Blocks(closing=True)
 
     def rule(self, params: Mapping[str, Any]) -> Rule:
-        return Surest(threshold=params.get("threshold"))
+        return Surest(threshold=_complete(params, LOW_CONFIDENCE_PARAMETERS)["threshold"])
 
 
 class JointThresholdGeneration(_BlockCausal):
@@ -198,18 +200,19 @@ class JointThresholdGeneration(_BlockCausal):
         return Edited(most_post=None)
 
     def rule(self, params: Mapping[str, Any]) -> Rule:
+        known = _complete(params, JOINT_PARAMETERS)
         settings = {
-            "threshold": params.get("threshold"),
-            "editing_threshold": params["edit_threshold"],
-            "most_post": params["max_post_edit_steps"],
+            "threshold": known["threshold"],
+            "editing_threshold": known["edit_threshold"],
+            "most_post": known["max_post_edit_steps"],
         }
-        if params.get("penalty_lambda"):
-            return Penalised(penalty=params["penalty_lambda"], **settings)
+        if known["penalty_lambda"]:
+            return Penalised(penalty=known["penalty_lambda"], **settings)
         return Editing(**settings)
 
     def forward_limit(self, params: Mapping[str, Any]) -> int:
         """Forwards after which a row has failed: more than filling and editing its blocks can take."""
-        return _limit(params, params["max_post_edit_steps"] + 1)
+        return _limit(params, _complete(params, JOINT_PARAMETERS)["max_post_edit_steps"] + 1)
 
 
 class DInferGeneration(_BlockCausal):
@@ -225,13 +228,20 @@ class DInferGeneration(_BlockCausal):
     parameters = DINFER_PARAMETERS
 
     def policy(self, params: Mapping[str, Any]) -> Policy:
-        return Grouped(maximum_unroll=params["maximum_unroll"], expected_tpf=params["expected_tpf"])
+        known = _complete(params, DINFER_PARAMETERS)
+        return Grouped(maximum_unroll=known["maximum_unroll"], expected_tpf=known["expected_tpf"])
 
     def rule(self, params: Mapping[str, Any]) -> Rule:
-        return NearTies(threshold=params["threshold"])
+        return NearTies(threshold=_complete(params, DINFER_PARAMETERS)["threshold"])
+
+
+def _complete(params: Mapping[str, Any], declared: Iterable[Parameter]) -> dict[str, Any]:
+    """``params`` with the defaults of those ``declared`` here that a subclass leaves out."""
+    return {each.name: each.default for each in declared} | dict(params)
 
 
 def _limit(params: Mapping[str, Any], post: int) -> int:
     """More forwards than blocks of these lengths can take, with so many when they are full."""
-    length, width = params["gen_length"], params["block_length"]
+    length = params["gen_length"]
+    width = params.get("block_length") or length
     return (length // width + 2) * (width + post) + 1
