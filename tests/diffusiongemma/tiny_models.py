@@ -73,7 +73,6 @@ GENERATION: dict[str, Any] = {
     "confidence_threshold": 0.5,
     "eos_token_id": [EOS, TURN_END],
     "pad_token_id": PAD,
-    "bos_token_id": BOS,
 }
 
 

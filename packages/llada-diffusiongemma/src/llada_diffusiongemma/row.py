@@ -115,9 +115,11 @@ class CanvasRow:
         cache, self._cache = self._cache, None
         new = self._whole if cache is None else self._whole[-self.width :]
         heard = Listener()
+        # They decide nothing within one canvas; the first releases of the class need to be told of some.
+        ends = sorted(self.end_ids) or None
         with self._stream.drawn_from():
             returned = asked(
-                model, new, self.values, heard, past_key_values=cache, length=self.width, eos_token_id=None
+                model, new, self.values, heard, past_key_values=cache, length=self.width, eos_token_id=ends
             )
             step = self._step(heard)
         self._take(heard, step)
