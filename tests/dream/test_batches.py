@@ -64,7 +64,7 @@ def holds(seed: int) -> None:
         assert len(found[0]) == len(prompt) + given["gen_length"]
 
 
-@pytest.mark.parametrize("seed", range(12))
+@pytest.mark.parametrize("seed", range(8))
 def test_rows_of_any_algorithm_decode_as_if_alone(seed: int) -> None:
     holds(seed)
 

@@ -71,22 +71,22 @@ def picks(given: dict[str, Any], sure: list[float], draws: int) -> Counter[tuple
 
 def test_alg_temp_draws_positions_without_replacement_by_their_confidence() -> None:
     """Two of four, each pair as often as two draws from softmax(confidence / alg_temp) bring it."""
-    sure, heat, draws = [0.5, 0.2, 0.8, 0.4], 0.3, 1000
+    sure, heat, draws = [0.5, 0.2, 0.8, 0.4], 0.3, 600
     found = picks({"alg": "maskgit_plus", "alg_temp": heat}, sure, draws)
     weights = torch.tensor(sure, dtype=torch.float64).div(heat).softmax(-1).tolist()
     for a in range(4):
         for b in range(a + 1, 4):
             chance = weights[a] * weights[b] * (1 / (1 - weights[a]) + 1 / (1 - weights[b]))
-            assert found[(a, b)] / draws == pytest.approx(chance, abs=0.05)
+            assert found[(a, b)] / draws == pytest.approx(chance, abs=0.06)
     assert sum(found.values()) == sum(found[(a, b)] for a in range(4) for b in range(a + 1, 4))
 
 
 def test_origin_fills_each_position_by_itself_with_the_share_of_the_step() -> None:
-    draws = 1000
+    draws = 600
     found = picks({"alg": "origin"}, [0.9, 0.1, 0.5, 0.7], draws)
     for place in range(4):
         filled = sum(count for places, count in found.items() if place in places)
-        assert filled / draws == pytest.approx(0.5, abs=0.05)
+        assert filled / draws == pytest.approx(0.5, abs=0.06)
     assert found[()] / draws == pytest.approx(1 / 16, abs=0.03)
     assert found[(0, 1, 2, 3)] / draws == pytest.approx(1 / 16, abs=0.03)
 

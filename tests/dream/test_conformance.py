@@ -30,9 +30,8 @@ def test_the_engine_keeps_the_contract(tmp_path: Path) -> None:
         assert [each for each in suite.outcomes() if each.status == "failed"] == []
 
 
-@pytest.mark.parametrize("name", ALGORITHMS)
-def test_an_algorithm_decodes_as_the_contract_says(name: str, tmp_path: Path) -> None:
-    *_, suite = suites_of(name, model=str(write_model(tmp_path)))
+def test_an_algorithm_decodes_as_the_contract_says(tmp_path: Path) -> None:
+    *_, suite = suites_of("dream_dual_cache", model=str(write_model(tmp_path)))
     quick = [check for check in suite.checks if not check[0].startswith(_LONG)]
     outcomes = {check[0]: Outcome.of(check) for check in quick}
     assert [each for each in outcomes.values() if each.status == "failed"] == []

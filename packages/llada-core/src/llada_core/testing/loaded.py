@@ -79,4 +79,5 @@ def _prompts(lm: LoadedModel) -> list[list[int]]:
 
 def _short(name: str) -> dict[str, Any]:
     takes = {each.name for each in registry.get_algorithm_info(name).parameters}
-    return {"gen_length": 16} if "gen_length" in takes else {}
+    asked = {"gen_length": 16, "seed": 3}  # some draw at their defaults
+    return {name: value for name, value in asked.items() if name in takes}
