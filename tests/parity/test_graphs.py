@@ -239,5 +239,5 @@ def test_one_answer_after_the_other_uses_the_graphs_of_the_first_on_a_gpu() -> N
             network, prompt, gen_length=64, block_length=16, early_stop=False
         )
         assert (found.tolist(), forwards) == (wanted.tolist(), nfe)
-    assert graphs.captured <= 3
+    assert graphs.captured <= 4  # of steps and of whole forwards, in two places at most
     assert graphs.replayed > 2 * graphs.captured

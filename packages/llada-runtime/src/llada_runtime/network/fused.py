@@ -37,7 +37,7 @@ else:
 
 __all__ = ["Fused", "why_plain"]
 
-_FEW = 64  # queries, times heads that share a key head, up to which the kernel is faster than FlashAttention
+_FEW = 64  # columns that a row asks with, up to which the kernel is faster than FlashAttention
 
 
 def why_plain(
@@ -176,10 +176,10 @@ class Fused:
         plan: Plan,
     ) -> Tensor:
         """`Attention.attend`, by a kernel that splits keys where rows of the pool ask little."""
-        queries = call.widest * (attention.heads // attention.kv_heads) if isinstance(call, Ragged) else 0
-        if not isinstance(call, Ragged) or queries > _FEW:
+        if not isinstance(call, Ragged) or call.widest > _FEW:
             return attention.attend(call, q, k, v, pool)
         assert pool is not None
+        queries = call.widest * (attention.heads // attention.kv_heads)
         programs = call.rows * attention.kv_heads * -(-queries // plan.block[0])
         mixed = kernels.attend(
             q[call.start : call.start + call.columns],
