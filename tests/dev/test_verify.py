@@ -15,13 +15,13 @@ import pytest
 import torch
 from torch import Tensor
 
-from llada_core import GenerationAlgorithm, LoadedModel, ParameterError, UsageError, standard
+from llada_core import GenerationAlgorithm, LoadedModel, Parameter, ParameterError, UsageError, standard
 from llada_core.environment import read_environment
 from llada_dev.verify import command, graphs
 from llada_dev.verify.differences import agreement, first_difference
 from llada_dev.verify.promises import CHECKS, Conditions
 from llada_fastdllm import BasicGeneration, DualCacheGeneration
-from llada_runtime import BestFirst, LLaDAModel, Rule, Sequence
+from llada_runtime import BestFirst, LLaDAModel, Policy, Rule, Sequence
 from llada_runtime.network import attention
 from llada_runtime.network.graphs import Graphed
 from tests.dev.verifying import SHORT, findings, registered, small_model, verified
@@ -231,6 +231,34 @@ def test_a_cache_is_compared_with_the_same_rule_without_one(model: Path) -> None
     told = found["prefix_cache", "cached"]
     assert (told["verdict"], told["answers"]) == ("told", 4)
     assert 0 < told["agreement"] <= 1
+
+
+class More(DualCacheGeneration):
+    """It takes all that the others of its engine take, and relies on one more."""
+
+    name = "more"
+    parameters = (*DualCacheGeneration.parameters, Parameter(name="more", kind=int, minimum=1, default=1))
+
+    def policy(self, params: Any) -> Policy:
+        assert params["more"] == 1
+        return super().policy(params)
+
+
+class MoreThanThat(More):
+    """One that refuses what the others take."""
+
+    name = "more_than_that"
+
+    def validate_args(self, **params: Any) -> dict[str, Any]:
+        if params.get("gen_length") == 8:
+            raise ParameterError("gen_length=8 is too short; give more", parameter="gen_length", value=8)
+        return super().validate_args(**params)
+
+
+def test_an_algorithm_that_takes_more_is_asked_with_parameters_of_its_own(model: Path) -> None:
+    with registered(Worse()), registered(More()), registered(MoreThanThat()):
+        found = findings(model, *SHORT, "--algorithm", "worse")
+    assert found["worse", "cached"]["detail"] == "no algorithm decodes the same without a cache"
 
 
 def test_in_16_bits_only_what_repeats_the_same_sums_is_promised() -> None:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import chain
 from typing import Any
 
-from llada_core import AlgorithmUnavailable, GenerationAlgorithm
+from llada_core import AlgorithmUnavailable, GenerationAlgorithm, ParameterError
 from llada_core.faults import fault_of, one_line
 from llada_core.loading import LoadedModel
 from llada_core.parameters import called, value_of
@@ -189,7 +189,11 @@ def _is_without(other: Any, algorithm: Any, effective: Sequence[Mapping[str, Any
     taken = {parameter.name for parameter in other.parameters}
     if not _plans(other) or not taken >= set(effective[0]):
         return False
-    return not _caches(other, effective[0]) and other.rule(effective[0]) == algorithm.rule(effective[0])
+    try:
+        its_own = other.validate_args(**effective[0])  # it may take more than these
+    except ParameterError:
+        return False
+    return not _caches(other, its_own) and other.rule(its_own) == algorithm.rule(effective[0])
 
 
 def _mixed(lm: LoadedModel, cases: Sequence[Case], conditions: Conditions, rows: int) -> Iterator[Finding]:
