@@ -85,7 +85,7 @@ def test_the_program_shows_the_warning_and_the_advice(
 
 
 @pytest.mark.parametrize(
-    "architecture", ["DreamModel", "SDARForCausalLM", "LLaDA2MoeModelLM", "JetNemotronForCausalLM"]
+    "architecture", ["DreamyModel", "SDARForCausalLM", "LLaDA2MoeModelLM", "JetNemotronForCausalLM"]
 )
 def test_what_its_code_would_decode_to_noise_is_refused_by_name(tmp_path: Path, architecture: str) -> None:
     folder = toy(tmp_path, architectures=[architecture])

@@ -135,7 +135,8 @@ STRANGE = StrangerSpec(patterns=("auto*",), kind="an autoregressive model, which
 
 
 @pytest.mark.parametrize(
-    "config", [{"model_type": "autobot"}, {"architectures": ["AutobotLM"]}, {"architectures": ["DreamModel"]}]
+    "config",
+    [{"model_type": "autobot"}, {"architectures": ["AutobotLM"]}, {"architectures": ["DreamyModel"]}],
 )
 def test_what_is_known_to_be_something_else_is_refused_all_the_same(
     site: FakeSite, model: WriteModel, config: dict[str, Any]

@@ -55,7 +55,6 @@ _COMMON = {
 }
 """Models that nobody fills masks with block by block: the type and the class that their configs name."""
 _DIFFUSING = {
-    "Dream": "DreamModel",
     "llada": "LLaDAModelLM",
     "llada_moe": "LLaDAMoEModelLM",
 }
