@@ -34,6 +34,7 @@ def test_tokens_and_forwards_equal_upstream(case: Case) -> None:
     assert nfe == case["expected"]["nfe"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", [each for each in cases() if len(rows_of(each.values[0])) == 1])
 def test_each_forward_commits_as_many_tokens_as_upstream(case: Case) -> None:
     algorithm, params = ours(case)
