@@ -15,7 +15,6 @@ from __future__ import annotations
 import warnings
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
-from dataclasses import dataclass
 from threading import Lock
 from typing import Any
 from weakref import ref
@@ -29,6 +28,7 @@ from llada_core.faults import one_line
 from llada_runtime.network.cache import KVCache
 from llada_runtime.network.calls import Merge
 from llada_runtime.network.capture import CudaGraphs, Work
+from llada_runtime.network.graph import Graph
 from llada_runtime.network.layout import Layout
 from llada_runtime.network.protocol import Network, TokenIds
 
@@ -56,40 +56,6 @@ def graphed(network: Network) -> Network:
         return network
     alone = getattr(network, "ranks", None) is None
     return Graphed(network, record=CudaGraphs(network.device), alone=alone)
-
-
-@dataclass(slots=True, eq=False, kw_only=True)
-class _Graph:
-    """A captured forward.
-
-    Attributes:
-        layout: the one that it reads; its tensors are the graph's own.
-        reads: those of them that other layouts of its key differ in.
-        held: what was copied into each of ``reads`` last. It is held, so that "the same tensor" means so.
-        replay: runs it.
-        outcome: the one tensor where it leaves logits ``[H, V]``, which other graphs write to too, or what
-            these are reduced to.
-    """
-
-    layout: Layout
-    reads: tuple[Tensor, ...]
-    held: tuple[Tensor, ...]
-    replay: Work
-    outcome: list[Tensor]
-
-    def __call__(self, layout: Layout) -> Tensor:
-        """The outcome of ``layout``, which the caller may keep."""
-        self.take(layout)
-        self.replay()
-        return self.outcome[0].clone()
-
-    def take(self, layout: Layout) -> None:
-        """Have in its own tensors what ``layout`` says."""
-        given = layout.indices
-        for mine, before, new in zip(self.reads, self.held, given, strict=True):
-            if new is not before:  # within a block only the tokens are new
-                mine.copy_(new)
-        self.held = given
 
 
 class Graphed:
@@ -124,7 +90,7 @@ class Graphed:
         self.replays = 0
         self.capture_problem: str | None = None
         self._record, self._most, self._after = record, most, after
-        self._graphs: OrderedDict[Hashable, _Graph] = OrderedDict()
+        self._graphs: OrderedDict[Hashable, Graph] = OrderedDict()
         self._met: OrderedDict[Hashable, int] = OrderedDict()  # how often it has been run, on any cache
         self._room: Tensor | None = None  # [columns, V], where graphs leave logits
         self._reserved: KVCache | None = None
@@ -263,7 +229,7 @@ class Graphed:
         if logits is not None and len(logits) > has:
             self._room = logits.new_empty(max(len(logits), 2 * has), logits.shape[1])
 
-    def _captured(self, layout: Layout, cache: KVCache, reduction: Reduction | None) -> _Graph | None:
+    def _captured(self, layout: Layout, cache: KVCache, reduction: Reduction | None) -> Graph | None:
         """A graph of the forward, which has not been run then; None where there can be none."""
         own, outcome = layout.copied(), list[Tensor]()
         given = layout.indices
@@ -277,7 +243,7 @@ class Graphed:
 
         try:
             replay = self._record(work)
-            return _Graph(layout=own, reads=own.indices, held=given, replay=replay, outcome=outcome)
+            return Graph(layout=own, reads=own.indices, held=given, replay=replay, outcome=outcome)
         except RuntimeError as exc:
             reason = one_line(exc)
         self._do_without(reason)

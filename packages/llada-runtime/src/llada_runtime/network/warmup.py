@@ -14,8 +14,9 @@ from itertools import product
 from llada_core.progress import listener
 from llada_runtime.network.cache import Extent
 from llada_runtime.network.calls import Merge
+from llada_runtime.network.form import WHOLES
 from llada_runtime.network.graphs import Graphed, Reduction
-from llada_runtime.network.layout import WHOLES, Layout, Span
+from llada_runtime.network.layout import Layout, Span
 from llada_runtime.network.likeliest import Likeliest
 from llada_runtime.network.machine import why_no_kernels
 from llada_runtime.network.protocol import Network
