@@ -67,10 +67,10 @@ def test_the_memory_that_is_told_is_what_the_network_takes(
 @pytest.mark.parametrize(
     ("changes", "told"),
     [
-        ({"clip_qkv": 8.0}, r"clip_qkv = 8\.0 is not implemented \(only none is\)"),
+        ({"clip_qkv": 8.0}, r"clip_qkv = 8\.0 is not implemented \(only null is\)"),
         ({"attention_bias": True}, r"attention_bias = True is not implemented \(only False is\)"),
         ({"shared_expert_intermediate_size": 64}, "shared_expert_intermediate_size = 64 is not implemented"),
-        ({"rope_scaling": {"rope_type": "yarn"}}, "rope_scaling = .*yarn.* is not implemented"),
+        ({"rope_scaling": {"rope_type": "yarn"}}, "rope_type = 'yarn' is not implemented"),
         ({"partial_rotary_factor": 0.5}, r"partial_rotary_factor = 0\.5 is not implemented"),
         ({"hidden_act": "gelu"}, "hidden_act = 'gelu' is not implemented"),
         ({"moe_router_score_function": "sigmoid"}, "moe_router_score_function = 'sigmoid' is not impl"),
@@ -89,21 +89,21 @@ def test_what_the_network_does_not_do_is_refused_by_name(changes: dict[str, Any]
 @pytest.mark.parametrize(
     ("changes", "told"),
     [
-        ({"num_experts_per_tok": 7}, "num_experts_per_tok = 7 is more than num_experts = 6"),
+        ({"num_experts_per_tok": 7}, "num_experts_per_tok = 7 is not at most num_experts = 6"),
         ({"num_experts": None}, "num_experts is missing"),
         ({"expert_intermediate_size": 0}, "expert_intermediate_size = 0 is not a positive integer"),
         ({"moe_layer_freq": [1]}, r"moe_layer_freq = \[1\] is not a list of 0 or 1 for each of 2 layers"),
         ({"moe_layer_freq": [1, 2]}, "moe_layer_freq = .* is not a list of 0 or 1"),
         ({"moe_layer_freq": None}, "moe_layer_freq = None is not a list"),
         ({"moe_layer_freq": [0, 1], "dense_intermediate_size": None}, "dense_intermediate_size is missing"),
-        ({"num_attention_heads": 5}, "hidden_size = 32 is not a multiple of 5 heads"),
+        ({"num_attention_heads": 5}, "hidden_size = 32 is not an even number of channels for each of 5"),
         ({"num_key_value_heads": 3}, "num_key_value_heads = 3 is not a divisor of 4 heads"),
         ({"head_dim": 16}, "head_dim = 16 is not hidden_size / num_attention_heads = 8"),
         ({"num_attention_heads": 32, "num_key_value_heads": 32}, "an even number of channels"),
         ({"qk_layernorm": "yes"}, "qk_layernorm = 'yes' is not true or false"),
-        ({"mask_token_id": 64}, "mask_token_id = 64 is not of ids from 0 to 63"),
-        ({"eos_token_id": [61, 99]}, r"eos_token_id = \(61, 99\) is not of ids from 0 to 63"),
-        ({"eos_token_id": "end"}, "eos_token_id = 'end' is not a token id"),
+        ({"mask_token_id": 64}, "mask_token_id = 64 is not an id from 0 to 63"),
+        ({"eos_token_id": [61, 99]}, "eos_token_id = 99 is not an id from 0 to 63"),
+        ({"eos_token_id": "end"}, "eos_token_id = 'end' is not an id from"),
     ],
 )
 def test_numbers_that_cannot_be_are_refused_by_name(changes: dict[str, Any], told: str) -> None:
@@ -146,14 +146,16 @@ class TestTheMaskToken:
 
     def test_else_an_error_says_where_to_name_it(self, tmp_path: Path) -> None:
         write_llada_moe(tmp_path, mask_token_id=...)
-        with pytest.raises(CheckpointError, match=r"config\.json has no mask_token_id, and no file .*156895"):
+        with pytest.raises(
+            CheckpointError, match=r"mask_token_id is missing, and no other file .* have 156895"
+        ):
             load_network(tmp_path, device="cpu")
 
     def test_one_that_is_no_id_is_not_replaced(self, tmp_path: Path) -> None:
         self.write_tokenizer(tmp_path, 59)
         write_llada_moe(tmp_path)
         (tmp_path / "config.json").write_text(json.dumps({**LLADA_MOE_CONFIG, "mask_token_id": "<|mask|>"}))
-        with pytest.raises(CheckpointError, match=r"mask_token_id = '<\|mask\|>' is not a token id"):
+        with pytest.raises(CheckpointError, match=r"mask_token_id = '<\|mask\|>' is not an id"):
             load_network(tmp_path, device="cpu")
 
     @staticmethod

@@ -11,29 +11,38 @@ from pathlib import Path
 from typing import Any
 
 from llada_core.checkpoints import read_fields
-from llada_core.errors import CheckpointError, UnsupportedArchitecture
-from llada_runtime.models.fields import eos_of, integer, positive, token
+from llada_core.errors import UnsupportedArchitecture
+from llada_runtime.models.fields import (
+    boolean,
+    end_ids,
+    integer,
+    number,
+    refuse_variants,
+    rotary,
+    token,
+    wrong,
+)
 from llada_runtime.network.shape import Shape
 
 __all__ = ["LLaDAConfig"]
 
 # Options of the published configuration class that this network implements in one way only.
 # A checkpoint that asks for another way would decode to noise, so it is refused.
-_FIXED: Mapping[str, Any] = {
-    "activation_type": "silu",
-    "alibi": False,
-    "attention_layer_norm": False,
-    "bias_for_layer_norm": False,
-    "block_group_size": 1,
-    "block_type": "llama",
-    "include_bias": False,
-    "include_qkv_bias": False,
-    "input_emb_norm": False,
-    "layer_norm_type": "rms",
-    "layer_norm_with_affine": True,
-    "rope": True,
-    "rope_full_precision": True,
-    "scale_logits": False,
+_FIXED: Mapping[str, tuple[Any, ...]] = {
+    "activation_type": ("silu",),
+    "alibi": (False,),
+    "attention_layer_norm": (False,),
+    "bias_for_layer_norm": (False,),
+    "block_group_size": (1,),
+    "block_type": ("llama",),
+    "include_bias": (False,),
+    "include_qkv_bias": (False,),
+    "input_emb_norm": (False,),
+    "layer_norm_type": ("rms",),
+    "layer_norm_with_affine": (True,),
+    "rope": (True,),
+    "rope_full_precision": (True,),
+    "scale_logits": (False,),
 }
 
 
@@ -67,10 +76,7 @@ class LLaDAConfig:
 
     def _require(self, holds: bool, field: str, expected: str) -> None:
         if not holds:
-            raise CheckpointError(
-                f"config.json: {field} = {getattr(self, field)!r} is not {expected}; "
-                "take the config.json that was published with the weights"
-            )
+            raise wrong(field, getattr(self, field), expected)
 
     @property
     def head_dim(self) -> int:
@@ -122,28 +128,31 @@ class LLaDAConfig:
         """
         _refuse_other_architectures(data)
         heads = integer(data, "n_heads")
-        kv_heads = 1 if data.get("multi_query_attention") else data.get("n_kv_heads") or heads
+        shared = boolean(data, "multi_query_attention", default=False)
         d_model, vocab = integer(data, "d_model"), integer(data, "vocab_size")
-        ratio = data.get("mlp_ratio", 4)
+        rows, ends = integer(data, "embedding_size", default=vocab), data.get("eos_token_id")
+        found = end_ids(data, rows)
         return cls(
             d_model=d_model,
             n_layers=integer(data, "n_layers"),
             n_heads=heads,
-            n_kv_heads=integer({"n_kv_heads": kv_heads}, "n_kv_heads"),
-            mlp_hidden_size=integer({"mlp_hidden_size": ratio * d_model, **_given(data)}, "mlp_hidden_size"),
-            embedding_size=integer({"embedding_size": vocab, **_given(data)}, "embedding_size"),
+            n_kv_heads=1 if shared else integer(data, "n_kv_heads", default=heads),
+            mlp_hidden_size=_mlp_width(data, d_model),
+            embedding_size=rows,
             vocab_size=vocab,
             max_sequence_length=integer(data, "max_sequence_length"),
-            rope_theta=positive(data, "rope_theta"),
-            rms_norm_eps=positive(data, "rms_norm_eps"),
-            weight_tying=bool(data.get("weight_tying", False)),
-            mask_token_id=token(data, "mask_token_id"),
-            eos_token_id=eos_of(data),
+            rope_theta=rotary(data).theta,
+            rms_norm_eps=number(data, "rms_norm_eps"),
+            weight_tying=boolean(data, "weight_tying", default=False),
+            mask_token_id=token(data, "mask_token_id", rows),
+            eos_token_id=found if isinstance(ends, list) else next(iter(found), None),
         )
 
 
-def _given(data: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in data.items() if value is not None}
+def _mlp_width(data: Mapping[str, Any], d_model: int) -> int:
+    if data.get("mlp_hidden_size") is None:
+        return integer(data, "mlp_ratio", default=4) * d_model
+    return integer(data, "mlp_hidden_size")
 
 
 def _refuse_other_architectures(data: Mapping[str, Any]) -> None:
@@ -153,12 +162,7 @@ def _refuse_other_architectures(data: Mapping[str, Any]) -> None:
             f"config.json: model_type is {model_type!r}, and this network runs 'llada'; "
             "load the model with the engine made for it"
         )
-    for field, wanted in _FIXED.items():
-        if data.get(field, wanted) != wanted:
-            raise UnsupportedArchitecture(
-                f"config.json: {field} = {data[field]!r} is not implemented (only {wanted!r} is); "
-                "this checkpoint needs its own model code"
-            )
+    refuse_variants(data, _FIXED, nullable=False)  # the published code takes a null for false
     named = data.get("architectures")
     if "d_model" not in data and isinstance(named, list) and named and "LLaDAModelLM" not in named:
         raise UnsupportedArchitecture(  # as a mixture of experts, which bears the type and has other fields

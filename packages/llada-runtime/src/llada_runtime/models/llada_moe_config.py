@@ -12,14 +12,25 @@ from pathlib import Path
 from typing import Any
 
 from llada_core.checkpoints import read_fields
-from llada_core.checkpoints.mask import mask_token_id
-from llada_core.errors import CheckpointError, UnsupportedArchitecture
-from llada_runtime.models.fields import eos_of, integer, positive, switch, token
+from llada_core.errors import UnsupportedArchitecture
+from llada_runtime.models.fields import (
+    boolean,
+    end_ids,
+    heads,
+    integer,
+    number,
+    refuse_variants,
+    rotary,
+    token,
+    with_mask,
+    wrong,
+)
 from llada_runtime.network.shape import Experts, Shape
 
 __all__ = ["LLaDAMoEConfig", "is_llada_moe"]
 
 _ARCHITECTURE = "LLaDAMoEModelLM"
+_PUBLISHED_MASK = 156895
 
 # What this network implements in one way only; null is what the configuration class does without them. The
 # published code reads neither norm_topk_prob, whatever it says, nor the routed_*, router_* and
@@ -29,8 +40,6 @@ _FIXED: Mapping[str, tuple[Any, ...]] = {
     "clip_qkv": (),
     "hidden_act": ("silu",),
     "moe_router_score_function": ("softmax",),
-    "partial_rotary_factor": (1,),
-    "rope_scaling": (),
     "routed_scaling_factor": (1,),
     "router_num_group": (1,),
     "router_topk_group": (1,),
@@ -52,22 +61,14 @@ class LLaDAMoEConfig:
     Attributes:
         shape: the numbers of the network.
         mask_token_id: None only where fields were read without the folder that they come from.
+        eos_ids: the end-of-sequence ids; none where the file leaves it to others of the checkpoint.
     """
 
     shape: Shape
     rope_theta: float
     max_sequence_length: int
     mask_token_id: int | None
-    eos_token_id: int | tuple[int, ...] | None
-
-    def __post_init__(self) -> None:
-        masks = () if self.mask_token_id is None else (self.mask_token_id,)
-        for field, ids in (("mask_token_id", masks), ("eos_token_id", self.eos_ids)):
-            if not all(0 <= each < self.vocab_size for each in ids):
-                raise CheckpointError(
-                    f"config.json: {field} = {getattr(self, field)!r} is not of ids from 0 to "
-                    f"{self.vocab_size - 1}; {_PUBLISHED}"
-                )
+    eos_ids: tuple[int, ...]
 
     @property
     def vocab_size(self) -> int:
@@ -78,13 +79,6 @@ class LLaDAMoEConfig:
     def embedding_size(self) -> int:
         """The runtime's word for ``vocab_size``."""
         return self.shape.vocabulary
-
-    @property
-    def eos_ids(self) -> tuple[int, ...]:
-        """The end-of-sequence ids: none where the file leaves it to others of the checkpoint."""
-        if self.eos_token_id is None:
-            return ()
-        return self.eos_token_id if isinstance(self.eos_token_id, tuple) else (self.eos_token_id,)
 
     @property
     def parameter_count(self) -> int:
@@ -99,16 +93,7 @@ class LLaDAMoEConfig:
             CheckpointError: the file is missing or damaged, or neither names a mask token.
             UnsupportedArchitecture: as `from_dict`.
         """
-        place = Path(folder)
-        data = read_fields(place)
-        mask = mask_token_id(data, place)
-        if mask is None and data.get("mask_token_id") is None:
-            raise CheckpointError(
-                f"{place}: config.json has no mask_token_id, and no file of a tokenizer there names a mask "
-                "token; add mask_token_id to config.json (the checkpoints of inclusionAI were trained with "
-                "156895)"
-            )
-        return cls.from_dict({"mask_token_id": mask, **_given(data)})
+        return cls.from_dict(with_mask(read_fields(folder), folder, published=_PUBLISHED_MASK))
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> LLaDAMoEConfig:
@@ -119,20 +104,15 @@ class LLaDAMoEConfig:
             UnsupportedArchitecture: a field asks for what this network does not implement.
         """
         _refuse_other_architectures(data)
+        shape = _shape(data)
+        told = data.get("mask_token_id") is not None
         return cls(
-            shape=_shape(data),
-            rope_theta=positive(data, "rope_theta"),
+            shape=shape,
+            rope_theta=rotary(data).theta,
             max_sequence_length=integer(data, "max_position_embeddings"),
-            mask_token_id=None if data.get("mask_token_id") is None else token(data, "mask_token_id"),
-            eos_token_id=eos_of(data),
+            mask_token_id=token(data, "mask_token_id", shape.vocabulary) if told else None,
+            eos_ids=end_ids(data, shape.vocabulary),
         )
-
-
-_PUBLISHED = "take the config.json that was published with the weights"
-
-
-def _given(data: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in data.items() if value is not None}
 
 
 def _refuse_other_architectures(data: Mapping[str, Any]) -> None:
@@ -141,55 +121,37 @@ def _refuse_other_architectures(data: Mapping[str, Any]) -> None:
             f"config.json: architectures is {data.get('architectures')!r}, and this network runs "
             f"{_ARCHITECTURE!r}; load the model with the engine made for it"
         )
-    for field, wanted in _FIXED.items():
-        value = data.get(field)
-        if value is not None and value not in wanted:
-            done = " or ".join(map(repr, wanted)) or "none"
-            raise UnsupportedArchitecture(
-                f"config.json: {field} = {value!r} is not implemented (only {done} is); this checkpoint "
-                "needs its own model code"
-            )
+    refuse_variants(data, _FIXED)
 
 
 def _shape(data: Mapping[str, Any]) -> Shape:
-    width, heads = integer(data, "hidden_size"), integer(data, "num_attention_heads")
-    kv_heads = integer({"num_key_value_heads": heads, **_given(data)}, "num_key_value_heads")
-    head_dim = integer({"head_dim": width // heads, **_given(data)}, "head_dim")
-    for field, holds, expected in (
-        ("hidden_size", width % heads == 0, f"a multiple of {heads} heads"),
-        ("num_key_value_heads", heads % kv_heads == 0, f"a divisor of {heads} heads"),
-        ("head_dim", head_dim * heads == width, f"hidden_size / num_attention_heads = {width // heads}"),
-        ("hidden_size", head_dim % 2 == 0, "an even number of channels per head"),
-    ):
-        if not holds:
-            raise CheckpointError(
-                f"config.json: {field} = {data.get(field)!r} is not {expected}; {_PUBLISHED}"
-            )
+    attention = heads(data)
+    if attention.dim * attention.count != attention.width:
+        equal = attention.width / attention.count
+        raise wrong("head_dim", attention.dim, f"hidden_size / num_attention_heads = {equal:g}")
     layers = integer(data, "num_hidden_layers")
     dense = _dense_layers(data, layers)
     return Shape(
-        width=width,
+        width=attention.width,
         n_layers=layers,
-        n_heads=heads,
-        n_kv_heads=kv_heads,
-        head_dim=head_dim,
+        n_heads=attention.count,
+        n_kv_heads=attention.kv_count,
+        head_dim=attention.dim,
         mlp_width=integer(data, "dense_intermediate_size") if dense else 0,
         vocabulary=integer(data, "vocab_size"),
-        eps=positive(data, "rms_norm_eps"),
-        qk_norm=switch(data, "qk_layernorm"),
-        tied=switch(data, "tie_word_embeddings"),
+        eps=number(data, "rms_norm_eps"),
+        qk_norm=boolean(data, "qk_layernorm", default=False),
+        tied=boolean(data, "tie_word_embeddings", default=False),
         experts=_experts(data),
         dense_layers=dense,
     )
 
 
 def _experts(data: Mapping[str, Any]) -> Experts:
-    bias = switch(data, "moe_router_enable_expert_bias")
+    bias = boolean(data, "moe_router_enable_expert_bias", default=False)
     count, chosen = integer(data, "num_experts"), integer(data, "num_experts_per_tok")
     if chosen > count:
-        raise CheckpointError(
-            f"config.json: num_experts_per_tok = {chosen} is more than num_experts = {count}; {_PUBLISHED}"
-        )
+        raise wrong("num_experts_per_tok", chosen, f"at most num_experts = {count}")
     return Experts(
         count=count,
         chosen=chosen,
@@ -204,8 +166,5 @@ def _dense_layers(data: Mapping[str, Any], layers: int) -> tuple[int, ...]:
     """The layers with a 0 in ``moe_layer_freq``."""
     listed = data.get("moe_layer_freq")
     if not isinstance(listed, list) or len(listed) != layers or any(each not in (0, 1) for each in listed):
-        raise CheckpointError(
-            f"config.json: moe_layer_freq = {listed!r} is not a list of 0 or 1 for each of {layers} layers; "
-            f"{_PUBLISHED}"
-        )
+        raise wrong("moe_layer_freq", listed, f"a list of 0 or 1 for each of {layers} layers")
     return tuple(index for index, each in enumerate(listed) if each == 0)

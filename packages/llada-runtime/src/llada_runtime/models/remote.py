@@ -20,6 +20,7 @@ from llada_core.checkpoints.mask import mask_token_id
 from llada_core.errors import CheckpointError, UnsupportedArchitecture
 from llada_core.faults import one_line
 from llada_runtime.models import own_code
+from llada_runtime.models.fields import end_ids, first_given, integer, token, with_mask
 from llada_runtime.network.calls import Call, Ragged
 from llada_runtime.network.checkpoint import choose_device, choose_dtype
 from llada_runtime.network.layout import Layout
@@ -36,33 +37,20 @@ class RemoteConfig:
     """What decoding needs from any masked diffusion model's ``config.json``."""
 
     mask_token_id: int
-    eos_token_id: int | tuple[int, ...] | None
+    eos_ids: tuple[int, ...]
     embedding_size: int
     max_sequence_length: int
-
-    @property
-    def eos_ids(self) -> tuple[int, ...]:
-        if self.eos_token_id is None:
-            return ()
-        return self.eos_token_id if isinstance(self.eos_token_id, tuple) else (self.eos_token_id,)
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> RemoteConfig:
         """Raises CheckpointError where ``config.json`` lacks one of them; end tokens others may declare."""
-        size = _integer(data, *_SIZES)
-        eos = data.get("eos_token_id")
-        config = cls(
-            mask_token_id=_first(data, "mask_token_id"),
-            eos_token_id=tuple(eos) if isinstance(eos, list) else eos,
+        size = integer(data, first_given(data, *_SIZES))
+        return cls(
+            mask_token_id=token(data, "mask_token_id", size),
+            eos_ids=end_ids(data, size),
             embedding_size=size,
-            max_sequence_length=_integer(data, *_LIMITS),
+            max_sequence_length=integer(data, first_given(data, *_LIMITS)),
         )
-        for field, ids in (("mask_token_id", (config.mask_token_id,)), ("eos_token_id", config.eos_ids)):
-            if not all(isinstance(each, int) and 0 <= each < size for each in ids):
-                raise CheckpointError(
-                    f"config.json: {field} = {data[field]!r} is not of ids from 0 to {size - 1}; correct it"
-                )
-        return config
 
     @classmethod
     def from_pretrained(cls, folder: str | Path, loaded: Any) -> RemoteConfig:
@@ -74,7 +62,7 @@ class RemoteConfig:
         given = {name: value for name, value in read_fields(place).items() if value is not None}
         names = ("mask_token_id", "eos_token_id", *_SIZES, *_LIMITS)
         data = {name: getattr(loaded, name, None) for name in names} | given
-        return cls.from_dict({**data, "mask_token_id": mask_token_id(data, place)})
+        return cls.from_dict(with_mask({**data, "mask_token_id": mask_token_id(data, None)}, place))
 
 
 class RemoteNetwork:
@@ -180,21 +168,3 @@ def _why_no_logits(model: Any, config: RemoteConfig) -> str | None:
 
 def _logits_in(output: Any) -> Any:
     return output.get("logits") if isinstance(output, Mapping) else getattr(output, "logits", None)
-
-
-def _first(data: Mapping[str, Any], *names: str) -> Any:
-    for name in names:
-        if data.get(name) is not None:
-            return data[name]
-    raise CheckpointError(
-        f"config.json: {' or '.join(names)} is missing, and decoding needs it; add it to the file"
-    )
-
-
-def _integer(data: Mapping[str, Any], *names: str) -> int:
-    value = _first(data, *names)
-    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-        raise CheckpointError(
-            f"config.json: {' or '.join(names)} = {value!r} is not a positive integer; correct the file"
-        )
-    return value
