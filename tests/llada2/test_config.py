@@ -41,7 +41,7 @@ def config(**changes: Any) -> LLaDA2Config:
 )
 def test_what_the_network_does_not_implement_is_refused_by_name(field: str, value: object) -> None:
     with pytest.raises(
-        UnsupportedArchitecture, match=rf"^config.json: {field} = .* is not implemented, only"
+        UnsupportedArchitecture, match=rf"^config.json: {field} = .* is not implemented \(only"
     ):
         config(**{field: value})
 
@@ -49,7 +49,7 @@ def test_what_the_network_does_not_implement_is_refused_by_name(field: str, valu
 @pytest.mark.parametrize("field", ["rope_scaling", "rope_parameters"])
 @pytest.mark.parametrize("kind", ["yarn", "linear", "dynamic", "llama3"])
 def test_other_kinds_of_rotary_embedding_are_refused(field: str, kind: str) -> None:
-    with pytest.raises(UnsupportedArchitecture, match=rf"rope_type = '{kind}' is not implemented, only"):
+    with pytest.raises(UnsupportedArchitecture, match=rf"rope_type = '{kind}' is not implemented \(only"):
         config(**{field: {"rope_type": kind, "factor": 4.0}})
 
 
@@ -75,7 +75,7 @@ def test_the_format_for_training_is_refused_with_a_sentence() -> None:
     ("changes", "told"),
     [
         ({"num_experts": ...}, "num_experts is missing"),
-        ({"num_experts": 0}, "num_experts = 0 is not an integer, 1 or more"),
+        ({"num_experts": 0}, "num_experts = 0 is not a positive integer"),
         ({"num_experts_per_tok": 9}, "lets 9 of 8 experts work on a column"),
         ({"num_experts_per_tok": 5}, "lets 5 experts work on a column, and the 2 of 4 groups"),
         ({"n_group": 3}, "3 equal groups of 8 experts"),
@@ -92,7 +92,7 @@ def test_the_format_for_training_is_refused_with_a_sentence() -> None:
         ({"rms_norm_eps": "1e-6"}, "rms_norm_eps = '1e-6' is not a finite number"),
         ({"rope_scaling": [1]}, r"rope_scaling = \[1\] is not an object"),
         ({"use_qk_norm": 1}, "use_qk_norm = 1 is not true or false"),
-        ({"hidden_size": True}, "hidden_size = True is not an integer"),
+        ({"hidden_size": True}, "hidden_size = True is not a positive integer"),
         ({"vocab_size": ...}, "vocab_size is missing"),
         ({"max_position_embeddings": ...}, "max_position_embeddings is missing"),
         ({"mask_token_id": 128}, "mask_token_id = 128 is not an id from 0 to 127"),

@@ -87,8 +87,8 @@ def test_the_row_of_known_wheels_takes_the_same(config: dict[str, Any]) -> None:
     ],
 )
 def test_a_field_that_is_not_implemented_is_refused_by_its_name(field: str, value: object) -> None:
-    named = "rope_type" if field.startswith("rope") and "partial" not in str(value) else field
-    named = "partial_rotary_factor" if "partial" in str(value) else named
+    inner = [name for name in ("rope_type", "type", "partial_rotary_factor") if name in str(value)]
+    named = inner[0] if inner else field
     with pytest.raises(UnsupportedArchitecture, match=f"config.json: {named} = .* is not implemented"):
         SDARConfig.from_dict({**DENSE, field: value})
 
@@ -96,7 +96,6 @@ def test_a_field_that_is_not_implemented_is_refused_by_its_name(field: str, valu
 @pytest.mark.parametrize(
     ("field", "value"),
     [
-        ("hidden_size", None),
         ("num_hidden_layers", "2"),
         ("num_key_value_heads", 3),
         ("head_dim", 15),
@@ -115,14 +114,16 @@ def test_a_malformed_field_is_named(field: str, value: object) -> None:
         SDARConfig.from_dict({**DENSE, field: value})
 
 
-@pytest.mark.parametrize("field", ["num_experts", "num_experts_per_tok", "moe_intermediate_size"])
-def test_missing_experts_are_named(field: str) -> None:
-    with pytest.raises(CheckpointError, match=f"config.json: {field} = None is not a positive integer"):
+@pytest.mark.parametrize(
+    "field", ["hidden_size", "num_experts", "num_experts_per_tok", "moe_intermediate_size"]
+)
+def test_missing_numbers_are_named(field: str) -> None:
+    with pytest.raises(CheckpointError, match=f"config.json: {field} is missing"):
         SDARConfig.from_dict({**MOE, field: None})
 
 
 def test_whether_scores_are_renormalised_is_not_guessed() -> None:
-    with pytest.raises(CheckpointError, match="norm_topk_prob = None is not true or false"):
+    with pytest.raises(CheckpointError, match="norm_topk_prob is missing"):
         SDARConfig.from_dict({**MOE, "norm_topk_prob": None})
 
 
@@ -153,5 +154,5 @@ def test_an_old_file_leaves_the_mask_to_the_tokenizer(tmp_path: Path) -> None:
     config = SDARConfig.from_pretrained(folder)
     assert (config.mask_token_id, config.block_size) == (MASK, None)
     (folder / "tokenizer_config.json").unlink()
-    with pytest.raises(CheckpointError, match="mask_token_id is missing, and the tokenizer's files name no"):
+    with pytest.raises(CheckpointError, match=r"mask_token_id is missing, and no other file .* have 151669"):
         SDARConfig.from_pretrained(folder)

@@ -12,12 +12,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from llada_core.errors import CheckpointError, UnsupportedArchitecture
+from llada_runtime.models.fields import boolean, integer
 
 __all__ = ["GemmaConfig", "Layer"]
 
 _SLIDING, _FULL = "sliding_attention", "full_attention"
 _PATTERN = 6  # where no layer_types are given, each sixth layer sees all
-_ABSENT: Any = object()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,19 +74,19 @@ class GemmaConfig:
         _refuse_unimplemented(config, text)
         _check_experts(text)
         return cls(
-            vocab_size=_count(text, "vocab_size"),
-            hidden_size=_count(text, "hidden_size"),
-            intermediate_size=_count(text, "intermediate_size"),
-            num_attention_heads=_count(text, "num_attention_heads"),
-            attention_bias=_flag(text, "attention_bias", default=False),
+            vocab_size=integer(text, "vocab_size"),
+            hidden_size=integer(text, "hidden_size"),
+            intermediate_size=integer(text, "intermediate_size"),
+            num_attention_heads=integer(text, "num_attention_heads"),
+            attention_bias=boolean({"attention_bias": False, **text}, "attention_bias"),
             layers=_layers(text),
             sliding_window=_window(text),
-            num_experts=_count(text, "num_experts"),
-            moe_intermediate_size=_count(text, "moe_intermediate_size"),
-            max_position_embeddings=_count(text, "max_position_embeddings"),
-            canvas_length=_count(config, "canvas_length", default=256),
-            tied=_flag(config, "tie_word_embeddings", default=True),
-            image_token_id=_count(config, "image_token_id", default=258_880, nullable=True),
+            num_experts=integer(text, "num_experts"),
+            moe_intermediate_size=integer(text, "moe_intermediate_size"),
+            max_position_embeddings=integer(text, "max_position_embeddings"),
+            canvas_length=integer({"canvas_length": 256, **config}, "canvas_length"),
+            tied=boolean({"tie_word_embeddings": True, **config}, "tie_word_embeddings"),
+            image_token_id=_image_token(config),
         )
 
     @property
@@ -125,6 +125,12 @@ class GemmaConfig:
         return self.num_attention_heads * layer.head_dim, shared
 
 
+def _image_token(config: Mapping[str, Any]) -> int | None:
+    """The field; null says that there is none, and where it is left out, it is transformers' own."""
+    fields = {"image_token_id": 258_880, **config}
+    return None if fields["image_token_id"] is None else integer(fields, "image_token_id")
+
+
 def _refuse_unimplemented(config: Mapping[str, Any], text: Mapping[str, Any]) -> None:
     """Refuse fields that transformers' class has no code for. Raises ``UnsupportedArchitecture``."""
     whole: dict[str, tuple[object, ...]] = {"quantization_config": (None,), "audio_config": (None,)}
@@ -158,7 +164,7 @@ def _check_experts(text: Mapping[str, Any]) -> None:
             f"config.json: text_config.num_experts is {text.get('num_experts')!r}, and transformers' class "
             "has experts in every layer; take a model that has them"
         )
-    experts, chosen = _count(text, "num_experts"), _count(text, "top_k_experts")
+    experts, chosen = integer(text, "num_experts"), integer(text, "top_k_experts")
     if chosen > experts:
         raise CheckpointError(
             f"config.json: text_config.top_k_experts is {chosen} of {experts} experts; it must be at most "
@@ -168,13 +174,13 @@ def _check_experts(text: Mapping[str, Any]) -> None:
 
 def _window(text: Mapping[str, Any]) -> int:
     """Columns that a sliding layer sees; where it looks both ways, half of them lie before it."""
-    window: int = _count(text, "sliding_window")
+    window = integer(text, "sliding_window")
     return window // 2 + 1 if text.get("use_bidirectional_attention") == "all" else window
 
 
 def _layers(text: Mapping[str, Any]) -> tuple[Layer, ...]:
     """The attention of each layer. The last one sees all, whatever is said of it, as in transformers."""
-    count = _count(text, "num_hidden_layers")
+    count = integer(text, "num_hidden_layers")
     kinds = text.get("layer_types")
     if kinds is None:
         kinds = [_SLIDING if (index + 1) % _PATTERN else _FULL for index in range(count)]
@@ -184,20 +190,22 @@ def _layers(text: Mapping[str, Any]) -> tuple[Layer, ...]:
             f"({count}) of them, each {_SLIDING} or {_FULL}"
         )
     kinds = [*kinds[:-1], _FULL]
-    heads = _count(text, "num_attention_heads")
+    heads = integer(text, "num_attention_heads")
     return tuple(_layer(text, index, kind, heads) for index, kind in enumerate(kinds))
 
 
 def _layer(text: Mapping[str, Any], index: int, kind: str, heads: int) -> Layer:
     own = _overrides(text, index, kind)
-    shared = _count({**text, **own}, "num_key_value_heads")
+    shared = integer({**text, **own}, "num_key_value_heads")
     if heads % shared:
         raise CheckpointError(
             f"config.json: text_config.num_attention_heads ({heads}) is no multiple of the "
             f"num_key_value_heads ({shared}) of layer {index}; correct it"
         )
     return Layer(
-        n_kv_heads=shared, head_dim=_count({**text, **own}, "head_dim", default=256), slides=kind == _SLIDING
+        n_kv_heads=shared,
+        head_dim=integer({"head_dim": 256, **text, **own}, "head_dim"),
+        slides=kind == _SLIDING,
     )
 
 
@@ -223,23 +231,3 @@ def _overrides(text: Mapping[str, Any], index: int, kind: str) -> Mapping[str, A
         "head_dim": text.get("global_head_dim", 512),
         **({} if shared is None else {"num_key_value_heads": shared}),
     }
-
-
-def _count(fields: Mapping[str, Any], name: str, *, default: Any = _ABSENT, nullable: bool = False) -> Any:
-    """The field, a whole number from 1 on (None too where it may be). Raises ``CheckpointError``."""
-    value = fields.get(name, default)
-    if value is None and nullable:
-        return None
-    if type(value) is not int or value < 1:
-        said = "is missing" if value is _ABSENT else f"is {reprlib.repr(value)}"
-        raise CheckpointError(
-            f"config.json: {name} {said}; it must be a whole number from 1 on: download the file again"
-        )
-    return value
-
-
-def _flag(fields: Mapping[str, Any], name: str, *, default: bool) -> bool:
-    value = fields.get(name, default)
-    if not isinstance(value, bool):
-        raise CheckpointError(f"config.json: {name} is {reprlib.repr(value)}; it must be true or false")
-    return value

@@ -7,16 +7,25 @@ that the published code ignores and that says otherwise than it does: ``score_fu
 
 from __future__ import annotations
 
-import reprlib
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
-from math import inf, isfinite, nan
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from llada_core.checkpoints import read_fields
-from llada_core.checkpoints.mask import mask_token_id
 from llada_runtime import CheckpointError, Shape, UnsupportedArchitecture
+from llada_runtime.models.fields import (
+    boolean,
+    end_ids,
+    heads,
+    integer,
+    number,
+    refuse_variants,
+    rotary,
+    token,
+    with_mask,
+    wrong,
+)
 from llada_runtime.network.shape import Experts
 
 __all__ = ["LLaDA2Config"]
@@ -96,15 +105,9 @@ class LLaDA2Config:
             CheckpointError: a file is missing or damaged, or no mask token is known.
             UnsupportedArchitecture: a field asks for what the network does not implement.
         """
-        place = Path(folder)
-        fields = read_fields(place)
-        told = fields.get("mask_token_id")
-        if told is None and (place / "generation_config.json").is_file():
-            told = read_fields(place, "generation_config.json").get("mask_token_id")
-        if told is None:
-            told = mask_token_id({}, place)
-        config = cls.from_dict(fields if told is None else {**fields, "mask_token_id": told})
-        return replace(config, mask_id=config.mask_token_id)
+        fields = read_fields(folder)
+        known = fields.get("vocab_size") == _PUBLISHED_VOCABULARY
+        return cls.from_dict(with_mask(fields, folder, published=_PUBLISHED["mask_token_id"], assume=known))
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> LLaDA2Config:
@@ -115,19 +118,18 @@ class LLaDA2Config:
             UnsupportedArchitecture: a field asks for what the network does not implement.
         """
         _refuse_variants(data)
-        vocabulary = _integer(data, "vocab_size")
+        vocabulary = integer(data, "vocab_size")
         known = _PUBLISHED if vocabulary == _PUBLISHED_VOCABULARY else {}
-        mask, eos = (_given(data, name, known.get(name)) for name in ("mask_token_id", "eos_token_id"))
-        listed = eos if isinstance(eos, list) else [] if eos is None else [eos]
+        told = {**known, **{name: each for name, each in data.items() if each is not None}}
         shape = _shape(data, vocabulary)
         theta, channels = _rotary(data, shape.head_dim)
         return cls(
             shape=shape,
             rope_theta=theta,
             rotary_channels=channels,
-            mask_id=None if mask is None else _token(mask, "mask_token_id", vocabulary),
-            eos_ids=tuple(_token(each, "eos_token_id", vocabulary) for each in listed),
-            max_sequence_length=_integer(data, "max_position_embeddings"),
+            mask_id=token(told, "mask_token_id", vocabulary) if "mask_token_id" in told else None,
+            eos_ids=end_ids(told, vocabulary),
+            max_sequence_length=integer(data, "max_position_embeddings"),
         )
 
 
@@ -143,134 +145,53 @@ def _refuse_variants(data: Mapping[str, Any]) -> None:
             "config.json: model_type is 'llada2_moe_veomni', dFactory's format for training, whose experts "
             "are merged; split them by dFactory's own script, and load the folder that it writes"
         )
-    for field, implemented in _FIXED.items():
-        if data.get(field) is not None and data[field] not in implemented:
-            listed = " or ".join(map(repr, implemented)) or "null"
-            raise UnsupportedArchitecture(
-                f"config.json: {field} = {data[field]!r} is not implemented, only {listed}; "
-                "this checkpoint needs its own model code"
-            )
+    refuse_variants(data, _FIXED)
 
 
 def _shape(data: Mapping[str, Any], vocabulary: int) -> Shape:
-    width, heads = _integer(data, "hidden_size"), _integer(data, "num_attention_heads")
-    kv_heads = _integer(data, "num_key_value_heads", default=heads)
-    if heads % kv_heads:
-        raise _wrong("num_key_value_heads", kv_heads, f"a divisor of {heads} heads")
-    layers = _integer(data, "num_hidden_layers")
-    dense = _integer(data, "first_k_dense_replace", default=0, least=0)
+    attention, layers = heads(data), integer(data, "num_hidden_layers")
+    dense = integer(data, "first_k_dense_replace", default=0, least=0)
     if dense > layers:
-        raise _wrong("first_k_dense_replace", dense, f"at most the number of layers, {layers}")
+        raise wrong("first_k_dense_replace", dense, f"at most the number of layers, {layers}")
     return Shape(
-        width=width,
+        width=attention.width,
         n_layers=layers,
-        n_heads=heads,
-        n_kv_heads=kv_heads,
-        head_dim=_integer(data, "head_dim", default=width // heads),
-        mlp_width=_integer(data, "intermediate_size"),
+        n_heads=attention.count,
+        n_kv_heads=attention.kv_count,
+        head_dim=attention.dim,
+        mlp_width=integer(data, "intermediate_size"),
         vocabulary=vocabulary,
-        eps=_number(data, "rms_norm_eps"),
-        qk_norm=_boolean(data, "use_qk_norm", default=True),
-        tied=_boolean(data, "tie_word_embeddings", default=False),
+        eps=number(data, "rms_norm_eps"),
+        qk_norm=boolean(data, "use_qk_norm", default=True),
+        tied=boolean(data, "tie_word_embeddings", default=False),
         experts=_experts(data),
         dense_layers=tuple(range(dense)),
     )
 
 
 def _experts(data: Mapping[str, Any]) -> Experts:
-    chosen, width = _integer(data, "num_experts_per_tok"), _integer(data, "moe_intermediate_size")
-    groups = _integer(data, "n_group", default=1)
+    chosen, width = integer(data, "num_experts_per_tok"), integer(data, "moe_intermediate_size")
+    groups = integer(data, "n_group", default=1)
     return Experts(
-        count=_integer(data, "num_experts"),
+        count=integer(data, "num_experts"),
         chosen=chosen,
         width=width,
-        shared_width=width * _integer(data, "num_shared_experts", default=0, least=0),
+        shared_width=width * integer(data, "num_shared_experts", default=0, least=0),
         scores="sigmoid",
         renormalised=chosen > 1,
         groups=groups,
-        groups_chosen=_integer(data, "topk_group", default=groups),
-        scale=_number(data, "routed_scaling_factor", default=1.0),
+        groups_chosen=integer(data, "topk_group", default=groups),
+        scale=number(data, "routed_scaling_factor", default=1.0),
         bias=True,
     )
 
 
 def _rotary(data: Mapping[str, Any], head_dim: int) -> tuple[float, int]:
     """The base of the rotary embedding, and the channels of a head that turn."""
-    settings = {**_settings(data, "rope_scaling"), **_settings(data, "rope_parameters")}
-    kind = settings.get("rope_type", settings.get("type", "default"))
-    if kind != "default":
-        raise UnsupportedArchitecture(
-            f"config.json: rope_type = {kind!r} is not implemented, only 'default'; "
-            "this checkpoint needs its own model code"
-        )
-    given = {**{name: data.get(name) for name in ("rope_theta", "partial_rotary_factor")}, **settings}
-    theta, factor = _number(given, "rope_theta"), _number(given, "partial_rotary_factor", default=1.0)
-    channels = int(head_dim * factor)
-    if theta <= 1:
-        raise _wrong("rope_theta", theta, "a number above 1")
+    found = rotary(data, parts=True)
+    channels = int(head_dim * found.part)
     if not 2 <= channels <= head_dim or channels % 2:
-        raise _wrong("partial_rotary_factor", factor, f"an even part of the {head_dim} channels of a head")
+        raise wrong("partial_rotary_factor", found.part, f"an even part of the {head_dim} channels of a head")
     if data.get("rotary_dim") not in (None, channels):
-        raise _wrong("rotary_dim", data["rotary_dim"], f"{channels}, as partial_rotary_factor makes it")
-    return theta, channels
-
-
-def _settings(data: Mapping[str, Any], field: str) -> dict[str, Any]:
-    """A field that holds settings, those that are null left out; empty where the file has none."""
-    value = data.get(field)
-    if value is not None and not isinstance(value, Mapping):
-        raise _wrong(field, value, "an object")
-    return {name: given for name, given in (value or {}).items() if given is not None}
-
-
-def _given(data: Mapping[str, Any], field: str, default: Any) -> Any:
-    """The field, or ``default`` where the file leaves it out or null."""
-    return default if data.get(field) is None else data[field]
-
-
-def _integer(data: Mapping[str, Any], field: str, *, default: int | None = None, least: int = 1) -> int:
-    value = _given(data, field, default)
-    if value is None:
-        raise _missing(field)
-    if isinstance(value, bool) or not isinstance(value, int) or value < least:
-        raise _wrong(field, value, f"an integer, {least} or more")
-    return value
-
-
-def _number(data: Mapping[str, Any], field: str, *, default: float | None = None) -> float:
-    value = _given(data, field, default)
-    if value is None:
-        raise _missing(field)
-    try:
-        number = float(value) if isinstance(value, (int, float)) and not isinstance(value, bool) else nan
-    except OverflowError:
-        number = inf
-    if not (isfinite(number) and number > 0):
-        raise _wrong(field, value, "a finite number above 0")
-    return number
-
-
-def _boolean(data: Mapping[str, Any], field: str, *, default: bool) -> bool:
-    value = _given(data, field, default)
-    if not isinstance(value, bool):
-        raise _wrong(field, value, "true or false")
-    return value
-
-
-def _token(value: object, field: str, vocabulary: int) -> int:
-    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value < vocabulary:
-        raise _wrong(field, value, f"an id from 0 to {vocabulary - 1}")
-    return value
-
-
-def _missing(field: str) -> CheckpointError:
-    return CheckpointError(
-        f"config.json: {field} is missing; take the config.json that was published with the weights"
-    )
-
-
-def _wrong(field: str, value: object, expected: str) -> CheckpointError:
-    return CheckpointError(
-        f"config.json: {field} = {reprlib.repr(value)} is not {expected}; "
-        "take the config.json that was published with the weights"
-    )
+        raise wrong("rotary_dim", data["rotary_dim"], f"{channels}, as partial_rotary_factor makes it")
+    return found.theta, channels
