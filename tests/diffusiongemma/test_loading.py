@@ -6,6 +6,7 @@ import json
 import shutil
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import pytest
 import torch
@@ -16,8 +17,11 @@ from llada_core import CheckpointError, LoadOptions, ModelLoadError, PromptError
 from llada_core.errors import UsageError
 from llada_diffusiongemma import GemmaConfig
 from llada_diffusiongemma.loading import load
+from llada_diffusiongemma.plugin import PUBLISHED
+from llada_diffusiongemma.settings import defaults_of
 from llada_runtime.network.weight_files import UnusedWeights
-from tests.diffusiongemma.tiny_models import CANVAS, GENERATION, config_with, write_model
+from tests.diffusiongemma.published import Published
+from tests.diffusiongemma.tiny_models import CANVAS, GENERATION, config_with
 from tests.diffusiongemma.tiny_tokenizer import BOS, IMAGE
 
 CPU = LoadOptions(device="cpu", dtype="float32")
@@ -109,12 +113,65 @@ def test_weights_without_a_place_are_told(copied: Path) -> None:
         load(rewritten(copied, **{"model.decoder.extra.weight": torch.zeros(3)}), CPU)
 
 
-def test_a_sampler_that_transformers_does_not_have_is_refused(tmp_path: Path) -> None:
-    folder = write_model(
-        tmp_path, generation={**GENERATION, "sampler_config": {"_cls_name": "Other", "x": 1}}
-    )
-    with pytest.raises(ModelLoadError, match=r"transformers .* cannot load it"):
-        llada_core.load_model(folder, device="cpu")
+NAMED = {"_cls_name": "EntropyBoundSamplerConfig"}
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        (
+            {"sampler_config": {"_cls_name": "Other", "x": 1}},
+            "sampler_config is .*'EntropyBoundSamplerConfig'",
+        ),
+        ({"sampler_config": {"entropy_bound": 1.0}}, "sampler_config is .*and _cls_name 'EntropyBound"),
+        ({"sampler_config": [1]}, r"sampler_config is \[1\]; it must hold an entropy_bound"),
+        ({"sampler_config": NAMED}, "sampler_config has no entropy_bound; give a number above 0"),
+        (
+            {"sampler_config": {**NAMED, "entropy_bound": 0.0}},
+            r"sampler_config\.entropy_bound is 0\.0; it mus",
+        ),
+        (
+            {"sampler_config": {**NAMED, "entropy_bound": 1}},
+            r"sampler_config\.entropy_bound is 1, .*write 1\.0",
+        ),
+        ({"confidence_threshold": 1}, r"confidence_threshold is 1, and transformers .* write 1\.0"),
+        ({"confidence_threshold": -0.5}, r"confidence_threshold is -0\.5; it must be a number above 0"),
+        ({"t_max": float("nan")}, "t_max is nan; it must be a number above 0"),
+        ({"t_max": 0.3}, r"t_max \(0\.3\) is not above t_min \(0\.4\)"),
+        ({"t_min": "low"}, "t_min is 'low'; it must be a number, 0 or more"),
+        ({"stability_threshold": True}, "stability_threshold is True; it must be an integer, 0 or more"),
+        ({"max_denoising_steps": 0}, "max_denoising_steps is 0; it must be an integer, 1 or more"),
+        ({"max_new_tokens": 2.5}, r"max_new_tokens is 2\.5; it must be an integer, 1 or more"),
+        ({"max_length": 0}, "transformers .* cannot read it .*max_length"),
+    ],
+)
+def test_settings_that_no_row_could_be_decoded_by_are_refused_by_file_and_field(
+    settings: dict[str, Any], said: str, tmp_path: Path
+) -> None:
+    (tmp_path / "config.json").write_text(json.dumps(config_with()))
+    (tmp_path / "generation_config.json").write_text(json.dumps({**GENERATION, **settings}))
+    with pytest.raises(CheckpointError, match=rf"generation_config\.json: {said}"):
+        load(tmp_path, CPU)
+
+
+def test_settings_that_are_no_json_are_refused_and_not_left_out(copied: Path) -> None:
+    (copied / "generation_config.json").write_text("{")
+    with pytest.raises(CheckpointError, match=r"generation_config\.json cannot be read as JSON"):
+        load(copied, CPU)
+
+
+def test_a_checkpoint_need_not_have_settings(copied: Path) -> None:
+    (copied / "generation_config.json").unlink()
+    assert defaults_of(load(copied, CPU)) == {**PUBLISHED, "canvas_length": 8}
+
+
+def test_settings_of_a_network_that_transformers_loaded_are_checked_too(published: Published) -> None:
+    network, algorithm = published.network, llada_core.get_algorithm("diffusion_gemma")
+    with (
+        mock.patch.object(network.generation_config, "t_max", float("nan")),
+        pytest.raises(CheckpointError, match=r"generation_config\.json: t_max is nan"),
+    ):
+        algorithm.generate(network, torch.tensor([[5, 6]]), gen_length=8)
 
 
 @pytest.mark.parametrize(
@@ -132,7 +189,10 @@ def test_a_sampler_that_transformers_does_not_have_is_refused(tmp_path: Path) ->
         ({"enable_moe_block": False}, "enable_moe_block is False"),
         ({"attention_k_eq_v": False}, "attention_k_eq_v is False"),
         ({"final_logit_softcapping": None}, "final_logit_softcapping is None"),
+        ({"final_logit_softcapping": "30"}, "final_logit_softcapping is '30', .* a number above 0"),
         ({"layer_types": ["chunked_attention", "full_attention"]}, "layer_types is .*chunked"),
+        ({"layer_types": [[], []]}, r"layer_types is \[\[\], \[\]\]"),
+        ({"layer_types": [{}, {}]}, r"layer_types is \[\{\}, \{\}\]"),
         ({"layer_types": ["full_attention"]}, r"there must be num_hidden_layers \(2\) of them"),
         ({"num_key_value_heads": 3}, r"num_attention_heads \(4\) is no multiple of .* \(3\) of layer 0"),
         ({"quantization_config": {"bits": 4}}, r"text_config\.quantization_config is"),

@@ -109,6 +109,14 @@ class GemmaConfig:
             for layer in self.layers
         )
 
+    def columns_within(self, numbers: int) -> int:
+        """Columns that one row may have where its keys and values may be so many numbers."""
+        window = self.sliding_window - 1
+        if numbers <= self.kv_numbers(window):
+            return numbers // self.kv_numbers(1)
+        beyond = self.kv_numbers(window + 1) - self.kv_numbers(window)
+        return window + (numbers - self.kv_numbers(window)) // beyond
+
     def _weights_of(self, layer: Layer) -> int:
         width, queries, shared = self.hidden_size, *self._outputs_of(layer)
         attention = width * (2 * queries + shared) + 2 * layer.head_dim
@@ -150,10 +158,11 @@ def _refuse_unimplemented(config: Mapping[str, Any], text: Mapping[str, Any]) ->
                     f"config.json: {prefix}{name} is {reprlib.repr(value)}, which transformers' "
                     "DiffusionGemmaForBlockDiffusion has no code for; take a model without it"
                 )
-    if text.get("final_logit_softcapping", 30.0) in (None, 0):
+    cap = text.get("final_logit_softcapping", 30.0)
+    if type(cap) not in (int, float) or not 0 < cap < float("inf"):
         raise UnsupportedArchitecture(
-            f"config.json: text_config.final_logit_softcapping is {text['final_logit_softcapping']!r}, and "
-            "transformers' class caps logits always; give the cap that the model was trained with"
+            f"config.json: text_config.final_logit_softcapping is {reprlib.repr(cap)}, and transformers' "
+            "class caps logits always; give the cap that the model was trained with, a number above 0"
         )
 
 
@@ -184,7 +193,8 @@ def _layers(text: Mapping[str, Any]) -> tuple[Layer, ...]:
     kinds = text.get("layer_types")
     if kinds is None:
         kinds = [_SLIDING if (index + 1) % _PATTERN else _FULL for index in range(count)]
-    if not isinstance(kinds, list) or len(kinds) != count or not set(kinds) <= {_SLIDING, _FULL}:
+    known = isinstance(kinds, list) and all(each in (_SLIDING, _FULL) for each in kinds)
+    if not known or len(kinds) != count:
         raise UnsupportedArchitecture(
             f"config.json: text_config.layer_types is {reprlib.repr(kinds)}; there must be num_hidden_layers "
             f"({count}) of them, each {_SLIDING} or {_FULL}"

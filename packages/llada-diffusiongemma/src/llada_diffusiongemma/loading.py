@@ -24,6 +24,7 @@ from llada_runtime.network.checkpoint import choose_device, choose_dtype
 from llada_runtime.network.weight_files import UnusedWeights
 
 from .config import GemmaConfig
+from .published import check_file
 
 __all__ = ["check_options", "load"]
 
@@ -57,6 +58,7 @@ def load(folder: Path, options: LoadOptions) -> Any:
     fields = read_fields(folder)
     config = GemmaConfig.from_dict(fields)
     _check_tables(fields["text_config"])
+    check_file(folder)
     device = choose_device(options.device)
     dtype = choose_dtype(options.dtype, device)
     if device.type not in ("cpu", "cuda"):
