@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Mapping
 from typing import Any
+from unittest import mock
 
 import pytest
 import torch
@@ -157,3 +158,17 @@ def test_a_network_that_transformers_loaded_will_do(published: Published, lm: An
     ids, nfe = algorithm.generate(published.network, torch.tensor([[5, 6]]), **params)
     wanted = published.says([5, 6], **params)
     assert (cut(ids[0, 2:].tolist(), 12), nfe) == (cut(wanted.written, 12), wanted.nfe)
+
+
+def test_what_a_call_does_not_say_is_what_its_network_says(published: Published, lm: Any) -> None:
+    """Also the length; and not what the object has loaded, where that is another one."""
+    network = published.network
+    said = {"max_new_tokens": 13, "max_denoising_steps": 2, "t_max": 2.0}
+    for algorithm in (type(lm.algorithm("diffusion_gemma"))(), lm.algorithm("diffusion_gemma")):
+        with mock.patch.multiple(network.generation_config, **said):
+            ids, nfe = algorithm.generate(network, torch.tensor([[5, 6]]), seed=5, early_stop=False)
+            wanted = published.says([5, 6], seed=5, gen_length=13, early_stop=False)
+            assert (tuple(ids[0, 2:].tolist()), nfe) == (wanted.written[:13], wanted.nfe)
+            shorter, _ = algorithm.generate(network, torch.tensor([[5, 6]]), seed=5, max_tokens=4)
+            assert shorter.shape == (1, 6)
+        assert algorithm.model is not network

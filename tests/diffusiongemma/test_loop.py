@@ -94,14 +94,24 @@ def test_rows_keep_to_the_columns_that_there_are(lm: Any) -> None:
     network, algorithm = lm.model.network, lm.algorithm("diffusion_gemma")
     values = algorithm.validate_args(gen_length=20)
     row, other = (algorithm.sequence(network, [5, 6], values) for _ in range(2))
-    assert row.columns == 2 + 24  # whole canvases
+    # Whole canvases, of which the sliding layer keeps 15 columns of half a full layer's size.
+    assert (row.columns, GemmaConfig.from_dict(network.config.to_dict()).kv_numbers(26)) == (21, 21 * 64 - 32)
     loop = CanvasLoop(network, rows=4, columns=40)
     assert loop.refusal(row) is None
     assert (loop.admit(row), loop.admit(other), loop.active, loop.room) == (True, False, 1, 3)
-    small = CanvasLoop(network, rows=4, columns=25)
-    assert "it needs 26 cached columns and there is memory for 25; shorten" in str(small.refusal(row))
-    with lm.session(columns=25) as session, pytest.raises(PromptError, match="26 cached columns"):
+    small = CanvasLoop(network, rows=4, columns=20)
+    assert "it needs 21 cached columns and there is memory for 20; shorten" in str(small.refusal(row))
+    with lm.session(columns=20) as session, pytest.raises(PromptError, match="21 cached columns"):
         session.submit(request([5, 6]))
+
+
+def test_a_row_is_charged_what_its_sliding_layers_keep(lm: Any) -> None:
+    """One that its window makes small is not turned away by the count of its tokens."""
+    algorithm, network = lm.algorithm("diffusion_gemma"), lm.model.network
+    row = algorithm.sequence(network, [5] * 400, algorithm.validate_args(gen_length=100))
+    assert row.columns == -(-(32 * 15 + 32 * (400 + 104)) // 64) == 260
+    with lm.session(columns=260) as session:
+        session.submit(request([5] * 400, gen_length=100))
 
 
 def test_columns_are_what_free_memory_holds_beside_the_logits(lm: Any) -> None:

@@ -16,7 +16,7 @@ from llada_diffusiongemma import GemmaConfig
 from llada_diffusiongemma.loading import load
 from llada_diffusiongemma.memory import estimate, logit_bytes, planned_steps
 from llada_diffusiongemma.plugin import PUBLISHED
-from llada_diffusiongemma.row import Listener, asked
+from llada_diffusiongemma.row import CanvasRow, Listener, asked
 from tests.diffusiongemma.tiny_models import CONFIG, config_with, network_of, write_model
 from tests.support.program import Llada
 
@@ -91,6 +91,22 @@ def test_a_cache_is_as_large_as_it_is_said_to_be(window: int, columns: int) -> N
     assert GemmaConfig.from_dict(config).kv_numbers(columns) == held
 
 
+@pytest.mark.parametrize("columns", [3, 40])
+def test_a_row_holds_no_more_memory_than_its_cache_is_said_to_have(columns: int, lm: Any) -> None:
+    """Where the class keeps a view of a whole prompt for the window of a sliding layer."""
+    algorithm, network = lm.algorithm("diffusion_gemma"), lm.model.network
+    row = algorithm.sequence(network, [5] * columns, algorithm.validate_args(gen_length=24, seed=1))
+    config = GemmaConfig.from_dict(network.config.to_dict())
+    for written in range(2):
+        row.write(network)
+        held = sum(
+            each.untyped_storage().nbytes()
+            for layer in row._cache.layers
+            for each in (layer.keys, layer.values)
+        )
+        assert held == 4 * config.kv_numbers(columns + written * 8)
+
+
 @pytest.mark.parametrize(("dtype", "copies"), [(torch.float32, 8.0), (torch.bfloat16, 7.5)])
 def test_a_canvas_has_as_many_copies_of_its_logits_as_are_counted(dtype: torch.dtype, copies: float) -> None:
     """What is fed back is in the model's dtype, all else in float32."""
@@ -122,8 +138,28 @@ def test_what_fits_is_what_weights_and_one_canvas_leave() -> None:
     assert estimate(A4B, available=50 * 10**9).rows_that_fit == 0
     told = estimate(A4B, available=80 * 2**30)
     left = 80 * 2**30 - told.weights - told.logits_per_row
-    assert (told.rows_that_fit, told.columns_that_fit) == (left // told.kv_per_row, left // told.kv_per_token)
-    assert told.rows_that_fit == 5
+    assert told.rows_that_fit == left // told.kv_per_row == 5
+    assert told.columns_that_fit is not None
+    over = told.columns_that_fit - 5 * 262144
+    config = GemmaConfig.from_dict(A4B)
+    held = [5 * told.kv_per_row + 2 * config.kv_numbers(columns) for columns in (over, over + 1)]
+    assert held[0] <= left < held[1]
+    assert estimate(A4B, available=50 * 10**9).columns_that_fit == 0
+
+
+@pytest.mark.parametrize("numbers", [0, 1, 2000, 10**6, 225280 * 1000, 3 * 10**9])
+def test_columns_within_are_the_most_whose_keys_and_values_fit(numbers: int) -> None:
+    config = GemmaConfig.from_dict(A4B)
+    columns = config.columns_within(numbers)
+    assert config.kv_numbers(columns) <= numbers < config.kv_numbers(columns + 1)
+
+
+def test_a_row_of_ten_thousand_tokens_is_charged_what_the_readme_says() -> None:
+    config = GemmaConfig.from_dict(A4B)
+    row = CanvasRow(
+        range(9000), {"gen_length": 1000, "canvas_length": 250, "seed": 1}, config=config, end_ids=frozenset()
+    )
+    assert row.columns * estimate(A4B).kv_per_token == pytest.approx(0.4145e9, rel=0.001)
 
 
 def test_another_dtype_and_other_ways_of_loading_are_refused() -> None:

@@ -12,7 +12,8 @@ Differences from one call of the class's ``generate``:
   for all of them, and prompts of different lengths would be padded on the left, which the class takes for
   positions;
 * an answer has ``gen_length`` tokens, where the class returns whole canvases, and ends before the first of
-  all end tokens that the checkpoint declares, with that token behind it and not padding;
+  all end tokens that the checkpoint declares; ``generate`` puts that token in the places behind it, where the
+  class has it once and then padding;
 * ``max_length`` and ``cache_implementation`` of the checkpoint's generation config do not count. The class
   takes ``max_length`` in place of 256 new tokens, the number that it holds for "not said", and keeps a static
   cache on the model for all callers;
@@ -22,6 +23,7 @@ Differences from one call of the class's ``generate``:
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -53,7 +55,7 @@ from .loading import check_options, load
 from .loop import CanvasLoop
 from .plugin import PARAMETERS
 from .row import CanvasRow, Listener, asked
-from .settings import defaults_of, filled
+from .settings import config_of, defaults_of, filled
 
 __all__ = ["DiffusionGemmaGeneration"]
 
@@ -133,7 +135,7 @@ class DiffusionGemmaGeneration(GenerationAlgorithm):
                 "and this engine reads text alone; leave images out"
             )
         ends = Model.of(model, self.tokenizer).end_ids
-        return CanvasRow(prompt_ids, values, end_ids=ends, device=model.device)
+        return CanvasRow(prompt_ids, values, config=config_of(model), end_ids=ends)
 
     def open_loop(self, model: Any, *, rows: int, columns: int | None = None) -> CanvasLoop:
         """A loop on ``model`` for ``rows`` rows and ``columns`` cached columns; None is what is free."""
@@ -145,16 +147,19 @@ class DiffusionGemmaGeneration(GenerationAlgorithm):
         """``(output_ids, nfe)``: int64 ``[B, P+gen_length]``, and the largest count of forwards.
 
         ``prompt`` is int64 ``[B, P]`` or ``[P]``, rows left-padded where ``attention_mask`` is 0. Behind an
-        EOS stands that EOS. With a ``seed``, row r draws from seed + r.
+        EOS stands that EOS. With a ``seed``, row r draws from seed + r. What ``params`` do not say is what
+        ``model`` says, whatever else this object has loaded.
 
         Raises ``AlgorithmUnavailable``, ``ParameterError``, ``PromptError``, and ``GenerationError`` for a
         row that failed, once all have ended.
         """
         self.check_fits(model)
+        bound = copy.copy(self)
+        bound.model = model
         padded, rows = prompt_rows(prompt, attention_mask)
         loaded = Model.of(model, self.tokenizer, path=self.model_path)
         jobs = [
-            self.prepare(
+            bound.prepare(
                 loaded, GenerationRequest(prompt=ids, parameters=parameters_of_row(params, row)), index=row
             )
             for row, ids in enumerate(rows)
@@ -168,7 +173,7 @@ class DiffusionGemmaGeneration(GenerationAlgorithm):
         """The answer by one call of the class's own ``generate`` for all canvases."""
         row, heard = self.sequence(model, prompt_ids, params), Listener()
         ends = sorted(row.end_ids) if row.values["early_stop"] else []
-        with Stream(row.values["seed"], model.device).drawn_from():
+        with Stream(row.values["seed"]).drawn_from():
             returned = asked(
                 model, prompt_ids, row.values, heard, length=row.gen_length, eos_token_id=ends or None
             )

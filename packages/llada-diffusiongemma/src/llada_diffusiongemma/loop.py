@@ -10,9 +10,9 @@ from llada_core.faults import fault_of
 from llada_core.generation.steps import Row
 from llada_runtime.network.free_memory import free_bytes
 
-from .config import GemmaConfig
 from .memory import logit_bytes
 from .row import CanvasRow
+from .settings import config_of
 
 __all__ = ["CanvasLoop", "affordable_columns"]
 
@@ -26,7 +26,9 @@ class CanvasLoop(StepLoop):
     Args:
         model: transformers' ``DiffusionGemmaForBlockDiffusion``.
         rows: how many may be in flight.
-        columns: how many cached columns they may have together; None is what the device's memory holds.
+        columns: how many cached columns they may have together, such as every layer keeps; a row whose
+            sliding layers keep their window alone takes fewer than it has tokens. None is what the device's
+            memory holds.
     """
 
     def __init__(self, model: Any, *, rows: int, columns: int | None = None) -> None:
@@ -85,8 +87,8 @@ class CanvasLoop(StepLoop):
 
 
 def affordable_columns(model: Any) -> int:
-    """Columns whose keys and values the device's free memory holds beside one canvas's logits, a tenth kept
-    aside. Sliding layers count as if they kept all of them."""
-    config = GemmaConfig.from_dict(model.config.to_dict())
+    """Columns, such as every layer keeps, whose keys and values the device's free memory holds beside one
+    canvas's logits, a tenth kept aside."""
+    config = config_of(model)
     free = free_bytes(model.device) * 9 // 10 - logit_bytes(config)
     return max(free, 0) // (config.kv_numbers(1) * int(model.dtype.itemsize))

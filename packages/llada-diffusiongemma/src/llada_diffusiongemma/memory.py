@@ -38,8 +38,9 @@ def estimate(
 
     The vision tower is not counted: it is dropped when the model is loaded. ``kv_per_token`` is that of a
     column which every layer keeps; as sliding layers keep their window alone, ``kv_per_row`` is far less than
-    that times the columns, and ``columns_that_fit`` is what fits in any case. The logits are those of the one
-    canvas that is computed at a time, whatever the number of rows.
+    that times the columns. ``columns_that_fit`` are those of rows as long as may be: ``rows_that_fit`` of
+    full length, and one more with what is left; rows within the window take more memory a column. The logits
+    are those of the one canvas that is computed at a time, whatever the number of rows.
 
     Args:
         dtype: "float32", "bfloat16" or "float16".
@@ -68,9 +69,16 @@ def estimate(
         max_sequence_length=longest,
         kv_per_row=row,
         available=available,
-        columns_that_fit=None if left is None else left // column,
+        columns_that_fit=None if left is None else _columns(model, left // size),
         rows_that_fit=None if left is None else left // row,
     )
+
+
+def _columns(model: GemmaConfig, numbers: int) -> int:
+    """Columns of all rows together, as long as may be, whose keys and values are so many numbers."""
+    longest = model.max_position_embeddings
+    rows, left = divmod(numbers, model.kv_numbers(longest))
+    return rows * longest + model.columns_within(left)
 
 
 def planned_steps(config: Mapping[str, Any], *, device: str, dtype: str) -> str:

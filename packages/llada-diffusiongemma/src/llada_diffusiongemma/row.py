@@ -18,6 +18,8 @@ from transformers.generation.streamers import BaseStreamer
 from llada_core import Step, Ticket
 from llada_core.errors import NumericalError
 
+from .cache import WindowCache
+from .config import GemmaConfig
 from .draws import Stream
 from .settings import canvas_of, keywords
 
@@ -74,8 +76,8 @@ class CanvasRow:
     Args:
         prompt_ids: known to be of the vocabulary and to fit.
         values: filled, as ``settings.filled`` returns them.
+        config: of the model.
         end_ids: the tokens that end an answer.
-        device: of the model.
     """
 
     mask_id = None
@@ -86,25 +88,26 @@ class CanvasRow:
         prompt_ids: Sequence[int],
         values: Mapping[str, Any],
         *,
+        config: GemmaConfig,
         end_ids: frozenset[int],
-        device: torch.device,
     ) -> None:
-        self.values, self.end_ids = values, end_ids
+        self.values, self.end_ids, self._config = values, end_ids, config
         self.prompt_length, self.gen_length = len(prompt_ids), int(values["gen_length"])
         self.width = int(values["canvas_length"])
         self.canvas: list[int] = list(prompt_ids)
         self.alternatives = 0
         self.nfe = self.block = 0
         self.cancelled = False
-        self._stream = Stream(values["seed"], device)
+        self._stream = Stream(values["seed"])
         self._whole: list[int] = list(prompt_ids)  # with all of each canvas, also what is cut off
         self._cache: Any = None
         self.ticket = Ticket(self)
 
     @property
     def columns(self) -> int:
-        """Columns of keys and values at most, the canvas in work among them."""
-        return self.prompt_length + self.width * -(-self.gen_length // self.width)
+        """Keys and values at most, the canvas in work among them, in columns that every layer keeps."""
+        columns = self.prompt_length + self.width * -(-self.gen_length // self.width)
+        return -(-self._config.kv_numbers(columns) // self._config.kv_numbers(1))
 
     def write(self, model: Any) -> Step:
         """Write the next canvas: what it changed.
@@ -114,6 +117,8 @@ class CanvasRow:
         """
         cache, self._cache = self._cache, None
         new = self._whole if cache is None else self._whole[-self.width :]
+        if cache is None:
+            cache = WindowCache.of(model)
         heard = Listener()
         # They decide nothing within one canvas; the first releases of the class need to be told of some.
         ends = sorted(self.end_ids) or None

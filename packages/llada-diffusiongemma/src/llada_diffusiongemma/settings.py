@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import weakref
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
@@ -11,24 +12,33 @@ from transformers.models.diffusion_gemma.generation_diffusion_gemma import Entro
 
 from llada_core import ParameterError
 
+from .config import GemmaConfig
 from .plugin import PUBLISHED
+from .published import check_told
 
-__all__ = ["canvas_of", "defaults_of", "filled", "keywords"]
+__all__ = ["canvas_of", "config_of", "defaults_of", "filled", "keywords"]
 
-_guard = threading.Lock()
+_guard = threading.Lock()  # of the two below
 _usual: dict[int, int] = {}  # of models that write a canvas of another length now, by their ids
+_writing: weakref.WeakKeyDictionary[Any, threading.Lock] = weakref.WeakKeyDictionary()
+
+
+def config_of(model: Any) -> GemmaConfig:
+    """What the config of a loaded model says, the length of its own canvases among it."""
+    return GemmaConfig.from_dict({**model.config.to_dict(), "canvas_length": _usual_length(model)})
 
 
 def defaults_of(model: Any) -> dict[str, Any]:
     """What holds on ``model`` where the caller says nothing, by the names of the parameters.
 
     The checkpoint's ``generation_config.json`` comes first, as for the class itself; the length of a canvas
-    is the config's.
+    is the config's. Raises ``CheckpointError`` where the checkpoint says what no row could be decoded by.
     """
     config = model.generation_config
     told = {name: getattr(config, name, None) for name in PUBLISHED}
     told["gen_length"] = config.max_new_tokens
     told["entropy_bound"] = None if config.sampler_config is None else config.sampler_config.entropy_bound
+    check_told(told)
     found = {name: PUBLISHED[name] if value is None else value for name, value in told.items()}
     return {**found, "canvas_length": _usual_length(model)}
 
@@ -77,15 +87,19 @@ def keywords(values: Mapping[str, Any]) -> dict[str, Any]:
 @contextmanager
 def canvas_of(model: Any, length: int) -> Iterator[None]:
     """Within it the model's canvases are of this length, which ``generate`` reads in its config; whoever asks
-    for the model's own meanwhile, in another thread, is told that. One thread at a time."""
+    for the model's own meanwhile, in another thread, is told that. Another thread that would write on the
+    same model waits."""
     with _guard:
-        before = _usual[id(model)] = model.config.canvas_length
-        model.config.canvas_length = length
-    try:
-        yield
-    finally:
+        alone = _writing.setdefault(model, threading.Lock())
+    with alone:
         with _guard:
-            model.config.canvas_length = _usual.pop(id(model), before)
+            before = _usual[id(model)] = model.config.canvas_length
+            model.config.canvas_length = length
+        try:
+            yield
+        finally:
+            with _guard:
+                model.config.canvas_length = _usual.pop(id(model), before)
 
 
 def _usual_length(model: Any) -> int:
