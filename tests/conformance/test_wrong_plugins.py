@@ -21,12 +21,10 @@ MODULES = (calls, facts, loops, parts)
 GUIDE = Path(__file__).parents[2] / "docs" / "plugins.md"
 SLOW = [pytest.mark.slow, pytest.mark.timeout(300)]
 GOOD = {"good": Good, "good_call": GoodCall, "notes_itself": NotesItself}
-# What no plugin can be wrong about and be registered; and what a policy does to its own rows too, which is
-# found first: none is told of rows of others.
+# What no plugin can be wrong about and be registered.
 UNREACHABLE = {
     "it has a name",
     "its default algorithm is one of its own",
-    "its rows are the same beside rows of another rule and policy",
 }
 
 

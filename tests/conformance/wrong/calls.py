@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import torch
 
 from llada_core import standard
 from llada_runtime.testing import MASK
-from tests.conformance.wrong.tables import GoodCall, wrong
+from tests.conformance.wrong.tables import WIDTH, GoodCall, wrong
 
 SHAPE = "generate returns int64 [B, P+G]"
 ENDS = "it ends within a bounded number of forwards"
+AGAIN = "it answers the same again at each default, choice and bound"
+OTHERS = "its rows do not depend on the parameters of others"
 EFFECT = "each parameter changes something, or is declared neutral"
 
 
@@ -187,7 +190,7 @@ class GrowsTired(GoodCall):
         return ids, nfe + (type(self).calls > 5)
 
 
-@wrong("the same seed draws the same answer", EFFECT)
+@wrong("the same seed draws the same answer", EFFECT, AGAIN, OTHERS)
 class DrawsElsewhere(GoodCall):
     """It draws from torch's global generator, whatever its seed."""
 
@@ -215,3 +218,34 @@ class AnswersForItsChildren(GoodCall):
     def answered(self, model: Any, prompts: Any, params: Any) -> Any:
         first = type(self).__mro__.index(AnswersForItsChildren)
         return GoodCall.answers(AnswersForItsChildren() if first else self, model, prompts, params)
+
+
+@wrong(OTHERS)
+class AnswersTheLast(GoodCall):
+    """It decodes by the parameters that it was given last."""
+
+    parameters = (*GoodCall.parameters, WIDTH)
+    kept: Any = None
+
+    def validate_args(self, **params: Any) -> Any:
+        self.kept = super().validate_args(**params)
+        return self.kept
+
+    def answers(self, model: Any, prompts: Any, params: Any) -> Any:
+        kept = self.kept
+        found = super().answers(model, prompts, params)
+        return [replace(each, nfe=each.nfe + kept["width"]) for each in found]
+
+
+@wrong(AGAIN)
+class DrawsWhereItIsWide(GoodCall):
+    """Its seed decides nothing at a bound of a parameter."""
+
+    parameters = (*GoodCall.parameters, standard("seed"), WIDTH)
+
+    def written(self, model: Any, prompt: Any, mask: Any, values: Any) -> Any:
+        ids, nfe = super().written(model, prompt, mask, values)
+        seeds = torch.arange(len(ids))[:, None] + (values["seed"] or 0) % 13
+        drawn = torch.randint(13, (1,)) if values["width"] == WIDTH.maximum else values["width"]
+        answer = (ids[:, prompt.shape[1] :] + seeds + drawn) % 13
+        return torch.cat((prompt, answer), dim=1), nfe

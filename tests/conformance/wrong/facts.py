@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Any
 
 from llada_core import Parameter, ParameterError, resolve, standard
-from llada_runtime import DualCache, NoCache, Quota, Rule, Sequence, Threshold
+from llada_runtime import DualCache, NoCache, Quota, Sequence, Threshold
 from tests.conformance.wrong.tables import WIDTH, Good, GoodCall, wrong
 
 EFFECT = "each parameter changes something, or is declared neutral"
@@ -158,10 +159,7 @@ class PretendsNothing(Wide):
     parameters = (*Good.parameters, Parameter(name="width", kind=int, minimum=1, default=1, neutral=(1, 2)))
 
 
-@wrong(
-    "rule and policy are made of each default, choice and bound",
-    "it comes to an end at each default, choice and bound",
-)
+@wrong("rule and policy are made of each default, choice and bound")
 class LacksARule(Good):
     """It has no rule for one of its choices."""
 
@@ -211,28 +209,22 @@ class MakesItsOwn(Good):
         )
 
 
-class Waiting(Rule):
-    """It keeps nothing where it is told so."""
+class Stalling(NoCache):
+    """Decides nothing where it is told so."""
 
     def __init__(self, width: int) -> None:
         self.width = width
 
-    @classmethod
-    def select(cls, sequences: Any, scores: Any, open_: Any) -> Any:
-        kept = Threshold.choose(scores.new_full((len(sequences), 1), 0.6), scores, open_)
-        for row, sequence in enumerate(sequences):
-            kept[row] &= sequence.rule.width > 0
-        return kept
+    def plan(self, sequence: Any) -> Any:
+        plan = super().plan(sequence)
+        return plan if self.width else replace(plan, targets=(sequence.length, sequence.length))
 
 
 @wrong("it comes to an end at each default, choice and bound")
 class StallsAtItsBound(Good):
-    """At one of its bounds it keeps nothing, for ever."""
+    """At one of its bounds it decides nothing, for ever."""
 
     parameters = (*Good.parameters, Parameter(name="width", kind=int, minimum=0, maximum=1, default=1))
 
-    def rule(self, params: Any) -> Any:
-        return Waiting(params["width"])
-
     def policy(self, params: Any) -> Any:
-        return NoCache()
+        return Stalling(params["width"])

@@ -8,16 +8,16 @@ from typing import Any
 
 import torch
 
-from llada_runtime import BestFirst, NoCache, Rule
-from tests.conformance.wrong.tables import Good, wrong
+from llada_runtime import BestFirst, NoCache, Rule, rules_of
+from tests.conformance.wrong.tables import WIDTH, Good, wrong
 
 ALONE = "its rule chooses for each row as if it were alone"
 PADDED = "its rule chooses the same whatever the padding"
 PURE = "its policy changes nothing when it plans"
 ROWS = "its policy serves rows as if each were alone"
 MIXED = "its rows do not depend on other algorithms beside them"
-# What cannot be decoded by fails wherever something is decoded.
-BROKEN = ("it generates",)
+BESIDE = "its rows are the same beside rows of other parameters, rules and policies"
+OTHERS = "its rows do not depend on the parameters of others"
 
 
 def rule(check: str, *also: str) -> Callable[[type[Rule]], type[Rule]]:
@@ -36,7 +36,7 @@ def best(scores: Any, open_: Any) -> Any:
     return (scores == scores.amax(-1, keepdim=True)) & open_
 
 
-@rule("its rule returns a choice, bool [R, L]", *BROKEN)
+@rule("its rule returns a choice, bool [R, L]")
 class ChoosesByNumbers(Rule):
     """Its rule returns numbers instead of bools."""
 
@@ -45,7 +45,7 @@ class ChoosesByNumbers(Rule):
         return best(scores, open_).long()
 
 
-@rule("its rule keeps an open position of every row", *BROKEN)
+@rule("its rule keeps an open position of every row")
 class WaitsForCertainty(Rule):
     """Its rule keeps nothing where nothing is certain."""
 
@@ -63,7 +63,7 @@ class KeepsWhatStands(Rule):
         return torch.ones_like(open_)
 
 
-@rule("its rule changes nothing when it chooses", ALONE, PADDED)
+@rule("its rule changes nothing when it chooses")
 class MarksItsScores(Rule):
     """Its rule changes the scores that it is given."""
 
@@ -88,7 +88,7 @@ class CountsChoices(Rule):
         return best(scores, open_)
 
 
-@rule(ALONE, PADDED)
+@rule(ALONE)
 class ComparesRows(Rule):
     """Its rule lets the surest row of a call decide for all."""
 
@@ -97,7 +97,82 @@ class ComparesRows(Rule):
         return (best(scores, open_) | (scores >= scores.max() / 2)) & open_
 
 
-@rule(PADDED, MIXED)
+class Wide(BestFirst):
+    """Keeps ``width`` a step."""
+
+    def __init__(self, width: int) -> None:
+        self.width = width
+
+    @classmethod
+    def parameters(cls, sequences: Any) -> Any:
+        return torch.tensor([[rule.width] for rule in rules_of(sequences, cls)], dtype=torch.float64)
+
+    @classmethod
+    def counts(cls, parameters: Any, ranked: Any, open_counts: Any) -> Any:
+        return parameters[:, 0].long()
+
+
+class First(Wide):
+    """Says of every row what the first one's rule says."""
+
+    @classmethod
+    def parameters(cls, sequences: Any) -> Any:
+        return super().parameters(sequences)[:1].repeat(len(sequences), 1)
+
+
+class Widest(Wide):
+    """Keeps in every row what the widest keeps."""
+
+    @classmethod
+    def counts(cls, parameters: Any, ranked: Any, open_counts: Any) -> Any:
+        return parameters[:, 0].max().long().repeat(len(ranked))
+
+
+class Shared(Wide):
+    """Has the ``width`` of the rule that was made last."""
+
+    last = 1
+
+    def __init__(self, width: int) -> None:
+        type(self).last = width
+
+    @property
+    def width(self) -> int:  # type: ignore[override]
+        return self.last
+
+
+class OfWidth(Good):
+    """Decodes by ``kind``."""
+
+    parameters = (*Good.parameters, WIDTH)
+    kind = Wide
+
+    def rule(self, params: Any) -> Any:
+        return self.kind(params["width"])
+
+
+@wrong(ALONE, OTHERS)
+class AsksTheFirst(OfWidth):
+    """Its rule gives every row the parameters of the first."""
+
+    kind = First
+
+
+@wrong(ALONE, OTHERS)
+class AsksTheWidest(OfWidth):
+    """Its rule keeps in every row as many as the row that keeps most."""
+
+    kind = Widest
+
+
+@wrong(BESIDE, OTHERS)
+class KeepsItsWidth(OfWidth):
+    """Its rows have the parameters of the row that was made last."""
+
+    kind = Shared
+
+
+@rule(PADDED, MIXED, OTHERS)
 class CountsPadding(BestFirst):
     """Its rule keeps half as many as the tensor is wide."""
 
@@ -115,7 +190,7 @@ class StaysAtHome(BestFirst):
         return open_counts.minimum(torch.tensor([2]))
 
 
-@wrong("its rule keeps an open position of every row", *BROKEN)
+@wrong("its rule keeps an open position of every row")
 class RunsOnItsOwn(Good):
     """Its rule keeps nothing where nothing is certain, and it runs on networks of its own only."""
 
@@ -151,7 +226,7 @@ class CountsPlans(NoCache):
         return super().plan(sequence)
 
 
-@policy("its policy plans what can be run, until nothing is masked", *BROKEN, PURE, ROWS)
+@policy("its policy plans what can be run, until nothing is masked", PURE, ROWS)
 class NeverDecides(NoCache):
     """Its policy plans forwards that decide nothing."""
 

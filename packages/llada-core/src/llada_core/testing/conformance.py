@@ -18,12 +18,13 @@ from llada_core.testing.declared import fact_checks, parameter_checks
 from llada_core.testing.effects import effect_checks
 from llada_core.testing.forwards import counted, most_forwards
 from llada_core.testing.samples import Setting
-from llada_core.testing.subject import Given, Subject
+from llada_core.testing.subject import Given, Once, Subject
 
 if TYPE_CHECKING:
-    from llada_core.testing import decoding, runs, sharing
+    from llada_core.testing import answered, decoding, runs, sharing
 else:
-    decoding = LazyModule("llada_core.testing.decoding")  # they need torch
+    answered = LazyModule("llada_core.testing.answered")  # they need torch
+    decoding = LazyModule("llada_core.testing.decoding")
     runs = LazyModule("llada_core.testing.runs")
     sharing = LazyModule("llada_core.testing.sharing")
 
@@ -73,11 +74,13 @@ def algorithm_checks(subject: Subject) -> Iterator[Check]:
     yield from parameter_checks(algorithm)
     if algorithm.is_available():
         checks = dict(_on_its_model(subject))
-        own: dict[str, Callable[[], object]] = {
-            name: functools.partial(_loaded_for, subject, call)
+        own = {
+            name: Once(functools.partial(_loaded_for, subject, call), of=name)
             for name, call in _listed("it says how to check it", algorithm.conformance_checks)
         }
-        yield from {**own, **{name: call for name, call in checks.items() if name not in own}}.items()
+        subject.own = tuple(own.values())
+        yield from ((name, once.check) for name, once in own.items())
+        yield from ((name, call) for name, call in checks.items() if name not in own)
 
 
 def _loaded_for(subject: Subject, call: Callable[[], object]) -> None:
@@ -116,6 +119,7 @@ def _effects(subject: Subject) -> Iterator[Check]:
         base,
         most=_MOST_RUNS,
         untold=seen.untold,
+        again=functools.partial(_run, subject, seen, chance=1),
     )
     for name, check in checks:
         yield name, functools.partial(_judged, subject, check)
@@ -145,11 +149,16 @@ class _Seen:
         return None
 
 
-def _run(subject: Subject, seen: _Seen, setting: Setting) -> tuple[Any, ...]:
-    """Ids and forwards of each row. Raises what generating raises, and ``Endless``."""
+def _run(subject: Subject, seen: _Seen, setting: Setting, chance: int = 0) -> tuple[Any, ...]:
+    """Ids and forwards of each row; under a seed ``chance`` is nothing to them.
+
+    Raises what generating raises, and ``Endless``.
+    """
     model, rows, length = subject.model, runs.prompts_of(subject), setting.get("gen_length")
     with counted(model.network, most_forwards(length, rows=len(rows))):
-        found = sharing.ended(subject.algorithm, model, rows, setting)
+        found = answered.ended(
+            subject.algorithm, model, rows, setting, chance=0 if setting.get("seed") is None else chance
+        )
     seen.an_end = seen.an_end or any(each.finish_reason == "stop" for each in found)
     return tuple((tuple(each.token_ids), each.nfe) for each in found)
 

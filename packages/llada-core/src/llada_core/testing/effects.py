@@ -10,11 +10,20 @@ from typing import Any
 from llada_core.faults import fault_of
 from llada_core.parameters import Parameter
 from llada_core.testing.checks import Check, NotRun
-from llada_core.testing.samples import Setting, is_taken, settings, values_of
+from llada_core.testing.samples import (
+    Setting,
+    bounds_of,
+    is_taken,
+    setting_with,
+    settings,
+    values_of,
+)
 
-__all__ = ["EFFECT", "Run", "effect_checks"]
+__all__ = ["AGAIN", "EFFECT", "Run", "effect_checks"]
 
 EFFECT = "each parameter changes something, or is declared neutral"
+AGAIN = "it answers the same again at each default, choice and bound"
+_LONG = 64  # columns; what is longer is not decoded otherwise
 _VALUES = 6
 _BESIDE = 3
 
@@ -31,6 +40,7 @@ def effect_checks(
     *,
     most: int,
     untold: Callable[[str], str | None] = lambda name: None,
+    again: Run | None = None,
 ) -> Iterator[Check]:
     """The checks of what ``parameters`` do.
 
@@ -41,10 +51,12 @@ def effect_checks(
         most: runs that are spent on one parameter.
         untold: why these runs cannot tell whether the parameter of this name does something, though none of
             them changed with it; None where they can.
+        again: the first of ``runs`` once more, as on another day; None is the same run.
     """
     search = _Search(parameters, takes, runs, base, most, untold)
     yield EFFECT, lambda: _all_act(search)
     yield "neutral values of a parameter ask for the same", lambda: _neutral_ones_agree(search)
+    yield AGAIN, lambda: _repeats(search, runs[0] if again is None else again)
 
 
 class _Search:
@@ -60,7 +72,7 @@ class _Search:
         untold: Callable[[str], str | None],
     ) -> None:
         self.parameters, self.base, self.most, self.untold = parameters, base, most, untold
-        self._takes, self._runs = takes, runs
+        self.check, self._runs = takes, runs
         self._known: dict[Hashable, Hashable] = {}
 
     @property
@@ -73,7 +85,7 @@ class _Search:
 
     def takes(self, setting: Setting) -> bool:
         """Whether the setting is accepted."""
-        return is_taken(self._takes, setting)
+        return is_taken(self.check, setting)
 
     def outcome(self, way: int, setting: Setting) -> Hashable | None:
         """What the run comes to; None where the setting is refused, or fails: that, other checks tell."""
@@ -131,6 +143,23 @@ def _acts(search: _Search, parameter: Parameter) -> bool | None:
         if spent >= search.most:
             break
     return False if judged else None
+
+
+def _repeats(search: _Search, again: Run) -> None:
+    for parameter in search.parameters:
+        for value in bounds_of(parameter):
+            setting = setting_with(search.check, search.parameters, search.base, parameter, value)
+            free = setting is None or _is_long(setting) or setting.get("seed", 0) is None
+            first = None if free else search.outcome(0, setting)
+            if setting is not None and first is not None:
+                assert again(setting) == first, (
+                    f"with {setting} it answers otherwise the second time; draw from the row's generator, "
+                    "which its seed decides, and keep what changes during a request in its row"
+                )
+
+
+def _is_long(setting: Setting) -> bool:
+    return any((setting.get(name) or 0) > _LONG for name in ("gen_length", "block_length"))
 
 
 def _neutral_ones_agree(search: _Search) -> None:

@@ -6,13 +6,14 @@ of what is switched off: ``settings`` looks for such a place.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 from llada_core.errors import ParameterError
 from llada_core.parameters import Parameter
 
-__all__ = ["Setting", "bounds_of", "is_taken", "setting_with", "settings", "values_of"]
+__all__ = ["Setting", "bounds_of", "is_taken", "setting_with", "settings", "values_of", "varied"]
 
 Setting = dict[str, Any]
 """Parameters by name, as a call gives them."""
@@ -96,3 +97,23 @@ def settings(
         if other is not besides and other.name not in base:
             values = [value for value in values_of(other) if value != other.default]
             yield from ({**base, other.name: value} for value in values[:most])
+
+
+def varied(
+    takes: Callable[[Setting], object], parameters: Iterable[Parameter], base: Setting, *, most: int
+) -> list[Setting]:
+    """Up to ``most`` settings that ``takes`` does not refuse, each ``base`` with one other value of one
+    parameter, and further ones only where that needs it; a second value of a parameter comes after a first of
+    each."""
+    declared = list(parameters)
+    others = [each for each in declared if each.name not in base]
+    turns = itertools.zip_longest(
+        *([(each, value) for value in values_of(each) if value != each.default] for each in others)
+    )
+    found: list[Setting] = []
+    for parameter, value in filter(None, itertools.chain.from_iterable(turns)):
+        if len(found) == most:
+            break
+        taken = setting_with(takes, declared, base, parameter, value)
+        found += [] if taken is None else [taken]
+    return found

@@ -3,7 +3,8 @@ through ``LazyModule``: it needs torch."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import contextlib
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -13,24 +14,24 @@ from llada_core.errors import AlgorithmUnavailable, GenerationError
 from llada_core.faults import fault_of, one_line
 from llada_core.generation import execution
 from llada_core.generation.algorithm import GenerationAlgorithm
-from llada_core.generation.jobs import Job
 from llada_core.generation.loads import network_class_of
 from llada_core.generation.model import Model
-from llada_core.generation.results import GenerationRequest, GenerationResult
 from llada_core.generation.steps import Step
 from llada_core.loading import LoadedModel
 from llada_core.parameters import parameters_of_row
+from llada_core.testing.answered import facts_of, jobs_of, results
 from llada_core.testing.checks import NotRun
 from llada_core.testing.runs import params_of, prompts_of
-from llada_core.testing.samples import Setting
+from llada_core.testing.samples import Setting, varied
 from llada_core.testing.subject import REPEATS
 
 if TYPE_CHECKING:
     from llada_core.testing.subject import Subject
 
-__all__ = ["check_repeats", "ended", "results", "sharing_checks"]
+__all__ = ["check_repeats", "sharing_checks"]
 
 _COMPANIONS = 3
+_SHORT, _VARIED = 12, 6
 
 
 def sharing_checks(subject: Subject) -> Iterator[tuple[str, Callable[[], object]]]:
@@ -39,50 +40,11 @@ def sharing_checks(subject: Subject) -> Iterator[tuple[str, Callable[[], object]
     yield "another object of it has the same answer", lambda: _is_any_object(subject)
     yield "the same seed draws the same answer", lambda: _repeats_draws(subject)
     yield "its rows do not depend on other algorithms beside them", lambda: _mixes(subject)
+    yield "its rows do not depend on the parameters of others", lambda: _keeps_parameters_apart(subject)
     yield "a stream ends with the canvas of the result", lambda: _streams(subject)
     yield "a stream that is closed early leaves the model usable", lambda: _closes(subject)
     yield "lm.algorithms() agrees with what runs", lambda: _agrees(subject)
     yield "a generate that is overridden is what runs", lambda: _honours_generate(subject)
-
-
-def results(
-    algorithm: GenerationAlgorithm, model: Model, prompts: Sequence[Sequence[int]], params: Mapping[str, Any]
-) -> list[tuple[tuple[int, ...], int]]:
-    """Ids and NFE of the answer to each prompt, all of them in flight together.
-
-    What is drawn without a seed is the same each time.
-    """
-    return [_facts(each) for each in ended(algorithm, model, prompts, params)]
-
-
-def ended(
-    algorithm: GenerationAlgorithm, model: Model, prompts: Sequence[Sequence[int]], params: Mapping[str, Any]
-) -> list[GenerationResult]:
-    """The results of which ``results`` gives ids and NFE."""
-    torch.manual_seed(0)
-    return list(execution.run_to_end(model, _jobs(algorithm, model, prompts, params)))
-
-
-def _facts(result: GenerationResult) -> tuple[tuple[int, ...], int]:
-    return tuple(result.token_ids), result.nfe
-
-
-def _jobs(
-    algorithm: GenerationAlgorithm,
-    model: Model,
-    prompts: Sequence[Sequence[int]],
-    params: Mapping[str, Any],
-    *,
-    first: int = 0,
-) -> list[Job]:
-    return [
-        algorithm.prepare(
-            model,
-            GenerationRequest(prompt=list(ids), parameters=parameters_of_row(params, row)),
-            index=first + row,
-        )
-        for row, ids in enumerate(prompts)
-    ]
 
 
 def check_repeats(subject: Subject) -> None:
@@ -124,9 +86,9 @@ def _repeats_draws(subject: Subject) -> None:
     params = {**params_of(subject), **drawing, "seed": 11}
     first = results(subject.algorithm, model, rows, params)
     other = subject.fresh() if subject.renewable else subject.algorithm
-    jobs = _jobs(other, model, rows, params)
+    jobs = jobs_of(other, model, rows, params)
     torch.manual_seed(1)  # what others draw meanwhile is nothing to it
-    again = [_facts(each) for each in execution.run_to_end(model, jobs)]
+    again = [facts_of(each) for each in execution.run_to_end(model, jobs)]
     assert first == again, (
         "with seed=11 it draws other tokens the second time; draw from sequence.generator(device), or from a "
         "torch.Generator that is seeded with the row's seed, and not from torch's global one"
@@ -143,10 +105,10 @@ def _mixes(subject: Subject) -> None:
         results(subject.algorithm, model, [row], parameters_of_row(params, at))[0]
         for at, row in enumerate(rows)
     ]
-    jobs = _jobs(subject.algorithm, model, rows, params)
+    jobs = jobs_of(subject.algorithm, model, rows, params)
     for other in others:
         short: Setting = {"gen_length": 24} if "gen_length" in {p.name for p in other.parameters} else {}
-        jobs += _jobs(other, model, rows[:2], short, first=len(jobs))
+        jobs += jobs_of(other, model, rows[:2], short, first=len(jobs))
     try:
         found: Sequence[Any] = execution.run_to_end(model, jobs)
     except GenerationError as exc:  # of another's row, perhaps: that is nothing to its own
@@ -154,12 +116,51 @@ def _mixes(subject: Subject) -> None:
         if not all(found[: len(rows)]):
             message = f"beside rows of others its own fails: {exc}; let nothing of a row depend on them"
             raise AssertionError(message) from exc
-    mixed = [_facts(each) for each in found[: len(rows)]]
+    mixed = [facts_of(each) for each in found[: len(rows)]]
     names = ", ".join(other.name for other in others)
     assert mixed == alone, (
         f"beside rows of {names} its own have other answers or forward counts than alone; let nothing of a "
         "row depend on its neighbours"
     )
+
+
+def _keeps_parameters_apart(subject: Subject) -> None:
+    subject.repeating.get()
+    model, rows, params = _asked(subject)
+    asked = [{**_short(params), **given} for given in ({}, *_varied(subject, params))]
+    if len(asked) == 1:
+        raise NotRun("it has no parameter that two rows could differ in")
+    asked, alone = _that_run(subject, model, rows[:1], asked)
+    torch.manual_seed(0)
+    jobs = [jobs_of(subject.algorithm, model, rows[:1], each, first=at)[0] for at, each in enumerate(asked)]
+    together = [facts_of(each) for each in execution.run_to_end(model, jobs)]
+    for given, one, other in zip(asked, alone, together, strict=True):
+        assert one == other, (
+            f"beside rows of other parameters a row with {given} has another answer or forward count than "
+            "alone; give each row what its own parameters say, and keep none of them in the algorithm"
+        )
+
+
+def _that_run(
+    subject: Subject, model: Model, rows: Sequence[Sequence[int]], asked: Sequence[Setting]
+) -> tuple[list[Setting], list[Any]]:
+    """The settings with which it answers, and its answers: where it does not, other checks tell."""
+    found = []
+    for each in asked:
+        with contextlib.suppress(GenerationError):
+            found.append((each, results(subject.algorithm, model, rows, each)[0]))
+    return [each for each, _ in found], [answer for _, answer in found]
+
+
+def _short(params: Setting) -> Setting:
+    return {**params, **({"gen_length": min(params["gen_length"], _SHORT)} if "gen_length" in params else {})}
+
+
+def _varied(subject: Subject, params: Setting) -> list[Setting]:
+    """Settings of one other value each, by which it runs."""
+    algorithm = subject.algorithm
+    declared = [each for each in algorithm.parameters if each.name not in algorithm.chat_options]
+    return varied(lambda given: algorithm.validate_args(**given), declared, _short(params), most=_VARIED)
 
 
 def _companions(subject: Subject) -> list[GenerationAlgorithm]:
@@ -179,7 +180,7 @@ def _companions(subject: Subject) -> list[GenerationAlgorithm]:
 def _streams(subject: Subject) -> None:
     subject.repeating.get()
     model, rows, params = _asked(subject)
-    jobs = _jobs(subject.algorithm, model, rows, params)
+    jobs = jobs_of(subject.algorithm, model, rows, params)
     canvases: dict[int, dict[int, int]] = {job.index: {} for job in jobs}
     ended: list[int] = []
     for step in execution.run(model, jobs):
@@ -219,7 +220,7 @@ def _closes(subject: Subject) -> None:
     subject.repeating.get()
     model, rows, params = _asked(subject)
     before = results(subject.algorithm, model, rows, params)
-    stream = execution.run(model, _jobs(subject.algorithm, model, rows, params))
+    stream = execution.run(model, jobs_of(subject.algorithm, model, rows, params))
     next(stream)
     stream.close()
     try:

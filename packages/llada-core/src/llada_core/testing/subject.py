@@ -59,6 +59,17 @@ class Once(Generic[_T]):
             raise self._failure
         return self._made[0]
 
+    @property
+    def holds(self) -> bool:
+        """Whether it is made, or cannot be told to fail."""
+        try:
+            self.check()
+        except NotRun:
+            return True
+        except Exception:
+            return False
+        return True
+
     def get(self) -> _T:
         """It, for all other checks. Raises ``NotRun``."""
         try:
@@ -102,7 +113,8 @@ class Subject:
         self.prompts, self.params = prompts, dict(params or {})
         self._given, self._trust = model, trust_remote_code
         self.loading = Once(self._load, of="it loads its model")
-        self.deciding = Once(lambda: runs.runs_of(self), of="it generates")
+        self.own: tuple[Once[Any], ...] = ()
+        self.deciding = Once(self._decide, of="it generates")
         self.returning = Once(lambda: decoding.check_runs(self), of="what generate returns")
         self.repeating = Once(lambda: sharing.check_repeats(self), of=REPEATS)
 
@@ -151,6 +163,18 @@ class Subject:
     def model(self) -> Model:
         """The network with its tokenizer. Raises ``NotRun``."""
         return Model.of(self.network, self.algorithm.tokenizer, path=self.algorithm.model_path)
+
+    def _decide(self) -> Any:
+        """What it generates. Raises ``NotRun`` where it cannot, and a check of its ``own`` says why."""
+        try:
+            return runs.runs_of(self)
+        except NotRun:
+            raise
+        except Exception:
+            for check in self.own:
+                if not check.holds:
+                    check.get()
+            raise
 
     def _load(self) -> Any:
         """The network. Raises ``NotRun`` where nothing says which, and what loading raises."""

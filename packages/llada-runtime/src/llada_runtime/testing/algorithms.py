@@ -5,16 +5,15 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from collections.abc import Sequence as Ids
-from typing import Any, Protocol
+from typing import Any
 
 import torch
 
-from llada_core.checkpoints.ends import TOKENIZER, EndToken
-from llada_core.parameters import Parameter
+from llada_core.errors import ContractError
+from llada_core.faults import fault_of
 from llada_core.testing import NotRun, effect_checks
-from llada_core.testing.samples import Setting, bounds_of, setting_with
+from llada_core.testing.samples import Setting
 from llada_core.testing.subject import Once
-from llada_runtime.decoding.filters import Filters
 from llada_runtime.decoding.loop import Loop
 from llada_runtime.decoding.policies import NoCache, Policy
 from llada_runtime.decoding.rules import Quota, Rule
@@ -22,37 +21,29 @@ from llada_runtime.decoding.sequence import Sequence
 from llada_runtime.models.llada import LLaDAModel
 from llada_runtime.network.protocol import Network
 from llada_runtime.testing.checkpoints import small_llada
+from llada_runtime.testing.making import (
+    Algorithm,
+    Make,
+    base_of,
+    make,
+    makes_of,
+    of_its_own_ends,
+    settings_of,
+)
 from llada_runtime.testing.networks import FakeNetwork
 from llada_runtime.testing.policies import policy_checks
 from llada_runtime.testing.rules import rule_checks
 
 __all__ = ["algorithm_checks"]
 
+PARTS = "rule and policy are made of each default, choice and bound"
 FILTERS = "its sequence has the filters that it takes"
 ENDS = "it comes to an end at each default, choice and bound"
-MIXES = "its rows are the same beside rows of another rule and policy"
+MIXES = "its rows are the same beside rows of other parameters, rules and policies"
 OVERRIDDEN = "a rule or policy that is overridden is what runs"
 
-_BASE: Setting = {"gen_length": 11, "block_length": 4, "seed": 3}
 _PROMPT = [5, 6, 7]
 _MOST_RUNS = 600
-
-
-class Algorithm(Protocol):
-    """What is asked of a `StepAlgorithm` here."""
-
-    model: Any
-
-    @property
-    def parameters(self) -> tuple[Parameter, ...]: ...
-    @property
-    def chat_options(self) -> tuple[str, ...]: ...
-    def filters(self, params: Mapping[str, Any]) -> Filters | None: ...
-    def policy(self, params: Mapping[str, Any]) -> Any: ...
-    def rule(self, params: Mapping[str, Any]) -> Any: ...
-    def unfit_reason(self, model: Any) -> str | None: ...
-    def validate_args(self, **params: Any) -> dict[str, object]: ...
-    def sequence(self, model: Any, prompt_ids: Ids[int], params: Mapping[str, Any]) -> Any: ...
 
 
 def algorithm_checks(algorithm: Algorithm) -> Iterator[tuple[str, Callable[[], object]]]:
@@ -61,73 +52,65 @@ def algorithm_checks(algorithm: Algorithm) -> Iterator[tuple[str, Callable[[], o
     Of one that runs on networks of its own only, and so not on a fake one, the rule is checked on the model
     that it has loaded, and the rest is not run.
     """
-    yield "rule and policy are made of each default, choice and bound", lambda: _makes_its_parts(algorithm)
-    make, network = functools.partial(_make, algorithm), FakeNetwork.random()
-    reason = algorithm.unfit_reason(network)
+    network, reason = FakeNetwork.random(), _unfit_reason(algorithm)
+    founded = Once(lambda: _makes_its_parts(algorithm, network if reason is None else None), of=PARTS)
+    yield PARTS, founded.check
+    makes = makes_of(algorithm)
     if reason is not None:
-        yield from _on_its_own(algorithm, reason)
+        yield from _after(founded, _on_its_own(algorithm, makes, reason))
         return
-    rule = list(rule_checks(lambda width: make(network, [1, 2], width, width)))
-    policy = list(policy_checks(make))
-    yield FILTERS, lambda: _filters_as_told(algorithm, network)
-    yield from rule
+    rule = list(rule_checks(*(functools.partial(_of_width, each, network) for each in makes)))
+    policy = list(policy_checks(makes[0]))
+    yield from _after(founded, [(FILTERS, lambda: _filters_as_told(algorithm, network)), *rule])
     here = [check for name, check in rule if "device" not in name]  # elsewhere nothing is decoded by it
     both = [*here, *(check for _, check in policy)]
-    yield from _after(Once(lambda: [check() for check in here], of="what holds of its rule"), policy)
-    decoding = Once(lambda: [check() for check in both], of="what holds of its rule and policy")
+    standing = Once(lambda: [check() for check in (founded.get, *here)], of="what holds of its rule")
+    yield from _after(standing, policy)
+    decoding = Once(
+        lambda: [check() for check in (founded.get, *both)], of="what holds of its rule and policy"
+    )
+    ending = Once(lambda: _ends_everywhere(algorithm), of=ENDS)
     yield from _after(
         decoding,
         [
-            (ENDS, lambda: _ends_everywhere(algorithm)),
-            (MIXES, lambda: _mixes(make)),
+            (ENDS, ending.check),
+            (MIXES, lambda: (ending.get(), _mixes(makes))),
             (OVERRIDDEN, lambda: _honours_its_parts(algorithm)),
             *_effects(algorithm),
         ],
     )
 
 
-def _make(
-    algorithm: Algorithm, network: Any, prompt: Ids[int], gen_length: int, block_length: int = 4
-) -> Sequence:
-    """A row of ``algorithm``, by as much of this as it takes."""
-    asked = {"gen_length": gen_length, "block_length": block_length, "early_stop": False, "seed": 3}
-    taken = asked.keys() & algorithm.validate_args().keys()
-    made = algorithm.sequence(
-        _of_its_own_ends(network), prompt, algorithm.validate_args(**{name: asked[name] for name in taken})
-    )
-    assert isinstance(made, Sequence), f"sequence returns a {type(made).__name__}; return a Sequence"
-    return made
+def _unfit_reason(algorithm: Algorithm) -> str | None:
+    """Why it does not run on a fake network. One that cannot say so fails where its parts are made."""
+    try:
+        return algorithm.unfit_reason(FakeNetwork.random())
+    except Exception as exc:  # a plugin's method may raise anything
+        fault_of(exc)
+        return None
 
 
-def _of_its_own_ends(network: Any) -> Any:
-    """``network``, whose answers end by its config alone: a tokenizer that ``algorithm`` has loaded is of
-    another model, and names ids that are none here."""
-    if getattr(network, "end_tokens", None) is None:
-        ends = network.config.eos_ids
-        network.end_tokens = tuple(EndToken(id=end, text=None, sources=(TOKENIZER,)) for end in ends)
-    return network
+def _of_width(make: Make, network: Any, width: int) -> Sequence:
+    """A row of one block."""
+    return make(network, [1, 2], width, width)
 
 
-def _on_its_own(algorithm: Algorithm, reason: str) -> Iterator[tuple[str, Callable[[], object]]]:
+def _on_its_own(
+    algorithm: Algorithm, makes: Ids[Make], reason: str
+) -> Iterator[tuple[str, Callable[[], object]]]:
     """The checks of one that refuses a fake network for this ``reason``."""
 
-    def make(width: int) -> Sequence:
+    def loaded(make: Make, width: int) -> Sequence:
         network = algorithm.model
         if network is None or algorithm.unfit_reason(network) is not None:
             raise NotRun("it has loaded no model that it runs on; give one (--model)")
-        return _make(algorithm, network, [1, 2], width, width)
+        return _of_width(make, network, width)
 
     def refuse() -> None:
         raise NotRun(f"it does not run on llada_runtime.testing.FakeNetwork: {reason}")
 
-    yield from rule_checks(make)
-    for name in (
-        FILTERS,
-        *(name for name, _ in policy_checks(functools.partial(_make, algorithm))),
-        ENDS,
-        MIXES,
-        OVERRIDDEN,
-    ):
+    yield from rule_checks(*(functools.partial(loaded, each) for each in makes))
+    for name in (FILTERS, *(name for name, _ in policy_checks(makes[0])), ENDS, MIXES, OVERRIDDEN):
         yield name, refuse
 
 
@@ -144,15 +127,15 @@ def _run_after(gate: Once[Any], check: Callable[[], object]) -> None:
 
 def _effects(algorithm: Algorithm) -> Iterator[tuple[str, Callable[[], object]]]:
     declared = [each for each in algorithm.parameters if each.name not in algorithm.chat_options]
-    runs = [functools.partial(_run, algorithm, make) for make in _NETWORKS]
+    runs = [functools.partial(_run, algorithm, network) for network in _NETWORKS]
     return effect_checks(
-        declared, lambda setting: algorithm.validate_args(**setting), runs, _base(algorithm), most=_MOST_RUNS
+        declared,
+        lambda setting: algorithm.validate_args(**setting),
+        runs,
+        base_of(algorithm),
+        most=_MOST_RUNS,
+        again=functools.partial(runs[0], chance=1),
     )
-
-
-def _base(algorithm: Algorithm) -> Setting:
-    names = {each.name for each in algorithm.parameters}
-    return {name: value for name, value in _BASE.items() if name in names}
 
 
 def _steady() -> FakeNetwork:
@@ -189,10 +172,11 @@ _NETWORKS: tuple[Callable[[], Any], ...] = (
 """Networks of varied confidence: what changes nothing on all of them does nothing."""
 
 
-def _run(algorithm: Algorithm, make: Callable[[], Any], setting: Setting) -> tuple[Any, ...]:
-    """Canvas, forwards and their columns, of one row."""
-    network = _of_its_own_ends(make())
-    torch.manual_seed(0)  # what is drawn without a seed is the same in each run
+def _run(algorithm: Algorithm, made: Callable[[], Any], setting: Setting, chance: int = 0) -> tuple[Any, ...]:
+    """Canvas, forwards and their columns, of one row; under a seed ``chance`` is nothing to it."""
+    network = of_its_own_ends(made())
+    # What is drawn without a seed is the same in each run.
+    torch.manual_seed(0 if setting.get("seed") is None else chance)
     sequence = algorithm.sequence(network, _PROMPT, algorithm.validate_args(**setting))
     _decode(network, sequence)
     return tuple(sequence.canvas), sequence.nfe, tuple(getattr(network, "forwards", ()))
@@ -208,20 +192,9 @@ def _decode(network: Network, *sequences: Sequence) -> None:
             raise error
 
 
-def _settings(algorithm: Algorithm) -> Iterator[Setting]:
-    """A setting for each default, choice and bound of each parameter, by which ``validate_args`` takes it."""
-    declared, base = algorithm.parameters, _base(algorithm)
-    for parameter in declared:
-        for value in bounds_of(parameter):
-            taken = setting_with(
-                lambda given: algorithm.validate_args(**given), declared, base, parameter, value
-            )
-            if taken is not None:
-                yield taken
-
-
-def _makes_its_parts(algorithm: Algorithm) -> None:
-    for setting in _settings(algorithm):
+def _makes_its_parts(algorithm: Algorithm, network: FakeNetwork | None) -> None:
+    """Of its defaults a row too, where there is a ``network`` that it runs on."""
+    for setting in settings_of(algorithm):
         params = algorithm.validate_args(**setting)
         for part, kind in (("policy", Policy), ("rule", Rule)):
             try:
@@ -234,15 +207,21 @@ def _makes_its_parts(algorithm: Algorithm) -> None:
                 f"{part} of {setting} returns {made!r}; return a {kind.__name__}, for all that "
                 "validate_args takes"
             )
+    if network is not None:
+        algorithm.unfit_reason(network)
+        try:
+            make(algorithm, {}, network, [1, 2], 4)
+        except ContractError as exc:  # it says what to do
+            raise AssertionError(str(exc)) from exc
 
 
 def _ends_everywhere(algorithm: Algorithm) -> None:
-    for setting in _settings(algorithm):
+    for setting in settings_of(algorithm):
         if setting.get("gen_length", 1) > 64 or (setting.get("block_length") or 1) > 64:
             continue  # long, and not otherwise than short
-        for make in _NETWORKS[:2]:
+        for network in _NETWORKS[:2]:
             try:
-                _run(algorithm, make, setting)
+                _run(algorithm, network, setting)
             except Exception as exc:
                 raise AssertionError(
                     f"with {setting} it does not come to its end: {exc}; let each forward keep something, "
@@ -250,27 +229,28 @@ def _ends_everywhere(algorithm: Algorithm) -> None:
                 ) from exc
 
 
-def _mixes(make: Callable[..., Sequence]) -> None:
-    """Beside rows that keep three a step, and one, without a cache."""
+def _mixes(makes: Ids[Make]) -> None:
+    """Rows by its defaults and by other parameters, beside rows that keep three a step, and one, without a
+    cache."""
     network = FakeNetwork.random()
-    alone, own, others = make(network, _PROMPT, 9), make(network, _PROMPT, 9), []
-    for count in (3, 1):
-        others.append(
-            Sequence(
-                [9, 8],
-                network.config,
-                gen_length=10,
-                block_length=5,
-                policy=NoCache(),
-                rule=Quota(count),
-            )
-        )
-    _decode(network, alone)
-    _decode(network, others[0], own, others[1])
-    assert (own.canvas, own.nfe) == (alone.canvas, alone.nfe), (
-        "beside rows of another algorithm it decodes otherwise than alone; keep what changes in policy_state "
-        "and rule_state"
+    own = [make(network, _PROMPT, 9) for make in makes]
+    others = [
+        Sequence([9, 8], network.config, gen_length=10, block_length=5, policy=NoCache(), rule=Quota(count))
+        for count in (3, 1)
+    ]
+    alone = [_alone(make) for make in makes]
+    _decode(network, others[0], *own, others[1])
+    assert [(row.canvas, row.nfe) for row in own] == alone, (
+        "beside rows of other parameters or of another algorithm it decodes otherwise than alone; give the "
+        "policy and the rule of a row its parameters, and keep what changes in policy_state and rule_state"
     )
+
+
+def _alone(make: Make) -> tuple[list[int], int]:
+    network = FakeNetwork.random()
+    row = make(network, _PROMPT, 9)
+    _decode(network, row)
+    return row.canvas, row.nfe
 
 
 class _Counted:
@@ -286,7 +266,7 @@ def _honours_its_parts(algorithm: Algorithm) -> None:
     own = {part: _noting(part, getattr(kind, part), counted) for part in ("policy", "rule")}
     made: Any = object.__new__(type(f"Own{kind.__name__}", (kind,), own))
     vars(made).update(vars(algorithm))
-    _run(made, FakeNetwork.random, _base(algorithm))
+    _run(made, FakeNetwork.random, base_of(algorithm))
     missing = sorted({"policy", "rule"} - counted.asked)
     assert not missing, (
         f"a subclass that overrides {' and '.join(missing)} is not asked for it; let sequence make its parts "
@@ -311,7 +291,7 @@ def _filters_as_told(algorithm: Algorithm, network: FakeNetwork) -> None:
         if each.name in asked and each.accepts(asked[each.name])
     }
     params = algorithm.validate_args(**given)
-    row = algorithm.sequence(_of_its_own_ends(network), [1, 2], params)
+    row = algorithm.sequence(of_its_own_ends(network), [1, 2], params)
     found, wanted = row.filters, algorithm.filters(params)
     assert found == wanted, (
         f"for {given} its sequence has filters={found!r}; make it with filters=self.filters(params), which "

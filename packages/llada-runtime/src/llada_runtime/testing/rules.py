@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import functools
 import random
 from collections.abc import Callable, Iterator
+from collections.abc import Sequence as Ids
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from llada_core.testing import NotRun, run_checks
+from llada_core.testing.subject import Once
 from llada_runtime.decoding.policies import NoCache
 from llada_runtime.decoding.rules import Rule
 from llada_runtime.decoding.sequence import Sequence
@@ -51,17 +54,41 @@ def check_rule(rule: Rule) -> tuple[str, ...]:
     return run_checks(type(rule).__name__, rule_checks(make))
 
 
-def rule_checks(make: Make) -> Iterator[tuple[str, Callable[[], object]]]:
-    """The checks of the rule of the sequences that ``make`` makes."""
-    for name, check in _OF_A_CASE.items():
-        yield f"its rule {name}", lambda check=check: [check(_case(make, seed)) for seed in range(32)]  # type: ignore[misc]
+def rule_checks(make: Make, *others: Make) -> Iterator[tuple[str, Callable[[], object]]]:
+    """The checks of the rule of the sequences that ``make`` and the ``others``, by other parameters, make.
+
+    Where it returns no choice, or another one each time, what relies on that is not run.
+    """
+    makes = (make, *others)
+    gate: Once[None] | None = None
+    for told, check in _OF_A_CASE.items():
+        name = f"its rule {told}"
+        once = Once(functools.partial(_after, gate, check, makes), of=name)
+        yield name, once.check
+        if check in _RELIED_ON:
+            gate = once
 
 
-def _case(make: Make, seed: int) -> _Case:
-    """Up to five rows of random widths, of which some tokens stand already."""
+def _after(gate: Once[None] | None, check: Callable[[_Case], None], makes: Ids[Make]) -> None:
+    if gate is not None:
+        gate.get()
+    for seed in range(32):
+        check(_case(makes, seed))
+
+
+def _case(makes: Ids[Make], seed: int) -> _Case:
+    """Up to five rows of random widths and parameters, of which some tokens stand already.
+
+    Their rules are of one class, as those are that are asked together.
+    """
     source = random.Random(seed)
-    widths = [source.choice([1, 2, 5, 8]) for _ in range(source.randint(1, 5))]
-    sequences = [make(width) for width in widths]
+    drawn = [
+        (source.choice(makes), width)
+        for width in (source.choice([1, 2, 5, 8]) for _ in range(source.randint(1, 5)))
+    ]
+    made = [make(width) for make, width in drawn]
+    kept = [row for row, each in enumerate(made) if type(each.rule) is type(made[0].rule)]
+    sequences, widths = [made[row] for row in kept], [drawn[row][1] for row in kept]
     scores = torch.full((len(widths), max(widths)), -torch.inf, dtype=torch.float64)
     for row, sequence in enumerate(sequences):
         start = sequence.block_start
@@ -134,15 +161,17 @@ def _rows_are_alone(case: _Case) -> None:
     together, widest = _select(case), case.open.shape[-1]
     for row in range(len(case.sequences)):
         assert torch.equal(_select(case.row(row, widest))[0], together[row]), (
-            "a row is chosen for differently beside others than alone; let each row of the tensors be its own"
+            "a row is chosen for differently beside others than alone; let each row of the tensors be its "
+            "own, and parameters give each row what its own rule says"
         )
 
 
 def _padding_is_nothing(case: _Case) -> None:
-    together = _select(case)
+    widest = case.open.shape[-1]
     for row, sequence in enumerate(case.sequences):
         width = sequence.block_end - sequence.block_start
-        assert torch.equal(_select(case.row(row, width))[0], together[row, :width]), (
+        padded = _select(case.row(row, widest))[0, :width]
+        assert torch.equal(_select(case.row(row, width))[0], padded), (
             "a row is chosen for differently where it is padded; look at open positions only"
         )
 
@@ -168,3 +197,4 @@ _OF_A_CASE: dict[str, Callable[[_Case], None]] = {
     "chooses the same whatever the padding": _padding_is_nothing,
     "works on any device": _is_of_any_device,
 }
+_RELIED_ON = (_returns_a_choice, _changes_nothing)
