@@ -15,13 +15,20 @@ import pytest
 import torch
 from torch import Tensor
 
-from llada_core import GenerationAlgorithm, LoadedModel, Parameter, ParameterError, UsageError, standard
+from llada_core import (
+    GenerationAlgorithm,
+    LoadedModel,
+    Parameter,
+    ParameterError,
+    UsageError,
+    standard,
+)
 from llada_core.environment import read_environment
 from llada_dev.verify import command, graphs
 from llada_dev.verify.differences import agreement, first_difference
 from llada_dev.verify.promises import CHECKS, Conditions
 from llada_fastdllm import BasicGeneration, DualCacheGeneration
-from llada_runtime import BestFirst, LLaDAModel, Policy, Rule, Sequence
+from llada_runtime import BestFirst, LLaDAModel, NoCache, Policy, Rule, Sequence
 from llada_runtime.network import attention
 from llada_runtime.network.graphs import Graphed
 from tests.dev.verifying import SHORT, findings, registered, small_model, verified
@@ -101,6 +108,7 @@ def test_the_table_says_the_same(model: Path) -> None:
     assert "expected to hold: reference, batch, mixed, repeat, seed, graphs" in told.stderr
     assert "CUDA graphs are of a GPU, and the model runs on cpu" in told.stdout
     assert "it is the only algorithm of this call" in told.stdout
+    assert "it is the only algorithm of this call that decodes" not in told.stdout
 
 
 def test_a_rule_that_looks_at_its_neighbours_fails_where_rows_are_together(model: Path) -> None:
@@ -410,3 +418,109 @@ def test_where_answers_part_is_told_with_both_ids() -> None:
     assert first_difference([[1, 2]], [[1, 2]]) is None
     assert agreement([[1, 2], [3, 4]], [[1, 2], [3, 5]]) == 0.75
     assert agreement([[1]], [[1, 2]]) == 0.5
+
+
+class OfWidth(Worse):
+    """Keeps ``width``, or what a fault makes of it."""
+
+    parameters = (*Worse.parameters, Parameter(name="width", kind=int, minimum=1, default=1))
+    kind: ClassVar[type[OneOf]] = OneOf
+
+    def rule(self, params: Mapping[str, Any]) -> Rule:
+        return self.kind(params["width"])
+
+
+class OfTheFirst(OneOf):
+    @classmethod
+    def parameters(cls, sequences: list[Sequence]) -> Tensor:
+        return super().parameters(sequences)[:1].repeat(len(sequences), 1)
+
+
+class OfTheWidest(OneOf):
+    @classmethod
+    def counts(cls, parameters: Tensor, ranked: Tensor, open_counts: Tensor) -> Tensor:
+        return open_counts.minimum(parameters[:, 0].long().max())
+
+
+@pytest.mark.parametrize("kind", [OfTheFirst, OfTheWidest])
+def test_a_rule_that_gives_rows_the_parameters_of_others_fails_in_company(
+    model: Path, kind: type[OneOf], tmp_path: Path
+) -> None:
+    algorithm = type("Own", (OfWidth,), {"kind": kind, "name": "own"})()
+    with registered(algorithm):
+        found = findings(model, *SHORT, "--algorithm", "own", "--algorithm", "basic")
+        assert {found["own", check]["verdict"] for check in ("batch", "mixed")} == {"failed"}
+        assert found["own", "repeat"]["verdict"] == "passed"
+        prompts = tmp_path / "one.jsonl"
+        prompts.write_text('{"prompt": [5, 6, 7]}\n')
+        (batch,) = [
+            each
+            for (_, check), each in findings(
+                model, *SHORT, "--algorithm", "own", "--prompts", prompts
+            ).items()
+            if check == "batch"
+        ]
+        assert batch["verdict"] == "failed"  # one prompt has neighbours of other parameters
+
+
+def test_one_prompt_that_shares_no_forward_is_not_said_to_pass(model: Path, tmp_path: Path) -> None:
+    class Opaque(GenerationAlgorithm):
+        name, engine = "alone", "fast-dllm"
+        parameters = (standard("gen_length"), standard("block_length"))
+
+        def load_model_class(self) -> Any:
+            return LLaDAModel
+
+        def generate(self, model: Any, prompt: Any, *, attention_mask: Any = None, **params: Any) -> Any:
+            return torch.cat((prompt, torch.full((len(prompt), params["gen_length"]), 5)), dim=1), 1
+
+    prompts = tmp_path / "one.jsonl"
+    prompts.write_text('{"prompt": [5, 6, 7]}\n')
+    with registered(Opaque()):
+        found = findings(model, *SHORT, "--algorithm", "alone", "--prompts", prompts)
+    assert found["alone", "batch"]["verdict"] == "not run"
+    assert "give several" in found["alone", "batch"]["detail"]
+
+
+def test_an_algorithm_that_stands_by_breaks_no_check(model: Path) -> None:
+    class Aside(OfWidth):
+        name = "aside"  # asked before basic, and unable to make a rule
+        parameters = (*DualCacheGeneration.parameters, OfWidth.parameters[-1])
+
+        def policy(self, params: Mapping[str, Any]) -> Any:
+            return NoCache()
+
+        def rule(self, params: Mapping[str, Any]) -> Rule:
+            return OneOf(params["width"] // 0 if params["gen_length"] == 8 else 1)
+
+    aside = Aside()
+    aside.parameters = (*DualCacheGeneration().parameters, OfWidth.parameters[-1])
+    with registered(aside):
+        found = findings(model, *SHORT, "--algorithm", "dual_cache")
+    assert found["dual_cache", "cached"]["verdict"] == "told"
+
+
+@pytest.mark.parametrize(("answer", "shown"), [(None, "it returned None"), (([5], 1), "a tuple")])
+def test_a_reference_that_is_no_answer_is_named_and_the_rest_is_checked(
+    model: Path, answer: Any, shown: str
+) -> None:
+    class Odd(Worse):
+        name = "odd"
+
+        def reference_answer(self, model: Any, prompt_ids: Any, params: Any) -> Any:
+            return answer
+
+    with registered(Odd()):
+        found = findings(model, *SHORT, "--algorithm", "odd")
+    assert found["odd", "reference"]["verdict"] == "failed"
+    assert shown in found["odd", "reference"]["detail"]
+    assert "return an Answer" in found["odd", "reference"]["detail"]
+    assert found["odd", "repeat"]["verdict"] == "passed"
+
+
+def test_a_prompt_that_cannot_be_read_is_told_with_its_file_and_line(model: Path, tmp_path: Path) -> None:
+    prompts = tmp_path / "some.jsonl"
+    for bad in ("[]", str([5] * 900)):
+        prompts.write_text(f'{{"prompt": [5, 6, 7]}}\n{{"prompt": {bad}}}\n')
+        told = verified(model, *SHORT, "--algorithm", "basic", "--prompts", prompts)
+        assert str(told.exception).startswith(f"{prompts}, line 2: ")

@@ -34,7 +34,7 @@ from __future__ import annotations
 
 import contextlib
 import copy
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any, Self
 
 from llada_core.imports import LazyModule
@@ -150,6 +150,17 @@ class ParameterError(UsageError):
 
 class PromptError(UsageError):
     """The prompt is empty, longer than the model allows, contains the mask token, or is of a wrong kind."""
+
+    @classmethod
+    @contextlib.contextmanager
+    def placed(cls, source: str) -> Iterator[None]:
+        """Say of one that is raised inside where its prompt stands; an empty ``source`` is nowhere."""
+        try:
+            yield
+        except cls as exc:
+            if not source:
+                raise
+            raise cls(f"{source}: {exc}") from exc
 
 
 class Unavailable(LladaError):

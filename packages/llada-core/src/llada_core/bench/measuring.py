@@ -10,10 +10,14 @@ from llada_core.bench.cases import Case
 from llada_core.bench.memory import PeakMemory
 from llada_core.bench.questions import Question
 from llada_core.bench.samples import Answered, Sample
+from llada_core.errors import PromptError, UsageError
 from llada_core.generation.steps import Step, Ticket
 from llada_core.loading import LoadedModel, Session
 
-__all__ = ["filled", "measure", "rounds", "warm_case"]
+__all__ = ["MOST_ROWS", "filled", "measure", "rounds", "warm_case"]
+
+MOST_ROWS = 65_536
+"""Rows that are measured together, at most."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -81,7 +85,12 @@ class _Watch:
 
 
 def filled(questions: Sequence[Question], rows: int) -> list[Question]:
-    """The questions, all of them as often as it takes to keep so many ``rows`` busy."""
+    """The questions, all of them as often as it takes to keep so many ``rows`` busy.
+
+    Raises ``UsageError`` for more than `MOST_ROWS`, whose list alone would fill the memory.
+    """
+    if rows > MOST_ROWS:
+        raise UsageError(f"{rows} rows share no forward anywhere; give at most {MOST_ROWS}")
     return list(questions) * max(1, -(-rows // len(questions)))
 
 
@@ -122,7 +131,8 @@ def _submit(
         if number is None or question is None:
             return
         asked = watch.now()
-        ticket = session.submit(case.request(question, number, raw=raw))
+        with PromptError.placed(question.source):
+            ticket = session.submit(case.request(question, number, raw=raw))
         watch.rows[ticket] = _Row(question=question, number=number, ticket=ticket, asked=asked)
 
 

@@ -26,12 +26,14 @@ SEED = 2026
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Question:
     """A prompt. ``accepts`` says whether a text is a right answer to it, None where nobody knows;
-    ``expected`` is one right answer, and ``group`` the family that it is of."""
+    ``expected`` is one right answer, ``group`` the family that it is of, and ``source`` where it stands, in
+    words, for errors."""
 
     prompt: Prompt
     expected: str | None = None
     accepts: Callable[[str], bool] | None = None
     group: str | None = None
+    source: str = ""
 
 
 class Task(Protocol):

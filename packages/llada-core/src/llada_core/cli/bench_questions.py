@@ -38,13 +38,13 @@ def asked_questions(
 def _question(entry: Entry) -> Question:
     given = {} if entry.given is None else entry.given
     if "expected" not in given:
-        return Question(prompt=entry.prompt)
-    texts = _texts(given["expected"], entry.place)
-    return Question(prompt=entry.prompt, expected=texts[0], accepts=accepting(texts))
+        return Question(prompt=entry.prompt, source=entry.source)
+    texts = _texts(given["expected"], entry.source)
+    return Question(prompt=entry.prompt, expected=texts[0], accepts=accepting(texts), source=entry.source)
 
 
-def _texts(expected: Any, place: str) -> list[str]:
+def _texts(expected: Any, source: str) -> list[str]:
     texts = [expected] if isinstance(expected, str) else expected
     if not isinstance(texts, list) or not texts or not all(isinstance(each, str) for each in texts):
-        raise PromptError(f"{place}: expected is no answer; {_REMEDY}")
+        raise PromptError(f"{source}: expected is no answer; {_REMEDY}")
     return texts

@@ -25,16 +25,22 @@ _OF_THE_CALL = {"parameters": "-p NAME=VALUE", "algorithm": "--algorithm", "raw"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Entry:
-    """One prompt; ``line`` is where it stands in its file, and ``given`` all that the line says."""
+    """One prompt; ``line`` is where it stands in its ``file``, and ``given`` all that the line says."""
 
     prompt: Prompt
     line: int | None = None
     given: Mapping[str, Any] | None = None
+    file: str | None = None
 
     @property
     def place(self) -> str:
         """Where it stands, in words; empty for the prompt of a call."""
         return "" if self.line is None else f"line {self.line}"
+
+    @property
+    def source(self) -> str:
+        """Where it stands, with its file; empty for what stands in none."""
+        return "" if self.file is None else f"{self.file}, {self.place}"
 
 
 def prompt_of_call(prompt: str) -> Entry:
@@ -59,7 +65,7 @@ def prompts_of_file(name: str) -> list[Entry]:
     entries, refused = list[Entry](), dict[int, PromptError]()
     for number, line in filled:
         try:
-            entries.append(_entry(line, number, as_json=as_json))
+            entries.append(_entry(line, number, shown, as_json=as_json))
         except PromptError as exc:
             refused[number] = exc
     if refused:
@@ -83,10 +89,10 @@ def _text_of(name: str) -> str:
         raise UsageError(f"--prompts: {name} cannot be read ({reason}); give a file of prompts") from exc
 
 
-def _entry(line: str, number: int, *, as_json: bool) -> Entry:
+def _entry(line: str, number: int, file: str, *, as_json: bool) -> Entry:
     check_text(line)
     if not as_json:
-        return Entry(prompt=line, line=number, given={"prompt": line})
+        return Entry(prompt=line, line=number, given={"prompt": line}, file=file)
     try:
         given = json.loads(line)
     except ValueError as exc:
@@ -101,4 +107,4 @@ def _entry(line: str, number: int, *, as_json: bool) -> Entry:
         )
     if len(prompts) != 1 or not isinstance(prompts[0], str | list):
         raise PromptError(f"it holds no prompt, or several; {_REMEDY}")
-    return Entry(prompt=cast("Prompt", prompts[0]), line=number, given=given)
+    return Entry(prompt=cast("Prompt", prompts[0]), line=number, given=given, file=file)

@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from itertools import chain
+from itertools import chain, zip_longest
 from typing import Any
 
-from llada_core import AlgorithmUnavailable, GenerationAlgorithm, ParameterError
+from llada_core import AlgorithmUnavailable, Answer, ContractError, GenerationAlgorithm
 from llada_core.faults import fault_of, one_line
 from llada_core.loading import LoadedModel
 from llada_core.parameters import called, value_of
+from llada_core.values import told
 from llada_dev.verify.differences import Difference, agreement, first_difference
 from llada_dev.verify.findings import Finding
+from llada_dev.verify.neighbours import neighbours
 from llada_dev.verify.promises import Conditions
 from llada_dev.verify.rows import Answered, Case, Decoded, Row, decoded
 
 __all__ = ["checked", "compared"]
 
 _WARM = 0.8  # the temperature at which tokens are drawn
+_Check = Callable[[LoadedModel, Case, Conditions, int], Finding]
 _PARTS = ("policy", "rule")  # of a step algorithm: what plans its forwards, and what keeps tokens
 
 
@@ -33,9 +36,21 @@ def checked(lm: LoadedModel, cases: Sequence[Case], *, rows: int) -> Iterator[Fi
             yield Finding.failure("decodes", case.label, case.problem)
             continue
         for check in _OF_ONE:
-            yield check(lm, case, conditions, rows)
-    if sound:
+            yield _found(check, lm, case, conditions, rows)
+    if len(sound) == 1:
+        reason = "it is the only algorithm of this call" + (" that decodes" if len(cases) > 1 else "")
+        yield Finding.not_run("mixed", sound[0].label, reason)
+    elif sound:
         yield from _mixed(lm, sound, conditions, rows)
+
+
+def _found(check: _Check, lm: LoadedModel, case: Case, conditions: Conditions, rows: int) -> Finding:
+    """What the check finds; where it cannot be made, that is what is found, and the others are made."""
+    try:
+        return check(lm, case, conditions, rows)
+    except BaseException as exc:  # a plugin may raise anything
+        name = check.__name__.removeprefix("_")
+        return Finding.failure(name, case.label, f"it cannot be checked: {one_line(fault_of(exc))}")
 
 
 def compared(
@@ -92,17 +107,32 @@ def _reference(lm: LoadedModel, case: Case, conditions: Conditions, rows: int) -
         try:
             params = case.algorithm.validate_args(**row.parameters)
             answer = case.algorithm.reference_answer(lm.model.network, row.prompt_ids, params)
+            expected.append(_as_answer(answer))
         except AlgorithmUnavailable as exc:
             return Finding.not_run("reference", case.label, exc.reason)
         except BaseException as exc:  # it is a plugin's, and may raise anything
             told = one_line(fault_of(exc))
             return Finding.failure("reference", case.label, f"prompt {at}: reference_answer failed: {told}")
-        expected.append(Decoded(tokens=answer.token_ids, nfe=answer.nfe))
     return compared("reference", case, expected, conditions=conditions)
 
 
+def _as_answer(answer: Any) -> Decoded:
+    """What ``reference_answer`` returned. Raises ``ContractError`` where that is no `Answer`."""
+    if not isinstance(answer, Answer):
+        raise ContractError(f"it returned {told(answer)}; return an Answer")
+    return Decoded(tokens=tuple(answer.token_ids), nfe=answer.nfe)
+
+
 def _batch(lm: LoadedModel, case: Case, conditions: Conditions, rows: int) -> Finding:
-    found = decoded(lm, case.rows, together=rows)
+    """Beside each other, and beside rows of other parameters, which come first: what is taken from the first
+    row of a call is a neighbour's."""
+    others = neighbours(lm, case)
+    if len(case.rows) + len(others) == 1:
+        return Finding.not_run("batch", case.label, "one prompt shares no forward; give several")
+    order = [*zip_longest(others, case.rows)]
+    together = [(row, own) for pair in order for row, own in zip(pair, (False, True), strict=True) if row]
+    answers = decoded(lm, [row for row, _ in together], together=rows)
+    found = [each for each, (_, own) in zip(answers, together, strict=True) if own]
     return compared("batch", case, case.alone, found, conditions=conditions)
 
 
@@ -190,25 +220,26 @@ def _is_without(other: Any, algorithm: Any, effective: Sequence[Mapping[str, Any
     if not _plans(other) or not taken >= set(effective[0]):
         return False
     try:
-        its_own = other.validate_args(**effective[0])  # it may take more than these
-    except ParameterError:
+        theirs = other.validate_args(**effective[0])
+        return not _caches(other, theirs) and other.rule(theirs) == algorithm.rule(effective[0])
+    except Exception as exc:  # a bystander's fault, which its own checks tell
+        fault_of(exc)
         return False
-    return not _caches(other, its_own) and other.rule(its_own) == algorithm.rule(effective[0])
 
 
 def _mixed(lm: LoadedModel, cases: Sequence[Case], conditions: Conditions, rows: int) -> Iterator[Finding]:
-    if len(cases) == 1:
-        yield Finding.not_run("mixed", cases[0].label, "it is the only algorithm of this call")
-        return
-    # Prompt by prompt, so that neighbours in a forward are of different algorithms.
+    # Prompt by prompt, so that neighbours in a forward are of different algorithms; first a row of other
+    # parameters of each.
+    first = [row for case in cases for row in neighbours(lm, case)[:1]]
     order = [(case, at) for at in range(len(cases[0].rows)) for case in cases]
-    together = decoded(lm, [case.rows[at] for case, at in order], together=max(rows, len(cases)))
+    asked = [*first, *(case.rows[at] for case, at in order)]
+    together = decoded(lm, asked, together=max(rows, 2 * len(cases)))[len(first) :]
     for case in cases:
         found = [each for each, (owner, _) in zip(together, order, strict=True) if owner is case]
         yield compared("mixed", case, case.alone, found, conditions=conditions)
 
 
-_OF_ONE: tuple[Callable[[LoadedModel, Case, Conditions, int], Finding], ...] = (
+_OF_ONE: tuple[_Check, ...] = (
     _reference,
     _batch,
     _repeat,

@@ -18,8 +18,8 @@ from llada_core.cli.options import (
     parameter_option,
 )
 from llada_core.cli.progress import busy_bar
+from llada_core.cli.prompts import Entry
 from llada_core.cli.settings import Setting, SettingsCommand, settings_of
-from llada_core.generation.prompts import Prompt
 from llada_core.loading import LoadedModel
 from llada_dev.verify import graphs
 from llada_dev.verify.checks import checked
@@ -132,7 +132,7 @@ def _verified(
 
 
 def _checked(
-    lm: LoadedModel, settings: list[Setting], prompts: Sequence[Prompt], asked: Asked, *, rows: int
+    lm: LoadedModel, settings: list[Setting], prompts: Sequence[Entry], asked: Asked, *, rows: int
 ) -> tuple[list[Answered], list[Finding]]:
     """What each prompt becomes alone, and what the checks find; nothing of it holds the model."""
     with busy_bar("Decoding each prompt alone"):

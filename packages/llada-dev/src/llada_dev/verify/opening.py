@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from llada_core import GenerationRequest, UsageError
+from llada_core import GenerationRequest, PromptError, UsageError
+from llada_core.cli.prompts import Entry
 from llada_core.cli.settings import Setting, labels
 from llada_core.generation.algorithm import GenerationAlgorithm
-from llada_core.generation.prompts import Prompt
 from llada_core.loading import LoadedModel, check_call
 from llada_core.parameters import Parameter, called, parameters_of_row, value_of
 from llada_dev.verify.findings import Finding
@@ -54,7 +54,7 @@ def settings_on(lm: LoadedModel, settings: Sequence[Setting]) -> tuple[list[Sett
 
 
 def cases_of(
-    lm: LoadedModel, settings: Sequence[Setting], prompts: Sequence[Prompt], asked: Asked
+    lm: LoadedModel, settings: Sequence[Setting], prompts: Sequence[Entry], asked: Asked
 ) -> list[Case]:
     """A case for each setting, its rows decoded alone.
 
@@ -98,9 +98,11 @@ def completed(declared: Sequence[Parameter], given: Mapping[str, Any], asked: As
 
 
 def ids_of(
-    lm: LoadedModel, algorithm: GenerationAlgorithm, prompt: Prompt, params: Mapping[str, Any], asked: Asked
+    lm: LoadedModel, algorithm: GenerationAlgorithm, entry: Entry, params: Mapping[str, Any], asked: Asked
 ) -> tuple[int, ...]:
-    """The prompt as this algorithm reads it: a chat template may look at its parameters."""
-    raw = asked.raw and isinstance(prompt, str)
-    request = GenerationRequest(prompt=prompt, raw=raw, parameters=params)
-    return tuple(algorithm.prepare(lm.model, request).prompt_ids)
+    """The prompt as this algorithm reads it: a chat template may look at its parameters. Raises
+    ``PromptError``, with where it stands."""
+    raw = asked.raw and isinstance(entry.prompt, str)
+    request = GenerationRequest(prompt=entry.prompt, raw=raw, parameters=params)
+    with PromptError.placed(entry.source):
+        return tuple(algorithm.prepare(lm.model, request).prompt_ids)

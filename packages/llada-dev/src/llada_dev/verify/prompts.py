@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Sequence
 
-from llada_core.cli.prompts import prompts_of_file
+from llada_core.cli.prompts import Entry, prompts_of_file
 from llada_core.generation.model import Model
 from llada_core.generation.prompts import Prompt
 
@@ -23,18 +23,18 @@ _LENGTHS = (5, 1, 19, 8)
 _USABLE = 64  # ids are drawn from the first of the vocabulary where its size is not known
 
 
-def prompts_for(model: Model, file: str | None, *, seed: int) -> Sequence[Prompt]:
+def prompts_for(model: Model, file: str | None, *, seed: int) -> Sequence[Entry]:
     """Those of ``file``, or else our own. Raises ``UsageError`` and ``PromptError`` for a file of which they
     cannot be read."""
-    given = None if file is None else [entry.prompt for entry in prompts_of_file(file)]
-    return prompts_or_own(model, given, seed)
+    return prompts_or_own(model, None if file is None else prompts_of_file(file), seed)
 
 
-def prompts_or_own(model: Model, given: Sequence[Prompt] | None, seed: int) -> Sequence[Prompt]:
+def prompts_or_own(model: Model, given: Sequence[Entry] | None, seed: int) -> Sequence[Entry]:
     """What is ``given``, else texts of our own; for a model without a tokenizer, ids drawn from ``seed``."""
     if given is not None:
         return given
-    return TEXTS if model.tokenizer is not None else _made_up(model, seed)
+    own: Sequence[Prompt] = TEXTS if model.tokenizer is not None else _made_up(model, seed)
+    return [Entry(prompt=prompt) for prompt in own]
 
 
 def _made_up(model: Model, seed: int) -> list[list[int]]:

@@ -124,7 +124,7 @@ def certified(
     """
     options = _options(choice)
     wanted, absent = _wanted(settings)
-    prompts = None if file is None else [entry.prompt for entry in prompts_of_file(file)]
+    prompts = None if file is None else [asdict(entry) for entry in prompts_of_file(file)]
     certificates: list[Certificate] = []
     for checkout, group in wanted:
         job = {

@@ -23,6 +23,7 @@ import torch
 from llada_core import GenerationRequest, LladaError, UsageError, get_algorithm, load_model
 from llada_core.checkpoints import resolve_model
 from llada_core.cli.diversion import answers_alone
+from llada_core.cli.prompts import Entry
 from llada_core.cli.settings import Setting
 from llada_core.faults import fault_of, one_line
 from llada_core.generation.model import Model
@@ -61,7 +62,8 @@ def _run(job: dict[str, Any]) -> dict[str, Any]:
         conditions = Conditions.of(lm.model.network)
         revision = job["options"]["revision"]
         side = _Upstream(job, resolve_model(lm.model.path, revision=revision), lm.model.network)
-        asked, prompts = Asked(**job["asked"]), prompts_or_own(lm.model, job["prompts"], job["asked"]["seed"])
+        given = None if job["prompts"] is None else [Entry(**each) for each in job["prompts"]]
+        asked, prompts = Asked(**job["asked"]), prompts_or_own(lm.model, given, job["asked"]["seed"])
         ours = _Ours(lm.model.network, end=side.fields["eos_token_id"])
         settings = [Setting(**setting) for setting in job["settings"]]
         certificates = [
@@ -118,7 +120,7 @@ def _certificate(
     us: _Ours,
     side: _Upstream,
     setting: Setting,
-    prompts: Sequence[Any],
+    prompts: Sequence[Entry],
     asked: Asked,
     repeat: int,
 ) -> dict[str, Any]:
