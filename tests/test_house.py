@@ -208,7 +208,20 @@ def test_the_rows_of_known_wheels_say_what_the_engines_say_of_themselves() -> No
         assert row.distribution == engine.distribution
         for fact in facts:
             assert getattr(row, fact) == getattr(engine.spec, fact), f"{engine.name}: {fact}"
+        names = [name for each in engine.spec.algorithms for name in (each.name, *each.aliases)]
+        assert row.algorithms == tuple(names), engine.name
     assert published().recommended in [row.distribution for row in rows.values()]
+
+
+def test_the_known_commands_and_distributions_are_those_of_this_repository() -> None:
+    planned = {"llada-eval", "llada-decoders"}  # names that are kept for what comes
+    assert published().distributions == {package.name for package in PACKAGES} | planned
+    ours = {
+        spec.name: owner
+        for spec in llada_core.list_commands()
+        if (owner := llada_core.registry.shared().command_owner(spec.name)) in published().distributions
+    }
+    assert published().commands == ours
 
 
 def test_tests_are_packages_and_none_edits_the_path() -> None:

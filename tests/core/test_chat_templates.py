@@ -163,7 +163,7 @@ def test_text_without_a_template_is_taken_as_it_stands_and_that_is_said_once(loa
     assert warning.category is NoChatTemplate
     assert str(warning.message) == (
         f"{lm.model.path} has no chat template, so text is given to the model as it stands and not as a turn "
-        "of a conversation; say raw=True if that is meant, or add chat_template.jinja to its folder"
+        "of a conversation; say raw=True (--raw) if that is meant, or add chat_template.jinja to its folder"
     )
 
 

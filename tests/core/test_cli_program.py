@@ -14,6 +14,7 @@ import pytest
 import llada_core
 from llada_core import list_commands
 from llada_core.cli.program import COMMANDS, Program, _with_options_of_the_program
+from llada_core.plugins.requirements import remedy_of
 from llada_core.registry.catalogue import RESERVED_COMMANDS
 from llada_core.testing import FakeSite
 from tests.support.program import error
@@ -169,3 +170,23 @@ def test_it_runs_as_a_module(env: dict[str, str]) -> None:
     done = subprocess.run(command, env=env, capture_output=True, text=True)
     assert done.returncode == 0
     assert {"alien", "fake"} == {engine["name"] for engine in json.loads(done.stdout)}
+
+
+def test_a_command_of_a_distribution_that_is_not_installed_says_what_to_install(llada: Any) -> None:
+    said = error(llada("serve"), status=2)
+    assert "no command is called 'serve' here: llada-server brings it and is not installed; " in said
+    assert "pip install llada-server" in said
+
+
+@pytest.mark.parametrize(
+    ("module", "remedy"),
+    [("fastapi", "pip install llada-mine"), ("llada_runtime", "pip install llada-runtime")],
+)
+def test_a_command_that_lacks_what_it_needs_says_what_to_install(
+    module: str, remedy: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    failure = ModuleNotFoundError(f"No module named {module!r}", name=module)
+    told = remedy_of(failure, "llada_mine.command:serve", "llada-mine", otherwise="mend its plugin")
+    assert told.startswith(remedy)
+    own = ModuleNotFoundError("No module named 'llada_mine.x'", name="llada_mine.x")
+    assert remedy_of(own, "llada_mine.x:serve", "llada-mine", otherwise="mend it") == "mend it"

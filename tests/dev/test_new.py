@@ -13,8 +13,10 @@ from typing import Any
 import pytest
 
 import llada_core
+from llada_core.errors import UsageError
 from llada_core.testing import fake_site
 from llada_dev.new.engines import base_of, range_of
+from llada_dev.new.naming import check_algorithm, check_distribution
 from tests.support.program import Llada, error
 
 ENV = {**os.environ, "OMP_NUM_THREADS": "1"}
@@ -68,7 +70,7 @@ def test_an_empty_folder_will_do(llada: Llada, tmp_path: Path) -> None:
     ("name", "told"),
     [
         ("My_Decoder", "take my-decoder"),
-        ("ünïcode", "take n-code"),
+        ("LLaDA Ümlaut", "take llada-umlaut"),
         ("-", "take my-decoder"),
         ("", "take my-decoder"),
         ("../up", "take up"),
@@ -79,6 +81,8 @@ def test_an_empty_folder_will_do(llada: Llada, tmp_path: Path) -> None:
         ("dual-cache", "an algorithm of llada-fastdllm already"),
         ("double-cache", "an alias of dual_cache of llada-fastdllm already"),
         ("n" * 41, "41 letters"),
+        ("llada-eval", "a distribution of llada itself"),
+        ("llada-core", "a distribution of llada itself"),
     ],
 )
 def test_names_that_cannot_be_are_refused(
@@ -178,3 +182,11 @@ def test_an_engine_of_others_is_asked_for_by_its_own_version() -> None:
 )
 def test_a_range_ends_where_the_next_version_may_break(version: str, admitted: str) -> None:
     assert range_of(version) == admitted
+
+
+def test_names_of_what_is_not_installed_are_refused_too(tmp_path: Path) -> None:
+    with fake_site(tmp_path) as site, site.shared():
+        with pytest.raises(UsageError, match="llada-nemotron is the name of a distribution of llada itself"):
+            check_distribution("llada-nemotron")
+        with pytest.raises(UsageError, match="dinfer_hierarchical is an algorithm of llada-dinfer, which is"):
+            check_algorithm("dinfer_hierarchical")

@@ -47,6 +47,14 @@ def test_an_algorithm_of_a_blocked_plugin_names_the_variable(site: Site) -> None
     )
 
 
+def test_an_algorithm_of_an_engine_that_is_not_installed_says_what_to_install(site: Site) -> None:
+    site.add_engine("e", algorithms={"echo": ()})
+    assert unknown(site, "dinfer_hierarchy") == (
+        "dinfer_hierarchy is an algorithm of the engine dinfer, and the engine dinfer is not installed; "
+        "pip install llada-dinfer"
+    )
+
+
 def test_a_broken_plugin_of_another_name_is_mentioned(site: Site) -> None:
     site.add_engine("e", algorithms={"echo": ()})
     site.add("llada-pairs", plugin=BROKEN)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 __all__ = ["Claim", "NameTable", "closest", "some"]
@@ -51,6 +51,9 @@ class NameTable:
     def aliases(self, target: str) -> tuple[str, ...]:
         """The other names of ``target``, sorted."""
         return tuple(sorted(c.name for c in self._claims.values() if c.target == target != c.name))
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._claims)
 
     def closest(self, name: str) -> tuple[str, ...]:
         """The names that ``name`` may have meant, best first."""

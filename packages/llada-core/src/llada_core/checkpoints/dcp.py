@@ -6,6 +6,8 @@ Imported only where torch is: through ``LazyModule``, or by a runtime.
 
 from __future__ import annotations
 
+import pickle
+import re
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
 from math import prod
@@ -113,7 +115,7 @@ class DcpTensors:
             items += create_read_items_for_chunk_list(name, self.facts[name], [wanted])
         told = "its weights cannot be read"
         with (
-            raised_as(lambda exc: self._refusal(f"{told} ({one_line(exc)}); save it again")),
+            raised_as(lambda exc: self._refusal(f"{told} ({_reason(exc)}); save it again")),
             torch.no_grad(),
         ):
             self._reader.read_data(dcp.LoadPlan(items), _Into(targets)).wait()
@@ -168,6 +170,18 @@ class DcpTensors:
         return refusal(self.folder, reason)
 
 
+_NAMED = re.compile(r"(?:GLOBAL|class|Unsupported (?:global|class))[: ]+`?([\w.]+)")
+
+
+def _reason(exc: BaseException) -> str:
+    """What was wrong with numbers. Torch's advice to read pickles with their code is not passed on."""
+    if not isinstance(exc, pickle.UnpicklingError) and "weights_only" not in str(exc):
+        return one_line(exc)
+    named = _NAMED.search(str(exc))
+    what = f"they name {named[1]}, which" if named else "they hold what"
+    return f"{what} is no part of a tensor, and could run code: nothing of it is run"
+
+
 class _Into(dcp.DefaultLoadPlanner):  # type: ignore[misc]  # torch has no types for it
     """Says where the numbers go: into the targets themselves."""
 
@@ -183,17 +197,21 @@ class _Into(dcp.DefaultLoadPlanner):  # type: ignore[misc]  # torch has no types
         raise AssertionError(f"{read_item.storage_index.fqn} is no tensor")
 
 
+_REMEDY = "give the folder that dcp.save wrote"
+
+
 def _folder_of(source: DcpSource) -> Path:
     """The folder of a checkpoint. Raises ``ModelNotFound`` where it is none."""
     name = model_name(source.path)
-    folder = local_folder(name)
-    if folder is None or not is_dcp(folder):
-        told = None if folder is None else meant_inside(folder, "*/.metadata")
-        if folder is not None and (folder / "config.json").is_file():
+    folder = local_folder(name, instead=_REMEDY)
+    assert folder is not None, "none is of the hub"
+    if not is_dcp(folder):
+        told = meant_inside(folder, "*/.metadata")
+        if (folder / "config.json").is_file():
             told = "it is in the Hugging Face layout; load it with load_model_from_hf, or by --model"
         raise ModelNotFound(
             f"{shown(name)} is not a torch.distributed checkpoint (it has no .metadata file); "
-            f"{told or 'give the folder that dcp.save wrote'}",
+            f"{told or _REMEDY}",
             path=name,
         )
     return folder

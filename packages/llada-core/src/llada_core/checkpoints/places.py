@@ -33,20 +33,26 @@ def model_name(model: object) -> str:
     return name
 
 
-def local_folder(name: str, *, revision: str | None = None) -> Path | None:
+def local_folder(name: str, *, revision: str | None = None, instead: str | None = None) -> Path | None:
     """The folder called ``name``, ``~`` expanded as a shell does; None where only the hub can have it.
+
+    Where ``instead`` says which folder is wanted, no hub has such ones.
 
     Raises ``ModelNotFound`` where neither can, and ``UsageError`` where a folder is to have a ``revision``.
     """
     path = os.path.expanduser(name)
     mode = _mode(name, path)
     if mode is None:
+        if instead is not None:
+            raise ModelNotFound(f"there is no folder {shown(name)}; {instead}", path=name)
         _check_hub_id(name)
         return None
     if not stat.S_ISDIR(mode):
         near = os.path.dirname(path) or "."
         is_meant = any(os.path.isfile(os.path.join(near, file)) for file in ("config.json", ".metadata"))
-        remedy = f"give its folder, {near}" if is_meant else "give the folder that holds config.json"
+        remedy = (
+            f"give its folder, {near}" if is_meant else instead or "give the folder that holds config.json"
+        )
         raise ModelNotFound(f"{shown(name)} is a file; {remedy}", path=name)
     if revision is not None:
         raise UsageError(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ import click
 from llada_core import registry
 from llada_core.bench import FIGURES, check_can_plot, plot, surroundings
 from llada_core.bench.comparing import LEAST_PAIRS
+from llada_core.bench.measuring import MOST_ROWS
 from llada_core.cli.bench_pairs import compared_first, pairs_of
 from llada_core.cli.bench_questions import asked_questions
 from llada_core.cli.bench_records import points_of, record
@@ -37,6 +39,8 @@ from llada_core.parameters import STANDARD
 
 __all__ = ["bench"]
 
+_WHOLE = re.compile(r"0*[1-9][0-9]{0,17}", re.ASCII)
+_MOST = 2**31 - 1  # tokens of an answer; what a model has room for, it says itself
 _REPEATS, _PAIRS = 3, 10  # without --compare, and with it
 _SPEEDS = {"tokens/s": "tokens_per_second", "tokens/forward": "tokens_per_forward"}
 _EXAMPLE = """\b
@@ -49,9 +53,13 @@ llada bench --tasks 5 --compare basic dual_cache
 def _numbers(ctx: click.Context, param: click.Parameter, values: Sequence[str]) -> list[int]:
     """The whole numbers of lists such as ``64,128``, each once."""
     words = [word.strip() for value in values for word in value.split(",")]
-    wrong = next((word for word in words if not (word.isascii() and word.isdecimal() and int(word))), None)
+    wrong = next((word for word in words if not _WHOLE.fullmatch(word)), None)
     if wrong is not None:
-        raise click.BadParameter(f"{wrong!r} is no number from 1 on; write such as 64,128", ctx, param)
+        raise click.BadParameter(f"{wrong[:40]!r} is no number from 1 on; write such as 64,128", ctx, param)
+    most = MOST_ROWS if param.name == "batches" else _MOST
+    large = next((word for word in words if int(word) > most), None)
+    if large is not None:
+        raise click.BadParameter(f"{large} is too large; give at most {most}", ctx, param)
     return list(dict.fromkeys(map(int, words)))
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import re
+import reprlib
 
 import click
 
@@ -81,9 +83,10 @@ def _bytes(size: str) -> int:
     count = 0
     if found is not None:
         power = " KMGT".index((found["unit"] or " ").upper())
-        count = int(float(found["number"]) * (1024 if found["binary"] else 1000) ** power)
+        bytes_ = float(found["number"]) * (1024 if found["binary"] else 1000) ** power
+        count = int(bytes_) if math.isfinite(bytes_) else 0
     if count < 1:
-        raise UsageError(f"--max-shard-size {size!r} is no size; give one such as 500MB or 2GiB")
+        raise UsageError(f"--max-shard-size {reprlib.repr(size)} is no size; give one such as 500MB or 2GiB")
     return count
 
 

@@ -24,6 +24,7 @@ from llada_core.cli.streams import check_stdout, drop_stdout, line_of, tolerant_
 from llada_core.faults import fault_of, one_line
 from llada_core.imports import load_target
 from llada_core.names import closest
+from llada_core.plugins.requirements import remedy_of
 from llada_core.plugins.specs import CommandSpec
 
 __all__ = ["COMMANDS", "Program", "main", "run"]
@@ -103,12 +104,17 @@ class Program(click.Group):
         name = args[0]
         command = self.get_command(ctx, name)
         if command is None and not ctx.resilient_parsing and not name.startswith("-"):
-            near = closest(name, self._specs())
-            hint = f"; did you mean {near[0]}?" if near else ""
-            raise click.UsageError(f"no command is called {name!r}{hint}", ctx)
+            raise click.UsageError(f"no command is called {name!r}{self._advice(name)}", ctx)
         if command is not None:
             return name, command, args[1:]
         return super().resolve_command(ctx, args)
+
+    def _advice(self, name: str) -> str:
+        missing = registry.shared().missing_command(name)
+        near = closest(name, self._specs())
+        if missing is not None:
+            return f" here: {missing}"
+        return f"; did you mean {near[0]}?" if near else ""
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
@@ -125,7 +131,9 @@ def _load_command(spec: CommandSpec) -> click.Command:
         command = load_target(spec.target)
     except BaseException as exc:  # a plugin's module may raise anything
         told = one_line(fault_of(exc))
-        message = f"the command {spec.name} cannot be imported from {spec.target} ({told}); mend its plugin"
+        owner = registry.shared().command_owner(spec.name) or "llada-core"
+        remedy = remedy_of(exc, spec.target, owner, otherwise="mend its plugin")
+        message = f"the command {spec.name} cannot be imported from {spec.target} ({told}); {remedy}"
         raise click.ClickException(message) from exc
     if not isinstance(command, click.Command):
         message = f"{spec.target} of the command {spec.name} is not a click command; mend its plugin"

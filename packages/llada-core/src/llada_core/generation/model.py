@@ -178,7 +178,8 @@ class Model:
     def _warn_of_no_template(self) -> None:
         message = (
             f"{self.path} has no chat template, so text is given to the model as it stands and not as a turn "
-            "of a conversation; say raw=True if that is meant, or add chat_template.jinja to its folder"
+            "of a conversation; say raw=True (--raw) if that is meant, or add chat_template.jinja to its "
+            "folder"
         )
         warnings.warn(message, NoChatTemplate, stacklevel=2)
 

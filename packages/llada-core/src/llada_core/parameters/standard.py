@@ -8,18 +8,30 @@ from dataclasses import replace
 from types import MappingProxyType
 from typing import Any
 
+from llada_core.errors import InvalidSpec
+from llada_core.names import closest
 from llada_core.parameters.parameter import Parameter
 
 __all__ = ["SAMPLING", "STANDARD", "standard"]
+
+
+class UnknownStandard(InvalidSpec, KeyError):
+    """No standard parameter has this name."""
+
+    __str__ = InvalidSpec.__str__  # KeyError's shows the text as a key
 
 
 def standard(name: str, **changes: Any) -> Parameter:
     """The standard parameter of this name, with some fields changed if any are given.
 
     ``standard("threshold", default=None)`` is the threshold of an algorithm that commits by quota unless
-    told. Neutral values that the changed one does not accept are left out. Raises ``KeyError`` for a name
-    that is not in ``STANDARD``.
+    told. Neutral values that the changed one does not accept are left out. Raises ``UnknownStandard``, a
+    ``KeyError``, for a name that is not in ``STANDARD``.
     """
+    if name not in STANDARD:
+        near = closest(name, STANDARD)
+        hint = f"did you mean {' or '.join(near)}?" if near else f"there are {', '.join(STANDARD)}"
+        raise UnknownStandard(f"no standard parameter is called {name!r}; {hint}")
     known = STANDARD[name]
     changed = replace(known, **{"neutral": (), **changes})
     if "neutral" in changes:

@@ -8,10 +8,11 @@ specs mean.
 from __future__ import annotations
 
 import contextlib
+import re
 import reprlib
 import time
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any, TypeVar
 
 import importlib_metadata
@@ -123,9 +124,18 @@ class PluginHost:
 
     def _register(self, key: str, module: object) -> None:
         self._manager.register(module, name=key)
-        self._manager.check_pending()  # refuses a misspelled hook
+        try:
+            self._manager.check_pending()  # refuses a misspelled hook
+        except pluggy.PluginValidationError as exc:
+            raise pluggy.PluginValidationError(module, self._with_hint(str(exc))) from exc
         if not self._manager.get_hookcallers(module):
             raise pluggy.PluginValidationError(module, "it implements no hook; mark its hooks with hookimpl")
+
+    def _with_hint(self, said: str) -> str:
+        """What pluggy says of a hook that it does not know, with the name that may be meant."""
+        named = re.search(r"unknown hook '(\w+)'", said)
+        near = closest(named[1], vars(self._manager.hook)) if named else ()
+        return f"{said}; did you mean {near[0]}?" if near else said
 
     def _ask(self, key: str, plugin: Plugin, hook: str, kind: type[_Spec]) -> list[_Spec]:
         """The specs of one plugin; what else it returns is reported."""
@@ -139,6 +149,8 @@ class PluginHost:
 
     def _answers(self, key: str, hook: str) -> list[object]:
         for answer in self._only(key, hook)():
+            if not isinstance(answer, Iterable):
+                raise TypeError(f"it returned {_shown(answer)}; return a list of specs, or yield them")
             return list(answer)
         if key in self._implementing(hook):
             raise TypeError("it returned None; return a list of specs, or yield them")

@@ -18,12 +18,20 @@ from llada_core.faults import fault_of, one_line
 from llada_core.imports import load_target, missing_module
 from llada_core.plugins.installed import Installed, Package
 
-__all__ = ["core_mismatch", "import_failure", "missing_requirement", "probe_failure", "unfindable"]
+__all__ = [
+    "core_mismatch",
+    "import_failure",
+    "missing_requirement",
+    "probe_failure",
+    "remedy_of",
+    "unfindable",
+]
 
 _CORE = "llada-core"
 _OURS = (
     "llada-"  # the only distributions whose own requirements are walked, besides extras that are asked for
 )
+_MODULES = "llada_"  # what they are imported as
 _Seen = set[tuple[str, frozenset[str]]]
 
 
@@ -55,7 +63,20 @@ def unfindable(target: str, owner: str) -> str | None:
     missing = missing_module(target)
     if missing is None:
         return None
+    if missing.startswith(_MODULES) and canonicalize_name(missing) != canonicalize_name(owner):
+        return f"the module {missing} of {target} is not found; pip install {canonicalize_name(missing)}"
     return f"the module {missing} of {target} is not found; pip install --force-reinstall {owner}"
+
+
+def remedy_of(exc: BaseException, target: str, owner: str, *, otherwise: str) -> str:
+    """What to do where importing ``"module:attr"`` of ``owner`` raised ``exc``: install the module of others
+    that is missing, or else ``otherwise``."""
+    missing = (exc.name or "").partition(".")[0] if isinstance(exc, ModuleNotFoundError) else ""
+    if not missing or missing == target.partition(":")[0].partition(".")[0]:
+        return otherwise
+    if missing.startswith(_MODULES):
+        return f"pip install {canonicalize_name(missing)}"
+    return f"pip install {owner}, which installs all that it needs"
 
 
 def import_failure(target: str, owner: str) -> str | None:
@@ -63,7 +84,8 @@ def import_failure(target: str, owner: str) -> str | None:
     try:
         load_target(target)
     except BaseException as exc:  # a module may raise anything
-        told = f"importing {target} failed: {one_line(fault_of(exc))}; mend that, or upgrade {owner}"
+        remedy = remedy_of(exc, target, owner, otherwise=f"mend that, or upgrade {owner}")
+        told = f"importing {target} failed: {one_line(fault_of(exc))}; {remedy}"
         return unfindable(target, owner) or told
     return None
 
@@ -74,7 +96,8 @@ def probe_failure(probe: str, owner: str) -> str | None:
         reason = load_target(probe)()
         shown = reprlib.repr(reason)
     except BaseException as exc:  # a probe may raise anything
-        told = f"its probe {probe} failed: {one_line(fault_of(exc))}; mend that, or upgrade {owner}"
+        remedy = remedy_of(exc, probe, owner, otherwise=f"mend that, or upgrade {owner}")
+        told = f"its probe {probe} failed: {one_line(fault_of(exc))}; {remedy}"
         return unfindable(probe, owner) or told
     if reason is None or (isinstance(reason, str) and reason.strip()):
         return reason

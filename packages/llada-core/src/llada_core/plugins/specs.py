@@ -148,7 +148,8 @@ class WheelSpec:
     ``summary`` is a sentence for people; ``priority``, ``model_types``, ``architectures`` and ``strangers``
     repeat what the engine says of itself, which alone counts once it is installed. A model is one of its
     models too where its ``auto_map`` names a module that fits one of the patterns in ``modules``, or where
-    its config sets all of ``fields``. Fields that contradict each other raise ``InvalidSpec``.
+    its config sets all of ``fields``. ``algorithms`` are the names and aliases of its algorithms, for whoever
+    asks for one. Fields that contradict each other raise ``InvalidSpec``.
     """
 
     distribution: str
@@ -160,6 +161,7 @@ class WheelSpec:
     modules: tuple[str, ...] = ()
     fields: tuple[str, ...] = ()
     strangers: tuple[StrangerSpec, ...] = ()
+    algorithms: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         owner = f"wheel {self.distribution!r}"
@@ -168,6 +170,7 @@ class WheelSpec:
         _check_text(owner, "summary", self.summary)
         _check_words(owner, "modules", self.modules)
         _check_words(owner, "fields", self.fields)
+        _check_words(owner, "algorithms", self.algorithms)
         _check_models(owner, self)
 
 

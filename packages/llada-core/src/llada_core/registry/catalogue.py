@@ -100,7 +100,7 @@ class Catalogue:
 
     def missing_engine(self, engine: str) -> str:
         """Why the engine of this name is not there, ending with how to get it."""
-        return self.unusable(engine) or self.wheels.advice(engine)
+        return self.unusable(engine) or self.wheels.advice(engine, self.engine_names)
 
     def unusable(self, engine: str) -> str | None:
         """Why the engine of a known wheel that is installed is not there all the same, or None."""

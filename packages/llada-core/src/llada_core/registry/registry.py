@@ -11,6 +11,8 @@ from collections.abc import Callable, Iterable, Mapping
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
+from packaging.utils import canonicalize_name
+
 from llada_core.environment import Environment, read_environment
 from llada_core.errors import EngineUnavailable, UnknownAlgorithm, UnknownEngine, UsageError
 from llada_core.imports import load_target
@@ -213,6 +215,29 @@ class Registry:
             found.setdefault(command.target, self._catalogue.command_owners[name])
         return sorted((target, owner) for target, owner in found.items() if target)
 
+    def command_owner(self, name: str) -> str | None:
+        """The distribution that brings the subcommand of this name, installed or not; None where nobody is
+        known to."""
+        return self._catalogue.command_owners.get(name) or published().commands.get(name)
+
+    def missing_command(self, name: str) -> str | None:
+        """Why a subcommand that a known distribution brings is not there, ending with the remedy, or None."""
+        owner = published().commands.get(name)
+        if owner is None:
+            return None
+        for status in self.statuses():
+            if status.reason and canonicalize_name(status.distribution or "") == owner:
+                return f"it is of {owner}, whose plugin {status.name} is {status.status}: {status.reason}"
+        return f"{owner} brings it and is not installed; pip install {owner}"
+
+    def missing_algorithm(self, name: str) -> str | None:
+        """Why an algorithm of a known wheel is not there, ending with the remedy; None for any other name."""
+        row = self._catalogue.wheels.bringing(name)
+        if row is None or self._catalogue.engine_names.resolve(row.engine) is not None:
+            return None
+        told = self._catalogue.missing_engine(row.engine)
+        return f"{name} is an algorithm of the engine {row.engine}, and {told}"
+
     def missing_wheels(self) -> list[WheelSpec]:
         """The known wheels whose engines are not installed."""
         names = self._catalogue.engine_names
@@ -252,7 +277,9 @@ class Registry:
         canonical = names.resolve(name)
         if canonical is None:
             near = names.closest(name)
-            message = self._unknown("algorithm", name, near, lost=self._catalogue.lost)
+            message = self.missing_algorithm(name) or self._unknown(
+                "algorithm", name, near, lost=self._catalogue.lost
+            )
             raise UnknownAlgorithm(message, name=name, candidates=near)
         return canonical
 

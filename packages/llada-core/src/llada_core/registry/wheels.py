@@ -10,23 +10,27 @@ import functools
 import json
 import pkgutil
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from fnmatch import fnmatchcase
 from typing import Any, NamedTuple
 
 from packaging.utils import canonicalize_name
 
 from llada_core.checkpoints.config import ModelConfig
+from llada_core.names import closest
 from llada_core.plugins.specs import StrangerSpec, WheelSpec
 
 __all__ = ["Published", "Title", "Wheels", "published", "takes", "title_of"]
 
 
 class Published(NamedTuple):
-    """The data file: its rows, and the distribution for somebody who has no engine at all."""
+    """The data file: its rows, the distribution for somebody who has no engine at all, the commands that
+    distributions bring, and the names of all distributions that are released together with this one."""
 
     rows: tuple[WheelSpec, ...]
     recommended: str
+    commands: Mapping[str, str]
+    distributions: frozenset[str]
 
 
 @functools.cache
@@ -35,7 +39,13 @@ def published() -> Published:
     text = pkgutil.get_data("llada_core.registry", "wheels.json")
     assert text is not None, "the wheel of llada-core holds it"
     data = json.loads(text)
-    return Published(rows=tuple(map(_row, data["wheels"])), recommended=data["recommended"])
+    rows = tuple(map(_row, data["wheels"]))
+    return Published(
+        rows=rows,
+        recommended=data["recommended"],
+        commands=data["commands"],
+        distributions=frozenset((*data["others"], *(row.distribution for row in rows))),
+    )
 
 
 class Title(NamedTuple):
@@ -89,15 +99,23 @@ class Wheels:
         """The row for the engine of this name, or None."""
         return next((row for row in self.rows() if row.engine == engine), None)
 
+    def bringing(self, algorithm: str) -> WheelSpec | None:
+        """The row for the engine that has an algorithm of this name or alias, or None."""
+        return next((row for row in self.rows() if algorithm in row.algorithms), None)
+
     def rows(self) -> tuple[WheelSpec, ...]:
         """All rows, the published ones first."""
         return (*published().rows, *self._added.values())
 
-    def advice(self, engine: str) -> str:
-        """How to get the engine of this name, which is not installed."""
+    def advice(self, engine: str, known: Iterable[str] = ()) -> str:
+        """How to get the engine of this name, which is not installed; it may be meant as one of the
+        ``known``."""
         row = self.find(engine)
-        remedy = f"pip install {row.distribution}" if row else "install the distribution that brings it"
-        return f"the engine {engine} is not installed; {remedy}"
+        if row is not None:
+            return f"the engine {engine} is not installed; pip install {row.distribution}"
+        near = closest(engine, [*known, *(each.engine for each in self.rows())], limit=1)
+        hint = f"; did you mean {near[0]}?" if near else "; install the distribution that brings it"
+        return f"the engine {engine} is not installed{hint}"
 
 
 def _letters(name: str) -> str:

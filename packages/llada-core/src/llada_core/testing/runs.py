@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from llada_core import values
 from llada_core.generation import tensors
 from llada_core.generation.algorithm import GenerationAlgorithm
 from llada_core.generation.model import Model
@@ -142,7 +143,11 @@ def generated(
     told = {"attention_mask": mask} if takes_mask(algorithm.generate) else {}
     gen_length = params.get("gen_length")
     with counted(model.network, most_forwards(_length(gen_length), rows=len(prompts))) as count:
-        output_ids, nfe = algorithm.generate(model.network, ids.clone(), **told, **params)
+        returned: object = algorithm.generate(model.network, ids.clone(), **told, **params)
+    assert isinstance(returned, tuple | list) and len(returned) == 2, (  # noqa: PT018
+        f"it returned {values.told(returned)}; its generate must return (output_ids, nfe)"
+    )
+    output_ids, nfe = returned
     found = Decoded(
         model=model,
         prompts=prompts,

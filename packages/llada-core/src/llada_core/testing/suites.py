@@ -8,9 +8,12 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from llada_core import registry
-from llada_core.errors import UnknownAlgorithm, UnknownEngine, UsageError
+from llada_core.checkpoints.hub import read_config
+from llada_core.errors import ModelNotFound, ParameterError, UnknownAlgorithm, UnknownEngine, UsageError
+from llada_core.faults import fault_of
 from llada_core.names import closest
 from llada_core.plugins.installed import EntryPoints, Installed
+from llada_core.registry.advice import advice
 from llada_core.testing.checks import Suite
 from llada_core.testing.conformance import algorithm_checks
 from llada_core.testing.distribution import distribution_checks, offer_of
@@ -36,6 +39,7 @@ def suites_of(
     algorithm.
     """
     how: dict[str, Any] = {"model": model, "trust_remote_code": trust_remote_code}
+    _check_there(model)
     algorithm = _algorithm_called(name)
     if algorithm is not None:
         return algorithm_suites(algorithm, params=params, **how)
@@ -60,6 +64,7 @@ def algorithm_suites(
 ) -> Iterator[Suite]:
     """The suite of the distribution that an algorithm came with, if it did, and its own."""
     subject = Subject(algorithm, model=model, params=params, trust_remote_code=trust_remote_code)
+    _check_taken(subject)
     info = subject.info
     offer = None if info is None or info.distribution is None else offer_of(info.distribution)
     if offer is not None:
@@ -111,6 +116,28 @@ def _suite(offer: EntryPoints, model: str | None) -> Suite:
     return Suite(kind="distribution", subject=own, checks=checks)
 
 
+def _check_there(model: str | None) -> None:
+    """Refuse a model that is not there: no plugin is to blame for it. Raises ``UsageError``."""
+    if model is None:
+        return
+    try:
+        read_config(model)
+    except ModelNotFound as exc:
+        raise UsageError(f"--model: {exc}") from exc
+
+
+def _check_taken(subject: Subject) -> None:
+    """Refuse parameters that the algorithm does not take. Raises ``ParameterError``."""
+    if not subject.params or not subject.algorithm.is_available():
+        return
+    try:
+        subject.algorithm.validate_args(**subject.params)
+    except ParameterError:
+        raise
+    except Exception as exc:  # a plugin's method may raise anything; that, the checks tell
+        fault_of(exc)
+
+
 def _algorithm_called(name: str) -> str | None:
     try:
         return registry.get_algorithm_info(name).name
@@ -126,7 +153,12 @@ def _engine_called(name: str) -> str | None:
 
 
 def _unknown(name: str) -> UsageError:
-    known = [each.package.name for each in Installed().plugins()]
+    lost = registry.shared().missing_algorithm(name)
+    if lost is not None:
+        return UsageError(lost)
+    statuses = registry.plugin_statuses()
+    troubled = {status.distribution for status in statuses if status.reason is not None}
+    known = [each.package.name for each in Installed().plugins() if each.package.name not in troubled]
     near = closest(name, [*registry.list_algorithms(), *registry.list_engines(), *known], limit=1)
-    advice = f"did you mean {near[0]}?" if near else "llada plugins and llada algorithms list them"
-    return UsageError(f"no algorithm, engine or distribution with a plugin is called {name!r}; {advice}")
+    told = advice(name, near, listing="plugins", statuses=statuses)
+    return UsageError(f"no algorithm, engine or distribution with a plugin is called {name!r}; {told}")

@@ -13,6 +13,7 @@ import click
 from llada_core.faults import fault_of, one_line
 from llada_core.generation.algorithm import GenerationAlgorithm
 from llada_core.imports import load_target
+from llada_core.plugins.requirements import remedy_of
 from llada_core.plugins.specs import AlgorithmSpec, CommandSpec, EngineSpec
 from llada_core.testing.checks import Check, NotRun
 from llada_core.testing.entry import keys_without_torch
@@ -77,7 +78,8 @@ def _loaded(target: str) -> Any:
         return load_target(target)
     except BaseException as exc:  # a module may raise anything
         told = one_line(fault_of(exc))
-        raise AssertionError(f"{target} cannot be imported: {told}; correct the spec, or mend it") from exc
+        remedy = remedy_of(exc, target, "its distribution", otherwise="correct the spec, or mend it")
+        raise AssertionError(f"{target} cannot be imported: {told}; {remedy}") from exc
 
 
 def _loads_models(found: Any, target: str) -> None:

@@ -6,12 +6,14 @@ import importlib.util
 import keyword
 import re
 import sys
+import unicodedata
 from importlib import metadata
 
 from packaging.utils import canonicalize_name
 
 from llada_core import registry
 from llada_core.errors import UnknownAlgorithm, UsageError
+from llada_core.registry.wheels import published
 
 __all__ = ["algorithm_named", "check_algorithm", "check_distribution", "class_of", "module_of"]
 
@@ -39,12 +41,18 @@ def class_of(algorithm: str) -> str:
 def check_distribution(name: str) -> None:
     """Refuse what can be no distribution's name, or is one's already. Raises ``UsageError``."""
     if not _DISTRIBUTION.fullmatch(name):
-        meant = canonicalize_name(re.sub(r"[^A-Za-z0-9]+", "-", name)).strip("-") or "my-decoder"
+        plain = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode()
+        meant = canonicalize_name(re.sub(r"[^A-Za-z0-9]+", "-", plain)).strip("-") or "my-decoder"
         raise UsageError(
             f"{name!r} is no name for a distribution, which has small letters, digits and single hyphens; "
             f"take {meant}"
         )
     _check_length(name)
+    if name in published().distributions:
+        raise UsageError(
+            f"{name} is the name of a distribution of llada itself, which the new one would be taken for; "
+            "take another name"
+        )
     try:
         version = metadata.version(name)
     except metadata.PackageNotFoundError:
@@ -88,7 +96,18 @@ def check_algorithm(name: str) -> None:
     try:
         taken = registry.get_algorithm_info(name)
     except UnknownAlgorithm:
+        _check_not_elsewhere(name)
         return
     owner = taken.distribution or "this program"
     called = "an algorithm" if taken.name == name else f"an alias of {taken.name}"
     raise UsageError(f"{name} is {called} of {owner} already; give --algorithm another name")
+
+
+def _check_not_elsewhere(name: str) -> None:
+    """Refuse what is one of an engine that is known and not installed: where both are, one is dropped."""
+    for row in registry.shared().missing_wheels():
+        if name in row.algorithms:
+            raise UsageError(
+                f"{name} is an algorithm of {row.distribution}, which is not installed here; give "
+                "--algorithm another name"
+            )

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import llada_core
 from llada_core.errors import UsageError
+from llada_core.faults import one_line
 from llada_dev.new.engines import Base, base_of, installed_version, range_of
 from llada_dev.new.naming import check_algorithm, check_distribution, class_of, module_of
 
@@ -60,9 +61,15 @@ def planned(name: str, *, engine: str, algorithm: str, author: str, folder: Path
 
 def check_folder(folder: Path) -> None:
     """Refuse to write over what is there. Raises ``UsageError``."""
-    if folder.is_dir() and any(folder.iterdir()):
+    try:
+        there, full = folder.exists(), folder.is_dir() and any(folder.iterdir())
+    except (OSError, ValueError) as exc:  # a name that is too long, or that holds NUL; a folder of others
+        raise UsageError(
+            f"{str(folder)[:60]!r} cannot be looked into ({one_line(exc)[:120]}); give --out another folder"
+        ) from exc
+    if full:
         raise UsageError(f"{folder} is not empty; empty it, or give --out another folder")
-    if folder.exists() and not folder.is_dir():
+    if there and not folder.is_dir():
         raise UsageError(f"{folder} is no folder; move it away, or give --out another one")
 
 
@@ -77,5 +84,13 @@ def author_here(name: str) -> str:
     git = shutil.which("git")
     if git is None:
         return f"The {name} developers"
-    asked = subprocess.run([git, "config", "user.name"], capture_output=True, text=True)
-    return asked.stdout.strip() or f"The {name} developers"
+    asked = subprocess.run([git, "config", "user.name"], capture_output=True)
+    return _text(asked.stdout).strip() or f"The {name} developers"
+
+
+def _text(written: bytes) -> str:
+    """What a configuration of any age says: UTF-8, or else the Latin-1 of before, in which all is text."""
+    try:
+        return written.decode()
+    except UnicodeDecodeError:
+        return written.decode("latin-1")
