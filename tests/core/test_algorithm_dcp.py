@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import pickle
 import warnings
@@ -315,6 +316,43 @@ def test_a_file_outside_of_the_folder_is_not_read(save: Callable[..., Path], tmp
     tensors = DcpTensors(DcpSource(path=rewritten(path, move)))
     with pytest.raises(ModelLoadError, match=rf"are to be in \.\./{file.name}, outside of it; save it again"):
         tensors.find(WEIGHTS.keys())
+
+
+class _RunsCode:
+    def __reduce__(self) -> Any:
+        return os.system, ("exit 1",)
+
+
+def test_numbers_that_name_code_are_refused_by_that_name_without_advice_to_run_it(
+    save: Callable[..., Path],
+) -> None:
+    path, written = save(dict(WEIGHTS)), io.BytesIO()
+    torch.save({"weights": _RunsCode()}, written)
+    (file,) = path.glob("*.distcp")
+    file.write_bytes(written.getvalue())
+
+    def move(metadata: Any) -> None:
+        for place in metadata.storage_data.values():
+            place.offset, place.length = 0, len(written.getvalue())
+
+    tensors = DcpTensors(DcpSource(path=rewritten(path, move)))
+    with pytest.raises(
+        ModelLoadError, match=rf"they name {os.name}\.system, .*nothing of it is run"
+    ) as caught:
+        tensors.read(next(iter(WEIGHTS)))
+    assert "weights_only" not in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["x", "of/nobody", "plain.pt"])
+def test_a_name_that_is_no_folder_of_a_trainer_is_answered_in_its_terms(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("plain.pt").write_bytes(b"")
+    with pytest.raises(ModelNotFound, match="give the folder that dcp.save wrote") as caught:
+        DcpTensors(DcpSource(path=name))
+    assert "hub" not in str(caught.value)
+    assert "config.json" not in str(caught.value)
 
 
 def test_a_checkpoint_without_tensors_is_a_load_error(save: Callable[..., Path], folder: Path) -> None:

@@ -414,3 +414,23 @@ def test_what_an_algorithm_tells_of_its_answers_is_told_once(
 ) -> None:
     monkeypatch.setattr(load_target("fake_engine:Row"), "warnings", ("It guesses.",))
     assert bench("--gen-length", "8", "--algorithm", "singles").err == "warning: singles: It guesses.\n"
+
+
+@pytest.mark.parametrize("sizes", [("--batch", "2000000000"), ("--gen-length", "9" * 5000), ("--batch", "0")])
+def test_sizes_beyond_all_machines_are_refused_at_once(bench: Llada, sizes: tuple[str, str]) -> None:
+    status, _, err = bench(*sizes)
+    assert status == 2
+    assert "is too large" in err or "is no number from 1 on" in err
+    assert len(err) < 400
+
+
+@pytest.mark.parametrize(
+    ("line", "told"),
+    [('{"prompt": ""}', "empty"), ('{"prompt": "a", "expected": 3}', "expected is no answer")],
+)
+def test_a_wrong_line_is_told_with_its_file(llada: Llada, tmp_path: Path, line: str, told: str) -> None:
+    asked = tmp_path / "asked.jsonl"
+    asked.write_text('{"prompt": "Hello"}\n' + line + "\n")
+    _, _, err = llada("bench", "--prompts", str(asked), "-p", "gen_length=8", "--repeats", "1")
+    assert f"{asked}, line 2: " in err
+    assert told in err

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from llada_core import get_algorithm, register_algorithm, standard
+from llada_core.testing import fake_site
 from tests.support.program import Llada, error
 
 pytestmark = pytest.mark.usefixtures("world")
@@ -76,9 +77,33 @@ def test_an_unknown_name_is_a_wrong_call(llada: Llada) -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (("-p", "nope=1"), "nope"),
+        (("-p", "gen_length=x"), "gen_length"),
+        (("--model", "/nowhere/at/all"), "--model: there is no folder /nowhere/at/all"),
+    ],
+)
+def test_what_the_caller_gives_wrongly_is_no_fault_of_the_plugin(
+    llada: Llada, arguments: tuple[str, ...], told: str
+) -> None:
+    register_mine()
+    assert told in error(llada("check", "my", *arguments), status=2)
+
+
+def test_what_a_broken_plugin_may_bring_says_so(llada: Llada, tmp_path: Path) -> None:
+    with fake_site(tmp_path) as site:
+        site.add("llada-sharp", plugin="raise RuntimeError('on purpose')")
+        with site.shared():
+            said = error(llada("check", "sharp"), status=2)
+            assert "it may be of the plugin sharp of llada-sharp, which is broken: " in said
+            assert "did you mean" not in said
+            assert "pip install llada-dinfer" in error(llada("check", "dinfer_hierarchy"), status=2)
+
+
 def test_parameters_are_an_algorithms(llada: Llada, folder: Path) -> None:
     told = error(llada("check", "fake-engine", "-p", "gen_length=4"), status=2)
     assert "fake-engine is no algorithm, and gen_length is a parameter of one; leave it out" in told
-    status, out, _ = llada("check", "opaque", "--model", str(folder), "-p", "no_such=1")
-    assert status == 1
-    assert "  failed   it generates: ParameterError: opaque does not take no_such" in out
+    told = error(llada("check", "opaque", "--model", str(folder), "-p", "no_such=1"), status=2)
+    assert "opaque does not take no_such" in told

@@ -17,6 +17,7 @@ from llada_core.errors import UsageError
 from llada_core.testing import fake_site
 from llada_dev.new.engines import base_of, range_of
 from llada_dev.new.naming import check_algorithm, check_distribution
+from llada_dev.new.project import author_here
 from tests.support.program import Llada, error
 
 ENV = {**os.environ, "OMP_NUM_THREADS": "1"}
@@ -190,3 +191,17 @@ def test_names_of_what_is_not_installed_are_refused_too(tmp_path: Path) -> None:
             check_distribution("llada-nemotron")
         with pytest.raises(UsageError, match="dinfer_hierarchical is an algorithm of llada-dinfer, which is"):
             check_algorithm("dinfer_hierarchical")
+
+
+def test_an_author_of_an_old_configuration_is_read(
+    llada: Llada, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "gitconfig").write_bytes("[user]\n\tname = J\xf6rg\n".encode("latin-1"))
+    monkeypatch.setenv("GIT_CONFIG_GLOBAL", str(tmp_path / "gitconfig"))
+    monkeypatch.chdir(tmp_path)
+    assert author_here("mine") == "J\xf6rg"
+
+
+def test_a_folder_of_a_name_that_is_too_long_is_a_wrong_call(llada: Llada) -> None:
+    said = error(llada("new", "sharp", "--out", "x" * 300), status=2)
+    assert said.endswith("give --out another folder\n")

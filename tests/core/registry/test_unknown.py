@@ -101,3 +101,34 @@ def test_a_model_of_a_broken_plugin_is_told_so(site: Site, tmp_path: Any) -> Non
     assert "; the engine fast-dllm is of llada-fastdllm, which is broken: loading" in (found.reason or "")
     assert "which is broken: loading llada_fastdllm failed" in reasons["fast-dllm"]
     assert reasons["dinfer"].endswith("is not installed; pip install llada-dinfer")
+
+
+def test_an_engine_that_is_misspelt_is_told_the_closest(site: Site) -> None:
+    site.add_engine("fast-dllm", algorithms={"echo": ()})
+    site.add(
+        "llada-mine",
+        plugin="from llada_core import AlgorithmSpec, hookimpl\n"
+        "@hookimpl\ndef llada_algorithms():\n"
+        "    yield AlgorithmSpec(name='mine', engine='fastdlm', target='a:B', summary='')\n",
+    )
+    assert str(site.registry().algorithm("mine").reason).endswith("did you mean fast-dllm?")
+
+
+@pytest.mark.parametrize(
+    ("plugin", "told"),
+    [
+        ("def llada_algorithms(): return standard('gen_len')", "did you mean gen_length?"),
+        ("def llada_algorithms(): return SPEC", "return a list of specs, or yield them"),
+        ("def llada_algorithm(): return [SPEC]", "did you mean llada_algorithms?"),
+    ],
+)
+def test_slips_of_an_author_are_told_with_what_is_meant(site: Site, plugin: str, told: str) -> None:
+    head = (
+        "from llada_core import AlgorithmSpec, hookimpl, standard\n"
+        "SPEC = AlgorithmSpec(name='mine', engine='e', target='a:B', summary='')\n@hookimpl\n"
+    )
+    site.add("llada-mine", plugin=head + plugin)
+    registry = site.registry()
+    registry.algorithms()
+    (status,) = [each for each in registry.statuses() if each.name == "mine"]
+    assert told in str(status.reason)

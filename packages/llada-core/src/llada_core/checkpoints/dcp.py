@@ -178,8 +178,9 @@ def _reason(exc: BaseException) -> str:
     if not isinstance(exc, pickle.UnpicklingError) and "weights_only" not in str(exc):
         return one_line(exc)
     named = _NAMED.search(str(exc))
-    what = f"they name {named[1]}, which" if named else "they hold what"
-    return f"{what} is no part of a tensor, and could run code: nothing of it is run"
+    if named is None:
+        return "they are no tensors as torch.save writes them"
+    return f"they name {named[1]}, which no tensor has need of and which could run code: nothing of it is run"
 
 
 class _Into(dcp.DefaultLoadPlanner):  # type: ignore[misc]  # torch has no types for it

@@ -134,7 +134,8 @@ class PluginHost:
     def _with_hint(self, said: str) -> str:
         """What pluggy says of a hook that it does not know, with the name that may be meant."""
         named = re.search(r"unknown hook '(\w+)'", said)
-        near = closest(named[1], vars(self._manager.hook)) if named else ()
+        known = [name for name, hook in vars(self._manager.hook).items() if hook.has_spec()]
+        near = closest(named[1], known) if named else ()
         return f"{said}; did you mean {near[0]}?" if near else said
 
     def _ask(self, key: str, plugin: Plugin, hook: str, kind: type[_Spec]) -> list[_Spec]:
