@@ -9,7 +9,7 @@ __all__ = ["CHECKS", "Conditions"]
 
 CHECKS = {
     "reference": "the answer by the algorithm's own plain path",
-    "batch": "prompts of different lengths, together, beside rows of other parameters, and each alone",
+    "batch": "prompts of different lengths, beside rows of other parameters, and each alone",
     "mixed": "the same beside rows of all other algorithms",
     "repeat": "the same requests once more",
     "seed": "drawn at temperature 0.8, twice with the same seed",
