@@ -349,7 +349,7 @@ def test_a_name_that_is_no_folder_of_a_trainer_is_answered_in_its_terms(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     Path("plain.pt").write_bytes(b"")
-    with pytest.raises(ModelNotFound, match="give the folder that dcp.save wrote") as caught:
+    with pytest.raises(ModelNotFound, match=r"give the folder that dcp\.save wrote") as caught:
         DcpTensors(DcpSource(path=name))
     assert "hub" not in str(caught.value)
     assert "config.json" not in str(caught.value)
