@@ -424,13 +424,8 @@ def test_sizes_beyond_all_machines_are_refused_at_once(bench: Llada, sizes: tupl
     assert len(err) < 400
 
 
-@pytest.mark.parametrize(
-    ("line", "told"),
-    [('{"prompt": ""}', "empty"), ('{"prompt": "a", "expected": 3}', "expected is no answer")],
-)
-def test_a_wrong_line_is_told_with_its_file(llada: Llada, tmp_path: Path, line: str, told: str) -> None:
+def test_a_wrong_answer_that_is_expected_is_told_with_its_file(llada: Llada, tmp_path: Path) -> None:
     asked = tmp_path / "asked.jsonl"
-    asked.write_text('{"prompt": "Hello"}\n' + line + "\n")
-    _, _, err = llada("bench", "--prompts", str(asked), "-p", "gen_length=8", "--repeats", "1")
-    assert f"{asked}, line 2: " in err
-    assert told in err
+    asked.write_text('{"prompt": "Hello"}\n{"prompt": "a", "expected": 3}\n')
+    _, _, err = llada("bench", "--prompts", str(asked))
+    assert f"{asked}, line 2: expected is no answer" in err
