@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from llada_core.parameters.given import beside, called, once, value_of, without
+from llada_core.parameters.given import beside, called, named, once, value_of, without
 from llada_core.parameters.parameter import Parameter
 from llada_core.parameters.reserved import RESERVED
 from llada_core.parameters.resolution import (
@@ -24,6 +24,7 @@ __all__ = [
     "beside",
     "block_count",
     "called",
+    "named",
     "once",
     "parameters_of_row",
     "parse_assignments",

@@ -6,12 +6,19 @@ from collections.abc import Iterable, Mapping
 
 from llada_core.parameters.parameter import Parameter
 
-__all__ = ["beside", "called", "once", "value_of", "without"]
+__all__ = ["beside", "called", "named", "once", "value_of", "without"]
 
 
 def called(name: str, declared: Iterable[Parameter]) -> Parameter | None:
     """The parameter of this name or alias, the first of them; None where there is none."""
     return next((each for each in declared if name in each.names), None)
+
+
+def named(given: Mapping[str, object], declared: Iterable[Parameter]) -> dict[str, object]:
+    """Those of ``given`` that are declared, and are not None, by canonical name: what a call asks for."""
+    known = tuple(declared)
+    asked = ((called(name, known), value) for name, value in given.items() if value is not None)
+    return {parameter.name: value for parameter, value in asked if parameter is not None}
 
 
 def once(given: Mapping[str, object], declared: Iterable[Parameter]) -> dict[str, object]:
