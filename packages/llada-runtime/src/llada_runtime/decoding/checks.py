@@ -10,7 +10,7 @@ from llada_core.errors import ContractError, NoProgress, ParameterError, PromptE
 from llada_core.generation.prompts import Limits, check_prompt
 from llada_core.values import told
 
-__all__ = ["check_length", "column_of", "no_progress", "opening"]
+__all__ = ["check_length", "check_width", "column_of", "no_progress", "opening"]
 
 
 def check_length(name: str, value: object) -> None:
@@ -20,6 +20,18 @@ def check_length(name: str, value: object) -> None:
             f"{name}={value!r} is no number of columns; give an integer, 1 or more",
             parameter=name,
             value=value,
+        )
+
+
+def check_width(block_length: int, limits: Limits) -> None:
+    """Refuse a block that is decoded at its full width and wider than the model's limit. Raises
+    ``ParameterError``."""
+    if limits.max_length is not None and block_length > limits.max_length:
+        raise ParameterError(
+            f"block_length={block_length} is more columns than this model's limit of {limits.max_length}, "
+            f"and a block is decoded at its full width; give {limits.max_length} or less",
+            parameter="block_length",
+            value=block_length,
         )
 
 

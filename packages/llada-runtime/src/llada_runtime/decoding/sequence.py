@@ -16,7 +16,7 @@ from torch import Tensor
 from llada_core.errors import ContractError
 from llada_core.generation.prompts import Limits, check_prompt
 from llada_core.generation.steps import Ticket
-from llada_runtime.decoding.checks import check_length, column_of, no_progress, opening
+from llada_runtime.decoding.checks import check_length, check_width, column_of, no_progress, opening
 from llada_runtime.decoding.filters import Filters
 from llada_runtime.decoding.plan import Plan
 from llada_runtime.network.protocol import Network, TokenIds
@@ -132,6 +132,7 @@ class Sequence:
         self.canvas = ids + self._begin(opening(answer, gen_length, limits))
         origin = len(ids) // block_length * block_length if align_blocks else len(ids)
         if whole_blocks:
+            check_width(block_length, limits)
             self.canvas += [self.mask_id] * (-(len(self.canvas) - origin) % block_length)
         self.policy, self.rule = policy, rule
         self.rescores, self.revokes = bool(rule.rescores), bool(rule.revokes)
