@@ -38,14 +38,20 @@ def row(source: random.Random, model: SDARNetwork) -> Row:
     params: dict[str, Any] = {
         "gen_length": source.randint(1, 14),
         "block_length": source.choice([None, 1, 2, 3, 4, 8, 16]),
-        "threshold": source.choice([None, 0.0, 0.3, 0.6, 0.9, 1.0]),
         "early_stop": source.random() < 0.7,
     }
+    strategies = ["low_confidence_dynamic", "low_confidence_static", "sequential"]
+    strategy = "low_confidence_dynamic" if name == "sdar_low_confidence" else source.choice(strategies)
+    if name == "sdar" and source.random() < 0.2:
+        strategy = "entropy_bounded"
+        params["eb_threshold"] = source.choice([None, 0.1, 1.0])
+    elif name == "sdar" or strategy != "low_confidence_dynamic":
+        params["denoising_steps"] = source.choice([None, 1, 2, 3, 9])
+    if strategy == "low_confidence_dynamic":
+        params["threshold"] = source.choice([None, 0.0, 0.3, 0.6, 0.9, 1.0])
     if name != "sdar_low_confidence":
-        strategies = ["low_confidence_dynamic", "low_confidence_static", "sequential"]
         params |= {
-            "remasking_strategy": source.choice(strategies),
-            "denoising_steps": source.choice([None, 1, 2, 3, 9]),
+            "remasking_strategy": strategy,
             "temperature": source.choice([0.0, 0.0, 0.7, 1.5]),
             "top_k": source.choice([None, 3, 20]),
             "top_p": source.choice([None, 0.8]),
@@ -53,8 +59,6 @@ def row(source: random.Random, model: SDARNetwork) -> Row:
         }
     if name == "sdar":
         params["do_sample"] = source.random() < 0.5
-        if source.random() < 0.2:
-            params |= {"remasking_strategy": "entropy_bounded", "eb_threshold": source.choice([0.1, 1.0])}
     return name, source.choices(ids, k=source.randint(1, 24)), params
 
 

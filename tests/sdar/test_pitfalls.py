@@ -15,6 +15,7 @@ from llada_core import AlgorithmUnavailable, ParameterError, PromptError
 from llada_core.generation.steps import Step
 from llada_runtime import Filters, Sequence, Threshold, drain
 from llada_runtime.testing import FakeNetwork
+from llada_runtime.testing.networks import FakeConfig
 from llada_sdar import SDARGeneration
 from llada_sdar.rules import BoundedEntropy, Odds, Schedule, Sure
 from tests.sdar.golden_data import golden_model
@@ -39,7 +40,9 @@ def test_neither_the_prompt_nor_what_stands_is_written_over(strategy: str) -> No
     for _ in range(20):
         prompt = source.choices(range(300), k=9)
         asked = {"gen_length": 15, "block_length": 8, "denoising_steps": 2, "remasking_strategy": strategy}
-        row, steps = decode(model, "sdar", prompt, **asked, threshold=1.0, early_stop=False)
+        if strategy == "low_confidence_dynamic":
+            asked["threshold"] = 1.0
+        row, steps = decode(model, "sdar", prompt, **asked, early_stop=False)
         assert row.canvas[:9] == prompt
         # The prompt's block; of 7 masks 4 and 3, then of 8 twice 4; each block once more, full.
         assert [len(step.positions) for step in steps] == [0, 4, 3, 0, 4, 4, 0]
@@ -65,6 +68,10 @@ def test_bounded_entropies_fill_blocks() -> None:
     counts = [decode(model, "sdar", [5, 6, 7], **given, eb_threshold=bound)[0].nfe for bound in (0, 0.5, 99)]
     assert counts[0] == 29 + 4  # columns of four blocks but for the prompt's, and each block once more
     assert counts[0] > counts[1] > counts[2] == 2 * 4
+    unsaid, said = (
+        decode(model, "sdar", [5, 6, 7], **given, **bound)[0] for bound in ({}, {"eb_threshold": 0.35})
+    )
+    assert (unsaid.canvas, unsaid.nfe) == (said.canvas, said.nfe)
 
 
 def test_temperature_0_is_greedy_by_the_raw_probabilities() -> None:
@@ -250,3 +257,15 @@ def test_no_blank_is_filled_or_scored_where_the_network_does_not_see_behind_it(t
             lm.infill("a{{2}}b")
         with pytest.raises(AlgorithmUnavailable, match="cannot score: its network sees nothing behind"):
             lm.score("a{{1}}b", ["c"])
+
+
+@pytest.mark.parametrize("name", ["sdar", "sdar_lmdeploy", "sdar_low_confidence"])
+def test_a_block_wider_than_the_model_is_refused(name: str) -> None:
+    algorithm = llada_core.get_algorithm(name)
+    model = FakeNetwork.random(config=FakeConfig(max_sequence_length=512))
+    row = algorithm.sequence(model, [5], algorithm.validate_args(gen_length=4, block_length=512))
+    assert row.block_length == 512
+    with pytest.raises(
+        ParameterError, match="block_length=513 is more columns than this model's limit of 512"
+    ):
+        algorithm.sequence(model, [5], algorithm.validate_args(gen_length=4, block_length=513))

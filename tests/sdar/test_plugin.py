@@ -91,7 +91,8 @@ def test_published_names_are_taken() -> None:
         "sequential",
         2,
     )
-    assert lmdeploy.validate_args(unmasking_strategy="sequential", dllm_confidence_threshold=0.5)
+    found = lmdeploy.validate_args(unmasking_strategy="low_confidence_dynamic", dllm_confidence_threshold=0.5)
+    assert found == lmdeploy.validate_args(threshold=0.5)
 
 
 @pytest.mark.parametrize(
@@ -103,19 +104,55 @@ def test_published_names_are_taken() -> None:
         ("entropy_bounded", {"eb_threshold"}),
     ],
 )
-def test_what_a_strategy_does_not_read_is_told_as_none(strategy: str, read: set[str]) -> None:
-    given = {"threshold": 0.5, "eb_threshold": 0.2, "denoising_steps": 2}
-    algorithm = llada_core.get_algorithm("sdar")
-    found = algorithm.validate_args(remasking_strategy=strategy, **given)
+def test_what_a_strategy_does_not_read_is_refused_by_name(strategy: str, read: set[str]) -> None:
+    given, algorithm = {"threshold": 0.5, "eb_threshold": 0.2, "denoising_steps": 2}, "sdar"
+    refuses_all_but(read, given, algorithm, strategy)
+    sdar = llada_core.get_algorithm(algorithm)
+    found = sdar.validate_args(
+        remasking_strategy=strategy, **{name: value for name, value in given.items() if name in read}
+    )
     assert {name for name in given if found[name] is not None} == read
-    assert algorithm.validate_args(**found) == found
+    assert sdar.validate_args(**found) == found
 
 
-def test_a_bound_of_entropies_is_needed_where_it_is_read() -> None:
-    with pytest.raises(ParameterError, match="eb_threshold=None leaves entropy_bounded without a bound; giv"):
-        llada_core.get_algorithm("sdar").validate_args(
-            remasking_strategy="entropy_bounded", eb_threshold=None
-        )
+@pytest.mark.parametrize(
+    ("strategy", "read"),
+    [
+        ("low_confidence_dynamic", {"threshold"}),
+        ("low_confidence_static", {"dllm_denoising_steps"}),
+        ("sequential", {"dllm_denoising_steps"}),
+    ],
+)
+def test_so_it_is_in_the_words_of_lmdeploy(strategy: str, read: set[str]) -> None:
+    given = {"threshold": 0.5, "dllm_denoising_steps": 2}
+    refuses_all_but(read, given, "sdar_lmdeploy", strategy)
+
+
+def refuses_all_but(read: set[str], given: dict[str, Any], name: str, strategy: str) -> None:
+    """What a strategy does not read may be none, and nothing else, whatever the default is."""
+    algorithm = llada_core.get_algorithm(name)
+    for unread in given.keys() - read:
+        asked = {"remasking_strategy": strategy, unread: given[unread]}
+        canonical = unread.removeprefix("dllm_")
+        with pytest.raises(ParameterError) as refused:
+            algorithm.validate_args(**asked)
+        assert (refused.value.parameter, refused.value.value) == (canonical, given[unread])
+        told = f"{canonical}={given[unread]} is not read with remasking_strategy={strategy!r}; leave it out"
+        assert told in str(refused.value)
+        asked[unread] = None
+        assert algorithm.validate_args(**asked) == algorithm.validate_args(remasking_strategy=strategy)
+
+
+def test_a_default_that_is_given_is_given() -> None:
+    with pytest.raises(ParameterError, match=r"threshold=0\.85 is not read with remasking_strategy='seq"):
+        llada_core.get_algorithm("sdar").validate_args(remasking_strategy="sequential", threshold=0.85)
+
+
+@pytest.mark.parametrize("bound", [{}, {"eb_threshold": None}])
+def test_no_bound_of_entropies_is_the_published_one_where_it_is_read(bound: dict[str, None]) -> None:
+    algorithm = llada_core.get_algorithm("sdar")
+    assert algorithm.validate_args(remasking_strategy="entropy_bounded", **bound)["eb_threshold"] == 0.35
+    assert algorithm.validate_args(**bound)["eb_threshold"] is None
 
 
 def test_steps_of_a_whole_answer_are_not_taken_for_those_of_a_block() -> None:

@@ -20,11 +20,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from collections.abc import Sequence as Ids
-from typing import Any, NoReturn
+from types import MappingProxyType
+from typing import Any, ClassVar, NoReturn
 
 from llada_core.errors import AlgorithmUnavailable, ParameterError
-from llada_runtime import Network, Policy, Rule, Sequence, StepAlgorithm, Threshold
+from llada_core.parameters import named
+from llada_runtime import Filters, Network, Policy, Rule, Sequence, StepAlgorithm, Threshold
 
+from .filters import SDARFilters
 from .network import SDARNetwork
 from .plugin import LMDEPLOY_PARAMETERS, LOW_CONFIDENCE_PARAMETERS, SDAR_PARAMETERS
 from .policies import FinishedBlocks
@@ -45,10 +48,9 @@ BLOCK_LENGTH = 4
 """Columns of a block where neither a call nor the model's config says: what the published models have."""
 
 _BEHIND = "its network sees nothing behind the block in work; take a model that sees both sides"
-_IN_FORCE: Mapping[str, tuple[str, ...]] = {
-    "threshold": ("low_confidence_dynamic",),
-    "eb_threshold": ("entropy_bounded",),
-}
+_DYNAMIC, _STATIC, _SEQUENTIAL = "low_confidence_dynamic", "low_confidence_static", "sequential"
+_BOUNDED = "entropy_bounded"
+_PUBLISHED_BOUND = 0.35  # of entropies, in nats
 
 
 class _BlockGeneration(StepAlgorithm):
@@ -57,6 +59,27 @@ class _BlockGeneration(StepAlgorithm):
     engine = "sdar"
     whole_blocks = True
     chat_options = ("enable_thinking",)
+    read_by: ClassVar[Mapping[str, tuple[str, ...]]] = MappingProxyType({})
+    """The strategies that read a parameter which not all of them do."""
+
+    def validate_args(self, **params: Any) -> dict[str, Any]:
+        """The effective values of ``params``; what the strategy does not read is None.
+
+        Raises:
+            ParameterError: a name is unknown, a value of the wrong type or out of range, or one is given that
+                the strategy does not read.
+        """
+        values: dict[str, Any] = super().validate_args(**params)
+        given, strategy = named(params, self.parameters), values.get("remasking_strategy", _DYNAMIC)
+        idle = [name for name, by in self.read_by.items() if name in values and strategy not in by]
+        for name in (each for each in idle if each in given):
+            raise ParameterError(
+                f"{self.name}: {name}={given[name]!r} is not read with remasking_strategy={strategy!r}; "
+                f"leave it out, or give remasking_strategy={' or '.join(map(repr, self.read_by[name]))}",
+                parameter=name,
+                value=given[name],
+            )
+        return {**values, **dict.fromkeys(idle)}
 
     def load_model_class(self) -> type[SDARNetwork]:
         """The network that the algorithms run on."""
@@ -97,7 +120,8 @@ class SDARGeneration(_BlockGeneration):
     finished block, the last too, are counted as there.
 
     How sure a token is, is its probability under the distribution that it is drawn from, tempered and
-    filtered: so ``top_k=1`` fills a block at once by ``low_confidence_dynamic``, as there. Temperature 0,
+    filtered as there (`SDARFilters`): so ``top_k=1`` fills a block at once by ``low_confidence_dynamic``, but
+    for columns whose likeliest tokens are equally likely. ``min_p`` is ours, and comes last. Temperature 0,
     at which that code divides by zero, takes the likeliest tokens by the raw probabilities: there is no
     other greedy decoding, and it is the default here.
 
@@ -110,6 +134,17 @@ class SDARGeneration(_BlockGeneration):
     name = "sdar"
     description = "SDAR's own block decoding, with its remasking strategies."
     parameters = SDAR_PARAMETERS
+    read_by = MappingProxyType(
+        {
+            "denoising_steps": (_DYNAMIC, _STATIC, _SEQUENTIAL),
+            "threshold": (_DYNAMIC,),
+            "eb_threshold": (_BOUNDED,),
+        }
+    )
+
+    def filters(self, params: Mapping[str, Any]) -> Filters | None:
+        """``top_k`` and ``top_p`` in the meaning of SDAR's code."""
+        return SDARFilters.of(params)
 
     def policy(self, params: Mapping[str, Any]) -> Policy:
         return FinishedBlocks(prompt_alone=True, closes_last=True)
@@ -120,38 +155,29 @@ class SDARGeneration(_BlockGeneration):
         schedule = Schedule.spread(block, params.get("denoising_steps") or block)
         strategy, threshold = params.get("remasking_strategy"), params.get("threshold")
         raw, odds = not params.get("temperature"), odds_of(params, self.filters(params))
-        if strategy == "entropy_bounded":
-            return BoundedEntropy(params["eb_threshold"], odds)
-        if strategy == "sequential":
+        if strategy == _BOUNDED:
+            return BoundedEntropy(_bound(params), odds)
+        if strategy == _SEQUENTIAL:
             return Leftmost(schedule)
-        if strategy == "low_confidence_static":
+        if strategy == _STATIC:
             return MostConfident(schedule) if raw else DrawnMostConfident(schedule, odds)
         return Sure(schedule, threshold) if raw else DrawnSure(schedule, threshold, odds)
 
     def validate_args(self, **params: Any) -> dict[str, Any]:
-        """The effective values of ``params``; what the strategy does not read is None.
-
-        Raises:
-            ParameterError: a name is unknown, a value is out of range, or ``entropy_bounded`` has no bound.
-        """
-        values = _in_force(super().validate_args(**params))
-        if values.get("remasking_strategy") != "entropy_bounded":
-            return values
-        if values.get("eb_threshold") is None:
-            raise ParameterError(
-                f"{self.name}: eb_threshold=None leaves entropy_bounded without a bound; give a number, such "
-                "as 0.35",
-                parameter="eb_threshold",
-                value=None,
-            )
-        return {**values, "denoising_steps": None}
+        """The effective values of ``params``, with the bound that none stands for. Raises as the others'."""
+        values = super().validate_args(**params)
+        if "eb_threshold" in values and values.get("remasking_strategy") == _BOUNDED:
+            values["eb_threshold"] = _bound(values)
+        return values
 
 
 class LMDeployGeneration(_BlockGeneration):
     """LMDeploy's decoding of SDAR: a threshold that is reached is passed, and the last block, which nobody
     reads, is not run once more. The prompt's whole blocks run in the first forward of the block after them.
 
-    How sure a token is, is its raw probability, whatever the temperature and the filters. Where
+    How sure a token is, is its raw probability, whatever the temperature and the filters: these say only what
+    is drawn, and are the runtime's, as LMDeploy's keep ``top_k`` tokens too, however many are equally likely.
+    Its ``top_p`` keeps one token more where those before it have exactly this probability. Where
     ``block_length`` is no multiple of ``denoising_steps`` the remainder is dropped, so that a block takes
     more forwards than that, as there; ``denoising_steps=None``, which fails there by a TypeError, is one a
     column.
@@ -160,6 +186,7 @@ class LMDeployGeneration(_BlockGeneration):
     name = "sdar_lmdeploy"
     description = "Block decoding as LMDeploy does it."
     parameters = LMDEPLOY_PARAMETERS
+    read_by = MappingProxyType({"denoising_steps": (_STATIC, _SEQUENTIAL), "threshold": (_DYNAMIC,)})
 
     def policy(self, params: Mapping[str, Any]) -> Policy:
         return FinishedBlocks(prompt_alone=False, closes_last=False)
@@ -169,30 +196,19 @@ class LMDeployGeneration(_BlockGeneration):
         block = params.get("block_length") or BLOCK_LENGTH
         schedule = Schedule(block // (params.get("denoising_steps") or block))
         strategy, threshold = params.get("remasking_strategy"), params.get("threshold")
-        if strategy == "sequential":
+        if strategy == _SEQUENTIAL:
             return Leftmost(schedule)
-        if strategy == "low_confidence_static":
+        if strategy == _STATIC:
             return MostConfident(schedule)
         return MostConfident(Schedule(1)) if threshold is None else Threshold(threshold)
-
-    def validate_args(self, **params: Any) -> dict[str, Any]:
-        """The effective values of ``params``; what the strategy does not read is None.
-
-        Raises:
-            ParameterError: a name is unknown, or a value of the wrong type or out of range.
-        """
-        values = _in_force(super().validate_args(**params))
-        if values.get("remasking_strategy") == "low_confidence_dynamic":
-            values["denoising_steps"] = None
-        return values
 
 
 class LowConfidenceGeneration(_BlockGeneration):
     """SGLang's ``LowConfidence`` on SDAR: what is above the threshold, or the best one, and one forward more
     for each finished block. The prompt's whole blocks run in the first forward of the block after them.
 
-    It always takes the likeliest tokens. SGLang decodes in blocks of 4 whatever the config says; here a
-    ``block_length`` of None is the config's.
+    It always takes the likeliest tokens, so that it has no filters. SGLang decodes in blocks of 4 whatever
+    the config says; here a ``block_length`` of None is the config's.
     """
 
     name = "sdar_low_confidence"
@@ -206,8 +222,7 @@ class LowConfidenceGeneration(_BlockGeneration):
         return Sure(Schedule(1), params.get("threshold"))
 
 
-def _in_force(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Effective ``values`` without the bounds that their strategy does not read."""
-    strategy = values.get("remasking_strategy", "low_confidence_dynamic")
-    idle = {name for name, readers in _IN_FORCE.items() if name in values and strategy not in readers}
-    return {name: None if name in idle else value for name, value in values.items()}
+def _bound(params: Mapping[str, Any]) -> float:
+    """The ``eb_threshold`` of effective ``params``, or what is published where it is none."""
+    given = params.get("eb_threshold")
+    return _PUBLISHED_BOUND if given is None else float(given)

@@ -36,7 +36,10 @@ SDAR_PARAMETERS: tuple[Parameter, ...] = (
         kind=int,
         minimum=1,
         nullable=True,
-        summary="Forwards over which the columns of a block are spread; none is one a column.",
+        summary=(
+            "All but entropy_bounded: forwards over which the columns of a block are spread; none is one a "
+            "column."
+        ),
     ),
     Parameter(
         name="remasking_strategy",
@@ -57,12 +60,29 @@ SDAR_PARAMETERS: tuple[Parameter, ...] = (
     Parameter(
         name="eb_threshold",
         kind=float,
-        default=0.35,
         minimum=0,
         nullable=True,
-        summary="entropy_bounded: keep the surest columns whose entropies (nats) together stay below this.",
+        summary=(
+            "entropy_bounded: keep the surest columns whose entropies (nats) together stay below this; none "
+            "is 0.35."
+        ),
     ),
-    *SAMPLING,
+    standard("temperature", summary="Divides the logits that tokens are drawn from; 0 takes the likeliest."),
+    standard(
+        "top_p",
+        summary=(
+            "Leaves, after top_k, tokens while likelier ones have at most this probability together; nothing "
+            "at temperature 0."
+        ),
+    ),
+    standard(
+        "top_k",
+        summary=(
+            "Leaves the tokens as likely as the one of this rank; none, 0 and -1 leave all; nothing at "
+            "temperature 0."
+        ),
+    ),
+    standard("min_p"),
     Parameter(
         name="do_sample",
         kind=bool,
