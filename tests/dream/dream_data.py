@@ -64,6 +64,8 @@ def ours(case: Case) -> tuple[Any, dict[str, Any]]:
     """
     algorithm = llada_core.get_algorithm(case["algorithm"])
     taken = _PARAMETERS[algorithm.name]
+    if "block_length" in taken:
+        taken = taken - {"threshold" if case["params"]["alg"] == "entropy" else "steps"}
     return algorithm, {name: value for name, value in case["params"].items() if name in taken}
 
 

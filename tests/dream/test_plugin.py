@@ -102,8 +102,9 @@ def test_a_cached_decoder_keeps_the_parameter_that_is_in_force() -> None:
     assert cached(threshold=None) == (by_schedule, None, 42)
     assert cached(steps=7, threshold=0.5) == (by_threshold, 0.5, None)
     assert cached(alg=by_schedule) == (by_schedule, None, 42)
-    assert cached(alg=by_schedule, threshold=0.9, steps=6) == (by_schedule, None, 6)
-    assert cached(alg=by_threshold, steps=6) == (by_threshold, 0.9, None)
+    assert cached(alg=by_schedule, threshold=None, steps=6) == (by_schedule, None, 6)
+    assert cached(alg=by_threshold, steps=None) == (by_threshold, 0.9, None)
+    assert cached(alg=by_threshold, threshold=0.5) == (by_threshold, 0.5, None)
 
 
 @pytest.mark.parametrize(
@@ -130,6 +131,16 @@ def test_a_cached_decoder_keeps_the_parameter_that_is_in_force() -> None:
         ("dream_threshold", {"alg_temp": 0.5}, "dream_threshold does not take alg_temp"),
         ("dream_dual_cache", {"alg_temp": 0.5}, "alg_temp = 0.5 cannot be: a threshold draws no positions"),
         ("dream_dual_cache", {"eps": 0.1}, "eps = 0.1 cannot be: a threshold has no schedule; leave it out"),
+        (
+            "dream_dual_cache",
+            {"alg": "entropy", "confidence_threshold": 0.9},
+            "threshold = 0.9 cannot be: alg = 'entropy' follows a schedule; leave it out, or give alg",
+        ),
+        (
+            "dream_prefix_cache",
+            {"alg": "confidence_threshold", "steps": 6},
+            "steps = 6 cannot be: alg = 'confidence_threshold' has no schedule; leave it out, or give alg",
+        ),
         (
             "dream_prefix_cache",
             {"alg": "confidence_threshold", "threshold": None},

@@ -20,7 +20,7 @@ from collections.abc import Sequence as Ids
 from typing import Any
 
 from llada_core import ParameterError
-from llada_core.parameters import block_count, steps_a_block, whole_steps
+from llada_core.parameters import block_count, named, steps_a_block, whole_steps
 from llada_runtime import Filters, Network, Policy, Rule, StepAlgorithm, Threshold
 from llada_runtime.scoring import log_probabilities
 
@@ -181,23 +181,24 @@ class CachedGeneration(OnDream):
         return Timed(confidence, steps_a_block(params), eps, alg_temp, seeded=True)
 
     def validate_args(self, **params: Any) -> dict[str, Any]:
-        """The effective values of ``params``: of ``threshold`` and ``steps`` the one that ``alg`` does not
-        look at is None.
+        """The effective values of ``params``: of ``threshold`` and ``steps`` the one that is not looked at is
+        None. A threshold wins over steps where ``alg`` is none.
 
         Raises:
-            ParameterError: a name is unknown, a value of the wrong type or out of range, or ``alg_temp`` or
-                ``eps`` is given where there is no schedule, or no threshold where one is asked for.
+            ParameterError: a name is unknown, a value of the wrong type or out of range, or ``alg_temp``,
+                ``eps`` or ``steps`` is given where there is no schedule, a threshold where there is one, or
+                no threshold where one is asked for.
         """
         values: dict[str, Any] = super().validate_args(**params)
         if not self.yields_steps() or not {"alg", "threshold", "steps", "gen_length"} <= values.keys():
             return values
+        _check_alg(values, named(params, self.parameters))
         if values["alg"] is None:
             values["alg"] = "entropy" if values["threshold"] is None else "confidence_threshold"
         if values["alg"] == "entropy":
             return _with_steps({**values, "threshold": None}, whole_steps(values, _steps(values)))
         _check_threshold(values)
-        threshold = _DEFAULT_THRESHOLD if values["threshold"] is None else values["threshold"]
-        return {**values, "threshold": threshold, "steps": None}
+        return {**values, "steps": None}
 
     def idle_limit(self, params: Mapping[str, Any]) -> int | None:
         """A block's steps, and the forward before them, in a schedule; else the usual."""
@@ -250,13 +251,23 @@ def _scripted_steps(params: Mapping[str, Any]) -> int:
     return int(params.get("steps") or -(-params["gen_length"] // _TOKENS_A_STEP))
 
 
+def _check_alg(values: Mapping[str, Any], given: Mapping[str, Any]) -> None:
+    """Refuse what is ``given`` beside the ``alg`` of ``values`` that does not look at it."""
+    if values["alg"] == "entropy" and "threshold" in given:
+        raise _without(
+            given, "threshold", "alg = 'entropy' follows a schedule", "alg = 'confidence_threshold'"
+        )
+    if values["alg"] == "confidence_threshold" and "steps" in given:
+        raise _without(given, "steps", "alg = 'confidence_threshold' has no schedule", "alg = 'entropy'")
+
+
 def _check_threshold(values: Mapping[str, Any]) -> None:
     """Refuse what a threshold has no use for, and that there is none."""
     if values.get("alg_temp"):
         raise _without(values, "alg_temp", "a threshold draws no positions", "alg = 'entropy'")
     if values.get("eps", _DEFAULT_EPS) != _DEFAULT_EPS:
         raise _without(values, "eps", "a threshold has no schedule", "alg = 'entropy'")
-    if values["threshold"] is None and values["steps"] is None:
+    if values["threshold"] is None:
         raise _without(values, "threshold", "alg = 'confidence_threshold' needs one", "alg = 'entropy'")
 
 
