@@ -57,5 +57,9 @@ class SeededBlocks(Policy):
         return Plan(lo=start, hi=hi, reads=True, writes=True, shift=1, targets=(start + 1, end))
 
     def stays(self, sequence: Sequence) -> bool:
-        """Upstream runs one such forward in any case, also where the first column is the whole block."""
-        return not sequence.early_stop and sequence.block_nfe < 2
+        """Upstream runs one such forward in any case, also where the first column is the whole block.
+
+        There it has no targets, and takes no step of the schedule.
+        """
+        seeded_now = sequence.block_nfe == 1 and sequence.idle == 0
+        return not sequence.early_stop and seeded_now
