@@ -51,7 +51,12 @@ def test_the_published_model_has_its_size() -> None:
     found = estimate(DREAM_7B, available=80 * 2**30)
     assert found.weights / 2e9 == pytest.approx(7.62, abs=0.005)
     assert found.kv_per_token == 2 * 28 * 4 * 128 * 2
-    assert found.rows_that_fit == 9
+    assert found.rows_that_fit == 8
+
+
+def test_the_logits_are_those_of_a_whole_answer() -> None:
+    """`dream` and `dream_threshold` decide all of it by each forward, and no block of 32."""
+    assert estimate(DREAM_7B).logits_per_row >= 512 * DREAM_7B["vocab_size"] * 4
 
 
 def test_ranks_share_what_can_be_shared() -> None:

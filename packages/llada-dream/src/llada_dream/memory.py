@@ -12,33 +12,17 @@ from .config import DreamConfig
 
 __all__ = ["estimate"]
 
+_ANSWER = 512  # positions decided at a time: of an answer as long as the published sampler writes
 
-def estimate(
-    config: Mapping[str, Any],
-    *,
-    dtype: str = "bfloat16",
-    available: int | None = None,
-    tensor_parallel: int = 1,
-    quantization: str | None = None,
-) -> MemoryEstimate:
-    """The estimate for a parsed ``config.json``.
 
-    Args:
-        dtype: "float32", "bfloat16" or "float16".
-        available: free bytes on the device, if known.
-        tensor_parallel: how many ranks hold a part of the network each; the estimate is of the first.
-        quantization: "fp8" or "int8", where its weights have eight bits.
+def estimate(config: Mapping[str, Any], **place: Any) -> MemoryEstimate:
+    """The estimate for a parsed ``config.json``, with the logits of a whole answer of 512 tokens.
 
-    Raises:
-        CheckpointError: the configuration is damaged or of another network, or another dtype.
-        UsageError: it cannot be split between so many ranks, or another quantization.
+    ``place`` (``dtype``, ``available``, ``tensor_parallel``, ``quantization``) is as for
+    `llada_runtime.memory.estimate_of_shape`, and raises as there; besides, CheckpointError and
+    UnsupportedArchitecture where the configuration is damaged or not implemented.
     """
     model = DreamConfig.from_dict(config)
     return estimate_of_shape(
-        model.shape,
-        max_sequence_length=model.max_sequence_length,
-        dtype=dtype,
-        available=available,
-        tensor_parallel=tensor_parallel,
-        quantization=quantization,
+        model.shape, max_sequence_length=model.max_sequence_length, logits_columns=_ANSWER, **place
     )

@@ -13,32 +13,12 @@ from .config import LLaDA2Config
 __all__ = ["estimate"]
 
 
-def estimate(
-    config: Mapping[str, Any],
-    *,
-    dtype: str = "bfloat16",
-    available: int | None = None,
-    tensor_parallel: int = 1,
-    quantization: str | None = None,
-) -> MemoryEstimate:
-    """The estimate for a parsed ``config.json``: all experts have memory, however few run.
+def estimate(config: Mapping[str, Any], **place: Any) -> MemoryEstimate:
+    """The estimate for a parsed ``config.json``.
 
-    Args:
-        dtype: "float32", "bfloat16" or "float16".
-        available: free bytes on the device, if known.
-        tensor_parallel: how many ranks hold a part of the network each.
-        quantization: "fp8" or "int8", where its weights have eight bits.
-
-    Raises:
-        CheckpointError: the configuration is damaged or not implemented, or another dtype.
-        UsageError: it cannot be split between ranks, or another quantization.
+    ``place`` (``dtype``, ``available``, ``tensor_parallel``, ``quantization``) is as for
+    `llada_runtime.memory.estimate_of_shape`, and raises as there; besides, CheckpointError and
+    UnsupportedArchitecture where the configuration is damaged or not implemented.
     """
     model = LLaDA2Config.from_dict(config)
-    return estimate_of_shape(
-        model.shape,
-        max_sequence_length=model.max_sequence_length,
-        dtype=dtype,
-        available=available,
-        tensor_parallel=tensor_parallel,
-        quantization=quantization,
-    )
+    return estimate_of_shape(model.shape, max_sequence_length=model.max_sequence_length, **place)

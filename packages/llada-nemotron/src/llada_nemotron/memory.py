@@ -13,27 +13,12 @@ from .config import NemotronConfig
 __all__ = ["estimate"]
 
 
-def estimate(
-    config: Mapping[str, Any],
-    *,
-    dtype: str = "bfloat16",
-    available: int | None = None,
-    tensor_parallel: int = 1,
-    quantization: str | None = None,
-) -> MemoryEstimate:
+def estimate(config: Mapping[str, Any], **place: Any) -> MemoryEstimate:
     """The estimate for a parsed ``config.json``, of our own network with these weights.
 
-    The model's own code has the same weights and cache.
-
-    Args:
-        dtype: "float32", "bfloat16" or "float16".
-        available: free bytes on the device, if known.
-        tensor_parallel: how many ranks hold a part of our network each; the estimate is of the first.
-        quantization: "fp8" or "int8", where its weights have eight bits.
-
-    Raises:
-        CheckpointError: the configuration is damaged, its architecture is not known, or another dtype.
-        UsageError: it cannot be split between so many ranks, or another quantization.
+    The model's own code has the same weights and cache. ``place`` (``dtype``, ``available``,
+    ``tensor_parallel``, ``quantization``) is as for `llada_runtime.memory.estimate_of_shape`, and raises as
+    there; besides, CheckpointError where the configuration is damaged or its architecture is not known.
     """
     model = NemotronConfig.from_dict(config)
     if model.architecture is None:
@@ -41,8 +26,5 @@ def estimate(
     return estimate_of_shape(
         model.architecture.shape(model.vocab_size),
         max_sequence_length=model.max_sequence_length,
-        dtype=dtype,
-        available=available,
-        tensor_parallel=tensor_parallel,
-        quantization=quantization,
+        **place,
     )

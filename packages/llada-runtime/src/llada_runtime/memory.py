@@ -31,7 +31,8 @@ class MemoryEstimate:
         dtype: of the weights that have not eight bits, and of the cache.
         weights: all parameters, and the scales of those that have eight bits.
         kv_per_token: keys and values of one column of one row.
-        logits_per_row: logits of one block of 32 positions of one row, with the float32 working copy.
+        logits_per_row: logits of the positions of one row that are decided at a time, a block of 32 where the
+            engine says no other number, with the float32 working copy.
         max_sequence_length: the model's limit, in columns.
         kv_per_row: a row of that length.
         available: bytes that were said to be free, or None.
@@ -92,12 +93,24 @@ def estimate_of_shape(
     shape: Shape,
     *,
     max_sequence_length: int,
-    dtype: str,
-    available: int | None,
-    tensor_parallel: int,
-    quantization: str | None,
+    dtype: str = "bfloat16",
+    available: int | None = None,
+    tensor_parallel: int = 1,
+    quantization: str | None = None,
+    logits_columns: int = _BLOCK,
 ) -> MemoryEstimate:
-    """The estimate for a transformer of the runtime; see `estimate`."""
+    """The estimate for a transformer of the runtime, of whatever family; all experts have memory, however few
+    run.
+
+    Args:
+        max_sequence_length: columns of a row of full length.
+        dtype, available, tensor_parallel, quantization: as for `estimate`.
+        logits_columns: positions of a row that the family's decoders decide at a time.
+
+    Raises:
+        CheckpointError: another dtype.
+        UsageError: it cannot be split between so many ranks, or another quantization.
+    """
     split = Split(rank=0, size=tensor_parallel)
     part, rows = split.part(shape), 0 if shape.tied else shape.vocabulary // tensor_parallel  # of the head
     eight = check_quantization(quantization) is not None
@@ -113,6 +126,7 @@ def estimate_of_shape(
         max_sequence_length=max_sequence_length,
         dtype=dtype,
         available=available,
+        logits_columns=logits_columns,
     )
 
 
@@ -129,6 +143,7 @@ def estimate_of(
     quantised: int = 0,
     scales: int = 0,
     wide: int = 0,
+    logits_columns: int = _BLOCK,
 ) -> MemoryEstimate:
     """The estimate for any network that caches keys and values and decodes blocks.
 
@@ -140,6 +155,7 @@ def estimate_of(
         quantised: how many of the weights have eight bits.
         scales: by how many float32 numbers those are multiplied.
         wide: how many of the weights are float32, whatever the others are.
+        logits_columns: positions of a row that are decided at a time.
 
     Raises:
         CheckpointError: another dtype.
@@ -149,7 +165,7 @@ def estimate_of(
     narrow = parameter_count - quantised - wide
     weights = narrow * _BYTES[dtype] + quantised + (scales + wide) * _WIDE
     kv_per_token = 2 * n_layers * n_kv_heads * head_dim * _BYTES[dtype]
-    logits = _LOGIT_COPIES * _BLOCK * vocabulary * 4
+    logits = _LOGIT_COPIES * logits_columns * vocabulary * 4
     row = kv_per_token * max_sequence_length
     left = None if available is None else max(available - weights, 0)
     return MemoryEstimate(

@@ -13,24 +13,13 @@ from torch import Tensor
 
 from llada_runtime.models.bidirectional import Bidirectional
 from llada_runtime.models.llada_moe_config import LLaDAMoEConfig
+from llada_runtime.models.qwen import IN_LAYER, OUTSIDE
 from llada_runtime.network.rotary import Rotary
 from llada_runtime.network.shape import Shape
 
 __all__ = ["LLaDAMoEModel"]
 
-_PROJECTIONS = ("gate", "up", "down")
-_NAMES = {
-    "attention_norm": "input_layernorm",
-    **{part: f"self_attn.{part}_proj" for part in ("q", "k", "v")},
-    "out": "self_attn.o_proj",
-    "q_norm": "self_attn.q_norm",
-    "k_norm": "self_attn.k_norm",
-    "mlp_norm": "post_attention_layernorm",
-    **{part: f"mlp.{part}_proj" for part in _PROJECTIONS},
-    "router": "mlp.gate",
-    "router.bias": "mlp.expert_bias",
-    **{f"experts.{part}": f"mlp.experts.{{}}.{part}_proj" for part in _PROJECTIONS},
-}
+_NAMES = {**IN_LAYER, "router.bias": "mlp.expert_bias"}
 
 
 class LLaDAMoEModel(Bidirectional):
@@ -49,6 +38,4 @@ class LLaDAMoEModel(Bidirectional):
         return config.shape, Rotary.plain(config.rope_theta, config.shape.head_dim)
 
     def tensors(self) -> dict[str, Tensor]:
-        return self._tensors(
-            "model.layers", _NAMES, embedding="model.embed_tokens", norm="model.norm", head="lm_head"
-        )
+        return self._tensors("model.layers", _NAMES, **OUTSIDE)

@@ -25,6 +25,7 @@ from llada_runtime.network.calls import Call, Ragged
 from llada_runtime.network.checkpoint import choose_device, choose_dtype
 from llada_runtime.network.layout import Layout
 from llada_runtime.network.precision import without_autocast
+from llada_runtime.network.reading import Reading
 
 __all__ = ["RemoteConfig", "RemoteNetwork"]
 
@@ -70,6 +71,7 @@ class RemoteNetwork:
 
     caches = False
     merges = True
+    reading = Reading()
 
     def __init__(self, model: Any, config: RemoteConfig) -> None:
         self._model, self.config = model, config
