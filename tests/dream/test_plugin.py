@@ -9,6 +9,7 @@ import pytest
 import llada_core
 import llada_dream
 from llada_core import AlgorithmUnavailable, ParameterError
+from llada_runtime import StepAlgorithm
 from llada_runtime.testing import small_llada
 from tests.dream.dream_data import ALGORITHMS, MODELS, model_of
 
@@ -118,6 +119,8 @@ def test_a_cached_decoder_keeps_the_parameter_that_is_in_force() -> None:
         ("dream", {"alg": "confidence_threshold"}, "give one of origin, entropy, maskgit_plus, topk_margin"),
         ("dream", {"steps": 0}, "steps=0 is out of range; give an integer, 1 or more, or none"),
         ("dream", {"steps": 10**12}, "are more forwards than any answer has tokens; give 131072 at most"),
+        ("dream", {"gen_length": 200_000}, "gen_length = 200000 is longer than any answer; give 131072 at"),
+        ("dream_dual_cache", {"gen_length": 200_000, "alg": "entropy"}, "gen_length = 200000 is longer"),
         ("dream", {"eps": 1.5}, "eps=1.5 is out of range; give a number from 0 to 1"),
         ("dream", {"alg_temp": -1}, "alg_temp=-1 is out of range; give a number, 0 or more, or none"),
         ("dream", {"top_p": 0}, "top_p=0 is out of range; give a number above 0 to 1, or none"),
@@ -167,3 +170,21 @@ def test_a_network_whose_logits_are_of_their_own_column_is_refused(name: str) ->
     assert algorithm.unfit_reason(model_of(MODELS[0])) is None
     with pytest.raises(AlgorithmUnavailable, match="decides each position by the logits of the one before"):
         algorithm.generate(small_llada(), [[5, 6]], gen_length=4)
+
+
+def foreign() -> list[str]:
+    """The installed algorithms of other engines that decode by steps on networks of the runtime."""
+    kinds = {name: llada_core.get_algorithm(name) for name in llada_core.list_algorithms()}
+    return [
+        name for name, each in kinds.items() if isinstance(each, StepAlgorithm) and name not in ALGORITHMS
+    ]
+
+
+@pytest.mark.parametrize("name", foreign())
+def test_a_decoder_that_would_misread_these_networks_refuses_them(name: str) -> None:
+    algorithm: Any = llada_core.get_algorithm(name)
+    if not algorithm.yields_steps():
+        pytest.skip("it decodes by its own generate")
+    told = "NemotronModel" if name == "nemotron_block" else "it decides each position by the logits of that"
+    with pytest.raises(AlgorithmUnavailable, match=told):
+        algorithm.generate(model_of(MODELS[0]), [[5, 6]], gen_length=4)

@@ -16,15 +16,13 @@ decoder would not look at is refused; draws come from the row's own stream; noth
 from __future__ import annotations
 
 from collections.abc import Mapping
-from collections.abc import Sequence as Ids
 from typing import Any
 
 from llada_core import ParameterError
 from llada_core.parameters import block_count, named, steps_a_block, whole_steps
-from llada_runtime import Filters, Network, Policy, Rule, StepAlgorithm, Threshold
-from llada_runtime.scoring import log_probabilities
+from llada_runtime import Filters, Policy, Rule, StepAlgorithm, Threshold
 
-from .network import DreamNetwork, tells_of_its_own
+from .network import DreamNetwork
 from .plugin import CACHE_PARAMETERS, PARAMETERS, THRESHOLD_PARAMETERS
 from .policies import SeededBlocks, WholeCanvas
 from .rules import ByChance, CappedThreshold, MeasuredCappedThreshold, MeasuredThreshold, Timed
@@ -39,10 +37,6 @@ __all__ = [
     "ThresholdGeneration",
 ]
 
-_UNSHIFTED = (
-    "it decides each position by the logits of the one before, and this network's logits at a position are "
-    "of that position; take a Dream model, or an algorithm of this model's engine"
-)
 _TOKENS_A_STEP = 32  # of Fast-dLLM's scripts, which divide the length by the width of a block
 _MOST_STEPS = 131072  # of a schedule: a forward a token of the longest answer that a published model takes
 _DEFAULT_THRESHOLD = 0.9
@@ -58,27 +52,15 @@ class OnDream(StepAlgorithm):
     """What the engine's algorithms share: the network, and that its logits are those of the next column."""
 
     engine = "dream"
+    reading = DreamNetwork.reading
 
     def filters(self, params: Mapping[str, Any]) -> Filters | None:
         """``top_p`` and ``top_k`` in Dream's meaning."""
         return DreamFilters.of(params)
 
-    def log_probabilities(
-        self, model: Network, canvas: Ids[int], blank: tuple[int, int], candidates: Ids[Ids[int]]
-    ) -> list[list[float]]:
-        """Natural log of the probability of each candidate's tokens in the masks of ``canvas``, by one
-        forward of it, each by the logits of the column before."""
-        return log_probabilities(model, canvas, blank, candidates, shift=1)
-
     def load_model_class(self) -> type[DreamNetwork]:
         """The network that the engine decodes on."""
         return DreamNetwork
-
-    def unfit_reason(self, model: Any) -> str | None:
-        """Why no row can be decoded on a network of another family, or on one that does not cache."""
-        if self.yields_steps() and tells_of_its_own(model):
-            return _UNSHIFTED
-        return super().unfit_reason(model)
 
     def _confidence(self, params: Mapping[str, Any], measure: Measure) -> Confidence:
         return Confidence(
@@ -236,7 +218,14 @@ def _steps(params: Mapping[str, Any]) -> int:
 
 
 def _with_steps(values: dict[str, Any], steps: int) -> dict[str, Any]:
-    """``values`` with the number of steps in force; refuse more than a schedule may have."""
+    """``values`` with the number of steps in force; refuse more than a schedule may have, and a longer
+    answer, which these would follow from."""
+    if values["gen_length"] > _MOST_STEPS:
+        raise ParameterError(
+            f"gen_length = {values['gen_length']} is longer than any answer; give {_MOST_STEPS} at most",
+            parameter="gen_length",
+            value=values["gen_length"],
+        )
     if steps > _MOST_STEPS:
         raise ParameterError(
             f"steps = {steps} are more forwards than any answer has tokens; give {_MOST_STEPS} at most",

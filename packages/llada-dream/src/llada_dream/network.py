@@ -2,7 +2,8 @@
 
 Arithmetic follows the published model (Dream-org/Dream-v0-Base-7B, ``modeling_dream.py``): Qwen2.5 without
 its causal mask, with biases of queries, keys and values. Its logits are those of the *next* column: row i
-tells of the token at i + 1. They are left so here; who decodes asks one column before (`Plan.shift`).
+tells of the token at i + 1. They are left so here; who decodes asks one column before (`Plan.shift`), and
+the network declares it (`Reading`).
 """
 
 from __future__ import annotations
@@ -12,24 +13,13 @@ from typing import Any
 
 from torch import Tensor
 
-from llada_runtime import RemoteNetwork, Rotary, Shape, Transformer
+from llada_runtime import Reading, Rotary, Shape, Transformer
+from llada_runtime.models.qwen import IN_LAYER, OUTSIDE
 from llada_runtime.models.steps import planned_steps_of
 
 from .config import DreamConfig
 
-__all__ = ["DreamNetwork", "planned_steps", "tells_of_its_own"]
-
-_NAMES = {
-    "attention_norm": "input_layernorm",
-    "q": "self_attn.q_proj",
-    "k": "self_attn.k_proj",
-    "v": "self_attn.v_proj",
-    "out": "self_attn.o_proj",
-    "mlp_norm": "post_attention_layernorm",
-    "gate": "mlp.gate_proj",
-    "up": "mlp.up_proj",
-    "down": "mlp.down_proj",
-}
+__all__ = ["DreamNetwork", "planned_steps"]
 
 
 class DreamNetwork(Transformer):
@@ -42,23 +32,14 @@ class DreamNetwork(Transformer):
 
     config: DreamConfig
     config_class = DreamConfig
+    reading = Reading(shift=1)
 
     @staticmethod
     def dimensions(config: DreamConfig) -> tuple[Shape, Rotary]:
         return config.shape, Rotary.plain(config.rope_theta, config.head_dim)
 
     def tensors(self) -> dict[str, Tensor]:
-        return self._tensors(
-            "model.layers", _NAMES, embedding="model.embed_tokens", norm="model.norm", head="lm_head"
-        )
-
-
-def tells_of_its_own(network: Any) -> bool:
-    """Whether this is a network of another family, whose logits at a column are those of that column."""
-    inner = network
-    while not isinstance(inner, Transformer) and hasattr(inner, "network"):  # it stands around another
-        inner = inner.network
-    return isinstance(inner, Transformer | RemoteNetwork) and not isinstance(inner, DreamNetwork)
+        return self._tensors("model.layers", IN_LAYER, **OUTSIDE)
 
 
 def planned_steps(config: Mapping[str, Any], *, device: str, dtype: str) -> str:

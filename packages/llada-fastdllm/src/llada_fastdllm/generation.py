@@ -111,8 +111,10 @@ class FastDLLMGeneration(StepAlgorithm):
         return values
 
     def unfit_reason(self, model: Network) -> str | None:
-        """Why a decoder whose policy caches cannot run on a network that does not."""
-        return None if super().unfit_reason(model) is None else _UNCACHED
+        """Why it would misread the network, or why a decoder whose policy caches cannot run on one that does
+        not."""
+        reason = super().unfit_reason(model)
+        return reason if reason is None or self.reading.misread(model) is not None else _UNCACHED
 
     def dcp_contents(self, folder: Path, options: LoadOptions) -> DcpContents | None:
         """What a network of the runtime reads of a trainer's weights; None for a model that its own code

@@ -51,6 +51,7 @@ class _BlockCausal(StepAlgorithm):
     """
 
     engine = "llada2"
+    reading = LLaDA2Network.reading
     whole_blocks = True
 
     def load_model_class(self) -> type[LLaDA2Network]:

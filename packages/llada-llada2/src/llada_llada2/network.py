@@ -15,7 +15,7 @@ from typing import Any
 
 from torch import Tensor
 
-from llada_runtime import Rotary, Shape, Transformer
+from llada_runtime import Reading, Rotary, Shape, Transformer
 from llada_runtime.models.steps import planned_steps_of
 
 from .config import LLaDA2Config
@@ -53,6 +53,7 @@ class LLaDA2Network(Transformer):
 
     config: LLaDA2Config
     config_class = LLaDA2Config
+    reading = Reading(attention="blocks")
 
     @staticmethod
     def dimensions(config: LLaDA2Config) -> tuple[Shape, Rotary]:

@@ -77,6 +77,7 @@ class BlockGeneration(OnNemotron, StepAlgorithm):
     name = "nemotron_block"
     description = "Block decoding by our own network code; streams, and batches ragged prompts."
     parameters = BLOCK_PARAMETERS
+    reading = NemotronModel.reading
     whole_blocks = True
 
     def unfit_reason(self, model: Any) -> str | None:

@@ -59,6 +59,8 @@ class NemotronModel:
     model is made at its first use.
     """
 
+    reading = NemotronNetwork.reading
+
     def __init__(
         self,
         config: NemotronConfig,

@@ -14,26 +14,13 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from llada_runtime import Rotary, Shape, Transformer, UnsupportedArchitecture
+from llada_runtime import Reading, Rotary, Shape, Transformer, UnsupportedArchitecture
+from llada_runtime.models.qwen import IN_LAYER
 from llada_runtime.models.steps import planned_steps_of
 
 from .config import Architecture, NemotronConfig, Yarn
 
 __all__ = ["NemotronNetwork", "planned_steps"]
-
-_NAMES = {
-    "attention_norm": "input_layernorm",
-    "q": "self_attn.q_proj",
-    "k": "self_attn.k_proj",
-    "v": "self_attn.v_proj",
-    "out": "self_attn.o_proj",
-    "q_norm": "self_attn.q_norm",
-    "k_norm": "self_attn.k_norm",
-    "mlp_norm": "post_attention_layernorm",
-    "gate": "mlp.gate_proj",
-    "up": "mlp.up_proj",
-    "down": "mlp.down_proj",
-}
 
 
 class NemotronNetwork(Transformer):
@@ -46,6 +33,7 @@ class NemotronNetwork(Transformer):
 
     config: NemotronConfig
     config_class = NemotronConfig
+    reading = Reading(attention="blocks")
 
     @staticmethod
     def dimensions(config: NemotronConfig) -> tuple[Shape, Rotary]:
@@ -80,7 +68,7 @@ class NemotronNetwork(Transformer):
     def tensors(self) -> dict[str, Tensor]:
         return self._tensors(
             "encoder.layers",
-            _NAMES,
+            IN_LAYER,
             embedding="encoder.embed_tokens",
             norm="encoder.norm",
             head="diffusion_head",

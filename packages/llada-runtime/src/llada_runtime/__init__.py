@@ -17,7 +17,16 @@ if TYPE_CHECKING:
     from llada_runtime.decoding.loop import Loop, drain
     from llada_runtime.decoding.plan import Plan
     from llada_runtime.decoding.policies import DualCache, NoCache, Policy, PrefixCache
-    from llada_runtime.decoding.rules import BestFirst, Factor, Quota, Rule, Threshold, quotas, rules_of
+    from llada_runtime.decoding.rules import (
+        BestFirst,
+        Factor,
+        Quota,
+        Ranked,
+        Rule,
+        Threshold,
+        quotas,
+        rules_of,
+    )
     from llada_runtime.decoding.sequence import Sequence
     from llada_runtime.memory import MemoryEstimate, estimate, estimate_of
     from llada_runtime.models.llada import LLaDAModel
@@ -25,6 +34,7 @@ if TYPE_CHECKING:
     from llada_runtime.models.remote import RemoteNetwork
     from llada_runtime.network.cache import KVCache
     from llada_runtime.network.protocol import Network
+    from llada_runtime.network.reading import Reading
     from llada_runtime.network.rotary import Rotary
     from llada_runtime.network.shape import Experts, Shape
     from llada_runtime.network.transformer import Transformer
@@ -50,6 +60,8 @@ __all__ = [
     "Policy",
     "PrefixCache",
     "Quota",
+    "Ranked",
+    "Reading",
     "RemoteNetwork",
     "Rotary",
     "Rule",
@@ -87,6 +99,8 @@ __getattr__, __dir__ = lazy_exports(
         "Policy": "llada_runtime.decoding.policies",
         "PrefixCache": "llada_runtime.decoding.policies",
         "Quota": "llada_runtime.decoding.rules",
+        "Ranked": "llada_runtime.decoding.rules",
+        "Reading": "llada_runtime.network.reading",
         "RemoteNetwork": "llada_runtime.models.remote",
         "Rotary": "llada_runtime.network.rotary",
         "Rule": "llada_runtime.decoding.rules",

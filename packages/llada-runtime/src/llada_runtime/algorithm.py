@@ -36,6 +36,7 @@ from llada_runtime.models.llada import LLaDAModel
 from llada_runtime.models.register import dcp_contents, load_network, tensor_names
 from llada_runtime.network.pretrained import Pretrained
 from llada_runtime.network.protocol import Network
+from llada_runtime.network.reading import Reading
 from llada_runtime.prompts import prompt_rows
 from llada_runtime.scoring import log_probabilities
 
@@ -74,6 +75,9 @@ class StepAlgorithm(GenerationAlgorithm):
 
     loop_class: ClassVar[type[StepLoop]] = Loop
     """Rows of all algorithms with the same one share forwards; it is made by ``open_loop``."""
+
+    reading: ClassVar[Reading] = Reading()
+    """How it reads a network; one that declares another reading is refused."""
 
     whole_blocks: ClassVar[bool] = False
     """Whether the last block is decoded at its full width and then cut, instead of being a short one."""
@@ -209,10 +213,10 @@ class StepAlgorithm(GenerationAlgorithm):
         """Natural log of the probability of each candidate's tokens in the masks of ``canvas``, by one
         forward of it.
 
-        To be overridden where a network tells of a token elsewhere than in its column, or does not see all
-        of the canvas.
+        Each is told by the logits that `reading` says. To be overridden where a network does not see all of
+        the canvas.
         """
-        return log_probabilities(model, canvas, blank, candidates)
+        return log_probabilities(model, canvas, blank, candidates, shift=self.reading.shift)
 
     def reference_answer(self, model: Network, prompt_ids: Ids[int], params: Mapping[str, Any]) -> Answer:
         """The answer by this decoder's own policy and rule, on a forward that is written out
@@ -233,9 +237,13 @@ class StepAlgorithm(GenerationAlgorithm):
         return Model.of(model, self.tokenizer).end_ids
 
     def unfit_reason(self, model: Any) -> str | None:
-        """Why a decoder whose policy caches cannot run on a network that does not."""
-        if not self.yields_steps() or getattr(model, "caches", True):
+        """Why it would misread the network, or why a decoder whose policy caches cannot run on one that does
+        not."""
+        if not self.yields_steps():
             return None
+        misread = self.reading.misread(model)
+        if misread is not None or getattr(model, "caches", True):
+            return misread
         return _UNCACHED if self.policy(self.get_required_args()).caches else None
 
     def check_fits(self, model: Any) -> None:

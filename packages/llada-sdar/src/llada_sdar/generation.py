@@ -57,6 +57,7 @@ class _BlockGeneration(StepAlgorithm):
     """What the decoders share: blocks that begin at multiples of their width, all of full width."""
 
     engine = "sdar"
+    reading = SDARNetwork.reading
     whole_blocks = True
     chat_options = ("enable_thinking",)
     read_by: ClassVar[Mapping[str, tuple[str, ...]]] = MappingProxyType({})

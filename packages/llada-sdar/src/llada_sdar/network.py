@@ -13,30 +13,13 @@ from typing import Any
 
 from torch import Tensor
 
-from llada_runtime import Rotary, Shape, Transformer
+from llada_runtime import Reading, Rotary, Shape, Transformer
+from llada_runtime.models.qwen import IN_LAYER, OUTSIDE
 from llada_runtime.models.steps import planned_steps_of
 
 from .config import SDARConfig
 
 __all__ = ["SDARNetwork", "planned_steps"]
-
-_NAMES = {
-    "attention_norm": "input_layernorm",
-    "q": "self_attn.q_proj",
-    "k": "self_attn.k_proj",
-    "v": "self_attn.v_proj",
-    "out": "self_attn.o_proj",
-    "q_norm": "self_attn.q_norm",
-    "k_norm": "self_attn.k_norm",
-    "mlp_norm": "post_attention_layernorm",
-    "gate": "mlp.gate_proj",
-    "up": "mlp.up_proj",
-    "down": "mlp.down_proj",
-    "router": "mlp.gate",
-    "experts.gate": "mlp.experts.{}.gate_proj",
-    "experts.up": "mlp.experts.{}.up_proj",
-    "experts.down": "mlp.experts.{}.down_proj",
-}
 
 
 class SDARNetwork(Transformer):
@@ -49,15 +32,14 @@ class SDARNetwork(Transformer):
 
     config: SDARConfig
     config_class = SDARConfig
+    reading = Reading(attention="blocks")
 
     @staticmethod
     def dimensions(config: SDARConfig) -> tuple[Shape, Rotary]:
         return config.shape, Rotary.plain(config.rope_theta, config.shape.head_dim)
 
     def tensors(self) -> dict[str, Tensor]:
-        return self._tensors(
-            "model.layers", _NAMES, embedding="model.embed_tokens", norm="model.norm", head="lm_head"
-        )
+        return self._tensors("model.layers", IN_LAYER, **OUTSIDE)
 
 
 def planned_steps(config: Mapping[str, Any], *, device: str, dtype: str) -> str:

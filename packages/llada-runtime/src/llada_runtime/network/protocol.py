@@ -32,6 +32,8 @@ class Network(Protocol):
 
     One that cannot do what is asked raises UnsupportedArchitecture; ``caches`` says so before. One that is
     split between ranks has also ``tensor_parallel``, how many these are, and ``close()``, which ends them.
+    One that says how it is to be read has a ``reading`` (`Reading`), and algorithms that read otherwise
+    refuse it; of one that says nothing, whoever passes it must know.
     """
 
     @property

@@ -32,6 +32,7 @@ from llada_runtime.network.norm import RMSNorm
 from llada_runtime.network.precision import without_autocast
 from llada_runtime.network.pretrained import Pretrained
 from llada_runtime.network.ranks import Ranks
+from llada_runtime.network.reading import Reading
 from llada_runtime.network.rotary import Rotary, Turn
 from llada_runtime.network.shape import Shape
 from llada_runtime.network.shared import Gathered, Summed, join
@@ -54,6 +55,9 @@ class Transformer(Pretrained):
     """
 
     caches = True
+    reading: ClassVar[Reading] = Reading()
+    """What its logits tell of, and whom its columns see: a kind that is otherwise says so."""
+
     quantization: str | None = None
 
     cuts: ClassVar[Mapping[str, Cut]] = {
