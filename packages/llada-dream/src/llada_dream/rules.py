@@ -14,7 +14,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from llada_runtime import Rule, Sequence, Threshold, rules_of
+from llada_runtime import Ranked, Rule, Sequence, Threshold, rules_of
 
 from .sampling import Confidence
 
@@ -130,13 +130,10 @@ class ByChance(Rule):
 
 
 @dataclass(frozen=True, slots=True)
-class MeasuredThreshold(Threshold):
+class MeasuredThreshold(Ranked, Threshold):
     """`Threshold` on a confidence of Dream's."""
 
     confidence: Confidence
-
-    def score(self, sequence: Sequence, logits: Tensor, tokens: Tensor) -> Tensor:
-        return self.confidence.of(logits, tokens)
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,13 +165,10 @@ class CappedThreshold(Threshold):
 
 
 @dataclass(frozen=True, slots=True)
-class MeasuredCappedThreshold(CappedThreshold):
+class MeasuredCappedThreshold(Ranked, CappedThreshold):
     """`CappedThreshold` on a confidence of Dream's."""
 
     confidence: Confidence
-
-    def score(self, sequence: Sequence, logits: Tensor, tokens: Tensor) -> Tensor:
-        return self.confidence.of(logits, tokens)
 
 
 def _uniform(count: int, sequence: Sequence, device: torch.device) -> Tensor:

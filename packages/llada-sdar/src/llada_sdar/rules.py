@@ -15,7 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from llada_runtime import BestFirst, Filters, Rule, Sequence, rules_of
+from llada_runtime import BestFirst, Filters, Ranked, Rule, Sequence, rules_of
 
 __all__ = [
     "BoundedEntropy",
@@ -116,27 +116,18 @@ class Sure(MostConfident):
         return torch.maximum(due, above)
 
 
-class _Drawn:
-    """Confidence is the probability under ``odds``."""
+@dataclass(frozen=True)
+class DrawnMostConfident(Ranked, MostConfident):
+    """The same by the probability of tokens as they are drawn."""
 
-    odds: Odds
-
-    def score(self, sequence: Sequence, logits: Tensor, tokens: Tensor) -> Tensor:
-        return self.odds.of(logits, tokens)
+    confidence: Odds
 
 
 @dataclass(frozen=True)
-class DrawnMostConfident(_Drawn, MostConfident):
+class DrawnSure(Ranked, Sure):
     """The same by the probability of tokens as they are drawn."""
 
-    odds: Odds
-
-
-@dataclass(frozen=True)
-class DrawnSure(_Drawn, Sure):
-    """The same by the probability of tokens as they are drawn."""
-
-    odds: Odds
+    confidence: Odds
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar, TypeVar
+from typing import Any, ClassVar, Protocol, TypeVar
 
 import torch
 from torch import Tensor
@@ -20,7 +20,7 @@ from llada_core.errors import ContractError
 from llada_core.values import told
 from llada_runtime.decoding.sequence import Sequence
 
-__all__ = ["BestFirst", "Factor", "Quota", "Rule", "Threshold", "quotas", "rules_of"]
+__all__ = ["BestFirst", "Factor", "Quota", "Ranked", "Rule", "Threshold", "quotas", "rules_of"]
 
 
 class Rule(ABC):  # noqa: B024  # of choose and select one is to be defined, and Python cannot say that
@@ -165,6 +165,29 @@ def _checked(kind: type[BestFirst], counts: Any, ranked: Tensor) -> Tensor:
         )
     assert isinstance(counts, Tensor)
     return counts
+
+
+class Confidence(Protocol):
+    """How sure a network is of tokens."""
+
+    def of(self, logits: Tensor, tokens: Tensor) -> Tensor:
+        """Of each of the proposed ``tokens [L]`` under ``logits [L, V]``, float64 ``[L]``; higher is
+        surer."""
+        ...
+
+
+class Ranked:
+    """Before another rule among the bases: that rule, ranking by this ``confidence``.
+
+    The subclass declares the field: ``class MySure(Ranked, Threshold)`` with ``confidence: MyConfidence``.
+    """
+
+    __slots__ = ()
+
+    confidence: Confidence
+
+    def score(self, sequence: Sequence, logits: Tensor, tokens: Tensor) -> Tensor:
+        return self.confidence.of(logits, tokens)
 
 
 @dataclass(frozen=True, slots=True)
