@@ -136,6 +136,20 @@ def test_the_program_generates(folder: Path, llada: Llada, name: str) -> None:
     assert (told["algorithm"], told["engine"]) == (name, "dream")
 
 
+@pytest.mark.parametrize("name", ["dream", "dream_dual_cache"])
+def test_the_program_measures(folder: Path, tmp_path: Path, llada: Llada, name: str) -> None:
+    asked = tmp_path / "prompts.txt"
+    asked.write_text("Hello\nWhat is 1 + 2?\n")
+    done = llada(
+        "bench", "--model", str(folder), "--algorithm", name, "--prompts", str(asked), "--gen-length", "8",
+        "--repeats", "1", "--warm-up", "0", "--device", "cpu", "--json",
+    )  # fmt: skip
+    assert done.status == 0
+    (found,) = json.loads(done.out)["results"]
+    assert found["algorithm"] == name
+    assert found["figures"]["nfe"]["median"] >= 1
+
+
 def test_the_program_chats_and_streams(folder: Path, llada: Llada) -> None:
     done = llada(
         "chat", "--model", str(folder), "--max-tokens", "8", "--algorithm", "dream_dual_cache",
