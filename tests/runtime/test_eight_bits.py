@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import json
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 import torch
+from torch.profiler import ProfilerActivity, profile
 
 import llada_tiny
 from llada_core.errors import UsageError
 from llada_runtime import LLaDAModel
+from llada_runtime.network.checkpoint import fill
 from llada_runtime.network.eight_bits import dequantised, quantised
 from llada_runtime.network.linear import Linear
+from llada_runtime.network.sources import SafetensorsSource
+from llada_runtime.network.unfilled import without_memory
 from llada_runtime.testing import write_llada
 
 CPU = torch.device("cpu")
@@ -161,3 +167,52 @@ def test_a_trained_network_gives_nearly_the_same_logits(kind: str, error: float,
 def test_another_name_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"quantization 'int4' cannot be used; choose 'fp8' or 'int8'"):
         LLaDAModel.from_pretrained(write_llada(tmp_path), device="cpu", quantization="int4")
+
+
+def peak_of(folder: Path, kind: str | None) -> int:
+    """The most bytes that torch has at once while the checkpoint is loaded, files that it maps left out."""
+    with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as told:
+        LLaDAModel.from_pretrained(folder, device="cpu", dtype="bfloat16", quantization=kind)
+    trace = folder / f"trace-{kind}.json"
+    told.export_chrome_trace(str(trace))
+    events = json.loads(trace.read_text())["traceEvents"]
+    told_of = [each["args"] for each in events if each["name"] == "[memory]"]
+    held = [each["Total Allocated"] for each in told_of if each["Device Type"] == 0]  # of the CPU
+    return max(held) - held[0]
+
+
+@kinds
+def test_the_peak_while_it_is_read_is_the_eight_bits_and_one_weight(kind: str, tmp_path: Path) -> None:
+    """And not the checkpoint as published: what fits in eight bits is to be loaded where it fits."""
+    folder = write_llada(tmp_path, n_layers=12, d_model=256, n_heads=4, n_kv_heads=4, mlp_hidden_size=512)
+    eight = LLaDAModel.from_pretrained(folder, device="cpu", dtype="bfloat16", quantization=kind)
+    kept = sum(each.nbytes for each in eight.parameters())
+    widest = max(each.numel() for each in eight.parameters())
+    plain, peak = peak_of(folder, None), peak_of(folder, kind)
+    assert plain > 1.7 * kept
+    # Its published numbers, and while it is rounded float32 ones: itself, the steps, and these rounded.
+    assert kept <= peak < kept + widest * (2 + 4 * 4)
+
+
+@kinds
+@pytest.mark.parametrize("tied", [False, True])
+def test_what_is_read_in_eight_bits_is_what_is_made_so_afterwards(
+    kind: str, tied: bool, tmp_path: Path
+) -> None:
+    folder = write_llada(tmp_path, weight_tying=tied)
+    read = LLaDAModel.from_pretrained(folder, device="cpu", quantization=kind)
+    plain = LLaDAModel(read.config, device=CPU, dtype=torch.float32)
+    fill(plain.tensors(), SafetensorsSource(folder))
+    made = plain.quantise(kind).state_dict()
+    assert read.state_dict().keys() == made.keys()
+    for name, tensor in read.state_dict().items():
+        assert tensor.dtype == made[name].dtype
+        assert torch.equal(tensor.float(), made[name].float()), name
+
+
+def test_a_network_made_elsewhere_meanwhile_has_its_numbers() -> None:
+    """What is left without memory is so for the thread that reads."""
+    with without_memory(), ThreadPoolExecutor() as other:
+        assert other.submit(layer, None).result().plain.device == CPU
+        assert Linear(4, 4, device=CPU, dtype=torch.float32).plain.is_meta
+    assert layer(None).plain.device == CPU

@@ -16,6 +16,7 @@ from llada_runtime.network.eight_bits import dequantised, quantised
 from llada_runtime.network.kept_products import bound_kept_products
 from llada_runtime.network.linear import packed_weight, product
 from llada_runtime.network.machine import why_no_kernels
+from llada_runtime.network.unfilled import unfilled
 
 if TYPE_CHECKING:
     from llada_runtime.network import kernels
@@ -58,8 +59,7 @@ class GroupedLinear(nn.Module):
     ) -> None:
         super().__init__()
         self.groups, self.out_features, self.in_features = groups, out_features, in_features
-        weight = torch.empty(groups, out_features, in_features, device=device, dtype=dtype)
-        self.weight = nn.Parameter(weight, requires_grad=False)
+        self.weight = unfilled(groups, out_features, in_features, device=device, dtype=dtype)
         self.scale = None
         self._packed: list[Tensor] = []  # of each group, in the CPU's blocked layout
 

@@ -18,6 +18,7 @@ from torch import Tensor, nn
 
 from llada_runtime.network.eight_bits import dequantised, quantised
 from llada_runtime.network.kept_products import bound_kept_products
+from llada_runtime.network.unfilled import unfilled
 
 __all__ = ["Linear", "packed_weight", "product"]
 
@@ -48,8 +49,7 @@ class Linear(nn.Module):
     ) -> None:
         super().__init__()
         self.out_features, self.in_features = out_features, in_features
-        weight = torch.empty(out_features, in_features, device=device, dtype=dtype)
-        self.weight = nn.Parameter(weight, requires_grad=False)
+        self.weight = unfilled(out_features, in_features, device=device, dtype=dtype)
         self.scale = self.bias = None
         if bias:
             shift = torch.empty(out_features, device=device, dtype=dtype)

@@ -6,7 +6,8 @@ This module does not know what the network computes.
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
@@ -15,10 +16,12 @@ from torch import Tensor, nn
 
 from llada_core.checkpoints.dcp_source import DcpContents, DcpSource
 from llada_runtime.network.checkpoint import check_source, choose_device, choose_dtype, fill
+from llada_runtime.network.part_by_part import PartByPart, Product
 from llada_runtime.network.quantization import check_quantization
 from llada_runtime.network.ranks import Ranks
-from llada_runtime.network.sources import SafetensorsSource, TrainerSource
+from llada_runtime.network.sources import SafetensorsSource, Source, TrainerSource
 from llada_runtime.network.split import Piece
+from llada_runtime.network.unfilled import without_memory
 
 __all__ = ["Pretrained"]
 
@@ -60,7 +63,8 @@ class Pretrained(nn.Module):
         Args:
             device: where to put the weights; None is the GPU if there is one, else the CPU.
             dtype: what to make of them; None is bfloat16 on a GPU and float32 on the CPU.
-            quantization: "fp8" or "int8", as in `quantise`; None leaves them in ``dtype``.
+            quantization: "fp8" or "int8", as in `quantise`, put in eight bits one weight after the other
+                as they are read; None leaves them in ``dtype``.
             ranks: those that hold the other parts: only this rank's part is read, and no forward can be run
                 before they are connected. `check_split` comes before.
             dcp: a trainer's weights to be read instead of those in ``folder``, straight into the network,
@@ -76,8 +80,12 @@ class Pretrained(nn.Module):
         config = cls.config_class.from_pretrained(folder)
         source = None if dcp is None else cls._checked(config, dcp)
         whole = {} if ranks is None else {"ranks": ranks}
-        network = cls(config, device=place, dtype=choose_dtype(dtype, place), **whole)
-        fill(network.tensors(), source or SafetensorsSource(Path(folder)), pieces=network.pieces())
+        read: Source = source or SafetensorsSource(Path(folder))
+        with nullcontext() if kind is None else without_memory():
+            network = cls(config, device=place, dtype=choose_dtype(dtype, place), **whole)
+        if kind is not None:
+            read = PartByPart(read, network.products(), kind=kind, device=place)
+        fill(network.tensors(), read, pieces=network.pieces())
         network.dcp = None if source is None else source.contents
         return network.quantise(kind).pack() if kind else network.pack()
 
@@ -121,6 +129,10 @@ class Pretrained(nn.Module):
     @abstractmethod
     def pieces(self) -> dict[str, Piece]:
         """What this rank has of the published tensors that are split, by their names."""
+
+    @abstractmethod
+    def products(self) -> Iterable[Product]:
+        """The parts whose weights `quantise` puts in eight bits."""
 
     @abstractmethod
     def quantise(self, kind: str) -> Self:

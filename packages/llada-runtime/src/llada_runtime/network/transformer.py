@@ -7,7 +7,7 @@ to logits. This module does not know names of checkpoints, algorithms, canvases 
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar, Self
@@ -238,14 +238,21 @@ class Transformer(Pretrained):
         """This model with the weights of its products in eight bits, "fp8" or "int8"; comes before `pack`.
 
         Embeddings, norms and biases stay as they are, and so does a head that is tied to the embeddings. They
-        are made so one by one, so that no more memory is needed than there was.
+        are made so one by one, so that no more memory is needed than there was; those that were read so
+        already are left.
         """
-        for part in self.modules():
-            if isinstance(part, Linear | GroupedLinear) and not (part is self.head and self.shape.tied):
+        for part in self.products():
+            if part.scale is None:
                 part.quantise(kind)
         self.quantization = kind
         self._fused = self._fuse()
         return self
+
+    def products(self) -> Iterator[Linear | GroupedLinear]:
+        """The parts whose weights `quantise` puts in eight bits."""
+        for part in self.modules():
+            if isinstance(part, Linear | GroupedLinear) and not (part is self.head and self.shape.tied):
+                yield part
 
     def pack(self) -> Self:
         """This model with its linear layers in the fastest layout of the device (see `Linear`)."""
