@@ -62,8 +62,17 @@ def test_a_neighbour_is_not(name: str, tmp_path: Path) -> None:
 
 @each_other
 def test_a_neighbour_is_refused_where_the_engine_is_named(name: str, tmp_path: Path) -> None:
-    with pytest.raises((IncompatibleEngine, ModelLoadError)):
-        llada_core.load_model(write(tmp_path, OTHERS[name]), engine="llada2")
+    """By what it is, and not by a number that its file lacks or a tensor that is missing."""
+    folder = write(write_model(tmp_path, tokenizer=False), {**CONFIG, **OTHERS[name]})
+    with pytest.raises(IncompatibleEngine, match="the engine llada2 does not take"):
+        llada_core.load_model(folder, engine="llada2", device="cpu")
+
+
+def test_the_file_of_the_neighbours_is_whole_but_for_their_name(tmp_path: Path) -> None:
+    """Under LLaDA2's own name it loads: so it is the name alone that they are refused by."""
+    folder = write_model(tmp_path, tokenizer=False)
+    with llada_core.load_model(folder, engine="llada2", device="cpu") as lm:
+        assert lm.model.network.config.shape.experts.count == CONFIG["num_experts"]
 
 
 def test_the_format_for_training_is_told_what_it_is(tmp_path: Path) -> None:

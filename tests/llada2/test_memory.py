@@ -15,6 +15,8 @@ from safetensors.torch import load_file
 from llada_core import CheckpointError, UsageError
 from llada_llada2 import LLaDA2Config, LLaDA2Network
 from llada_llada2.memory import estimate
+from llada_runtime.network.checkpoint import fill
+from llada_runtime.network.sources import SafetensorsSource
 from tests.llada2.tiny_models import FLASH, MINI, write_model
 from tests.support.program import Llada, llada
 
@@ -57,6 +59,18 @@ def test_weights_of_eight_bits_and_of_four_bytes_are_counted_as_they_are(tmp_pat
             network.quantise(kind)
         held = {each.data_ptr(): each.nbytes for each in network.parameters()}
         assert estimate(read(folder), quantization=kind).weights == sum(held.values())
+
+
+@pytest.mark.parametrize("kind", ["fp8", "int8"])
+def test_experts_that_are_read_in_eight_bits_are_those_made_so_afterwards(kind: str, tmp_path: Path) -> None:
+    folder = write_model(tmp_path, tokenizer=False)
+    read = LLaDA2Network.from_pretrained(folder, device="cpu", dtype="bfloat16", quantization=kind)
+    plain = LLaDA2Network(read.config, device=torch.device("cpu"), dtype=torch.bfloat16)
+    fill(plain.tensors(), SafetensorsSource(folder))
+    made = plain.quantise(kind).state_dict()
+    assert read.state_dict().keys() == made.keys()
+    for name, tensor in read.state_dict().items():
+        assert torch.equal(tensor.float(), made[name].float()), name
 
 
 @pytest.mark.parametrize(("fields", "billions", "active"), [(MINI, 16.26, 1.44), (FLASH, 102.9, 6.1)])

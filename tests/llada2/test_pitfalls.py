@@ -7,7 +7,9 @@ block is run again in every forward), L8 (a router in bfloat16) and L11 (transfo
 
 from __future__ import annotations
 
+import math
 import random
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +18,8 @@ import torch
 
 import llada_core
 from llada_core import GenerationRequest, LoadedModel, ParameterError, PromptError
-from llada_llada2.rules import Editing
+from llada_llada2.policies import Edited, Grouped
+from llada_llada2.rules import DrawnSchedule, Editing, Penalised, Schedule, Surest
 from llada_runtime.network.layout import Layout, Span
 from tests.llada2.golden_data import CASES, golden_model, run, sequence_of
 from tests.llada2.random_rows import NAMES, prompt
@@ -180,6 +183,79 @@ def test_a_drawn_token_is_as_sure_as_what_it_was_drawn_from(lm: LoadedModel, nam
     assert min(sure for step in steps for sure in step.confidence) < 0.9  # what is told is the network's own
 
 
+EXTREMES = [5e-324, 1e-300, 1e-45, 1e-39, 1e-3, 1e30, 1e300]
+
+
+@pytest.mark.parametrize("temperature", EXTREMES)
+@pytest.mark.parametrize("name", ["llada2", "llada2_edit"])
+@pytest.mark.parametrize("more", [{}, {"top_k": 4, "top_p": 0.9, "min_p": 0.01}], ids=["all", "filtered"])
+def test_any_temperature_above_0_decodes(
+    lm: LoadedModel, name: str, temperature: float, more: dict[str, Any]
+) -> None:
+    """What no number holds any more is as cold or as hot as can be: the likeliest token, or any."""
+    asked = {"gen_length": 8, "block_length": 8, "temperature": temperature, "seed": 1, **more}
+    found = lm.generate(list(range(20, 28)), algorithm=name, early_stop=False, **asked)
+    assert found.nfe >= 1
+
+
+@pytest.mark.parametrize("temperature", EXTREMES)
+def test_a_drawn_token_has_the_probability_of_the_limit(lm: LoadedModel, temperature: float) -> None:
+    algorithm = lm.algorithm("llada2")
+    params = algorithm.validate_args(gen_length=8, temperature=temperature)
+    row = algorithm.sequence(lm.model.network, [20], params)
+    logits = torch.tensor([[1.0, 3.0, 2.0, -torch.inf]]).expand(3, -1)
+    found = row.rule.score(row, logits, torch.tensor([1, 2, 3])).tolist()
+    first, second = (1.0, 0.0) if temperature < 1 else (1 / 3, 1 / 3)
+    assert found == pytest.approx([first, second, 0.0], abs=1e-9)
+
+
+def test_an_edit_takes_the_likeliest_token_by_its_raw_probability(lm: LoadedModel) -> None:
+    """Part of L9 that is not kept: the published code edits by the token that it draws."""
+    algorithm = lm.algorithm("llada2_edit")
+    asked = {"gen_length": 6, "block_length": 8, "editing_threshold": 0.6, "temperature": 50.0, "top_k": 2}
+    row = algorithm.sequence(lm.model.network, [20, 21], algorithm.validate_args(**asked))
+    row.commit([2, 3], [30, 31])
+    logits = torch.full((8, lm.model.network.config.vocab_size), -99.0)
+    logits[2, [30, 40]] = torch.tensor([0.0, 1.0])  # 0.73 at temperature 1, and no 0.6 at 50
+    logits[3, [31, 41]] = torch.tensor([0.0, 0.1])
+    for _ in range(20):
+        assert row.rule.replace(row, 0, logits) == {2: 40}
+
+
+def test_an_answer_that_is_shortened_below_minimal_topk_has_a_step(lm: LoadedModel) -> None:
+    asked = {"gen_length": 64, "minimal_topk": 8, "threshold": None}
+    request = GenerationRequest(prompt=[20] * 508, algorithm="llada2", parameters=asked, shorten=True)
+    (found,) = lm.generate_batch([request])
+    assert 1 <= len(found.token_ids) <= 4
+    assert lm.generate([20], gen_length=4, minimal_topk=8, threshold=None, block_length=4).nfe == 1
+
+
+@pytest.mark.parametrize(
+    ("make", "told"),
+    [
+        (lambda: Schedule(threshold=0.5, steps=0), "steps=0 is out of range; give 1 or more"),
+        (lambda: Surest(threshold=0.5, least=0), "least=0"),
+        (lambda: DrawnSchedule(threshold=0.5, least=-1, steps=4), "least=-1"),
+        (lambda: Editing(threshold=0.5, editing_threshold=0.5, most_post=-1), "most_post=-1"),
+        (lambda: Penalised(threshold=0.5, editing_threshold=0.5, most_post=1, penalty=-0.5), "penalty=-0.5"),
+        (lambda: Penalised(threshold=0.5, editing_threshold=0.5, most_post=1, penalty=math.nan), "=nan"),
+        (lambda: Edited(most_post=-1), "most_post=-1"),
+        (lambda: Grouped(maximum_unroll=0, expected_tpf=1), "maximum_unroll=0"),
+        (lambda: Grouped(maximum_unroll=1, expected_tpf=0), "expected_tpf=0"),
+    ],
+)  # fmt: skip
+def test_rules_and_policies_refuse_numbers_that_cannot_be(make: Callable[[], object], told: str) -> None:
+    with pytest.raises(ParameterError, match=told):
+        make()
+
+
+def test_a_batch_reads_eos_early_stop_in_one_way(lm: LoadedModel) -> None:
+    """What 2.1's code calls so is ``early_stop`` here, as in every other decoder."""
+    for name in NAMES:
+        taken = "eos_early_stop" in {each for one in lm.algorithm(name).parameters for each in one.names}
+        assert taken is (name == "llada2")
+
+
 @each_algorithm
 def test_a_prompt_that_holds_the_mask_is_refused(lm: LoadedModel, name: str) -> None:
     """SGLang protects such tokens by a mask of the prompt; here they are no text, and an error."""
@@ -196,17 +272,21 @@ def test_an_answer_beyond_the_models_length_is_refused(lm: LoadedModel, name: st
     ).nfe  # the canvas may be longer
 
 
-def test_a_penalty_holds_for_the_token_before_even_a_mask(lm: LoadedModel) -> None:
-    """Kept from SGLang: the logit of what stands one position before is lowered, inside the block."""
+def test_a_penalty_holds_for_the_token_before(lm: LoadedModel) -> None:
+    """Kept from SGLang: the logit of what stands one position before is lowered, inside the block. Behind a
+    mask that is the mask's, which is -inf in a decode: there it changes nothing, unlike in SGLang."""
     algorithm = lm.algorithm("llada2_joint_threshold")
     params = algorithm.validate_args(gen_length=6, block_length=4, penalty_lambda=2.0)
     row = algorithm.sequence(lm.model.network, [20, 21, 22, 23, 24], params)
     row.commit([6], [30])
     assert row.rescores
     logits = torch.zeros(4, lm.model.network.config.vocab_size)
+    logits[:, MASK] = -torch.inf
     row.rule.rescore(row, logits, torch.tensor([False, True, False, True]))
+    assert (logits[:, MASK] == -torch.inf).all()
+    logits[:, MASK] = 0
     lowered = {tuple(place): float(logits[tuple(place)]) for place in logits.nonzero().tolist()}
-    assert lowered == {(1, 24): -2.0, (2, MASK): -2.0, (3, 30): -2.0}
+    assert lowered == {(1, 24): -2.0, (3, 30): -2.0}
     plain = algorithm.rule(algorithm.validate_args())
     assert not plain.rescores
 

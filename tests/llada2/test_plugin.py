@@ -80,7 +80,6 @@ def test_the_defaults_are_these(name: str) -> None:
     [
         ("llada2_edit", {"edit_threshold": 0.3}, {"editing_threshold": 0.3}),
         ("llada2_edit", {"max_post_edit_steps": 2}, {"max_post_steps": 2}),
-        ("llada2_edit", {"eos_early_stop": False}, {"early_stop": False}),
         ("llada2_joint_threshold", {"editing_threshold": 0.3}, {"edit_threshold": 0.3}),
         ("llada2_joint_threshold", {"max_post_steps": 2}, {"max_post_edit_steps": 2}),
         ("llada2", {"denoising_steps": 8, "block_size": 16}, {"steps": 8, "block_length": 16}),
@@ -98,7 +97,6 @@ def test_other_names_and_neutral_values_are_understood(
 @pytest.mark.parametrize(
     ("name", "given", "told"),
     [
-        ("llada2", {"minimal_topk": 9, "gen_length": 8}, "leaves no step for gen_length = 8; give 8"),
         ("llada2", {"eos_early_stop": True, "early_stop": False}, "at an end token, and early_stop = False"),
         ("llada2", {"editing_threshold": 0.5}, "does not take editing_threshold; did you mean threshold"),
         ("llada2", {"steps": 0}, "steps=0 is out of range; give an integer, 1 or more"),
@@ -106,6 +104,9 @@ def test_other_names_and_neutral_values_are_understood(
         ("llada2_edit", {"minimal_topk": 1}, "llada2_edit does not take minimal_topk; it takes"),
         ("llada2_edit", {"editing_threshold": 1.5}, "editing_threshold=1.5 is out of range"),
         ("llada2_edit", {"max_post_steps": -1}, "max_post_steps=-1 is out of range"),
+        ("llada2_edit", {"max_post_steps": 10**9}, "max_post_steps=1000000000 is out of range.*0 to 1024"),
+        ("llada2_edit", {"eos_early_stop": True}, "llada2_edit take eos_early_stop; did you mean early_stop"),
+        ("llada2_joint_threshold", {"max_post_steps": 1025}, "max_post_edit_steps=1025 is out of range"),
         ("llada2_edit", {"num_to_transfer": 0}, "num_to_transfer=0 is out of range"),
         ("llada2_joint_threshold", {"penalty_lambda": -1.0}, "penalty_lambda=-1.0 is out of range"),
         ("llada2_joint_threshold", {"temperature": 0.5}, "does not take temperature=0.5"),

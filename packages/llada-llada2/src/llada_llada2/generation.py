@@ -86,10 +86,10 @@ class _BlockCausal(StepAlgorithm):
 class LLaDA2Generation(_BlockCausal):
     """LLaDA2.0's: each forward commits what is surer than ``threshold``, or else its share of a schedule.
 
-    ``steps`` are those of a block, at most ``gen_length // minimal_topk``. The answer ends with the block in
-    which an end token stands; with ``eos_early_stop`` at the forward that writes one with no mask before the
-    first, which saves the rest of that block. Above temperature 0, confidence is the probability of the drawn
-    token after temperature and filters, as published.
+    ``steps`` are those of a block, at most ``gen_length // minimal_topk`` and one in any case. The answer
+    ends with the block in which an end token stands; with ``eos_early_stop`` at the forward that writes one
+    with no mask before the first, which saves the rest of that block. Above temperature 0, confidence is the
+    probability of the drawn token after temperature and filters, as published.
     """
 
     name = "llada2"
@@ -103,7 +103,7 @@ class LLaDA2Generation(_BlockCausal):
         known = _complete(params, PARAMETERS)
         kind = DrawnSchedule if known["temperature"] else Schedule
         most = known["gen_length"] // known["minimal_topk"]
-        return kind(threshold=known["threshold"], steps=min(known["steps"], most))
+        return kind(threshold=known["threshold"], steps=max(1, min(known["steps"], most)))
 
     def validate_args(self, **params: Any) -> dict[str, Any]:
         """The effective values of ``params``.
@@ -113,13 +113,6 @@ class LLaDA2Generation(_BlockCausal):
                 contradict each other.
         """
         values: dict[str, Any] = super().validate_args(**params)
-        least, length = values.get("minimal_topk"), values.get("gen_length")
-        if self.yields_steps() and least is not None and length is not None and least > length:
-            raise ParameterError(
-                f"minimal_topk = {least} leaves no step for gen_length = {length}; give {length} or less",
-                parameter="minimal_topk",
-                value=least,
-            )
         if values.get("eos_early_stop") and not values.get("early_stop", True):
             raise ParameterError(
                 "eos_early_stop = True stops at an end token, and early_stop = False does not; leave one of "
@@ -138,10 +131,16 @@ class EditGeneration(_BlockCausal):
     model's card names the modes quality (``threshold`` 0.7, ``editing_threshold`` 0.5) and speed (0.5, 0).
     An ``editing_threshold`` of 0 overwrites at every disagreement, as published; in diffusers it is none.
 
+    Above temperature 0 masks are filled by tokens that are drawn. An edit still takes the likeliest one, by
+    its raw probability; the published code edits by the token that it draws, as sure as that is after
+    temperature and filters.
+
     A forward that changes nothing leaves the block's final keys; where the budget ends the block, the next
     one's first forward covers both. ``steps`` and ``minimal_topk``, which the published code takes and
     ignores, are refused. By default the answer ends with the block in which an end token stands, and
-    ``early_stop=False`` decodes the blocks behind it too, as is published: the answer is the same.
+    ``early_stop=False`` decodes the blocks behind it too, as is published: the answer is the same. It is what
+    the published code of LLaDA2.1 calls ``eos_early_stop``; that is another thing in `LLaDA2Generation`, and
+    no name of anything here.
     """
 
     name = "llada2_edit"
@@ -189,8 +188,8 @@ class JointThresholdGeneration(_BlockCausal):
     nothing.
 
     So the look at the budget ``max_post_edit_steps`` costs a forward, unlike in `EditGeneration`, and the
-    keys that it leaves are final. With ``penalty_lambda``, a token that stands one position before, even the
-    mask, is made less likely.
+    keys that it leaves are final. With ``penalty_lambda``, a token that stands one position before is made
+    less likely; SGLang penalises a mask there too, which here is never proposed anyway.
     """
 
     name = "llada2_joint_threshold"

@@ -23,6 +23,8 @@ MODEL_TYPES = ("llada2_moe", "llada21_moe", "llada2_moe_veomni")
 ARCHITECTURES = ("LLaDA2MoeModelLM",)
 
 _LENGTHS = (standard("gen_length"), standard("block_length"))
+_MOST_POST = 1024
+"""Forwards that a block may have when it is full: one that needs as many is not getting on."""
 _SURE = "Commit every position more confident than this; none leaves it to the smallest number of a call."
 
 
@@ -50,6 +52,7 @@ def _post(name: str, alias: str) -> Parameter:
         name=name,
         kind=int,
         minimum=0,
+        maximum=_MOST_POST,
         default=16,
         aliases=(alias,),
         summary="The most forwards that edit a block in which no mask is left.",
@@ -71,8 +74,8 @@ PARAMETERS: tuple[Parameter, ...] = (
         kind=int,
         minimum=1,
         default=1,
-        summary="Positions that a forward commits on average at least: there are at most gen_length divided "
-        "by this many steps.",
+        summary="Positions that a forward commits on average at least: a block has at most gen_length "
+        "divided by this many steps, and one in any case.",
     ),
     _threshold(0.95),
     *SAMPLING,
@@ -102,7 +105,6 @@ EDIT_PARAMETERS: tuple[Parameter, ...] = (
     standard("seed"),
     standard(
         "early_stop",
-        aliases=("eos_early_stop",),
         summary="Stop behind the block in which an EOS stands; false decodes every block, as is published.",
     ),
 )

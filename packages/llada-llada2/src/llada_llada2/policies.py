@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
+from llada_core import ParameterError
 from llada_runtime import Network, Plan, Policy, Sequence
 
 __all__ = ["AtOnce", "Blocks", "Edited", "Grouped"]
@@ -115,6 +116,10 @@ class Edited(Policy):
 
     caches = True
 
+    def __post_init__(self) -> None:
+        if self.most_post is not None:
+            _check("most_post", self.most_post, 0)
+
     def begin(self) -> Edits:
         return Edits()
 
@@ -152,12 +157,17 @@ class Grouped(Policy):
     Between two looks at whether masks are left, ``max(min(masks // expected_tpf, maximum_unroll), 2)`` run,
     needed or not. Where the last of them filled the block, one more leaves its final keys. A prompt shorter
     than a block has the first forward too, though what it leaves is written again.
+    Raises ``ParameterError`` for a number that is out of range, as `Edited`.
     """
 
     maximum_unroll: int
     expected_tpf: int
 
     caches = True
+
+    def __post_init__(self) -> None:
+        _check("maximum_unroll", self.maximum_unroll, 1)
+        _check("expected_tpf", self.expected_tpf, 1)
 
     def begin(self) -> Groups:
         return Groups()
@@ -189,3 +199,10 @@ class Grouped(Policy):
 
     def _group(self, masks: int) -> int:
         return max(min(masks // self.expected_tpf, self.maximum_unroll), 2)
+
+
+def _check(name: str, value: int, least: int) -> None:
+    if value < least:
+        raise ParameterError(
+            f"{name}={value} is out of range; give {least} or more", parameter=name, value=value
+        )

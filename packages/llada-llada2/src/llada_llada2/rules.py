@@ -13,20 +13,28 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from llada_core import ParameterError
 from llada_runtime import BestFirst, Sequence, rules_of
 from llada_runtime.decoding.proposals import probability
 
 __all__ = ["DrawnEditing", "DrawnSchedule", "Editing", "NearTies", "Penalised", "Schedule", "Surest"]
 
 _NEAR_TIE = 1e-5
+_ROWS = 64  # positions whose float64 temporaries exist at a time
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Surest(BestFirst):
-    """Every proposal more confident than ``threshold``, and at least the ``least`` most confident ones."""
+    """Every proposal more confident than ``threshold``, and at least the ``least`` most confident ones.
+
+    Raises ``ParameterError`` for a number that is out of range, as all rules here.
+    """
 
     threshold: float | None
     least: int = 1
+
+    def __post_init__(self) -> None:
+        _check("least", self.least, 1)
 
     def least_now(self, sequence: Sequence) -> int:
         """How many are kept in any case by the next forward of ``sequence``."""
@@ -56,6 +64,10 @@ class Schedule(Surest):
 
     steps: int
 
+    def __post_init__(self) -> None:
+        Surest.__post_init__(self)  # a class with slots is another one than super() knows
+        _check("steps", self.steps, 1)
+
     def least_now(self, sequence: Sequence) -> int:
         width = sequence.block_end - sequence.block_start
         return width // self.steps + (sequence.block_nfe < width % self.steps)
@@ -74,6 +86,10 @@ class Editing(Surest):
 
     editing_threshold: float
     most_post: int
+
+    def __post_init__(self) -> None:
+        Surest.__post_init__(self)
+        _check("most_post", self.most_post, 0)
 
     def begin(self) -> Full:
         return Full()
@@ -115,12 +131,17 @@ class Full:
 class Penalised(Editing):
     """SGLang's against repetition: the token that stands one position before loses ``penalty`` of its logit.
 
-    Confidences are those of the logits that result. The block's first position has none before it.
+    Confidences are those of the logits that result. The block's first position has none before it. Where a
+    mask stands before, SGLang lowers the mask's logit; here that is -inf already, and nothing changes.
     """
 
     rescores = True
 
     penalty: float
+
+    def __post_init__(self) -> None:
+        Editing.__post_init__(self)
+        _check("penalty", self.penalty, 0)
 
     def rescore(self, sequence: Sequence, logits: Tensor, open_: Tensor) -> None:
         standing = sequence.canvas[sequence.block_start : sequence.block_end - 1]
@@ -135,10 +156,17 @@ class _Drawn:
     """Ranks drawn tokens as the published code does: by their probability after temperature and filters."""
 
     def score(self, sequence: Sequence, logits: Tensor, tokens: Tensor) -> Tensor:
-        kept = logits.float()
-        if sequence.filters is not None:
-            kept = kept.masked_fill(~sequence.filters.kept(logits, sequence.temperature), -torch.inf)
-        return probability(kept / sequence.temperature, tokens)
+        parts = zip(logits.split(_ROWS), tokens.split(_ROWS), strict=True)
+        return torch.cat([_drawn_probability(sequence, *part) for part in parts])
+
+
+def _drawn_probability(sequence: Sequence, logits: Tensor, tokens: Tensor) -> Tensor:
+    """Of ``tokens [L]`` in what they were drawn from, float64 ``[L]``, at any temperature above 0."""
+    wide = logits.double()
+    odds = (wide - wide.amax(-1, keepdim=True)) / sequence.temperature  # 0 for the likeliest, never infinite
+    if sequence.filters is not None:
+        odds = odds.masked_fill(~sequence.filters.kept(logits, sequence.temperature), -torch.inf)
+    return odds.log_softmax(-1).gather(-1, tokens[:, None])[:, 0].exp()
 
 
 class DrawnSchedule(_Drawn, Schedule):
@@ -167,3 +195,10 @@ class NearTies(BestFirst):
         confidence = ranked.float()
         cut = torch.minimum(confidence[:, :1] - _NEAR_TIE, parameters.float())
         return (confidence >= cut).sum(-1)
+
+
+def _check(name: str, value: float, least: int) -> None:
+    if not value >= least:
+        raise ParameterError(
+            f"{name}={value} is out of range; give {least} or more", parameter=name, value=value
+        )
