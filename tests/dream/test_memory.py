@@ -47,6 +47,17 @@ def test_weights_of_eight_bits_are_counted_as_they_are() -> None:
     assert estimate(fields_of(MODELS[0]), quantization="int8").weights == sum(held.values())
 
 
+def test_biases_are_read_whole_beside_weights_of_eight_bits() -> None:
+    folder = GOLDENS / "models" / MODELS[0]
+    whole, eight = (
+        DreamNetwork.from_pretrained(folder, device="cpu", quantization=kind) for kind in (None, "int8")
+    )
+    biases = {name: each for name, each in whole.state_dict().items() if name.endswith("qkv.bias")}
+    assert biases
+    for name, bias in biases.items():
+        assert torch.equal(eight.state_dict()[name], bias)
+
+
 def test_the_published_model_has_its_size() -> None:
     found = estimate(DREAM_7B, available=80 * 2**30)
     assert found.weights / 2e9 == pytest.approx(7.62, abs=0.005)
