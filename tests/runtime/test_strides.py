@@ -164,3 +164,79 @@ def test_a_model_with_code_of_its_own_refuses_what_it_cannot_be_asked_for() -> N
     with pytest.raises(UnsupportedArchitecture, match="keys and values cannot be cached; use"):
         network.new_cache(columns=4)
     assert network.affordable_columns() == 0
+
+
+@pytest.mark.parametrize("limit", [1, 40, 100])
+@pytest.mark.parametrize(("lo", "stride"), [(0, 1), (0, 4), (0, 7), (9, 1), (8, 4), (7, 7)])
+def test_a_row_in_pieces_is_the_row(
+    model: LLaDAModel, lo: int, stride: int, limit: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each piece has a mask of ``limit`` entries at most, or is one stride and has none."""
+    found = []
+    for most in (10**6, limit):
+        monkeypatch.setattr("llada_runtime.network.calls._MASK", most)
+        cache, (extent,) = cache_of(model, lo or 1, stride=stride)
+        span = strided(lo, LENGTH, stride=stride, extent=extent)
+        found.append(run(model, [span], cache))
+        for call in Layout.of([span], device=CPU, merge=False).calls:
+            assert isinstance(call, Call)
+            assert call.mask is None or call.mask.numel() <= max(most, stride * LENGTH)
+    torch.testing.assert_close(found[1], found[0], atol=1e-5, rtol=1e-5)
+
+
+def test_the_masks_of_pieces_take_the_memory_of_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("llada_runtime.network.calls._MASK", 8 * 64)
+    calls = Layout.of([strided_prefill(64, stride=4)], device=CPU, merge=False).calls
+    masks = [call.mask for call in calls if isinstance(call, Call)]
+    assert [mask.shape for mask in masks if mask is not None] == [(8, end) for end in range(8, 65, 8)]
+    assert len({mask.untyped_storage().data_ptr() for mask in masks if mask is not None}) == 1
+
+
+def strided_prefill(length: int, *, stride: int, extent: Extent | None = None) -> Span:
+    return Span(
+        ids=[3] * length, lo=0, hi=length, length=length, head_lo=0, head_hi=length, extent=extent,
+        stride=stride,
+    )  # fmt: skip
+
+
+def test_where_there_is_a_kernel_for_it_wide_strides_are_rows_of_one_call() -> None:
+    extents = [Extent(start, 96) for start in (0, 96, 192)]
+    spans = [
+        strided_prefill(80, stride=16, extent=extents[0]),  # five, of keys that are kept
+        Span(
+            ids=[3] * 32, lo=32, hi=64, length=64, head_lo=48, head_hi=64, extent=extents[1], reads=True,
+            stride=16,
+        ),
+        Span(ids=[3] * 16, lo=16, hi=32, length=96, head_lo=16, head_hi=32, extent=extents[2], reads=True),
+    ]  # fmt: skip
+    layout = Layout.of(spans, device=CPU, merge=Merge.RAGGED)
+    (call,), (head,) = layout.calls, layout.head_calls
+    assert isinstance(call, Ragged)
+    assert isinstance(head, Ragged)
+    assert (call.columns, call.rows, call.widest, call.causal) == (128, 8, 16, False)
+    assert call.lengths.tolist() == [16, 32, 48, 64, 80, 48, 64, 96]
+    assert call.key_starts.tolist() == [0] * 5 + [96] * 2 + [192, 0]
+    assert (head.columns, head.lengths.tolist()) == (112, [16, 32, 48, 64, 80, 64, 96])
+    (own,) = Layout.of([strided_prefill(80, stride=16)], device=CPU, merge=Merge.RAGGED).calls
+    assert isinstance(own, Call)  # its keys are nowhere but in the forward
+
+
+def test_rows_of_wide_strides_in_one_call_are_the_rows_alone(
+    write_checkpoint, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(flash, "attend", loop_of_rows)
+    model = LLaDAModel.from_pretrained(write_checkpoint({"max_sequence_length": 96}), device="cpu")
+    ids, found = random.Random(1).choices(range(29), k=96), []
+
+    def span(lo: int, hi: int, extent: Extent) -> Span:
+        return Span(
+            ids=ids[lo:hi], lo=lo, hi=hi, length=hi, head_lo=hi - 20, head_hi=hi, extent=extent,
+            reads=lo > 0, stride=16,
+        )  # fmt: skip
+
+    for merge in (Merge.NONE, Merge.RAGGED):
+        cache = model.new_cache(columns=192)
+        first, second = cache.take(96), cache.take(96)
+        run(model, [span(0, 48, first)], cache, merge=merge)
+        found.append(run(model, [span(0, 64, second), span(48, 80, first)], cache, merge=merge))
+    torch.testing.assert_close(found[1], found[0], atol=1e-5, rtol=1e-5)

@@ -3,14 +3,17 @@
 No call copies keys. Rows that bring all their own keys attend on views of these; rows that read the cache,
 on views of its pool: several in one call where they are alike and lie at equal distances, or, where there is
 a kernel for it, all that see everything and all that see what is before them (`Ragged`).
+
+A row whose attention goes in strides is cut where its mask would be large: each piece of its queries sees the
+keys up to its own end. A piece of one stride needs no mask, and is a row of the ragged kernel.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from enum import IntEnum
-from itertools import accumulate, groupby
+from itertools import accumulate, groupby, pairwise
 from typing import NamedTuple
 
 import torch
@@ -19,6 +22,8 @@ from torch import Tensor
 __all__ = ["Asking", "Call", "Merge", "Ragged", "Sight", "calls_of", "sight"]
 
 _LONG = 4096  # keys, up to which rows of all lengths are of one kind
+_MASK = 2**20  # entries that the mask of a piece may have: those of 1,024 columns
+_WIDE = 16  # columns of a stride, from which on it fills the ragged kernel's tile well enough
 
 
 class Merge(IntEnum):
@@ -46,15 +51,30 @@ class Sight(NamedTuple):
     lo: int
     stride: int | None
 
+    @property
+    def parts(self) -> bool:
+        """Whether strides are so wide that each is a row of its own where there is a kernel for such."""
+        return self.stride is not None and self.stride >= _WIDE
+
     def ragged(self, reads: bool, merge: Merge) -> bool:
         """Whether a row that sees this attends in a `Ragged` call."""
-        return reads and merge is Merge.RAGGED and self.stride in (None, 1)
+        return reads and merge is Merge.RAGGED and (self.stride in (None, 1) or self.parts)
 
     def kind(self, reads: bool, merge: Merge) -> tuple[int, ...]:
         """What rows that attend in one call have in common."""
         if self.ragged(reads, merge):
-            return (self.stride or 0,)
+            return (int(self.stride == 1),)
         return (self.stride or 0, self.width, self.keys, self.lo, reads)
+
+    @property
+    def causal(self) -> bool:
+        """Whether it is what kernels know as causal: query n sees keys 0 to n."""
+        return self.stride == 1 and self.width == self.keys
+
+    @property
+    def ends_aligned(self) -> bool:
+        """Whether what is not seen lies in its last ``width`` keys, and follows from width and stride."""
+        return self.stride is not None and self.lo % self.stride == 0 and self.keys == self.lo + self.width
 
 
 def sight(lo: int, hi: int, *, length: int, stride: int | None) -> Sight:
@@ -86,7 +106,8 @@ class Call:
         pooled: they lie in the cache's pool; else they are the forward's own.
         lo, stride: where a stride is given, queries are at columns ``lo`` and following of their row, and
             column c sees the keys below ``(c // stride + 1) * stride``.
-        mask: bool ``[width, keys]``, which follows from the ints, where neither "all" nor "causal" says it.
+        mask: bool ``[width, keys]``, which follows from the ints, where neither "all" nor "causal" says it;
+            it may be a view of another's.
     """
 
     start: int
@@ -142,16 +163,41 @@ class Ragged:
 
 def calls_of(rows: Sequence[Asking], merge: Merge, device: torch.device) -> tuple[Call | Ragged, ...]:
     """How ``rows``, packed in this order, attend: those of one kind that stand together in one call."""
+    rows = [piece for row in rows for piece in _cut(row, merge)]
+    masks = _masks(rows, device)
     if merge is Merge.NONE:
-        return tuple(_call([row], device) for row in rows)
+        return tuple(_call([row], masks) for row in rows)
     calls: list[Call | Ragged] = []
     for _, alike in groupby(rows, key=lambda row: row.sight.kind(row.reads, merge)):
         together = list(alike)
         if together[0].sight.ragged(together[0].reads, merge):
             calls.append(_ragged(together, device))
         else:
-            calls.extend(_call(run, device) for run in _evenly_spaced(together))
+            calls.extend(_call(run, masks) for run in _evenly_spaced(together))
     return tuple(calls)
+
+
+def _cut(row: Asking, merge: Merge) -> Iterator[Asking]:
+    """``row`` in pieces that need no mask, or none that is large."""
+    seen = row.sight
+    if seen.stride is None or seen.causal:
+        yield row
+    elif seen.ragged(row.reads, merge):
+        yield from _pieces(row, seen.stride) if seen.parts else [row]
+    elif seen.width * seen.keys > _MASK:
+        yield from _pieces(row, _MASK // seen.keys)
+    else:
+        yield row
+
+
+def _pieces(row: Asking, columns: int) -> Iterator[Asking]:
+    """``row`` in pieces that end where a stride does, of so many columns at most, or of one stride."""
+    seen, stride = row.sight, row.sight.stride or 1
+    together = max(columns // stride, 1) * stride
+    starts = range((seen.lo // together + 1) * together, seen.lo + seen.width, together)
+    for lo, hi in pairwise([seen.lo, *starts, seen.lo + seen.width]):
+        part = sight(lo, hi, length=seen.keys, stride=stride)
+        yield row._replace(start=row.start + lo - seen.lo, sight=part)
 
 
 def _evenly_spaced(rows: Sequence[Asking]) -> Iterator[list[Asking]]:
@@ -166,10 +212,9 @@ def _evenly_spaced(rows: Sequence[Asking]) -> Iterator[list[Asking]]:
     yield run
 
 
-def _call(rows: Sequence[Asking], device: torch.device) -> Call:
+def _call(rows: Sequence[Asking], masks: Callable[[Sight], Tensor]) -> Call:
     one = rows[0]
     width, keys, lo, stride = one.sight
-    square = stride == 1 and width == keys  # what the kernels know as causal
     return Call(
         start=one.start,
         rows=len(rows),
@@ -180,8 +225,30 @@ def _call(rows: Sequence[Asking], device: torch.device) -> Call:
         pooled=one.reads,
         lo=lo,
         stride=stride,
-        mask=None if stride is None or square else _mask(width, keys, lo, stride).to(device),
+        mask=None if stride is None or one.sight.causal else masks(one.sight),
     )
+
+
+def _masks(rows: Sequence[Asking], device: torch.device) -> Callable[[Sight], Tensor]:
+    """What makes the mask of a sight: those of one row's pieces are views of its longest one's."""
+    longest: dict[tuple[int, int | None], int] = {}
+    for row in rows:
+        if row.sight.ends_aligned:
+            kind = (row.sight.width, row.sight.stride)
+            longest[kind] = max(row.sight.keys, longest.get(kind, 0))
+    made: dict[tuple[int, int | None], Tensor] = {}
+
+    def mask(seen: Sight) -> Tensor:
+        assert seen.stride is not None
+        if not seen.ends_aligned:
+            return _mask(seen.width, seen.keys, seen.lo, seen.stride).to(device)
+        kind = (seen.width, seen.stride)
+        most = longest[kind]
+        if kind not in made:
+            made[kind] = _mask(seen.width, most, most - seen.width, seen.stride).to(device)
+        return made[kind][:, most - seen.keys :]
+
+    return mask
 
 
 def _mask(width: int, keys: int, lo: int, stride: int) -> Tensor:
@@ -203,7 +270,7 @@ def _ragged(rows: Sequence[Asking], device: torch.device) -> Ragged:
         rows=len(rows),
         widest=max(widths),
         longest=max(_LONG, 1 << (max(lengths) - 1).bit_length()),  # too large is correct and free
-        causal=rows[0].sight.stride is not None,
+        causal=rows[0].sight.stride == 1,
         indices=indices,
         query_starts=parts[0],
         key_starts=parts[1],

@@ -79,8 +79,9 @@ def _sort_key(place: Place, merge: Merge) -> tuple[tuple[int, ...], tuple[int, .
 
     They are in the order of their keys where distances matter, else in that of the requests.
     """
-    kinds = [found.kind(place.reads, merge) for found in (place.sight, place.head_sight)]
-    start = 0 if place.sight.ragged(place.reads, merge) else place.start or 0
+    pooled = place.pooled(merge)
+    kinds = [found.kind(pooled, merge) for found in (place.sight, place.head_sight)]
+    start = 0 if place.sight.ragged(pooled, merge) else place.start or 0
     return kinds[0], kinds[1], start
 
 

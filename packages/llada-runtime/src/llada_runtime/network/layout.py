@@ -212,10 +212,11 @@ def _attention(
     whole, head = [], []
     start = head_start = 0
     for place in packed:
+        pooled = place.pooled(form.merge)
         # Where its keys begin: in the pool, or among the packed columns of this forward.
-        first = place.start if place.reads and place.start is not None else start
-        whole.append(Asking(start, first, place.reads, place.sight))
-        head.append(Asking(head_start, first, place.reads, place.head_sight))
+        first = place.start if pooled and place.start is not None else start
+        whole.append(Asking(start, first, pooled, place.sight))
+        head.append(Asking(head_start, first, pooled, place.head_sight))
         start += place.width
         head_start += place.head_width
     calls = calls_of(whole, form.merge, device)

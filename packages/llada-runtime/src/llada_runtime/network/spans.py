@@ -9,7 +9,7 @@ from typing import NamedTuple
 from torch import Tensor
 
 from llada_runtime.network.cache import Extent
-from llada_runtime.network.calls import Sight, sight
+from llada_runtime.network.calls import Merge, Sight, sight
 
 __all__ = ["Place", "Span"]
 
@@ -94,3 +94,9 @@ class Place(NamedTuple):
     def head_sight(self) -> Sight:
         """What its head columns attend to."""
         return sight(self.head_lo, self.head_hi, length=self.length, stride=self.stride)
+
+    def pooled(self, merge: Merge) -> bool:
+        """Whether its columns attend to keys in the cache's pool: what it ``reads``, or its own that are kept
+        there, where wide strides of them attend as rows of their own."""
+        in_parts = self.start is not None and merge is Merge.RAGGED and self.sight.parts
+        return self.reads or in_parts
