@@ -10,16 +10,12 @@ from abc import abstractmethod
 from collections.abc import Callable, Iterable, Mapping
 from collections.abc import Sequence as Ids
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 
 import torch
 from torch import Tensor
 
-from llada_core.checkpoints.dcp_source import DcpContents
-from llada_core.checkpoints.options import LoadOptions
 from llada_core.errors import ContractError, UnsupportedArchitecture, UsageError
-from llada_core.generation.algorithm import GenerationAlgorithm
 from llada_core.generation.execution import finished_tickets
 from llada_core.generation.model import Model
 from llada_core.generation.results import Answer, GenerationRequest
@@ -32,9 +28,7 @@ from llada_runtime.decoding.loop import Loop
 from llada_runtime.decoding.policies import Policy
 from llada_runtime.decoding.rules import Rule
 from llada_runtime.decoding.sequence import Sequence
-from llada_runtime.models.llada import LLaDAModel
-from llada_runtime.models.register import dcp_contents, load_network, tensor_names
-from llada_runtime.network.pretrained import Pretrained
+from llada_runtime.loading import OnTheRuntime
 from llada_runtime.network.protocol import Network
 from llada_runtime.network.reading import Reading
 from llada_runtime.prompts import prompt_rows
@@ -54,7 +48,7 @@ _UNCACHED = (
 _OPAQUE = "its generate is its own, and answers in one call; let it define reference_answer"
 
 
-class StepAlgorithm(GenerationAlgorithm):
+class StepAlgorithm(OnTheRuntime):
     """A decoder given by what it plans and what it keeps.
 
     One with a ``generate`` of its own needs neither: it is run as one call, and shares only how models are
@@ -104,61 +98,6 @@ class StepAlgorithm(GenerationAlgorithm):
         own, or None where its rule knows them.
         """
         return Filters.of(params)
-
-    def load_model_class(self) -> type[Any]:
-        """The network that this runtime decodes on: which one, its config tells (`llada_runtime.models`).
-
-        To be overridden by an engine whose network is its own.
-        """
-        return LLaDAModel
-
-    def load_network(self, folder: Path, options: LoadOptions) -> Any:
-        """The network in ``folder``; on a GPU with its steps as graphs. No code of a checkpoint is run.
-
-        A class of the caller's own that is none of the runtime's networks loads by its ``from_pretrained``.
-
-        Raises:
-            CheckpointError: the files are damaged or do not belong together.
-            UnsupportedArchitecture: no network implements what the config asks for.
-            UsageError: it cannot be split as it is asked for, or another quantization.
-            ModelNotFound, ModelLoadError: there are no such weights of a trainer, or they are damaged.
-        """
-        if not self._on_the_runtime():
-            return super().load_network(folder, options)
-        return load_network(
-            folder,
-            kind=self._own_kind(),
-            device=options.device,
-            dtype=options.dtype,
-            quantization=options.quantization,
-            tensor_parallel=options.tensor_parallel,
-            dcp=options.dcp,
-        )
-
-    def dcp_contents(self, folder: Path, options: LoadOptions) -> DcpContents | None:
-        """What ``load_network`` will read of a trainer's weights, straight into the network. Raises as
-        that."""
-        if not self._on_the_runtime():
-            return super().dcp_contents(folder, options)
-        assert options.dcp is not None
-        return dcp_contents(folder, options.dcp, kind=self._own_kind())
-
-    def tensor_names(self, folder: Path) -> frozenset[str] | None:
-        """The names of the tensors of the network for the config in ``folder``, if they can be told."""
-        return tensor_names(folder, kind=self._own_kind()) if self._on_the_runtime() else None
-
-    def _own_kind(self) -> type[Any] | None:
-        """The class that a subclass names; None where the config tells."""
-        own = type(self).load_model_class is not StepAlgorithm.load_model_class
-        kind: type[Any] | None = self.network_class() if own else None
-        return kind
-
-    def _on_the_runtime(self) -> bool:
-        """Whether the network is one of this runtime's, and not what a subclass loads in its own way."""
-        if type(self).load_model_class is StepAlgorithm.load_model_class:
-            return True
-        kind = self._own_kind()
-        return kind is not None and issubclass(kind, Pretrained)
 
     def sequence(
         self,
