@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ import torch
 from torch import Tensor
 
 from llada_core import CheckpointError, UsageError
+from llada_runtime.models.llada_moe import LLaDAMoEModel
 from llada_runtime.network import experts as experts_module
 from llada_runtime.network.capture import CudaGraphs
 from llada_runtime.network.experts import ExpertMLP
@@ -19,7 +21,9 @@ from llada_runtime.network.mlp import GatedMLP
 from llada_runtime.network.routing import choose
 from llada_runtime.network.shape import Experts, Shape
 from llada_runtime.network.split import Split
+from llada_runtime.testing import small_llada
 from tests.runtime.packing import KINDS
+from tests.support.llada_moe import write_llada_moe
 
 CPU = torch.device("cpu")
 SHAPE = Shape(
@@ -304,3 +308,18 @@ def test_on_a_gpu_weights_of_eight_bits_run_in_grouped_products(kind: str) -> No
     with torch.inference_mode():
         plain = layer.plainly(x, x)
         assert (layer(x, x) - plain).norm() <= 2e-2 * plain.norm()
+
+
+def test_experts_one_by_one_are_captured_in_forwards_of_few_columns() -> None:
+    """All of them run on all rows then: 64 of these read the weights no longer than they compute."""
+    layer = made(SOFTMAX)
+    assert layer.one_by_one_because is not None
+    assert layer.most_captured == 64
+    layer.one_by_one_because = None
+    assert layer.most_captured is None
+
+
+def test_a_network_is_captured_as_far_as_its_experts_are(tmp_path: Path) -> None:
+    assert small_llada().most_captured is None
+    network = LLaDAMoEModel.from_pretrained(write_llada_moe(tmp_path), device="cpu")
+    assert network.most_captured == 64

@@ -337,3 +337,51 @@ def test_only_networks_on_a_gpu_that_cache_are_wrapped(monkeypatch: pytest.Monke
     monkeypatch.setenv("LLADA_GRAPHS", "1")
     on_gpu.caches = False
     assert graphed(on_gpu) is on_gpu
+
+
+def strided(extent: Extent, lo: int, *, stride: int) -> Span:
+    """Two strides, against what is before them."""
+    return step(extent, lo, width=2 * stride, stride=stride, head_lo=lo + stride, head_hi=lo + 2 * stride)
+
+
+def test_a_step_under_a_mask_is_not_captured_and_one_of_wide_strides_needs_none(
+    network: Graphed, graphs: FakeGraphs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cache, extents = filled_cache(network.network, LENGTHS)
+    assert laid_out(network, strided(extents[0], 4, stride=2)).masked
+    for lo in (4, 8, 12, 16):
+        agree(network, cache, strided(extents[0], lo, stride=2))
+    assert graphs.asked == 0
+    monkeypatch.setattr("llada_runtime.network.calls._WIDE", 2)
+    for lo in (4, 8, 12, 16):
+        agree(network, cache, strided(extents[0], lo, stride=2))
+    assert (graphs.captured, graphs.replayed) == (1, 3)  # wherever it stands
+
+
+def test_what_is_met_later_does_not_put_out_what_was_prepared(plain: AsCaptured, graphs: FakeGraphs) -> None:
+    network = Graphed(plain, record=graphs, most=2, after=1)
+    cache, extents = filled_cache(plain, LENGTHS)
+    for width in (1, 2, 3):
+        network.prepare(laid_out(network, step(extents[0], 8, width=width)), cache)
+    for width in (5, 5, 6, 6):
+        agree(network, cache, step(extents[0], 8, width=width))
+    assert graphs.captured == 5
+    for width in (1, 2, 3):
+        agree(network, cache, step(extents[0], 8, width=width))
+    assert (graphs.captured, len(network._graphs)) == (5, 5)
+    network.let_go()
+    for width in (1, 1, 2, 2, 3, 3):
+        agree(network, cache, step(extents[0], 8, width=width))
+    assert len(network._graphs) == 2
+
+
+def test_a_network_says_up_to_how_many_columns_a_graph_saves_time(
+    plain: AsCaptured, graphs: FakeGraphs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(AsCaptured, "most_captured", 7)
+    network = Graphed(plain, record=graphs, after=1)
+    cache, extents = filled_cache(plain, LENGTHS)
+    for width in (7, 8):
+        network.prepare(laid_out(network, step(extents[0], 8, width=width)), cache)
+        agree(network, cache, step(extents[0], 8, width=width))
+    assert (graphs.captured, graphs.replayed) == (1, 1)

@@ -82,6 +82,48 @@ def test_who_listens_is_told(network: Graphed) -> None:
     assert heard[5:] == [(0, 2), (1, 2), (2, 2)]
 
 
+class Config:
+    """The config of a network whose decoders have other forwards than LLaDA's."""
+
+    def __init__(self, inner: Any, **told: Any) -> None:
+        self.inner = inner
+        self.__dict__ |= told
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.inner, name)
+
+
+def test_a_config_says_which_forwards_its_network_has(
+    network: Graphed, plain: AsCaptured, graphs: FakeGraphs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    inner, seen = plain.config, list[tuple[int, int]]()
+    prepare = Graphed.prepare
+
+    def noted(self: Graphed, layout: Any, *rest: Any) -> None:
+        seen.append((layout.form.columns, layout.form.head_columns))
+        prepare(self, layout, *rest)
+
+    monkeypatch.setattr(Graphed, "prepare", noted)
+    plain.config = Config(inner, step_widths=(4,), whole_widths=())
+    warm_up(network)
+    assert seen == [(4, 4)]
+    plain.config = Config(inner, step_widths=(8,), whole_widths=(1,), step_shift=1)
+    warm_up(network, columns=128)
+    assert seen[1:] == [(8, 7), (64, 1), (128, 1)]
+    assert graphs.captured == 4
+
+
+def test_what_takes_longer_as_a_graph_is_not_captured(
+    network: Graphed, graphs: FakeGraphs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(AsCaptured, "most_captured", 64)
+    told: list[tuple[int, int]] = []
+    warm_up(Graphed(network.network, record=graphs), rows=(1, 4), widths=(8, 32), columns=200,
+            told=lambda *each: told.append(each))  # fmt: skip
+    assert told[-1] == (5, 5)  # steps of 8, 32 and 4 times 8 columns, whole forwards of 64 with two heads
+    assert graphs.captured == 5
+
+
 def test_a_second_warm_up_captures_what_is_new(network: Graphed, graphs: FakeGraphs) -> None:
     warm_up(network, widths=(8,))
     assert graphs.captured == 2

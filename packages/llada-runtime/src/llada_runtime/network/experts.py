@@ -2,7 +2,8 @@
 
 A column's experts are chosen by `routing`. The rows are sorted by expert, so that the weights of each that
 was chosen are read once. Where there is no kernel for all of them (see `grouped`), they are run one by one,
-with the host knowing how many rows each has; or while a CUDA graph is captured, all on all rows.
+with the host knowing how many rows each has; or while a CUDA graph is captured, all on all rows, of which
+there are few then: for as long as reading the weights is what takes the time.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from llada_runtime.network.shape import Shape
 __all__ = ["ExpertMLP"]
 
 _NUMBERS = 2**26  # that a batched product may make
+_BATCHED = 64  # rows; beyond, experts multiply more for nothing than launching them one by one takes
 
 
 class ExpertMLP(nn.Module):
@@ -45,6 +47,11 @@ class ExpertMLP(nn.Module):
             self.shared = GatedMLP(replace(shape, mlp_width=experts.shared_width), **place)
         self.one_by_one_because = why_one_by_one(device, dtype, shape.width, experts.width)
         self._experts = experts
+
+    @property
+    def most_captured(self) -> int | None:
+        """Columns up to which a CUDA graph of it saves time; None is any number."""
+        return None if self.one_by_one_because is None else _BATCHED
 
     def tensors(self) -> dict[str, Tensor]:
         """Its weights as views: ``router.weight``, ``experts.N.gate.weight``, ``shared.gate.weight``, ..."""

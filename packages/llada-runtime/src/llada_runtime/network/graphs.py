@@ -1,10 +1,10 @@
 """Block steps as CUDA graphs: what has been run before is launched as a whole.
 
 The kernels of a block step take half as long as launching them one by one, and on a slow host so do those of
-a row's whole forward. `Graphed` is a network around another: forwards whose rows all ask of the cache are
-captured once their like has been run a few times, and replayed from then on. All others are the wrapped
-network's. This module does not know what a network computes, and nothing but what loads networks knows that
-there are graphs.
+a row's whole forward. `Graphed` is a network around another: forwards whose rows all ask of the cache, none
+under a mask, are captured once their like has been run a few times, and replayed from then on. All others are
+the wrapped network's. This module does not know what a network computes, and nothing but what loads networks
+knows that there are graphs.
 
 A graph has numbers and addresses baked in, ``Layout.graph_key`` and ``KVCache.graph_key``. The rest (tokens,
 positions, places, where keys lie) it reads from tensors of its own, which a layout is copied into.
@@ -72,7 +72,7 @@ class Graphed:
         capture_problem: why a capture failed, None where none did.
 
     Args:
-        most: how many graphs are kept, those that were used last.
+        most: how many graphs are kept beside those that were prepared, those that were used last.
         after: a forward is captured when its like has been run so often.
         alone: no other rank has a part of the network.
     """
@@ -90,6 +90,8 @@ class Graphed:
         self.replays = 0
         self.capture_problem: str | None = None
         self._record, self._most, self._after = record, most, after
+        self._prepared = 0  # room for these comes on top: what is met later shall not put them out
+        self._columns: int | None = getattr(network, "most_captured", None)
         self._graphs: OrderedDict[Hashable, Graph] = OrderedDict()
         self._met: OrderedDict[Hashable, int] = OrderedDict()  # how often it has been run, on any cache
         self._room: Tensor | None = None  # [columns, V], where graphs leave logits
@@ -150,18 +152,18 @@ class Graphed:
 
     @torch.inference_mode()
     def prepare(self, layout: Layout, cache: KVCache, reduction: Reduction | None = None) -> None:
-        """Capture the forward now, and not when its like has been run often. Changes keys in ``cache``."""
+        """Capture the forward now, if it is one to be captured at all. Changes keys in ``cache``."""
         with self._lock:
             kind = (layout.graph_key, reduction)
             key = (cache.graph_key, kind)
-            if not self._most or key in self._graphs:
+            if not self._most or key in self._graphs or not self._is_step(layout):
                 return
             outcome = self._run(layout, cache, reduction)
             self._meet(kind, None if reduction else outcome)
             graph = self._captured(layout, cache, reduction)
             if graph is not None:
                 self._graphs[key] = graph
-                self._most = max(self._most, len(self._graphs))
+                self._prepared += 1
 
     def embed(self, ids: Tensor) -> Tensor:
         return self.network.embed(ids)
@@ -190,7 +192,7 @@ class Graphed:
     @torch.inference_mode()
     def _outcome(self, layout: Layout, cache: KVCache | None, reduction: Reduction | None) -> Tensor:
         try:
-            if cache is not None and self._most and _is_step(layout):
+            if cache is not None and self._most and self._is_step(layout):
                 with self._lock:
                     return self._stepped(layout, cache, reduction)
             return self._run(layout, cache, reduction)
@@ -198,6 +200,13 @@ class Graphed:
             if not self.alone or not self._give_way():
                 raise
         return self._run(layout, cache, reduction)
+
+    def _is_step(self, layout: Layout) -> bool:
+        """Whether every row asks of the cache, none is fed embeddings, and launches are what takes long."""
+        most = _COLUMNS if self._columns is None else min(_COLUMNS, self._columns)
+        if layout.inputs or layout.form.columns > most or layout.masked:
+            return False
+        return layout.form.repeated is not None or all(place.reads for place in layout.form.places)
 
     def _run(self, layout: Layout, cache: KVCache | None, reduction: Reduction | None) -> Tensor:
         logits = self.network.logits(layout, cache)
@@ -215,7 +224,7 @@ class Graphed:
             return outcome
         self._graphs[key] = graph
         self._graphs.move_to_end(key)
-        while len(self._graphs) > self._most:
+        while len(self._graphs) > self._most + self._prepared:
             self._graphs.popitem(last=False)
         self.replays += 1
         return graph(layout)
@@ -279,6 +288,7 @@ class Graphed:
         """Forget graphs and what is reserved, and give the memory that nobody uses back."""
         self._reserved = None
         self._graphs.clear()
+        self._prepared = 0
         self._met.clear()
         self._room = None
         torch.cuda.empty_cache()  # does nothing where CUDA has not been used
@@ -286,10 +296,3 @@ class Graphed:
 
 def _nobody() -> None:
     return None
-
-
-def _is_step(layout: Layout) -> bool:
-    """Whether every row asks of the cache, none is fed embeddings, and launches are what takes long."""
-    if layout.inputs or layout.form.columns > _COLUMNS:
-        return False
-    return layout.form.repeated is not None or all(place.reads for place in layout.form.places)

@@ -122,6 +122,12 @@ class Layout:
         ragged = [call.indices for call in calls if isinstance(call, Ragged)]
         return (*own, *ragged, *(inputs for _, inputs in self.inputs))
 
+    @property
+    def masked(self) -> bool:
+        """Whether some call has a mask: it follows from where its row stands, and so would a graph of it."""
+        calls = (*self.calls, *self.head_calls)
+        return any(isinstance(call, Call) and call.mask is not None for call in calls)
+
     def copied(self) -> Layout:
         """The same forward, its ``indices`` in tensors of their own; ``inputs`` excepted."""
         calls = _copied(self.calls)

@@ -187,6 +187,12 @@ class Transformer(Pretrained):
         return free_bytes(self.device) * 9 // (10 * column)
 
     @property
+    def most_captured(self) -> int | None:
+        """Columns up to which a CUDA graph of a forward saves time; None is as many as of any network."""
+        told = [layer.mlp.most_captured for layer in self.layers if isinstance(layer.mlp, ExpertMLP)]
+        return min((most for most in told if most is not None), default=None)
+
+    @property
     def merges(self) -> Merge:
         """Which requests attend in one call: on the CPU each is by itself, and exactly as if alone."""
         return self._merges

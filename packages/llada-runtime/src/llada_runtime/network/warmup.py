@@ -3,6 +3,11 @@
 What is captured is what dual caches run: so many rows, each with a whole block, and the whole forwards of one
 row, of every length that is captured at all. Steps of other widths, and what comes when a cache outgrows the
 reserved memory, are captured when they have been met a few times.
+
+A network whose decoders run something else says so in its config: ``step_widths`` are the columns of a block,
+``step_shift`` is how many of them tell of no token of the block (1 where logits are of the next column), and
+``whole_widths`` are how many columns of a whole forward are asked for logits, none where no row has whole
+forwards that see all. A forward of more columns than the network has ``most_captured`` is left out.
 """
 
 from __future__ import annotations
@@ -42,7 +47,8 @@ def warm_up(
     are captured as they are met then.
 
     Args:
-        widths: None is those that the network's config names as its ``step_widths``, or 16, 32 and 64.
+        widths: None is what the network's config says, or 16, 32 and 64. What is given holds for steps, and
+            for whole forwards where the config does not say of which widths these are.
         columns: of keys and values to reserve memory for; None is one row as long as the model takes, and at
             most 4,096.
         told: is called with how many are done and how many there are, at the beginning and after each; None
@@ -55,10 +61,8 @@ def warm_up(
     if not isinstance(network, Graphed) or network.merges is not Merge.RAGGED:
         return None
     begin, tell, ways = time.perf_counter(), told or listener(), _outcomes(network)
-    chosen = getattr(network.config, "step_widths", _WIDTHS) if widths is None else widths
-    widths, longest = sorted(set(chosen)), columns or min(network.config.max_sequence_length, _LONGEST)
-    steps = list(product(sorted(set(rows)), widths))
-    wholes = [(count, width) for count, width in product(WHOLES, widths) if width <= count <= longest]
+    longest = columns or min(network.config.max_sequence_length, _LONGEST)
+    steps, wholes = _kinds(network, rows, widths, longest)
     total = len(steps) + len(wholes)
     try:
         cache = network.reserve(longest)
@@ -80,6 +84,21 @@ def warm_up(
     return time.perf_counter() - begin
 
 
+def _kinds(
+    network: Network, rows: Iterable[int], widths: Iterable[int] | None, longest: int
+) -> tuple[list[tuple[int, int]], list[tuple[int, int]]]:
+    """The steps, by rows and width of a block, and the whole forwards, by columns and those of the head."""
+    config, most = network.config, getattr(network, "most_captured", None)
+    chosen = set(getattr(config, "step_widths", _WIDTHS) if widths is None else widths)
+    heads = set(getattr(config, "whole_widths", chosen))
+    steps = list(product(sorted(set(rows)), sorted(chosen)))
+    wholes = [(count, width) for count, width in product(WHOLES, sorted(heads)) if width <= count <= longest]
+    if most is not None:
+        steps = [(count, width) for count, width in steps if count * width <= most]
+        wholes = [(count, width) for count, width in wholes if count <= most]
+    return steps, wholes
+
+
 def _outcomes(network: Graphed) -> list[Reduction | None]:
     """What is asked of steps: what is likeliest, where there is a kernel for it, and logits."""
     if not network.alone or why_no_kernels(network.device) is not None:
@@ -89,10 +108,10 @@ def _outcomes(network: Graphed) -> list[Reduction | None]:
 
 def _steps(network: Network, rows: int, width: int) -> Layout:
     """A block of ``width`` columns in each row. A graph reads where they lie: here next to each other."""
-    ids = [0] * width
+    ids, head = [0] * width, max(width - getattr(network.config, "step_shift", 0), 1)
     spans = [
         Span(
-            ids=ids, lo=0, hi=width, length=width, head_lo=0, head_hi=width, reads=True,
+            ids=ids, lo=0, hi=width, length=width, head_lo=0, head_hi=head, reads=True,
             extent=Extent(start=row * width, length=width),
         )
         for row in range(rows)
