@@ -67,7 +67,8 @@ def _generates(subject: Subject) -> None:
 
 
 def _runs(subject: Subject) -> Runs:
-    return subject.deciding.get()
+    runs: Runs = subject.deciding.get()
+    return runs
 
 
 def _shaped(subject: Subject) -> Runs:

@@ -149,13 +149,13 @@ def _repeats(search: _Search, again: Run) -> None:
     for parameter in search.parameters:
         for value in bounds_of(parameter):
             setting = setting_with(search.check, search.parameters, search.base, parameter, value)
-            free = setting is None or _is_long(setting) or setting.get("seed", 0) is None
-            first = None if free else search.outcome(0, setting)
-            if setting is not None and first is not None:
-                assert again(setting) == first, (
-                    f"with {setting} it answers otherwise the second time; draw from the row's generator, "
-                    "which its seed decides, and keep what changes during a request in its row"
-                )
+            if setting is None or _is_long(setting) or setting.get("seed", 0) is None:
+                continue
+            first = search.outcome(0, setting)
+            assert first is None or again(setting) == first, (
+                f"with {setting} it answers otherwise the second time; draw from the row's generator, "
+                "which its seed decides, and keep what changes during a request in its row"
+            )
 
 
 def _is_long(setting: Setting) -> bool:

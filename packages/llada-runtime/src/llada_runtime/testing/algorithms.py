@@ -74,7 +74,7 @@ def algorithm_checks(algorithm: Algorithm) -> Iterator[tuple[str, Callable[[], o
         decoding,
         [
             (ENDS, ending.check),
-            (MIXES, lambda: (ending.get(), _mixes(makes))),
+            (MIXES, lambda: [check() for check in (ending.get, functools.partial(_mixes, makes))]),
             (OVERRIDDEN, lambda: _honours_its_parts(algorithm)),
             *_effects(algorithm),
         ],
