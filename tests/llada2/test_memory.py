@@ -67,10 +67,13 @@ def test_experts_that_are_read_in_eight_bits_are_those_made_so_afterwards(kind: 
     read = LLaDA2Network.from_pretrained(folder, device="cpu", dtype="bfloat16", quantization=kind)
     plain = LLaDA2Network(read.config, device=torch.device("cpu"), dtype=torch.bfloat16)
     fill(plain.tensors(), SafetensorsSource(folder))
-    made = plain.quantise(kind).state_dict()
+    made = plain.quantise(kind).pack().state_dict()
     assert read.state_dict().keys() == made.keys()
     for name, tensor in read.state_dict().items():
         assert torch.equal(tensor.float(), made[name].float()), name
+    x = torch.ones(3, read.shape.width)
+    routers = [each.layers[1].mlp.router for each in (read, plain)]  # which keep their numbers, packed
+    assert torch.equal(*(router.product(x) for router in routers))
 
 
 @pytest.mark.parametrize(("fields", "billions", "active"), [(MINI, 16.26, 1.44), (FLASH, 102.9, 6.1)])

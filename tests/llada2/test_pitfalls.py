@@ -227,7 +227,7 @@ def test_an_answer_that_is_shortened_below_minimal_topk_has_a_step(lm: LoadedMod
     request = GenerationRequest(prompt=[20] * 508, algorithm="llada2", parameters=asked, shorten=True)
     (found,) = lm.generate_batch([request])
     assert 1 <= len(found.token_ids) <= 4
-    assert lm.generate([20], gen_length=4, minimal_topk=8, threshold=None, block_length=4).nfe == 1
+    assert lm.generate([20] * 4, gen_length=4, minimal_topk=8, threshold=None, block_length=4).nfe == 1
 
 
 @pytest.mark.parametrize(

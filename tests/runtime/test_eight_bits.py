@@ -203,11 +203,13 @@ def test_what_is_read_in_eight_bits_is_what_is_made_so_afterwards(
     read = LLaDAModel.from_pretrained(folder, device="cpu", quantization=kind)
     plain = LLaDAModel(read.config, device=CPU, dtype=torch.float32)
     fill(plain.tensors(), SafetensorsSource(folder))
-    made = plain.quantise(kind).state_dict()
+    made = plain.quantise(kind).pack().state_dict()
     assert read.state_dict().keys() == made.keys()
     for name, tensor in read.state_dict().items():
         assert tensor.dtype == made[name].dtype
         assert torch.equal(tensor.float(), made[name].float()), name
+    x = drawn(3, read.shape.width)
+    assert torch.equal(read.head(x), plain.head(x))  # packed, where it is tied
 
 
 def test_a_network_made_elsewhere_meanwhile_has_its_numbers() -> None:

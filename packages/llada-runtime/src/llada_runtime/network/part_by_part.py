@@ -74,4 +74,5 @@ class PartByPart:
 
 def _memory_of(tensor: Tensor) -> int:
     """What is the same for all views of one tensor, with memory or without."""
-    return tensor.untyped_storage()._cdata
+    memory: int = tensor.untyped_storage()._cdata
+    return memory
