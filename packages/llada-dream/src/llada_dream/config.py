@@ -21,30 +21,23 @@ from llada_runtime.models.fields import (
     integer,
     missing,
     number,
-    refuse_layer_types,
-    refuse_variants,
     rotary,
     token,
     unsupported,
+    with_mask,
 )
+from llada_runtime.models.variants import refuse_unimplemented
 
 __all__ = ["DreamConfig"]
 
 MODEL_TYPE, ARCHITECTURE = "Dream", "DreamModel"
+_PUBLISHED_MASK = 151666
 
 # What the network implements in one way only; null is "not given". Any other value would decode to noise.
 _FIXED: Mapping[str, tuple[Any, ...]] = {
-    "hidden_act": ("silu",),
     "attention_bias": (True,),
-    "mlp_bias": (False,),
-    "use_sliding_window": (False,),
-    "use_mrope": (False,),
-    "clip_qkv": (),
-    "qk_norm": (False,),
-    "use_qk_norm": (False,),
-    "num_experts": (0,),
-    "num_local_experts": (0,),
-    "is_causal": (False,),
+    "qkv_bias": (True,),
+    "use_qkv_bias": (True,),
 }
 
 
@@ -114,13 +107,13 @@ class DreamConfig:
 
     @classmethod
     def from_pretrained(cls, folder: str | Path) -> DreamConfig:
-        """The configuration in ``folder/config.json``.
+        """The configuration in ``folder``; the mask's id is the tokenizer's where ``config.json`` has none.
 
         Raises:
             CheckpointError: the file is missing, is not a JSON object, or lacks a field.
             UnsupportedArchitecture: it is of another network, or a field asks for what this one has not.
         """
-        return cls.from_dict(read_fields(folder))
+        return cls.from_dict(with_mask(read_fields(folder), folder, published=_PUBLISHED_MASK))
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> DreamConfig:
@@ -157,5 +150,4 @@ def _refuse_other_networks(data: Mapping[str, Any]) -> None:
             f"config.json: model_type is {data.get('model_type')!r} and architectures is {named!r}, and this "
             f"network runs {MODEL_TYPE!r}, {ARCHITECTURE!r}; load the model with the engine made for it"
         )
-    refuse_variants(data, _FIXED)
-    refuse_layer_types(data)
+    refuse_unimplemented(data, _FIXED)

@@ -19,13 +19,14 @@ from llada_runtime.models.fields import (
     end_ids,
     heads,
     integer,
+    missing,
     number,
-    refuse_variants,
     rotary,
     token,
     with_mask,
     wrong,
 )
+from llada_runtime.models.variants import refuse_unimplemented
 from llada_runtime.network.shape import Experts
 
 __all__ = ["LLaDA2Config"]
@@ -47,8 +48,22 @@ _FIXED: Mapping[str, tuple[Any, ...]] = {
     "norm_topk_prob": (True,),
     "moe_router_enable_expert_bias": (True,),
     "quantization_config": (),
+    "scoring_func": ("sigmoid",),
+    "moe_router_score_function": ("sigmoid",),
 }
 """Fields that the network implements in one way only, by what they may say, besides null."""
+
+_TYPES = ("llada2_moe", "llada21_moe")
+_READ = (
+    "num_experts",
+    "num_shared_experts",
+    "first_k_dense_replace",
+    "n_group",
+    "topk_group",
+    "routed_scaling_factor",
+    "use_qk_norm",
+)
+"""Fields that some networks do not have, and this one needs: the published class has other defaults."""
 
 _INSERTS = ("delete_token_id", "split_token_id", "expert_capacity")
 """Fields of LLaDA2.2."""
@@ -150,7 +165,17 @@ def _refuse_variants(data: Mapping[str, Any]) -> None:
             "config.json: model_type is 'llada2_moe_veomni', dFactory's format for training, whose experts "
             "are merged; split them by dFactory's own script, and load the folder that it writes"
         )
-    refuse_variants(data, _FIXED)
+    named = data.get("architectures")
+    listed = named if isinstance(named, list) else []
+    if data.get("model_type") not in _TYPES and "LLaDA2MoeModelLM" not in listed:
+        raise UnsupportedArchitecture(
+            f"config.json: model_type is {data.get('model_type')!r} and architectures is {named!r}, and this "
+            "network runs 'llada2_moe', 'LLaDA2MoeModelLM'; load the model with the engine made for it"
+        )
+    refuse_unimplemented(data, _FIXED, reads=_READ)
+    for name in (*_READ, "use_bias", "use_qkv_bias"):
+        if data.get(name) is None:
+            raise missing(name)
 
 
 def _shape(data: Mapping[str, Any], vocabulary: int) -> Shape:
@@ -194,6 +219,8 @@ def _experts(data: Mapping[str, Any]) -> Experts:
 def _rotary(data: Mapping[str, Any], head_dim: int) -> tuple[float, int]:
     """The base of the rotary embedding, and the channels of a head that turn."""
     found = rotary(data, parts=True)
+    if found.settings.get("partial_rotary_factor") is None:
+        raise missing("partial_rotary_factor")
     channels = int(head_dim * found.part)
     if not 2 <= channels <= head_dim or channels % 2:
         raise wrong("partial_rotary_factor", found.part, f"an even part of the {head_dim} channels of a head")

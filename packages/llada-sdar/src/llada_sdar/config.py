@@ -19,14 +19,12 @@ from llada_runtime.models.fields import (
     heads,
     integer,
     number,
-    refuse_layer_types,
-    refuse_variants,
     rotary,
     token,
-    unsupported,
     with_mask,
     wrong,
 )
+from llada_runtime.models.variants import refuse_unimplemented
 from llada_runtime.network.shape import Experts
 
 __all__ = ["SDARConfig", "length_of", "shape_of"]
@@ -35,19 +33,7 @@ _MIXTURES = {"sdar": False, "SDARForCausalLM": False, "sdar_moe": True, "SDARMoe
 _PUBLISHED_MASK = 151669
 # Options of this family's configuration classes, and of its neighbours', that the network implements in one
 # way only, besides null.
-_FIXED: Mapping[str, tuple[Any, ...]] = {
-    "hidden_act": ("silu",),
-    "attention_bias": (False,),
-    "mlp_bias": (False,),
-    "use_sliding_window": (False,),
-    "clip_qkv": (),
-    "decoder_sparse_step": (1,),
-    "n_group": (1,),
-    "routed_scaling_factor": (1.0,),
-    "num_shared_experts": (0,),
-    "n_shared_experts": (0,),
-    "shared_expert_intermediate_size": (0,),
-}
+_FIXED: Mapping[str, tuple[Any, ...]] = {"qk_norm": (True,), "use_qk_norm": (True,)}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -125,8 +111,7 @@ class SDARConfig:
 def shape_of(data: Mapping[str, Any]) -> Shape:
     """The numbers of the network, which need no special tokens. Raises as `SDARConfig.from_dict`."""
     mixture = _is_mixture(data)
-    refuse_variants(data, _FIXED)
-    refuse_layer_types(data)
+    refuse_unimplemented(data, _FIXED, reads=("num_experts", "mlp_only_layers") if mixture else ())
     attention = heads(data)
     return Shape(
         width=attention.width,
@@ -178,6 +163,4 @@ def _is_mixture(data: Mapping[str, Any]) -> bool:
             f"config.json: model_type is {kind!r} and architectures is {named!r}, and this network runs "
             f"{', '.join(_MIXTURES)}; take the engine made for the model"
         )
-    if not found and data.get("num_experts") is not None:
-        raise unsupported("num_experts", data["num_experts"])
     return found

@@ -106,7 +106,10 @@ def end_ids(data: Mapping[str, Any], vocabulary: int) -> tuple[int, ...]:
     """
     value = data.get("eos_token_id")
     listed = value if isinstance(value, (list, tuple)) else [] if value is None else [value]
-    return tuple(_id(each, "eos_token_id", vocabulary) for each in listed)
+    found = tuple(_id(each, "eos_token_id", vocabulary) for each in listed)
+    if data.get("mask_token_id") in found:  # an answer could never end
+        raise wrong("eos_token_id", value, "another token than mask_token_id")
+    return found
 
 
 def with_mask(
@@ -235,7 +238,9 @@ def refuse_variants(
 
 def refuse_layer_types(data: Mapping[str, Any]) -> None:
     """Refuse ``layer_types`` of which one does not see all columns. Raises UnsupportedArchitecture."""
-    kinds = data.get("layer_types") or []
+    kinds = data.get("layer_types")
+    if kinds is None:
+        return
     for kind in kinds if isinstance(kinds, list) else [kinds]:
         if kind != "full_attention":
             raise unsupported("layer_types", kinds, "full_attention")

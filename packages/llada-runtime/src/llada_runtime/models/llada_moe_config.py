@@ -19,12 +19,12 @@ from llada_runtime.models.fields import (
     heads,
     integer,
     number,
-    refuse_variants,
     rotary,
     token,
     with_mask,
     wrong,
 )
+from llada_runtime.models.variants import refuse_unimplemented
 from llada_runtime.network.shape import Experts, Shape
 
 __all__ = ["LLaDAMoEConfig", "is_llada_moe"]
@@ -121,7 +121,7 @@ def _refuse_other_architectures(data: Mapping[str, Any]) -> None:
             f"config.json: architectures is {data.get('architectures')!r}, and this network runs "
             f"{_ARCHITECTURE!r}; load the model with the engine made for it"
         )
-    refuse_variants(data, _FIXED)
+    refuse_unimplemented(data, _FIXED, reads=("num_experts", "moe_router_enable_expert_bias"))
 
 
 def _shape(data: Mapping[str, Any]) -> Shape:
