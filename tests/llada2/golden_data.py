@@ -48,17 +48,10 @@ def sequence_of(case: Case) -> Sequence:
     """The row of a case, by the alias of its algorithm."""
     algorithm = llada_core.get_algorithm(case["algorithm"])
     assert algorithm.name == ALGORITHMS[case["algorithm"]]
-    params = algorithm.validate_args(**_ours(algorithm.name, case["params"]))
+    params = algorithm.validate_args(**case["params"])
     row = algorithm.sequence(golden_model(case["model"]), case["prompt"], params)
     assert isinstance(row, Sequence)
     return row
-
-
-def _ours(name: str, params: dict[str, Any]) -> dict[str, Any]:
-    """The parameters by our names: what 2.1's code calls ``eos_early_stop`` is ``early_stop``."""
-    if name != "llada2_edit":
-        return params
-    return {"early_stop" if each == "eos_early_stop" else each: value for each, value in params.items()}
 
 
 def run(model: str, *rows: Sequence) -> list[Step]:

@@ -249,11 +249,15 @@ def test_rules_and_policies_refuse_numbers_that_cannot_be(make: Callable[[], obj
         make()
 
 
-def test_a_batch_reads_eos_early_stop_in_one_way(lm: LoadedModel) -> None:
-    """What 2.1's code calls so is ``early_stop`` here, as in every other decoder."""
-    for name in NAMES:
-        taken = "eos_early_stop" in {each for one in lm.algorithm(name).parameters for each in one.names}
-        assert taken is (name == "llada2")
+def test_each_publication_means_its_own_by_eos_early_stop(lm: LoadedModel) -> None:
+    """2.0 leaves a block at once, 2.1 ends the answer behind one; what else there is has no such name."""
+    told = {
+        name: [one.name for one in lm.algorithm(name).parameters if "eos_early_stop" in one.names]
+        for name in NAMES
+    }
+    assert told.pop("llada2") == ["eos_early_stop"]
+    assert told.pop("llada2_edit") == ["early_stop"]
+    assert not any(told.values())
 
 
 @each_algorithm

@@ -105,7 +105,6 @@ def test_other_names_and_neutral_values_are_understood(
         ("llada2_edit", {"editing_threshold": 1.5}, "editing_threshold=1.5 is out of range"),
         ("llada2_edit", {"max_post_steps": -1}, "max_post_steps=-1 is out of range"),
         ("llada2_edit", {"max_post_steps": 10**9}, "max_post_steps=1000000000 is out of range.*0 to 1024"),
-        ("llada2_edit", {"eos_early_stop": True}, "does not take eos_early_stop; did you mean early_stop"),
         ("llada2_joint_threshold", {"max_post_steps": 1025}, "max_post_edit_steps=1025 is out of range"),
         ("llada2_edit", {"num_to_transfer": 0}, "num_to_transfer=0 is out of range"),
         ("llada2_joint_threshold", {"penalty_lambda": -1.0}, "penalty_lambda=-1.0 is out of range"),

@@ -139,8 +139,8 @@ class EditGeneration(_BlockCausal):
     one's first forward covers both. ``steps`` and ``minimal_topk``, which the published code takes and
     ignores, are refused. By default the answer ends with the block in which an end token stands, and
     ``early_stop=False`` decodes the blocks behind it too, as is published: the answer is the same. It is what
-    the published code of LLaDA2.1 calls ``eos_early_stop``; that is another thing in `LLaDA2Generation`, and
-    no name of anything here.
+    the published code of LLaDA2.1 calls ``eos_early_stop``, which names it here too; in `LLaDA2Generation`
+    that is another thing, as in the code of LLaDA2.0.
     """
 
     name = "llada2_edit"

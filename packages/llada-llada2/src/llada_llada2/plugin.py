@@ -105,6 +105,7 @@ EDIT_PARAMETERS: tuple[Parameter, ...] = (
     standard("seed"),
     standard(
         "early_stop",
+        aliases=("eos_early_stop",),
         summary="Stop behind the block in which an EOS stands; false decodes every block, as is published.",
     ),
 )
