@@ -345,7 +345,7 @@ def test_a_guest_may_name_its_host_by_an_alias(site: Site) -> None:
 
 @pytest.mark.parametrize(
     ("host", "remedy"),
-    [("fast-dllm", "pip install llada-fastdllm"), ("mine", "install the distribution that brings it")],
+    [("fast-dllm", "pip install llada-fastdllm"), ("zebra", "install the distribution that brings it")],
 )
 def test_a_guest_without_its_host_says_how_to_get_it(site: Site, host: str, remedy: str) -> None:
     site.add("llada-guest", plugin=algorithm_plugin(host))

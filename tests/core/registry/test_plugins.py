@@ -47,7 +47,7 @@ GUARDED = {
     ),
     "returns a number": (
         "from llada_core import hookimpl\n@hookimpl\ndef llada_engines(): return 3",
-        "llada_engines failed: TypeError: 'int' object is not iterable",
+        "llada_engines failed: TypeError: it returned 3; return a list of specs, or yield them",
     ),
     "yields a string": (
         "from llada_core import hookimpl\n@hookimpl\ndef llada_engines(): yield 'fast-dllm'",

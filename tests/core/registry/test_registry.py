@@ -182,13 +182,22 @@ def test_an_engine_of_a_wheel_that_is_not_installed_says_how_to_get_it(two_engin
 def test_without_any_engine_the_answer_is_how_to_get_one(site: Site) -> None:
     with using(site.registry()):
         assert llada_core.list_algorithms() == []
-        with pytest.raises(UnknownAlgorithm, match="no engine is installed; pip install llada-fastdllm"):
+        with pytest.raises(UnknownAlgorithm, match="not installed; pip install llada-fastdllm"):
             llada_core.get_algorithm("dual_cache")
 
 
 def test_where_no_plugin_brought_an_engine_the_answer_is_where_to_look(site: Site) -> None:
     site.add("llada-bad", plugin="raise RuntimeError")
     with using(site.registry()), pytest.raises(UnknownAlgorithm, match="`llada plugins` tells why"):
+        llada_core.get_algorithm("unheard_of")
+
+
+def test_an_algorithm_of_a_plugin_that_failed_is_told_with_what_became_of_it(site: Site) -> None:
+    site.add("llada-fastdllm", plugin="raise RuntimeError('no driver')")
+    with (
+        using(site.registry()),
+        pytest.raises(UnknownAlgorithm, match=r"llada-fastdllm, whose plugin .*no driver"),
+    ):
         llada_core.get_algorithm("dual_cache")
 
 

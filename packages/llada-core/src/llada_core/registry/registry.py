@@ -225,18 +225,24 @@ class Registry:
         owner = published().commands.get(name)
         if owner is None:
             return None
-        for status in self.statuses():
-            if status.reason and canonicalize_name(status.distribution or "") == owner:
-                return f"it is of {owner}, whose plugin {status.name} is {status.status}: {status.reason}"
-        return f"{owner} brings it and is not installed; pip install {owner}"
+        return self._failed(owner) or f"{owner} brings it and is not installed; pip install {owner}"
 
     def missing_algorithm(self, name: str) -> str | None:
         """Why an algorithm of a known wheel is not there, ending with the remedy; None for any other name."""
         row = self._catalogue.wheels.bringing(name)
         if row is None or self._catalogue.engine_names.resolve(row.engine) is not None:
             return None
-        told = self._catalogue.missing_engine(row.engine)
+        told = self._failed(row.distribution) or self._catalogue.missing_engine(row.engine)
         return f"{name} is an algorithm of the engine {row.engine}, and {told}"
+
+    def _failed(self, distribution: str) -> str | None:
+        """What became of an installed distribution's plugin, where that is why it brings nothing."""
+        for status in self.statuses():
+            if status.reason and canonicalize_name(status.distribution or "") == distribution:
+                return (
+                    f"it is of {distribution}, whose plugin {status.name} is {status.status}: {status.reason}"
+                )
+        return None
 
     def missing_wheels(self) -> list[WheelSpec]:
         """The known wheels whose engines are not installed."""
