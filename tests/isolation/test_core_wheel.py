@@ -56,4 +56,5 @@ def test_an_empty_listing_recommends_an_engine(environment: Any, listing: str) -
 
 def test_an_engine_that_is_named_says_how_to_get_it(environment: Any) -> None:
     done = environment.llada("generate", "Hello", "--model", str(environment.folder), "--algorithm", "basic")
-    assert "no algorithm is called 'basic'; no engine is installed; pip install llada-fastdllm" in done.stderr
+    told = "basic is an algorithm of the engine fast-dllm, and the engine fast-dllm is not installed"
+    assert f"{told}; pip install llada-fastdllm" in done.stderr

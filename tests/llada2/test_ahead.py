@@ -10,24 +10,14 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-import torch
-from torch import Tensor
 
 import llada_core
 from llada_runtime import Sequence, drain
 from llada_runtime.decoding import glance
 from llada_runtime.decoding.ahead import Ahead
-from llada_runtime.decoding.proposals import probability
 from llada_runtime.network import likeliest
 from tests.llada2.random_rows import prompt
-
-
-def plain_likeliest(logits: Tensor, *, excluded: int) -> Tensor:
-    """What the kernel of this name computes."""
-    wide = logits.clone()
-    wide[:, excluded] = -torch.inf
-    tokens = wide.argmax(-1)
-    return torch.stack((tokens.double(), probability(wide, tokens)))
+from tests.support.likeliest import plain_likeliest
 
 
 def rows(lm: llada_core.LoadedModel, name: str) -> list[Sequence]:

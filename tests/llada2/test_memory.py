@@ -33,7 +33,7 @@ def read(folder: Path) -> dict[str, Any]:
     [
         {},
         {"tie_word_embeddings": True},
-        {"num_shared_experts": None},
+        {"num_shared_experts": 0},
         {"first_k_dense_replace": 0, "num_shared_experts": 2},
         {"first_k_dense_replace": 3},
         {"use_qk_norm": False},

@@ -56,4 +56,4 @@ def test_chats_and_streams(llada: Llada, model: str) -> None:
 def test_one_without_a_mask_token_says_where_to_name_it(llada: Llada, tmp_path: Path) -> None:
     ran = llada("generate", "abc", "--model", str(write_llada_moe(tmp_path, mask_token_id=...)), *SHORT)
     assert ran.status == 1
-    assert "config.json has no mask_token_id, and no file of a tokenizer there names a mask" in ran.err
+    assert "mask_token_id is missing, and no other file of the checkpoint tells it; add the id" in ran.err

@@ -10,7 +10,6 @@ import torch
 from torch import Tensor
 
 from llada_runtime import KVCache, LLaDAModel
-from llada_runtime.decoding.proposals import probability
 from llada_runtime.network.cache import Extent
 from llada_runtime.network.calls import Merge, Ragged
 from llada_runtime.network.layout import Layout, Span
@@ -81,11 +80,3 @@ def plain_attention(query: Tensor, keys: Tensor, values: Tensor, stride: int | N
         ends = (torch.arange(length - width, length) // stride + 1) * stride
         scores.masked_fill_(torch.arange(length) >= ends[:, None], -torch.inf)
     return torch.einsum("hqk,khd->qhd", scores.softmax(-1), values)
-
-
-def plain_likeliest(logits: Tensor, *, excluded: int) -> Tensor:
-    """What the kernel of this name computes."""
-    wide = logits.clone()
-    wide[:, excluded] = -torch.inf
-    tokens = wide.argmax(-1)
-    return torch.stack((tokens.double(), probability(wide, tokens)))

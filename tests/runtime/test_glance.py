@@ -35,8 +35,8 @@ from llada_runtime.decoding import glance
 from llada_runtime.decoding.ahead import Ahead
 from llada_runtime.network import likeliest
 from llada_runtime.network.graphs import Graphed
-from tests.runtime.packing import plain_likeliest
 from tests.support.graphing import FakeGraphs, small
+from tests.support.likeliest import plain_likeliest
 
 Told = list[tuple[Any, ...]]
 

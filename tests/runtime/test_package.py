@@ -12,9 +12,9 @@ import llada_runtime
 PUBLIC = [
     "BestFirst", "CheckpointError", "DualCache", "Experts", "Factor", "Filters", "KVCache",
     "LLaDAConfig", "LLaDAModel", "Loop", "MemoryEstimate", "Network", "NoCache", "NumericalError",
-    "Plan", "Policy", "PrefixCache", "Quota", "RemoteNetwork", "Rotary", "Rule", "Sequence", "Shape",
-    "StepAlgorithm", "Threshold", "Transformer", "UnsupportedArchitecture", "drain", "estimate",
-    "estimate_of", "quotas", "rules_of",
+    "Plan", "Policy", "PrefixCache", "Quota", "Ranked", "Reading", "RemoteNetwork", "Rotary", "Rule",
+    "Sequence", "Shape", "StepAlgorithm", "Threshold", "Transformer", "UnsupportedArchitecture", "drain",
+    "estimate", "estimate_of", "quotas", "rules_of",
 ]  # fmt: skip
 
 

@@ -17,8 +17,8 @@ from llada_runtime.network import likeliest, warmup
 from llada_runtime.network.calls import Merge
 from llada_runtime.network.graphs import Graphed
 from llada_runtime.network.warmup import warm_up
-from tests.runtime.packing import plain_likeliest
 from tests.support.graphing import AsCaptured, FakeGraphs
+from tests.support.likeliest import plain_likeliest
 
 pytestmark = pytest.mark.usefixtures("ragged")
 

@@ -74,4 +74,4 @@ def test_the_decoders_have_those_of_their_source() -> None:
         assert type(row.filters) is type(wanted)
         assert row.filters == wanted
     rule = llada_core.get_algorithm("sdar").rule(given)
-    assert rule.odds.filters == SDARFilters(top_k=2)
+    assert rule.confidence.filters == SDARFilters(top_k=2)

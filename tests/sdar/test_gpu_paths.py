@@ -16,10 +16,10 @@ from llada_runtime.decoding import glance
 from llada_runtime.decoding.ahead import Ahead
 from llada_runtime.network import likeliest
 from llada_runtime.network.graphs import Graphed
-from tests.runtime.packing import plain_likeliest
 from tests.sdar.golden_data import golden_model
 from tests.sdar.tiny_models import Variant, write_model
 from tests.support.graphing import FakeGraphs
+from tests.support.likeliest import plain_likeliest
 
 SETTINGS: list[tuple[str, dict[str, Any]]] = [
     ("sdar", {}),
