@@ -16,12 +16,10 @@ Sources: the published ``generate`` of both models, SGLang 0.5.23 (``srt/dllm/al
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from collections.abc import Sequence as Ids
-from typing import Any, NoReturn
+from typing import Any
 
 from llada_core import Parameter, ParameterError
-from llada_core.errors import AlgorithmUnavailable
-from llada_runtime import Network, Policy, Rule, Sequence, StepAlgorithm
+from llada_runtime import Policy, Rule, StepAlgorithm
 
 from .network import LLaDA2Network
 from .plugin import (
@@ -52,35 +50,11 @@ class _BlockCausal(StepAlgorithm):
 
     engine = "llada2"
     reading = LLaDA2Network.reading
-    whole_blocks = True
+    whole_blocks = align_blocks = True
 
     def load_model_class(self) -> type[LLaDA2Network]:
         """The network that the engine decodes on."""
         return LLaDA2Network
-
-    def infill_reason(self) -> str:
-        """Why no blank is filled: what is behind it is not seen."""
-        return "its network sees nothing behind the block in work; take a model that sees both sides"
-
-    def log_probabilities(self, *canvas: Any) -> NoReturn:
-        """Refuse, as ``AlgorithmUnavailable``: what is behind a blank is not seen."""
-        reason = self.infill_reason()
-        raise AlgorithmUnavailable(f"{self.name} cannot score: {reason}", name=self.name, reason=reason)
-
-    def sequence(
-        self,
-        model: Network,
-        prompt_ids: Ids[int],
-        params: Mapping[str, Any],
-        *,
-        answer: Ids[int | None] | None = None,
-    ) -> Sequence:
-        """A request row, ready to be admitted; its first block may begin inside the prompt.
-
-        Raises:
-            PromptError, ParameterError: the prompt or its length does not fit the model.
-        """
-        return super().sequence(model, prompt_ids, {**params, "start_block_align": True}, answer=answer)
 
 
 class LLaDA2Generation(_BlockCausal):

@@ -14,11 +14,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from collections.abc import Sequence as Ids
 from dataclasses import dataclass
-from typing import Any, NoReturn
+from typing import Any
 
 from torch import Tensor
 
-from llada_core.errors import AlgorithmUnavailable
 from llada_core.parameters import block_count, steps_a_block, whole_steps
 from llada_runtime import Network, Plan, Policy, Quota, Rule, Sequence, StepAlgorithm, Threshold
 
@@ -113,15 +112,6 @@ class BlockGeneration(OnNemotron, StepAlgorithm):
             return {**values, "steps": None}
         one_each = block_count(values) * (values.get("block_length") or values["gen_length"])
         return {**values, "steps": whole_steps(values, values["steps"] or one_each)}
-
-    def infill_reason(self) -> str:
-        """Why no blank is filled: what is behind it is not seen."""
-        return "its network sees nothing behind the block in work; take a model that sees both sides"
-
-    def log_probabilities(self, *canvas: Any) -> NoReturn:
-        """Refuse, as ``AlgorithmUnavailable``: what is behind a blank is not seen."""
-        reason = self.infill_reason()
-        raise AlgorithmUnavailable(f"{self.name} cannot score: {reason}", name=self.name, reason=reason)
 
     def sequence(
         self,

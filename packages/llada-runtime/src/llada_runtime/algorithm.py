@@ -45,6 +45,7 @@ __all__ = ["StepAlgorithm"]
 _UNCACHED = (
     "it caches, and this network's keys and values cannot be cached; take an algorithm that does not cache"
 )
+_BEHIND = "its network sees nothing behind the block in work; take a model that sees both sides"
 _OPAQUE = "its generate is its own, and answers in one call; let it define reference_answer"
 
 
@@ -75,6 +76,10 @@ class StepAlgorithm(OnTheRuntime):
 
     whole_blocks: ClassVar[bool] = False
     """Whether the last block is decoded at its full width and then cut, instead of being a short one."""
+
+    align_blocks: ClassVar[bool] = False
+    """Whether blocks begin at multiples of their width, the first perhaps inside the prompt, and not where
+    that ends; a parameter ``start_block_align`` may ask for it too."""
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
@@ -139,7 +144,7 @@ class StepAlgorithm(OnTheRuntime):
             seed=params.get("seed"),
             early_stop=params.get("early_stop", True),
             end_ids=self.end_ids(model),
-            align_blocks=params.get("start_block_align", False),
+            align_blocks=self.align_blocks or params.get("start_block_align", False),
             whole_blocks=self.whole_blocks,
             answer=answer,
             idle_limit=self.idle_limit(params),
@@ -152,10 +157,16 @@ class StepAlgorithm(OnTheRuntime):
         """Natural log of the probability of each candidate's tokens in the masks of ``canvas``, by one
         forward of it.
 
-        Each is told by the logits that `reading` says. To be overridden where a network does not see all of
-        the canvas.
+        Each is told by the logits that `reading` says. Raises AlgorithmUnavailable where that says that a
+        column sees nothing behind its block.
         """
+        if self.reading.attention == "blocks":
+            self._cannot("score", _BEHIND)
         return log_probabilities(model, canvas, blank, candidates, shift=self.reading.shift)
+
+    def infill_reason(self) -> str | None:
+        """Why no blank is filled: one answers in one call, or what is behind a blank is not seen."""
+        return _BEHIND if self.reading.attention == "blocks" else super().infill_reason()
 
     def reference_answer(self, model: Network, prompt_ids: Ids[int], params: Mapping[str, Any]) -> Answer:
         """The answer by this decoder's own policy and rule, on a forward that is written out

@@ -21,9 +21,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from collections.abc import Sequence as Ids
 from types import MappingProxyType
-from typing import Any, ClassVar, NoReturn
+from typing import Any, ClassVar
 
-from llada_core.errors import AlgorithmUnavailable, ParameterError
+from llada_core.errors import ParameterError
 from llada_core.parameters import named
 from llada_runtime import Filters, Network, Policy, Rule, Sequence, StepAlgorithm, Threshold
 
@@ -47,7 +47,6 @@ __all__ = ["BLOCK_LENGTH", "LMDeployGeneration", "LowConfidenceGeneration", "SDA
 BLOCK_LENGTH = 4
 """Columns of a block where neither a call nor the model's config says: what the published models have."""
 
-_BEHIND = "its network sees nothing behind the block in work; take a model that sees both sides"
 _DYNAMIC, _STATIC, _SEQUENTIAL = "low_confidence_dynamic", "low_confidence_static", "sequential"
 _BOUNDED = "entropy_bounded"
 _PUBLISHED_BOUND = 0.35  # of entropies, in nats
@@ -58,7 +57,7 @@ class _BlockGeneration(StepAlgorithm):
 
     engine = "sdar"
     reading = SDARNetwork.reading
-    whole_blocks = True
+    whole_blocks = align_blocks = True
     chat_options = ("enable_thinking",)
     read_by: ClassVar[Mapping[str, tuple[str, ...]]] = MappingProxyType({})
     """The strategies that read a parameter which not all of them do."""
@@ -101,19 +100,11 @@ class _BlockGeneration(StepAlgorithm):
         """
         trained = getattr(model.config, "block_size", None)
         block = params.get("block_length") or trained or BLOCK_LENGTH
-        chosen = {**params, "block_length": block, "start_block_align": True}
+        chosen = {**params, "block_length": block}
         made = super().sequence(model, prompt_ids, chosen, answer=answer)
         if not params.get("do_sample", True):
             made.temperature = 0.0  # the likeliest token; how sure it is, the rule says at the temperature
         return made
-
-    def infill_reason(self) -> str:
-        """Why no blank is filled: what is behind it is not seen."""
-        return _BEHIND
-
-    def log_probabilities(self, *canvas: Any) -> NoReturn:
-        """Refuse, as ``AlgorithmUnavailable``: what is behind a blank is not seen."""
-        raise AlgorithmUnavailable(f"{self.name} cannot score: {_BEHIND}", name=self.name, reason=_BEHIND)
 
 
 class SDARGeneration(_BlockGeneration):
