@@ -11,7 +11,7 @@ import torch
 
 from llada_core.errors import UsageError
 from llada_core.progress import telling
-from llada_runtime import DualCache, KVCache, Loop, Sequence, Threshold
+from llada_runtime import DualCache, KVCache, Loop, Reading, Sequence, Threshold
 from llada_runtime.decoding import glance
 from llada_runtime.network import likeliest, warmup
 from llada_runtime.network.calls import Merge
@@ -93,7 +93,7 @@ class Config:
         return getattr(self.inner, name)
 
 
-def test_a_config_says_which_forwards_its_network_has(
+def test_a_network_says_which_forwards_it_has(
     network: Graphed, plain: AsCaptured, graphs: FakeGraphs, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     inner, seen = plain.config, list[tuple[int, int]]()
@@ -104,10 +104,12 @@ def test_a_config_says_which_forwards_its_network_has(
         prepare(self, layout, *rest)
 
     monkeypatch.setattr(Graphed, "prepare", noted)
-    plain.config = Config(inner, step_widths=(4,), whole_widths=())
+    monkeypatch.setattr(plain, "reading", Reading(attention="blocks"), raising=False)
+    plain.config = Config(inner, step_widths=(4,))
     warm_up(network)
     assert seen == [(4, 4)]
-    plain.config = Config(inner, step_widths=(8,), whole_widths=(1,), step_shift=1)
+    monkeypatch.setattr(plain, "reading", Reading(shift=1))
+    plain.config = Config(inner, step_widths=(8,), whole_widths=(1,))
     warm_up(network, columns=128)
     assert seen[1:] == [(8, 7), (64, 1), (128, 1)]
     assert graphs.captured == 4

@@ -70,11 +70,6 @@ class DreamConfig:
         return self.hidden_size // self.num_attention_heads
 
     @property
-    def step_shift(self) -> int:
-        """The columns of a block that a step does not ask: the last one's logits are of the next block."""
-        return 1
-
-    @property
     def whole_widths(self) -> tuple[int, ...]:
         """Head columns of the whole forwards that are captured at loading: that of a block's first token."""
         return (1,)

@@ -100,11 +100,6 @@ class LLaDA2Config:
         return self.mask_id
 
     @property
-    def whole_widths(self) -> tuple[int, ...]:
-        """Head columns of the whole forwards that are captured at loading: none, as rows see in strides."""
-        return ()
-
-    @property
     def vocab_size(self) -> int:
         """Rows of the embedding."""
         return self.shape.vocabulary

@@ -65,11 +65,6 @@ class SDARConfig:
         return () if self.block_size is None else (self.block_size,)
 
     @property
-    def whole_widths(self) -> tuple[int, ...]:
-        """Head columns of the whole forwards that are captured at loading: none, as rows see in strides."""
-        return ()
-
-    @property
     def vocab_size(self) -> int:
         """Rows of the embedding."""
         return self.shape.vocabulary

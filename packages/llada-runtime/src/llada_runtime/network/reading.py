@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from llada_core.values import told
 
-__all__ = ["Reading", "declared_reading"]
+__all__ = ["Reading", "declared_reading", "reading_of"]
 
 _REMEDY = "take an algorithm of this model's engine, or a model of the algorithm's"
 _SEES = {"full": "all of the canvas", "blocks": "its own block and what is before it"}
@@ -54,6 +54,12 @@ def declared_reading(network: Any) -> Any:
             return found
         inner = getattr(inner, "network", None)
     return None
+
+
+def reading_of(network: Any) -> Reading:
+    """How ``network`` is to be read: as it declares, or by default."""
+    declared = declared_reading(network)
+    return declared if isinstance(declared, Reading) else Reading()
 
 
 def _place(columns: int) -> str:

@@ -4,10 +4,10 @@ What is captured is what dual caches run: so many rows, each with a whole block,
 row, of every length that is captured at all. Steps of other widths, and what comes when a cache outgrows the
 reserved memory, are captured when they have been met a few times.
 
-A network whose decoders run something else says so in its config: ``step_widths`` are the columns of a block,
-``step_shift`` is how many of them tell of no token of the block (1 where logits are of the next column), and
-``whole_widths`` are how many columns of a whole forward are asked for logits, none where no row has whole
-forwards that see all. A forward of more columns than the network has ``most_captured`` is left out.
+A network whose decoders run something else says so by its `Reading`, whose shift is how many columns of a
+block tell of no token of it, and where columns see their own block there are no whole forwards; and in its
+config, where ``step_widths`` are the columns of a block, and ``whole_widths`` how many columns of a whole
+forward are asked for logits. A forward of more columns than the network has ``most_captured`` is left out.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from llada_runtime.network.layout import Layout, Span
 from llada_runtime.network.likeliest import Likeliest
 from llada_runtime.network.machine import why_no_kernels
 from llada_runtime.network.protocol import Network
+from llada_runtime.network.reading import reading_of
 from llada_runtime.network.shortage import is_out_of_memory
 
 __all__ = ["warm_up"]
@@ -90,7 +91,8 @@ def _kinds(
     """The steps, by rows and width of a block, and the whole forwards, by columns and those of the head."""
     config, most = network.config, getattr(network, "most_captured", None)
     chosen = set(getattr(config, "step_widths", _WIDTHS) if widths is None else widths)
-    heads = set(getattr(config, "whole_widths", chosen))
+    in_blocks = reading_of(network).attention == "blocks"  # so that no row has whole forwards without strides
+    heads = set() if in_blocks else set(getattr(config, "whole_widths", chosen))
     steps = list(product(sorted(set(rows)), sorted(chosen)))
     wholes = [(count, width) for count, width in product(WHOLES, sorted(heads)) if width <= count <= longest]
     if most is not None:
@@ -108,7 +110,7 @@ def _outcomes(network: Graphed) -> list[Reduction | None]:
 
 def _steps(network: Network, rows: int, width: int) -> Layout:
     """A block of ``width`` columns in each row. A graph reads where they lie: here next to each other."""
-    ids, head = [0] * width, max(width - getattr(network.config, "step_shift", 0), 1)
+    ids, head = [0] * width, max(width - reading_of(network).shift, 1)
     spans = [
         Span(
             ids=ids, lo=0, hi=width, length=width, head_lo=0, head_hi=head, reads=True,
