@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from tests.support.program import Llada
+from tests.support.served import served_client
 
 ASKED: dict[str, Any] = {"messages": [{"role": "user", "content": "Hi"}]}
 
@@ -17,16 +18,8 @@ ASKED: dict[str, Any] = {"messages": [{"role": "user", "content": "Hi"}]}
 @pytest.fixture(scope="module")
 def client(lm: Any) -> Iterator[Any]:
     """A client of the server, where its package is installed beside the engine."""
-    serving = pytest.importorskip("llada_server.serving", reason="llada-server is not installed")
-    settings = pytest.importorskip("llada_server.settings")
-    testclient = pytest.importorskip("starlette.testclient", reason="httpx is not installed")
-    given = settings.ServerSettings(model=lm.model.path, engine="diffusion_gemma", device="cpu")
-    served, metrics = serving.served_model(lm, given)
-    served.worker.start()
-    try:
-        yield testclient.TestClient(serving.application_of(served, metrics))
-    finally:
-        served.worker.stop(5)
+    with served_client(lm, "diffusion_gemma") as made:
+        yield made
 
 
 def test_the_program_generates_streams_and_talks(folder: Path, llada: Llada) -> None:

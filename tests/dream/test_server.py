@@ -11,6 +11,7 @@ import pytest
 import llada_core
 from tests.dream.dream_data import ALGORITHMS
 from tests.dream.tiny import write_model
+from tests.support.served import served_client
 
 MESSAGES = [{"role": "user", "content": "What is 1 + 2?"}]
 
@@ -18,18 +19,12 @@ MESSAGES = [{"role": "user", "content": "What is 1 + 2?"}]
 @pytest.fixture(scope="module")
 def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     """A client of the server, where its package is installed beside the engine."""
-    serving = pytest.importorskip("llada_server.serving", reason="llada-server is not installed")
-    settings = pytest.importorskip("llada_server.settings")
-    testclient = pytest.importorskip("starlette.testclient", reason="httpx is not installed")
-    folder = str(write_model(tmp_path_factory.mktemp("served")))
-    given = settings.ServerSettings(model=folder, engine="dream", device="cpu", served_model_name="dream")
-    with llada_core.load_model(folder, engine="dream", device="cpu") as lm:
-        served, metrics = serving.served_model(lm, given)
-        served.worker.start()
-        try:
-            yield testclient.TestClient(serving.application_of(served, metrics))
-        finally:
-            served.worker.stop(5)
+    folder = write_model(tmp_path_factory.mktemp("served"))
+    with (
+        llada_core.load_model(folder, engine="dream", device="cpu") as lm,
+        served_client(lm, "dream", served_model_name="dream") as made,
+    ):
+        yield made
 
 
 @pytest.mark.parametrize("name", ALGORITHMS)

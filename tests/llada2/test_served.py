@@ -9,21 +9,14 @@ from typing import Any
 import pytest
 
 import llada_core
+from tests.support.served import served_client
 
 
 @pytest.fixture(scope="module")
 def client(lm: llada_core.LoadedModel) -> Iterator[Any]:
     """A client of the server, where its package is installed beside the engine."""
-    serving = pytest.importorskip("llada_server.serving", reason="llada-server is not installed")
-    settings = pytest.importorskip("llada_server.settings")
-    testclient = pytest.importorskip("starlette.testclient", reason="httpx is not installed")
-    given = settings.ServerSettings(model=lm.model.path, engine="llada2", device="cpu")
-    served, metrics = serving.served_model(lm, given)
-    served.worker.start()
-    try:
-        yield testclient.TestClient(serving.application_of(served, metrics))
-    finally:
-        served.worker.stop(5)
+    with served_client(lm, "llada2") as made:
+        yield made
 
 
 def events(client: Any, **body: Any) -> list[dict[str, Any]]:
