@@ -97,7 +97,7 @@ def test_every_length_and_batch_is_measured(bench: Llada) -> None:
 
 def test_programs_get_all_samples(bench: Llada) -> None:
     found = measured(bench("--repeats", "2", "--json", "-p", "gen_length=32"))
-    assert list(found) == ["about", "method", "results", "comparisons"]
+    assert list(found) == ["about", "method", "results", "comparisons", "not_compared"]
     assert found["method"]["questions"] == 4
     told = ("repeats", "rounds", "interrupted")
     assert [found["method"][name] for name in told] == [2, 2, False]
@@ -159,6 +159,63 @@ def test_a_file_that_is_there_is_written_over_only_where_that_is_said(bench: Lla
     assert json.loads((here / "out.json").read_text())["results"]
 
 
+def test_looking_whether_a_file_can_be_written_changes_nothing(bench: Llada, here: Path) -> None:
+    (here / "kept.json").write_text("kept")
+    (here / "link.json").symlink_to(here / "no" / "where.json")
+    files = ("--json-file", "link.json", "--plot", "new.png", "--overwrite")
+    said = error(bench(*files), status=2)
+    assert "--json-file: link.json cannot be written (No such file or directory); give another" in said
+    for path in ("kept.json", "new.json"):
+        said = error(bench("--json-file", path, "--overwrite", "--algorithm", "single"), status=2)
+        assert "no algorithm is called 'single'" in said, "the files are fine"
+    assert {path.name for path in here.iterdir()} == {"kept.json", "link.json"}
+    assert (here / "kept.json").read_text() == "kept"
+
+
+def test_a_file_of_somebody_else_is_refused_before_a_model_is_loaded(
+    bench: Llada, here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(path: Any, flags: int) -> int:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr("llada_core.cli.outfiles.os.open", refused)
+    (here / "theirs.json").write_text("theirs")
+    for path in ("theirs.json", "new.json"):
+        said = error(bench("--json-file", path, "--overwrite"), status=2)
+        assert f"--json-file: {path} cannot be written (Permission denied); give another file" in said
+
+
+@pytest.mark.parametrize("lost", ["out.json", "plot.svg"])
+def test_one_file_that_cannot_be_written_in_the_end_costs_no_other_and_no_table(
+    bench: Llada, here: Path, monkeypatch: pytest.MonkeyPatch, lost: str
+) -> None:
+    (here / "folder").mkdir()
+
+    def measured_meanwhile(*args: Any, **options: Any) -> Sample:
+        (here / "folder").rename(here / "gone")
+        return measure(*args, **options)
+
+    monkeypatch.setattr("llada_core.cli.bench_trials.measure", measured_meanwhile)
+    names = [f"folder/{name}" if name == lost else name for name in ("out.json", "plot.svg")]
+    ran = bench("--json-file", names[0], "--plot", names[1], "--gen-length", "8", "--repeats", "1")
+    assert ran.status == 1
+    said = f"error: folder/{lost} cannot be written (No such file or directory); give another file\n"
+    assert ran.err.startswith(said)
+    assert "tokens/s" in ran.out
+    assert {path.name for path in here.iterdir()} == {"gone", "out.json", "plot.svg"} - {lost}
+
+
+def test_files_are_written_where_the_reader_of_the_table_has_left(
+    bench: Llada, here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def left(about: Any) -> None:
+        raise BrokenPipeError
+
+    monkeypatch.setattr("llada_core.cli.bench_telling.print_surroundings", left)
+    assert bench("--json-file", "out.json", "--gen-length", "8", "--repeats", "1").status == 141
+    assert json.loads((here / "out.json").read_text())["results"]
+
+
 WRONG = [
     (("--algorithm", "pair"), "did you mean pairs"),
     (("-p", "threshold=2"), "threshold=2 is out of range"),
@@ -175,9 +232,11 @@ WRONG = [
     (("--json-file", "no/where.json"), "there is no folder no; make it, or give another file"),
     (("--json-file", "-"), "--json-file: - is no file; give --json for JSON on stdout"),
     (("--json-file", "."), "--json-file: . is a folder; give a file"),
+    (("--json-file", "a" * 300), "a cannot be written (File name too long); give another file"),
     (("--plot", "a.png", "--json-file", "a.png"), "a.png is what --json-file writes; give another file"),
     (("--plot", "a.doc"), "end its name in .png, .svg, .pdf"),
     (("--compare", "pairs", "singles", "--repeats", "5"), "give --repeats 6 or more"),
+    (("--compare", "pairs"), "requires 2 arguments; see llada bench --help"),
     (("--compare", "pairs", "single"), "no algorithm is called 'single'; did you mean singles"),
     (("--compare", "pairs", "broken"), "broken cannot run here"),
     (
@@ -373,6 +432,88 @@ def test_an_interrupted_run_tells_what_it_has(
     assert [found["method"][name] for name in ("repeats", "rounds", "interrupted")] == [200, 1, True]
     assert [each["rounds"] for each in found["results"]] == [1, 2]
     assert [len(each["samples"]) for each in found["results"]] == [1, 2]
+
+
+@pytest.fixture
+def interrupted_after(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], None]:
+    """A function that lets Ctrl-C come once so many cases are measured."""
+
+    def at(count: int) -> None:
+        done = list[str]()
+
+        def interrupted(*args: Any, **options: Any) -> Sample:
+            if len(done) == count:
+                raise KeyboardInterrupt
+            done.append("one")
+            return measure(*args, **options)
+
+        monkeypatch.setattr("llada_core.cli.bench_trials.measure", interrupted)
+
+    return at
+
+
+def test_what_ctrl_c_left_unmeasured_is_told_as_such(
+    bench: Llada, here: Path, interrupted_after: Callable[[int], None]
+) -> None:
+    interrupted_after(1)
+    settings = ("--algorithm", "pairs", "--algorithm", "singles", "-p", "threshold=0.5")
+    ran = bench(*settings, "--json-file", "out.json", "--plot", "plot.svg")
+    assert ran.status == 130
+    rows = {line.split()[0]: line for line in ran.out.splitlines() if line}
+    assert rows["pairs"].endswith("  1 of 3")
+    assert rows["singles"].endswith("  not measured")
+    assert "length" not in rows["setting"], "the length of what has no answer is not another one"
+    assert [each["rounds"] for each in json.loads((here / "out.json").read_text())["results"]] == [1, 0]
+    assert "singles" not in (here / "plot.svg").read_text()
+
+
+def test_an_end_before_anything_is_measured_says_so(
+    bench: Llada, here: Path, interrupted_after: Callable[[int], None]
+) -> None:
+    interrupted_after(0)
+    said = "ended before anything was measured; no figures are told, and no file is written\n"
+    assert bench("--json-file", "out.json") == (130, "", said)
+    assert list(here.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("failing", "at", "told"),
+    [
+        ("singles", 1, "B failed: singles is tired; let it rest"),
+        ("pairs", 0, "A failed: pairs is tired; let it rest"),
+    ],
+)
+def test_a_comparison_of_which_a_side_failed_says_that_there_is_none_and_why(
+    bench: Llada, here: Path, monkeypatch: pytest.MonkeyPatch, failing: str, at: int, told: str
+) -> None:
+    done = list[str]()
+
+    def fail(lm: Any, case: Any, *args: Any, **options: Any) -> Sample:
+        done.append(case.label)
+        if case.label == failing and done.count(failing) > at:
+            raise UsageError(f"{failing} is tired; let it rest")
+        return measure(lm, case, *args, **options)
+
+    monkeypatch.setattr("llada_core.cli.bench_trials.measure", fail)
+    compare = ("--compare", "pairs", "singles", "--gen-length", "8")
+    status, out, err = bench(*compare, "--json-file", "out.json")
+    assert status == 1
+    assert f"error: {failing}: {failing} is tired" in err
+    assert out.endswith(f"\nA: pairs\nB: singles\nnothing is compared: {told}\n")
+    row = next(line for line in out.splitlines() if line.startswith(f"{failing} "))
+    assert row.endswith("  1 of 10, then failed" if at else "  failed")
+    found = json.loads((here / "out.json").read_text())
+    sides = {"first": "pairs", "second": "singles", "gen_length": 8, "batch": 1}
+    assert (found["comparisons"], found["not_compared"]) == ([], [{**sides, "reason": told}])
+
+
+def test_a_comparison_that_ctrl_c_left_with_too_few_pairs_says_so(
+    bench: Llada, interrupted_after: Callable[[int], None]
+) -> None:
+    interrupted_after(5)
+    ran = bench("--compare", "pairs", "singles", "--gen-length", "8")
+    assert ran.status == 130
+    assert ran.out.endswith("\nnothing is compared: 2 round(s) of both show nothing for sure; it takes 6\n")
 
 
 def test_memory_that_the_system_does_not_tell_is_no_figure(

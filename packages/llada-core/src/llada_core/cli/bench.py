@@ -2,30 +2,23 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import click
 
 from llada_core import registry
-from llada_core.bench import FIGURES, check_can_plot, plot, surroundings
+from llada_core.bench import surroundings
 from llada_core.bench.comparing import LEAST_PAIRS
 from llada_core.bench.measuring import MOST_ROWS
-from llada_core.cli.bench_pairs import compared_first, pairs_of
+from llada_core.cli.bench_pairs import compared_first
 from llada_core.cli.bench_questions import asked_questions
-from llada_core.cli.bench_records import points_of, record
-from llada_core.cli.bench_remarks import remark
-from llada_core.cli.bench_tables import print_pair, print_surroundings, print_trials
+from llada_core.cli.bench_telling import SPEEDS, Wanted, telling
 from llada_core.cli.bench_trials import Method, Trial, run_trials, trials_of
 from llada_core.cli.opening import opened_model
 from llada_core.cli.options import ModelChoice, model_options, spelling_among
-from llada_core.cli.outfiles import check_files, written
-from llada_core.cli.output import print_json
 from llada_core.cli.reporting import report, tracebacks_wanted
 from llada_core.cli.settings import (
     Setting,
@@ -42,7 +35,6 @@ __all__ = ["bench"]
 _WHOLE = re.compile(r"0*[1-9][0-9]{0,17}", re.ASCII)
 _MOST = 2**31 - 1  # tokens of an answer; what a model has room for, it says itself
 _REPEATS, _PAIRS = 3, 10  # without --compare, and with it
-_SPEEDS = {"tokens/s": "tokens_per_second", "tokens/forward": "tokens_per_forward"}
 _EXAMPLE = """\b
 llada bench --tasks 5 --algorithm dual_cache -p threshold=0.9 --algorithm dual_cache -p threshold=0.7 \\
     --gen-length 64,128 --batch 1,8 --json-file figures.json --plot figures.png
@@ -61,18 +53,6 @@ def _numbers(ctx: click.Context, param: click.Parameter, values: Sequence[str]) 
     if large is not None:
         raise click.BadParameter(f"{large} is too large; give at most {most}", ctx, param)
     return list(dict.fromkeys(map(int, words)))
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Wanted:
-    """What is to come of it: JSON on stdout instead of tables, in a file, and a picture of accuracy against
-    speed."""
-
-    as_json: bool
-    json_file: Path | None
-    picture: Path | None
-    speed: str
-    pairs: bool
 
 
 @click.command(cls=SettingsCommand, epilog=_EXAMPLE)
@@ -145,7 +125,7 @@ class _Wanted:
     help="Draw accuracy against speed, as PNG, SVG or PDF.",
 )
 @click.option(
-    "--speed", type=click.Choice(tuple(_SPEEDS)), help="What --plot takes for speed. Default: tokens/s."
+    "--speed", type=click.Choice(tuple(SPEEDS)), help="What --plot takes for speed. Default: tokens/s."
 )
 @click.option("--overwrite", is_flag=True, help="Write over files that are there.")
 @click.pass_context
@@ -155,9 +135,10 @@ def bench(ctx: click.Context, /, **given: Any) -> None:
     Each --algorithm takes the -p that follow it, and every length and batch is measured. All cases are warmed
     up, then measured in rounds, each once a round. Nothing is written but what --json-file and --plot name.
 
-    The exit status is 1 where a setting could not be measured; the others are told.
+    The exit status is 1 where a setting could not be measured, or a file not be written; the rest is told
+    and written all the same.
     """
-    wanted = _wanted(given)
+    wanted = Wanted.of(given)
     settings = _settings(ctx, given["compare"])
     lengths, batches = given["lengths"], given["batches"] or [1]
     _check_lengths(settings, lengths)
@@ -171,9 +152,9 @@ def bench(ctx: click.Context, /, **given: Any) -> None:
     ) as lm:
         trials = trials_of(lm, settings, lengths, batches)
         about = surroundings(lm, _distributions(lm, trials))
-        with _telling(trials, method, about, wanted):
+        with telling(trials, method, about, wanted) as unwritten:
             run_trials(lm, trials, method)
-    _conclude(ctx, trials)
+    _conclude(ctx, trials, unwritten)
 
 
 def _distributions(lm: LoadedModel, trials: Sequence[Trial]) -> list[str]:
@@ -181,31 +162,6 @@ def _distributions(lm: LoadedModel, trials: Sequence[Trial]) -> list[str]:
     measured = [lm.algorithm(trial.case.algorithm).name for trial in trials]
     algorithms = [registry.get_algorithm_info(name).distribution for name in measured]
     return [name for name in (lm.engine.distribution, *algorithms) if name is not None]
-
-
-def _wanted(given: dict[str, Any]) -> _Wanted:
-    """What the options ask for, known to be possible."""
-    picture: Path | None = given["picture"]
-    json_file: Path | None = given["json_file"]
-    if given["speed"] is not None and picture is None:
-        raise UsageError("--speed is what --plot draws; give --plot FILE, or leave --speed out")
-    named = [("--json-file", json_file), ("--plot", picture)]
-    files = [(option, path) for option, path in named if path is not None]
-    if json_file == Path("-"):
-        raise UsageError("--json-file: - is no file; give --json for JSON on stdout")
-    if given["overwrite"] and not files:
-        raise UsageError("--overwrite is of files; give --json-file FILE or --plot FILE, or leave it out")
-    check_files(files, overwrite=given["overwrite"])
-    if picture is not None:
-        check_can_plot(picture)
-    speed = _SPEEDS[given["speed"] or next(iter(_SPEEDS))]
-    return _Wanted(
-        as_json=given["as_json"],
-        json_file=json_file,
-        picture=picture,
-        speed=speed,
-        pairs=given["compare"] is not None,
-    )
 
 
 def _settings(ctx: click.Context, compare: tuple[str, str] | None) -> list[Setting]:
@@ -247,48 +203,13 @@ def _of_lengths(setting: Setting, lengths: Sequence[int]) -> Iterator[Setting]:
         yield setting
 
 
-@contextmanager
-def _telling(
-    trials: Sequence[Trial], method: Method, about: dict[str, Any], wanted: _Wanted
-) -> Iterator[None]:
-    """Say what was measured while this was entered, be it that Ctrl-C ended it."""
-    interrupted = True
-    try:
-        yield
-        interrupted = False
-    finally:
-        if any(trial.samples for trial in trials):
-            _tell(trials, method, about, wanted, interrupted)
-
-
-def _tell(
-    trials: Sequence[Trial], method: Method, about: dict[str, Any], wanted: _Wanted, interrupted: bool
-) -> None:
-    pairs = pairs_of(trials) if wanted.pairs else []
-    told = record(about, trials, method, pairs, interrupted=interrupted)
-    if wanted.as_json:
-        print_json(told)
-    else:
-        print_surroundings(about)
-        print_trials(trials, method, interrupted=interrupted)
-        for pair in pairs:
-            print_pair(pair, trials)
-    remark(trials, method, about)
-    if wanted.json_file is not None:
-        text = json.dumps(told, indent=1, ensure_ascii=False) + "\n"
-        written(wanted.json_file, lambda path: path.write_text(text, encoding="utf-8"))
-    if wanted.picture is not None:
-        across = FIGURES[wanted.speed].heading
-        points = points_of(trials, wanted.speed)
-        written(wanted.picture, lambda path: plot(points, path, across=across, up="right answers, %"))
-
-
-def _conclude(ctx: click.Context, trials: Sequence[Trial]) -> None:
-    """Say which settings failed, and exit with 1 where one did; where all did, raise the first's error."""
+def _conclude(ctx: click.Context, trials: Sequence[Trial], unwritten: Sequence[Exception]) -> None:
+    """Say which settings failed, and exit with 1 where one did, or a file was not written; where all
+    failed, raise the first's error."""
     failed = [(trial, trial.error) for trial in trials if trial.error is not None]
     if failed and len(failed) == len(trials):
         raise failed[0][1]
     for trial, error in failed:
         report(error, of=f"{trial.case.label}: ", debug=tracebacks_wanted())
-    if failed:
+    if failed or unwritten:
         ctx.exit(1)

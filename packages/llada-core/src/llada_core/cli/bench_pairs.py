@@ -10,9 +10,10 @@ from llada_core.bench import FIGURES, Answers, Ratio, Sample, answers, ratios
 from llada_core.bench.comparing import LEAST_PAIRS
 from llada_core.cli.bench_trials import Trial
 from llada_core.cli.settings import Setting, labels
+from llada_core.cli.streams import line_of
 from llada_core.errors import UnknownAlgorithm, UsageError
 
-__all__ = ["Pair", "compared_first", "pairs_of"]
+__all__ = ["NotCompared", "Pair", "compared_first", "not_compared", "pairs_of"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,6 +26,16 @@ class Pair:
     rounds: int
     ratios: Sequence[Ratio]
     answers: Answers | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NotCompared:
+    """Two trials of which no ratio can be told, and the ``reason``: one failed, or Ctrl-C left too few
+    pairs."""
+
+    first: Trial
+    second: Trial
+    reason: str
 
 
 def compared_first(settings: Sequence[Setting], names: tuple[str, str]) -> list[Setting]:
@@ -42,24 +53,39 @@ def compared_first(settings: Sequence[Setting], names: tuple[str, str]) -> list[
 
 
 def pairs_of(trials: Sequence[Trial]) -> list[Pair]:
-    """Of each length and batch, the trials of the first two settings, compared.
+    """Of each length and batch, the trials of the first two settings, compared; ``not_compared`` has those
+    that cannot be."""
+    return [_pair(*both) for both in _both(trials) if _why_not(*both) is None]
 
-    Those of which one failed are left out, and those that Ctrl-C left with too few pairs.
-    """
-    firsts = [trial for trial in trials if trial.setting == 0]
-    seconds = [trial for trial in trials if trial.setting == 1]
-    both = zip(firsts, seconds, strict=True)
+
+def not_compared(trials: Sequence[Trial]) -> list[NotCompared]:
+    """Of each length and batch, the trials of the first two settings where these are not compared."""
     return [
-        _pair(first, second, count)
-        for first, second in both
-        if first.error is None and second.error is None
-        for count in [min(len(first.samples), len(second.samples))]
-        if count >= LEAST_PAIRS
+        NotCompared(first=first, second=second, reason=reason)
+        for first, second in _both(trials)
+        if (reason := _why_not(first, second)) is not None
     ]
 
 
-def _pair(first: Trial, second: Trial, count: int) -> Pair:
-    """The two over their first ``count`` rounds."""
+def _both(trials: Sequence[Trial]) -> Iterator[tuple[Trial, Trial]]:
+    firsts = [trial for trial in trials if trial.setting == 0]
+    seconds = [trial for trial in trials if trial.setting == 1]
+    return zip(firsts, seconds, strict=True)
+
+
+def _why_not(first: Trial, second: Trial) -> str | None:
+    failed = [(name, each.error) for name, each in (("A", first), ("B", second)) if each.error is not None]
+    if failed:
+        return "; ".join(f"{name} failed: {line_of(str(error))}" for name, error in failed)
+    count = min(len(first.samples), len(second.samples))
+    if count < LEAST_PAIRS:
+        return f"{count} round(s) of both show nothing for sure; it takes {LEAST_PAIRS}"
+    return None
+
+
+def _pair(first: Trial, second: Trial) -> Pair:
+    """The two over the rounds that both have."""
+    count = min(len(first.samples), len(second.samples))
     ones, others = first.samples[:count], second.samples[:count]
     return Pair(
         first=first,

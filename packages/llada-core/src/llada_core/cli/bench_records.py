@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from llada_core.bench import FIGURES, Point, spread
-from llada_core.cli.bench_pairs import Pair
+from llada_core.cli.bench_pairs import NotCompared, Pair
 from llada_core.cli.bench_tables import trial_name
 from llada_core.cli.bench_trials import Method, Trial, complete_rounds
 from llada_core.cli.streams import line_of
@@ -19,6 +19,7 @@ def record(
     trials: Sequence[Trial],
     method: Method,
     pairs: Sequence[Pair],
+    missing: Sequence[NotCompared],
     *,
     interrupted: bool,
 ) -> dict[str, Any]:
@@ -36,6 +37,7 @@ def record(
         },
         "results": [_result(trial) for trial in trials],
         "comparisons": [_comparison(pair) for pair in pairs],
+        "not_compared": [{**_sides(each), "reason": each.reason} for each in missing],
     }
 
 
@@ -77,11 +79,17 @@ def _result(trial: Trial) -> dict[str, Any]:
 
 def _comparison(pair: Pair) -> dict[str, Any]:
     return {
-        "first": pair.first.case.label,
-        "second": pair.second.case.label,
-        "gen_length": pair.first.gen_length,
-        "batch": pair.first.case.rows,
+        **_sides(pair),
         "pairs": pair.rounds,
         "ratios": [ratio.as_dict() for ratio in pair.ratios],
         "answers": None if pair.answers is None else pair.answers.as_dict(),
+    }
+
+
+def _sides(both: Pair | NotCompared) -> dict[str, Any]:
+    return {
+        "first": both.first.case.label,
+        "second": both.second.case.label,
+        "gen_length": both.first.gen_length,
+        "batch": both.first.case.rows,
     }

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from llada_core.bench import FIGURES, Answers, Figure, Ratio, spread
-from llada_core.cli.bench_pairs import Pair
+from llada_core.cli.bench_pairs import NotCompared, Pair
 from llada_core.cli.bench_trials import Method, Trial, complete_rounds
 from llada_core.cli.diversion import stdout
 from llada_core.cli.output import print_line, print_table
@@ -14,7 +14,7 @@ from llada_core.cli.streams import columns_of
 from llada_core.cli.tables import Column
 from llada_core.machine import amount
 
-__all__ = ["print_pair", "print_surroundings", "print_trials", "trial_name"]
+__all__ = ["print_not_compared", "print_pair", "print_surroundings", "print_trials", "trial_name"]
 
 _WRITTEN: Mapping[str, Callable[[float], str]] = {
     "tokens_per_second": "{:.1f}".format,
@@ -52,18 +52,17 @@ def print_surroundings(about: Mapping[str, Any]) -> None:
 
 
 def print_trials(trials: Sequence[Trial], method: Method, *, interrupted: bool) -> None:
-    """The table of the trials that were measured, and how; with their rounds, where one has not had all."""
-    done = [trial for trial in trials if trial.samples]
+    """The table of the trials, and how they were measured; with their rounds, where one has not had all."""
     columns = [Column(heading="setting", wraps=True)]
     width = columns_of(stdout())
     short = _SHORT if width is not None and width < _ROOM else {}
     shown = _figures(trials)
     headings = [short.get(heading, heading) for heading in _headings(trials, shown)]
     columns += [Column(heading=heading, right=True) for heading in headings]
-    rows = [[trial.case.label, *_cells(trial, trials, shown)] for trial in done]
-    if any(len(trial.samples) < method.repeats for trial in done):
+    rows = [[trial.case.label, *_cells(trial, trials, shown)] for trial in trials]
+    if any(len(trial.samples) < method.repeats for trial in trials):
         columns.append(Column(heading="rounds"))
-        rows = [[*row, _rounds(trial, method)] for row, trial in zip(rows, done, strict=True)]
+        rows = [[*row, _rounds(trial, method)] for row, trial in zip(rows, trials, strict=True)]
     print_line("")
     print_table(columns, rows)
     for line in _conditions(trials, method, interrupted):
@@ -78,21 +77,21 @@ def _figures(trials: Sequence[Trial]) -> list[Figure]:
 
 
 def _rounds(trial: Trial, method: Method) -> str:
+    if not trial.samples:
+        return "failed" if trial.error else "not measured"
     return f"{len(trial.samples)} of {method.repeats}" + (", then failed" if trial.error else "")
 
 
 def trial_name(trial: Trial, trials: Sequence[Trial]) -> str:
     """The setting, with length and rows where not all trials have the same."""
     lengths, rows = _varying(trials)
-    length = f", {trial.gen_length} tokens" if lengths else ""
+    length = f", {trial.gen_length} tokens" if lengths and trial.gen_length is not None else ""
     return trial.case.label + length + (f", batch {trial.case.rows}" if rows else "")
 
 
 def print_pair(pair: Pair, trials: Sequence[Trial]) -> None:
     """A table of how many times the second has what the first has, and how sure that is."""
-    print_line("")
-    print_line(f"A: {trial_name(pair.first, trials)}")
-    print_line(f"B: {trial_name(pair.second, trials)}")
+    _print_sides(pair, trials)
     columns = [Column(heading="figure")]
     headings = ("A", "B", "B/A", "interval", "pairs for B")
     columns += [Column(heading=heading, right=True) for heading in headings]
@@ -102,6 +101,18 @@ def print_pair(pair: Pair, trials: Sequence[Trial]) -> None:
     coverage = next((ratio.coverage for ratio in pair.ratios if ratio.coverage is not None), None)
     held = "" if coverage is None else f", and intervals that hold them in {100 * coverage:.1f} % of runs"
     print_line(f"{pair.rounds} pairs, A and B in turn first; medians of B/A{held}")
+
+
+def print_not_compared(both: NotCompared, trials: Sequence[Trial]) -> None:
+    """That nothing is compared, and why."""
+    _print_sides(both, trials)
+    print_line(f"nothing is compared: {both.reason}")
+
+
+def _print_sides(both: Pair | NotCompared, trials: Sequence[Trial]) -> None:
+    print_line("")
+    print_line(f"A: {trial_name(both.first, trials)}")
+    print_line(f"B: {trial_name(both.second, trials)}")
 
 
 def _ratio_cells(ratio: Ratio, pair: Pair) -> list[str]:
@@ -168,8 +179,10 @@ def _half_range(trial: Trial, figure: Figure) -> str:
 
 
 def _varying(trials: Sequence[Trial]) -> tuple[bool, bool]:
-    """Whether lengths, and rows, differ between the trials."""
-    return len({each.gen_length for each in trials}) > 1, len({each.case.rows for each in trials}) > 1
+    """Whether lengths, and rows, differ between the trials; of one without an answer, its algorithm's own
+    length is not known."""
+    lengths = {each.gen_length for each in trials if each.samples or each.gen_length is not None}
+    return len(lengths) > 1, len({each.case.rows for each in trials}) > 1
 
 
 def _conditions(trials: Sequence[Trial], method: Method, interrupted: bool) -> Iterator[str]:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
 import click
@@ -12,6 +13,9 @@ from llada_core.cli.streams import line_of
 from llada_core.errors import UsageError
 
 __all__ = ["check_files", "written"]
+
+_REMEDIES: Mapping[int | None, str] = {errno.ENOSPC: "make room", errno.EDQUOT: "make room"}
+_OTHERWISE = "give another file"
 
 
 def check_files(files: Iterable[tuple[str, Path]], *, overwrite: bool) -> None:
@@ -28,21 +32,39 @@ def check_files(files: Iterable[tuple[str, Path]], *, overwrite: bool) -> None:
 
 
 def _why_not(path: Path, overwrite: bool) -> str | None:
-    if path.is_dir():
-        return "is a folder; give a file"
-    if not path.parent.is_dir():
-        return f"cannot be written: there is no folder {path.parent}; make it, or give another file"
-    if not os.access(path if path.exists() else path.parent, os.W_OK):
-        return "cannot be written (Permission denied); give another file"
+    try:
+        if path.is_dir():
+            return "is a folder; give a file"
+        if not path.parent.is_dir():
+            return f"cannot be written: there is no folder {path.parent}; make it, or give another file"
+        _open(path)
+    except OSError as exc:
+        return f"cannot be written ({exc.strerror}); give another file"
     if path.exists() and not overwrite:
         return "is there already; give another file, or --overwrite"
     return None
 
 
-def written(path: Path, write: Callable[[Path], object]) -> None:
-    """Let ``write`` write the file. Raises ``click.ClickException`` where the system does not."""
+def _open(path: Path) -> None:
+    """Open the file as writing it will: what is there stays as it is, and what is not, is not there
+    afterwards. What is no file, such as a pipe, is left alone. Raises ``OSError``."""
+    if not path.exists():
+        real = os.path.realpath(path)  # a link may lead to where nothing can be
+        os.close(os.open(real, os.O_WRONLY | os.O_CREAT | os.O_EXCL))
+        os.unlink(real)
+    elif path.is_file():
+        os.close(os.open(path, os.O_WRONLY))
+
+
+def written(path: Path, write: Callable[[Path], object]) -> Exception | None:
+    """Let ``write`` write the file. Returns why it could not, None where it could: one file less is no reason
+    to lose what else was measured."""
     try:
         write(path)
     except OSError as exc:
         reason = exc.strerror or line_of(str(exc))
-        raise click.ClickException(f"{path} cannot be written ({reason}); make room") from exc
+        remedy = _REMEDIES.get(exc.errno, _OTHERWISE)
+        return click.ClickException(f"{path} cannot be written ({reason}); {remedy}")
+    except Exception as exc:  # of what draws it
+        return exc
+    return None
