@@ -103,6 +103,33 @@ def test_an_unknown_command_or_option_is_told_with_what_may_be_meant(
     assert error(llada(*arguments), status=2).endswith(said)
 
 
+@pytest.mark.parametrize("name", [spec.name for spec in COMMANDS])
+def test_an_option_without_its_value_points_to_the_help_of_its_own_command(llada: Any, name: str) -> None:
+    program = Program()
+    command = program.get_command(click.Context(program), name)
+    assert command is not None
+    taking = [each for each in command.params if isinstance(each, click.Option) and not each.is_flag]
+    for option in taking:
+        if not (option.is_eager or option.count):
+            said = error(llada(name, option.opts[0]), status=2)
+            assert said.endswith(f"; see llada {name} --help\n")
+
+
+def test_a_command_in_a_plugins_group_points_to_its_own_help() -> None:
+    @click.group()
+    def group() -> None: ...
+
+    @group.command()
+    @click.option("--two", nargs=2)
+    def sub(two: object) -> None: ...
+
+    extended = _with_options_of_the_program(group)
+    with pytest.raises(click.UsageError) as caught:
+        extended.main(["sub", "--two", "1"], standalone_mode=False, prog_name="llada group")
+    assert caught.value.ctx is not None
+    assert caught.value.ctx.command_path == "llada group sub"
+
+
 def test_every_command_takes_the_options_of_the_program(llada: Any) -> None:
     for command in (*COMMANDS, *list_commands()):
         if command.name != "fake-broken":

@@ -145,12 +145,30 @@ def _with_options_of_the_program(command: click.Command) -> click.Command:
     """The command, and the commands of a group, with the program's options where a name of them is free."""
     taken = {name for each in command.params for name in (*each.opts, *each.secondary_opts)}
     extended = copy.copy(command)
+    extended.parse_args = _with_errors_of_its_own(extended.parse_args)  # type: ignore[method-assign]  # of a copy
     extended.params = [*command.params, *(each for each in program.params if taken.isdisjoint(each.opts))]
     if isinstance(extended, click.Group):
         extended.commands = {
             name: _with_options_of_the_program(each) for name, each in extended.commands.items()
         }
     return extended
+
+
+_Parse = Callable[[click.Context, list[str]], list[str]]
+
+
+def _with_errors_of_its_own(parse: _Parse) -> _Parse:
+    """Let what is wrong about a call point to this command's help: of an option with too few values, click's
+    parser does not say which command it is of."""
+
+    def parse_args(ctx: click.Context, args: list[str]) -> list[str]:
+        try:
+            return parse(ctx, args)
+        except click.UsageError as exc:
+            exc.ctx = exc.ctx or ctx
+            raise
+
+    return parse_args
 
 
 def _with_answers_alone(callback: Callable[..., Any] | None) -> Callable[..., Any]:
