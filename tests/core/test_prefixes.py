@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from llada_core.checkpoints.dcp_source import DcpContents
 from llada_core.checkpoints.prefixes import AmbiguousPrefix, changes, names_in_model
 
 LLADA = (
@@ -120,3 +121,20 @@ def test_what_was_changed_about_names_can_be_told(
     stored = [before + inside + name.removeprefix(lacking) for name in known]
     added = lacking if known == LLADA else ""
     assert changes(names_in_model(stored, known)) == (before, tuple(sorted(wrappers)), added)
+
+
+def told(names: tuple[str, ...], left_out: tuple[str, ...] = (), values: tuple[str, ...] = ()) -> str:
+    read = {f"app.{name}": name for name in names}
+    return DcpContents(path="here", names=read, left_out=left_out, values=values).told.partition("; ")[2]
+
+
+def test_what_is_left_out_is_named_up_to_where_the_model_is_not() -> None:
+    assert told(LLADA) == "left out: nothing"
+    beside = ("app.optimizer.state.0.exp_avg", "app.optimizer.state.1.exp_avg", "ref.wte", "app.model.head.b")
+    named = "app.lr (1 value), app.model.head (1 tensor), app.optimizer (2 tensors), ref (1 tensor)"
+    assert told(LLADA, beside, ("app.lr",)) == f"left out, as not the model's: {named}"
+
+
+def test_of_much_that_is_left_out_some_is_named() -> None:
+    many = tuple(f"part{number}.x" for number in range(9))
+    assert told(LLADA, many).endswith(", part5 (1 tensor), 3 more")

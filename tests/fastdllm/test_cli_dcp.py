@@ -52,7 +52,8 @@ def small(tmp_path: Path) -> tuple[Path, Path]:
     base = write_llada(tmp_path / "base", torch_dtype="bfloat16")
     (base / "model.safetensors").unlink()
     (base / "tokenizer_note.txt").write_text("of the base")
-    return save({"model": llada_weights(), "optimizer": {"exp_avg": torch.ones(2)}}, tmp_path / "dcp"), base
+    beside = {"optimizer": {"exp_avg": torch.ones(2)}, "scheduler": {"last_epoch": 3}}
+    return save({"model": llada_weights(), **beside}, tmp_path / "dcp"), base
 
 
 # -- the commands that load a model
@@ -74,7 +75,8 @@ def test_every_command_takes_a_trainers_weights_and_says_what_it_read(
     ran = llada(*command, "--dcp", trained, "--base", TINY, "--device", "cpu", typed=QUESTION + "\n")
     assert answer in ran.out
     assert notes_of(ran)[0].startswith(f"{trained}: ")
-    assert "tensors read, 'policy.' and '_orig_mod.' taken off their names; left out: rng" in ran.err
+    said = "tensors read, 'policy.' and '_orig_mod.' taken off their names; left out, as not the model's: "
+    assert f"{said}rng (1 tensor), step (1 value)\n" in ran.err
 
 
 def test_the_base_may_be_called_the_model(llada: Llada, trained: str) -> None:
@@ -135,6 +137,18 @@ def test_what_is_converted_is_loaded_like_any_model(llada: Llada, trained: str, 
         assert lm.generate(QUESTION, max_tokens=32).text == ANSWER
 
 
+def test_what_stands_beside_the_model_under_its_own_prefix_is_named(
+    llada: Llada, small: tuple[Path, Path], tmp_path: Path
+) -> None:
+    heads = {"value_head.weight": torch.ones(2), "value_head.bias": torch.ones(1), "steps": 3}
+    model = {"model": {**llada_weights(), **heads}, "optimizer": {"exp_avg": torch.ones(2), "lr": 0.1}}
+    trained = save(model, tmp_path / "trained")
+    ran = llada("convert", "--dcp", str(trained), "--base", str(small[1]), "--out", str(tmp_path / "out"))
+    told = "model.steps (1 value), model.value_head (2 tensors), optimizer (1 tensor, 1 value)"
+    assert notes_of(ran)[0].endswith(f"'model.' taken off their names; left out, as not the model's: {told}")
+    assert set(load_file(tmp_path / "out" / "model.safetensors")) == set(llada_weights())
+
+
 def test_shards_have_an_index_and_the_dtype_that_was_asked_for(
     llada: Llada, small: tuple[Path, Path], tmp_path: Path
 ) -> None:
@@ -157,6 +171,7 @@ def test_shards_have_an_index_and_the_dtype_that_was_asked_for(
     assert json.loads((out / "config.json").read_text())["torch_dtype"] == "float16"
     assert (record["dtypes"], record["checked_by"]) == (["float16"], "fast-dllm")
     assert record["left_out"] == ["optimizer.exp_avg"]
+    assert record["values_left_out"] == ["scheduler.last_epoch"]
     assert (out / "tokenizer_note.txt").read_text() == "of the base"
 
 

@@ -68,10 +68,22 @@ def test_the_network_is_that_of_the_same_weights_in_safetensors(
 @pytest.mark.parametrize(
     ("kind", "said"),
     [
-        ("fsdp", r"21 tensors read, 'app\.model\.' taken off their names; left out: app \(\d+ tensors\)"),
+        (
+            "fsdp",
+            r"21 tensors read, 'app\.model\.' taken off their names; left out, as not the model's: "
+            r"app\.optimizer \(\d+ tensors, \d+ values\), step \(1 value\)",
+        ),
         ("mixed", r"21 tensors read, 'policy\.' and '_orig_mod\.' taken off their names; left out: nothing"),
-        ("replicated", r"21 tensors read, under the names that they have; left out: rng \(1 tensor\)"),
-        ("two_models", r"21 tensors read, 'policy\.' taken off their names; left out: ref \(21 tensors\)"),
+        (
+            "replicated",
+            r"21 tensors read, under the names that they have; left out, as not the model's: "
+            r"epoch \(1 value\), rng \(1 tensor\)",
+        ),
+        (
+            "two_models",
+            r"21 tensors read, 'policy\.' taken off their names; left out, as not the model's: "
+            r"ref \(21 tensors\)",
+        ),
     ],
 )
 def test_what_was_stripped_and_left_out_is_said(trained: Path, tmp_path: Path, kind: str, said: str) -> None:

@@ -60,6 +60,7 @@ class DcpTensors:
         self.facts: Mapping[str, TensorStorageMetadata] = {
             name: facts for name, facts in stored.items() if isinstance(facts, TensorStorageMetadata)
         }
+        self._values = tuple(sorted(stored.keys() - self.facts.keys()))
         if not self.facts:
             raise self._refusal("it holds no tensors; give the checkpoint of a model")
 
@@ -82,7 +83,7 @@ class DcpTensors:
             )
         self._check_whole(found)
         left_out = tuple(sorted(self.facts.keys() - found))
-        return DcpContents(path=str(self.folder), names=found, left_out=left_out)
+        return DcpContents(path=str(self.folder), names=found, left_out=left_out, values=self._values)
 
     def dtype(self, name: str) -> torch.dtype:
         """What the numbers of the tensor are stored as."""

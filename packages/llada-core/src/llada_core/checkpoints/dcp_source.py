@@ -6,8 +6,9 @@ This module does not know torch, nor how they are read.
 from __future__ import annotations
 
 import os
+import re
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 from llada_core.checkpoints.places import model_name
@@ -54,30 +55,49 @@ class DcpContents:
     Attributes:
         path: the folder.
         names: the stored names that are read, each with its name in the model.
-        left_out: the names of the other tensors.
+        left_out: the names of the other tensors, which are none of the model's.
+        values: the names of what is no tensor, such as a step or a learning rate; nothing of it is read.
     """
 
     path: str
     names: Mapping[str, str]
     left_out: tuple[str, ...]
+    values: tuple[str, ...] = ()
 
     @property
     def told(self) -> str:
-        """What is read, what was changed about its names, and what is left out, in one line."""
+        """What is read, what was changed about its names, and what is left out and why, in one line."""
         before, wrappers, added = changes(self.names)
         off = [repr(each) for each in (*filter(None, [before]), *wrappers)]
         done = [f"{' and '.join(off)} taken off their names"] if off else []
         done += [f"{added!r} put before them"] if added else []
         named = ", ".join(done) or "under the names that they have"
-        return f"{self.path}: {_tensors(len(self.names))} read, {named}; left out: {self._others()}"
+        return f"{self.path}: {_counted(len(self.names), 'tensor')} read, {named}; {self._others}"
 
+    @property
     def _others(self) -> str:
-        """What is left out, by the first part of its names."""
-        counts = Counter(name.partition(".")[0] for name in self.left_out)
-        shown = [f"{group} ({_tensors(count)})" for group, count in sorted(counts.items())]
+        """What is left out, by the part of its names that none of the model's has."""
+        inside = {name[: dot.start()] for name in self.names for dot in re.finditer(r"\.", name)}
+        tensors = Counter(_group(name, inside) for name in self.left_out)
+        values = Counter(_group(name, inside) for name in self.values)
+        counts = {group: (tensors[group], values[group]) for group in sorted({*tensors, *values})}
+        shown = [f"{group} ({_both(*each)})" for group, each in counts.items()]
         more = len(shown) - _MOST
-        return ", ".join(shown[:_MOST] + ([f"{more} more"] if more > 0 else [])) or "nothing"
+        told = ", ".join(shown[:_MOST] + ([f"{more} more"] if more > 0 else []))
+        return f"left out, as not the model's: {told}" if told else "left out: nothing"
 
 
-def _tensors(count: int) -> str:
-    return f"{count} tensor{'' if count == 1 else 's'}"
+def _group(name: str, inside: Collection[str]) -> str:
+    """The beginning of a stored name, up to where no tensor of the model is: ``inside`` are the places that
+    hold some."""
+    ends = (dot.start() for dot in re.finditer(r"\.|$", name))
+    return next((name[:end] for end in ends if name[:end] not in inside), name)
+
+
+def _both(tensors: int, values: int) -> str:
+    counts = ((tensors, "tensor"), (values, "value"))
+    return ", ".join(_counted(count, what) for count, what in counts if count)
+
+
+def _counted(count: int, what: str) -> str:
+    return f"{count} {what}{'' if count == 1 else 's'}"

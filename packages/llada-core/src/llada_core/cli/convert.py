@@ -98,5 +98,6 @@ def _record(conversion: Conversion) -> dict[str, object]:
         "dtypes": list(conversion.dtypes),
         "tensors": dict(conversion.contents.names),
         "left_out": list(conversion.contents.left_out),
+        "values_left_out": list(conversion.contents.values),
         "checked_by": conversion.checked_by,
     }
