@@ -19,6 +19,7 @@ from typing import Any
 
 import torch
 from cpu_vs_upstream import PROMPTS
+from outputs import output
 
 import llada_core
 import llada_tiny
@@ -65,7 +66,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--max-tokens", type=int, default=128)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--repeat", type=int, default=3)
-    parser.add_argument("--json", type=Path)
+    parser.add_argument("--json", type=output)
     return parser.parse_args()
 
 

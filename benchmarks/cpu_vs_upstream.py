@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from outputs import output
 from transformers import AutoTokenizer
 
 import llada_core
@@ -94,7 +95,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--repeat", type=int, default=5)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--compile", action="store_true", help="let upstream compile what it decorates")
-    parser.add_argument("--json", type=Path, help="write the figures there too")
+    parser.add_argument("--json", type=output, help="write the figures there too")
     options = parser.parse_args()
     if not (options.fastdllm or options.dinfer):
         parser.error("give an upstream checkout: --fastdllm PATH, --dinfer PATH, or both")

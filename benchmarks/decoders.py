@@ -13,7 +13,8 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Mapping
+import sys
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -21,10 +22,24 @@ from typing import Any
 import evaluate
 
 import llada_core
-from llada_core.bench import Point, Question, families, front, measure, plot, surroundings, tasks, warm_case
+from llada_core.bench import (
+    Point,
+    Question,
+    check_can_plot,
+    families,
+    front,
+    measure,
+    plot,
+    surroundings,
+    tasks,
+    warm_case,
+)
+from llada_core.cli.outfiles import check_files, written
+from llada_core.errors import UsageError
 
 DOCS = Path(__file__).parents[1] / "docs"
 BEGIN, END = "<!-- figures: begin -->", "<!-- figures: end -->"
+FILES = ("decoders.json", "decoders.svg", "decoders.md")
 FULL = 100  # instances a family from which a run may stand on the page
 
 
@@ -54,25 +69,48 @@ class Row:
 
 def main() -> None:
     options = _options()
+    folder = _folder(options)
     run = json.loads(options.results.read_text()) if options.results else _run(options)
     rows = [Row(**row) for row in run["rows"]]
     print(table(rows, run["about"]))
-    if options.into or options.results or options.write or options.n >= FULL:
-        write(run, rows, options.into or DOCS, figures=not options.results)
+    if folder is not None:
+        write(run, rows, folder, figures=not options.results)
     else:
         print(
             f"docs/ is as it was: {options.n} instances are no full run of {FULL}; give --write to write them"
         )
 
 
+def _folder(options: argparse.Namespace) -> Path | None:
+    """Where page, plot and figures are to be written, known to be possible before anything is measured; None
+    where it is but a look."""
+    if not (options.into or options.results or options.write or options.n >= FULL):
+        return None
+    folder: Path = options.into or DOCS
+    try:
+        check_files([("what is measured", folder / name) for name in FILES], overwrite=True)
+        check_can_plot(folder / "decoders.svg")
+    except UsageError as exc:
+        sys.exit(str(exc))
+    return folder
+
+
 def write(run: Mapping[str, Any], rows: list[Row], folder: Path, *, figures: bool) -> None:
-    """Write page and plot, and the figures themselves where they are new."""
-    if figures:
-        (folder / "decoders.json").write_text(json.dumps(run, indent=1) + "\n")
-    points = [row.point for row in rows]
-    plot(points, folder / "decoders.svg", across="answer tokens per forward", up="exact answers, %")
-    page = (DOCS / "decoders.md").read_text()
-    (folder / "decoders.md").write_text(with_table(page, table(rows, run["about"])))
+    """Write page and plot, and the figures themselves where they are new; what cannot be written is told once
+    the others are."""
+    page, points = DOCS / "decoders.md", [row.point for row in rows]
+    axes = {"across": "answer tokens per forward", "up": "exact answers, %"}
+    files: dict[str, Callable[[Path], object]] = {
+        "decoders.json": lambda path: path.write_text(json.dumps(run, indent=1) + "\n"),
+        "decoders.svg": lambda path: plot(points, path, **axes),
+        "decoders.md": lambda path: path.write_text(with_table(page.read_text(), table(rows, run["about"]))),
+    }
+    if not figures:
+        del files["decoders.json"]
+    failures = [written(folder / name, write) for name, write in files.items()]
+    told = [str(each) for each in failures if each is not None]
+    if told:
+        sys.exit("\n".join(told))
 
 
 def with_table(page: str, written: str) -> str:

@@ -17,6 +17,8 @@ import json
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
+from outputs import output
+
 import llada_core
 from llada_core import LoadedModel
 from llada_core.bench import Answered, Case, Question, Sample, families, measure, tasks, warm_case
@@ -189,7 +191,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--batch", type=int, default=32, help="rows in flight at a time")
     parser.add_argument("--device")
     parser.add_argument("--dtype")
-    parser.add_argument("--json", type=Path, help="write every score here, some wrong answers included")
+    parser.add_argument("--json", type=output, help="write every score here, some wrong answers included")
     return parser.parse_args()
 
 

@@ -30,12 +30,12 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import torch
 import torch.nn.functional as F
 from gpu_8b import bandwidth
+from outputs import output
 from torch import Tensor
 
 from llada_core.machine import processor
@@ -157,7 +157,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--quantization", nargs="*", default=[], choices=("fp8", "int8"))
     parser.add_argument("--small", action="store_true", help="small layers on any device, to try it out")
-    parser.add_argument("--json", type=Path)
+    parser.add_argument("--json", type=output)
     return parser.parse_args()
 
 

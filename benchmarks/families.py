@@ -17,10 +17,10 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any
 
 import torch
+from outputs import output
 
 from llada_runtime import Plan, Policy, Sequence, drain
 from llada_sdar import SDARConfig, SDARGeneration, SDARNetwork
@@ -99,7 +99,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--prompts", nargs="+", type=int, default=[64, 512], help="lengths of the prompts")
     parser.add_argument("--rows", nargs="+", type=int, default=[1, 4])
     parser.add_argument("--repeat", type=int, default=3)
-    parser.add_argument("--json", type=Path)
+    parser.add_argument("--json", type=output)
     options = parser.parse_args()
     if min(*options.prompts, *options.rows, options.repeat) < 1:
         sys.exit("lengths, rows and repeats are numbers from 1 on")

@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from outputs import output
 
 import llada_core
 from llada_dev.verify.upstream import fast_dllm
@@ -111,7 +112,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--repeat", type=int, default=3)
     parser.add_argument("--device", default="cuda")
     parser.add_argument("--small", action="store_true", help="a few small layers, to try the program out")
-    parser.add_argument("--json", type=Path)
+    parser.add_argument("--json", type=output)
     options = parser.parse_args()
     if options.device == "cuda" and not torch.cuda.is_available():
         sys.exit("torch sees no GPU; to try the program out: --device cpu --small")

@@ -24,6 +24,7 @@ from typing import Any
 
 import torch
 from gpu_8b import LLADA_8B, SMALL, random_model
+from outputs import output
 from safetensors.torch import save_file
 
 import llada_core
@@ -61,7 +62,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--folder", type=Path)
     parser.add_argument("--device", default="cuda")
     parser.add_argument("--small", action="store_true", help="a few small layers, to try the program out")
-    parser.add_argument("--json", type=Path)
+    parser.add_argument("--json", type=output)
     options = parser.parse_args()
     if options.device == "cuda" and torch.cuda.device_count() < max(options.ranks):
         sys.exit("torch sees fewer GPUs; to try the program out: --device cpu --small --repeat 2")

@@ -23,11 +23,11 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any
 
 import torch
 from gpu_8b import LLADA_8B, SMALL, bandwidth, random_model
+from outputs import output
 
 import llada_core
 from llada_runtime import KVCache, LLaDAModel, Network
@@ -134,7 +134,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--quantization", nargs="*", default=[], choices=("fp8", "int8"))
     parser.add_argument("--repeat", type=int, default=2)
     parser.add_argument("--small", action="store_true", help="a few small layers, to try the program out")
-    parser.add_argument("--json", type=Path)
+    parser.add_argument("--json", type=output)
     if not torch.cuda.is_available():
         sys.exit("torch sees no GPU, and nothing else is measured here")
     return parser.parse_args()

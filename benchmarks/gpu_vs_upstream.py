@@ -31,6 +31,7 @@ from typing import Any
 
 import torch
 from gpu_8b import LLADA_8B, SMALL, bandwidth, random_model
+from outputs import output
 
 import llada_core
 from llada_dev.verify.upstream import dinfer, fast_dllm
@@ -123,7 +124,7 @@ def _options() -> argparse.Namespace:
         "--sides", choices=list(_SIDES), nargs="+", default=list(_SIDES), help="and their order"
     )
     parser.add_argument("--small", action="store_true", help="a few small layers, to try the program out")
-    parser.add_argument("--json", type=Path)
+    parser.add_argument("--json", type=output)
     options = parser.parse_args()
     options.fastdllm, options.dinfer = (Path(p) if p else None for p in (options.fastdllm, options.dinfer))
     if not (torch.cuda.is_available() or options.small):

@@ -17,10 +17,10 @@ import random
 import statistics
 import time
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any
 
 import torch
+from outputs import output
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
@@ -92,7 +92,7 @@ def _options() -> argparse.Namespace:
     )
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     parser.add_argument("--states", type=int, default=20, help="how many arrangements are timed")
-    parser.add_argument("--json", type=Path)
+    parser.add_argument("--json", type=output)
     return parser.parse_args()
 
 

@@ -15,10 +15,10 @@ import statistics
 import time
 from collections.abc import Mapping
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import torch
+from outputs import output
 
 from llada_llada2 import EditGeneration, LLaDA2Config, LLaDA2Generation, LLaDA2Network
 from llada_llada2.policies import Blocks, Edited
@@ -155,7 +155,7 @@ def main() -> None:
     parser.add_argument("--gen-length", type=int, default=64)
     parser.add_argument("--rows", nargs="+", type=int, default=[1, 4])
     parser.add_argument("--repeat", type=int, default=3)
-    parser.add_argument("--json", type=Path)
+    parser.add_argument("--json", type=output)
     options = parser.parse_args()
     model = network()
     cases = [

@@ -21,7 +21,6 @@ import argparse
 import gc
 import json
 import os
-import platform
 import subprocess
 import sys
 import time
@@ -29,6 +28,8 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
+
+from outputs import output
 
 HERE = Path(__file__).resolve().parents[1]
 PROMPT, BLOCK, A_STEP = 64, 32, 4
@@ -44,6 +45,8 @@ def main() -> None:
     options = _options()
     if options.worker:
         return work()
+    from llada_core.machine import processor  # not above: a checkout that is measured may be without it
+
     sides = {"here": HERE, **({"against": options.against.resolve()} if options.against else {})}
     workers = {side: Worker(folder) for side, folder in sides.items()}
     found = [
@@ -53,8 +56,9 @@ def main() -> None:
         for rows in options.rows
     ]
     memory = {side: worker.ask("memory") for side, worker in workers.items()}
-    report(found, memory)
-    text = json.dumps({"cpu": _cpu(), "microseconds": found, "bytes": memory})
+    cpu = processor()
+    report(found, memory, cpu)
+    text = json.dumps({"cpu": cpu, "microseconds": found, "bytes": memory})
     print(text)
     if options.json:
         options.json.write_text(text + "\n")
@@ -70,7 +74,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--tokens", type=int, nargs="+", default=[128, 1024], help="tokens of an answer")
     parser.add_argument("--way", nargs="+", choices=WAYS, default=list(WAYS))
     parser.add_argument("--repeat", type=int, default=7)
-    parser.add_argument("--json", type=Path)
+    parser.add_argument("--json", type=output)
     parser.add_argument("--worker", action="store_true", help=argparse.SUPPRESS)
     return parser.parse_args()
 
@@ -105,9 +109,9 @@ def timed(workers: dict[str, Worker], case: tuple[str, int, int], repeat: int) -
     return {side: min(times[1:]) for side, times in found.items()}  # the first one warms up
 
 
-def report(found: list[dict[str, Any]], memory: dict[str, Any]) -> None:
+def report(found: list[dict[str, Any]], memory: dict[str, Any], cpu: str) -> None:
     both = "against" in memory
-    print(f"{_cpu()}; prompt {PROMPT}, blocks of {BLOCK}, {A_STEP} tokens a step; µs a step and row")
+    print(f"{cpu}; prompt {PROMPT}, blocks of {BLOCK}, {A_STEP} tokens a step; µs a step and row")
     print(f"{'':9} {'tokens':>6} {'rows':>4} {'here':>8}" + (f" {'against':>8} {'ratio':>6}" if both else ""))
     for row in found:
         other = f" {row['against']:8.1f} {row['against'] / row['here']:5.2f}x" if both else ""
@@ -117,13 +121,6 @@ def report(found: list[dict[str, Any]], memory: dict[str, Any]) -> None:
         print(f"{side:9} {bytes_['columns']:6} columns: {bytes_['8B'] / 2**20:8.0f} for LLaDA-8B in bfloat16 "
               f"by arithmetic; {bytes_['small'] / 2**20:.2f} of a small network as measured")  # fmt: skip
         print("          one row of " + ", ".join(f"{n}: {b / 2**20:.0f}" for n, b in bytes_["row"].items()))
-
-
-def _cpu() -> str:
-    """The processor, as the system calls it."""
-    info = Path("/proc/cpuinfo")
-    lines = info.read_text().splitlines() if info.exists() else []
-    return next((line.split(": ")[1] for line in lines if line.startswith("model name")), platform.machine())
 
 
 # What follows runs in the processes that measure; the names of 0.1 and the later ones meet here.

@@ -32,6 +32,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from outputs import output
 from server_clients import Client, Heard, metric
 from server_process import ENGINE, EXACT, ServerProcess, probe_health, quantile, serving
 from server_requests import Case, cases_of, install_faulty_decoders
@@ -98,7 +99,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--clients", type=int, default=64)
     parser.add_argument("--cases", type=int, default=400, help="how many different requests")
     parser.add_argument("--rows", type=int, default=32, help="requests that the server decodes at a time")
-    parser.add_argument("--json", type=Path)
+    parser.add_argument("--json", type=output)
     return parser.parse_args()
 
 

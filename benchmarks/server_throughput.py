@@ -26,11 +26,11 @@ import time
 from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import httpx
 import torch
+from outputs import output
 from server_process import ENGINE, EXACT, ServerProcess, serving
 
 from llada_core import GenerationRequest, LoadedModel, load_model
@@ -148,7 +148,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--seconds", type=float, default=30.0, help="that each measurement takes at least")
     parser.add_argument("--starts", type=int, default=3, help="starts of the server")
     parser.add_argument("--idle", type=float, default=20.0, help="seconds for which it is left alone")
-    parser.add_argument("--json", type=Path)
+    parser.add_argument("--json", type=output)
     return parser.parse_args()
 
 

@@ -41,6 +41,8 @@ from pathlib import Path
 from types import CodeType, FrameType
 from typing import Any
 
+from outputs import output
+
 HERE = Path(__file__).resolve().parents[1]
 PROMPT = "Nora has 14 boxes with 12 pens each. She gives away 35 pens. How many pens are left?"
 QUESTIONS = {  # ends of the names that they have or had
@@ -79,7 +81,7 @@ def _options() -> argparse.Namespace:
     )
     parser.add_argument("--against", type=Path, metavar="FOLDER", help="another checkout of this repository")
     parser.add_argument("--algorithm", default="dual_cache")
-    parser.add_argument("--json", type=Path)
+    parser.add_argument("--json", type=output)
     parser.add_argument("--worker", action="store_true", help=argparse.SUPPRESS)
     return parser.parse_args()
 

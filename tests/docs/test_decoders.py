@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import argparse
 import importlib.util
 import json
+import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,7 +17,7 @@ import pytest
 from llada_core.bench import tasks
 from tests.docs.documents import ROOT
 
-PROGRAM = ("evaluate", "decoders")  # each imports those before it
+PROGRAM = ("outputs", "evaluate", "decoders")  # each imports those before it
 
 
 @pytest.fixture(scope="module")
@@ -88,6 +90,51 @@ def test_a_look_can_be_written_elsewhere(
     ]
     assert "a run of this test" in (tmp_path / "decoders.md").read_text()
     assert (ROOT / "docs" / "decoders.md").read_text() == before
+
+
+def test_a_place_that_cannot_be_written_is_refused_before_anything_is_measured(
+    benchmark: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def never(_: Any) -> None:
+        raise AssertionError("it is measured")
+
+    monkeypatch.setattr(benchmark.decoders, "_run", never)
+    monkeypatch.setattr("sys.argv", ["decoders.py", "--into", str(tmp_path / "no")])
+    with pytest.raises(SystemExit, match=r"decoders\.json cannot be written: there is no folder"):
+        benchmark.decoders.main()
+
+
+def test_one_file_that_cannot_be_written_in_the_end_costs_no_other(
+    benchmark: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def full(points: Any, path: Path, **axes: str) -> None:
+        raise OSError(28, "No space left on device")
+
+    run = {**json.loads((ROOT / "docs" / "decoders.json").read_text()), "about": "a run of this test"}
+    monkeypatch.setattr(benchmark.decoders, "_run", lambda _: run)
+    monkeypatch.setattr(benchmark.decoders, "plot", full)
+    monkeypatch.setattr("sys.argv", ["decoders.py", "-n", "1", "--into", str(tmp_path)])
+    with pytest.raises(SystemExit, match=r"decoders\.svg cannot be written \(No space left .*\); make room"):
+        benchmark.decoders.main()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["decoders.json", "decoders.md"]
+    assert "a run of this test" in capsys.readouterr().out
+
+
+def test_figures_of_every_benchmark_go_to_a_file_that_is_known_to_be_writable(
+    benchmark: Any, tmp_path: Path
+) -> None:
+    programs = {path.name: path.read_text() for path in (ROOT / "benchmarks").glob("*.py")}
+    for name, text in programs.items():
+        for given in re.findall(r'add_argument\("--json"(.*)', text):
+            assert given.startswith(", type=output"), name
+    kept = tmp_path / "kept.json"
+    kept.write_text("of an earlier run")
+    assert benchmark.outputs.output(str(kept)) == kept
+    assert kept.read_text() == "of an earlier run"
+    with pytest.raises(
+        argparse.ArgumentTypeError, match=r"no/new\.json cannot be written: there is no folder"
+    ):
+        benchmark.outputs.output(str(tmp_path / "no" / "new.json"))
 
 
 def test_the_time_of_a_setting_begins_after_a_batch_to_warm_up(
