@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import os
+import runpy
 import shutil
 import socket
 import subprocess
@@ -22,12 +23,10 @@ from pathlib import Path
 from typing import Any
 
 import nox
-from nox.project import load_toml
 
 ROOT = Path(__file__).parent
-PROJECTS: dict[str, Mapping[str, Any]] = {
-    path.parent.name: load_toml(path)["project"] for path in sorted(ROOT.glob("packages/*/pyproject.toml"))
-}
+# By its path, as nox puts nothing that lies beside this file where Python imports from.
+PROJECTS: dict[str, Mapping[str, Any]] = runpy.run_path(str(ROOT / "tools" / "packages.py"))["projects"]()
 EXAMPLES = sorted(path.parent for path in ROOT.glob("examples/*/pyproject.toml"))
 PLUGINS = [name for name, project in PROJECTS.items() if "llada.engines" in project.get("entry-points", {})]
 # Folders of tests that an engine's wheel must pass besides tests/<its short name>.

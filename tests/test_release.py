@@ -250,6 +250,24 @@ def test_a_tag_of_another_version_is_refused(tools: dict[str, ModuleType]) -> No
         check("v9.9.9")
 
 
+def test_a_place_for_the_archives_that_cannot_be_written_is_refused_before_they_are_built(
+    tools: dict[str, ModuleType], tmp_path: Path
+) -> None:
+    check = tools["release_check"].check_out
+    check(None)
+    check(tmp_path / "new" / "dist")
+    assert list((tmp_path / "new" / "dist").iterdir()) == []
+    (tmp_path / "file").write_text("")
+    with pytest.raises(SystemExit, match=r"--out .*file cannot be written \(File exists\); give another"):
+        check(tmp_path / "file")
+
+
+def test_what_nox_knows_of_the_packages_is_what_a_release_does(
+    nox_file: ModuleType, tools: dict[str, ModuleType]
+) -> None:
+    assert tools["packages"].projects() == nox_file.PROJECTS
+
+
 def test_a_source_distribution_that_makes_another_wheel_is_refused(
     tools: dict[str, ModuleType], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -34,6 +34,7 @@ def main() -> None:
     options = parser.parse_args()
     order = in_order(projects())
     check_version(options.tag)
+    check_out(options.out)
     with tempfile.TemporaryDirectory(prefix="llada-release-") as folder:
         place = Path(folder)
         archives = {name: build(name, place / "dist" / name) for name in order}
@@ -67,6 +68,17 @@ def check_version(tag: str | None) -> None:
     (version,) = versions
     if tag is not None and tag != f"v{version}":
         sys.exit(f"release_check: the tag {tag} is not v{version}, the version of the packages")
+
+
+def check_out(out: Path | None) -> None:
+    """Make the folder that the archives are kept in, or refuse it before anything is built."""
+    if out is None:
+        return
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        tempfile.TemporaryFile(dir=out).close()
+    except OSError as exc:
+        sys.exit(f"release_check: --out {out} cannot be written ({exc.strerror}); give another folder")
 
 
 def build(name: str, out: Path) -> tuple[Path, Path]:
