@@ -145,7 +145,8 @@ def _with_options_of_the_program(command: click.Command) -> click.Command:
     """The command, and the commands of a group, with the program's options where a name of them is free."""
     taken = {name for each in command.params for name in (*each.opts, *each.secondary_opts)}
     extended = copy.copy(command)
-    extended.parse_args = _with_errors_of_its_own(extended.parse_args)  # type: ignore[method-assign]  # of a copy
+    # A class below each command's own would do the same; mypy knows no methods of one object.
+    extended.parse_args = _with_errors_of_its_own(extended.parse_args)  # type: ignore[assignment, method-assign]
     extended.params = [*command.params, *(each for each in program.params if taken.isdisjoint(each.opts))]
     if isinstance(extended, click.Group):
         extended.commands = {
