@@ -15,7 +15,7 @@ from llada_core.bench.comparing import LEAST_PAIRS
 from llada_core.bench.measuring import MOST_ROWS
 from llada_core.cli.bench_pairs import compared_first
 from llada_core.cli.bench_questions import asked_questions
-from llada_core.cli.bench_telling import SPEEDS, Wanted, telling
+from llada_core.cli.bench_telling import SPEEDS, Wanted, told_at_the_end
 from llada_core.cli.bench_trials import Method, Trial, run_trials, trials_of
 from llada_core.cli.opening import opened_model
 from llada_core.cli.options import ModelChoice, model_options, spelling_among
@@ -152,7 +152,7 @@ def bench(ctx: click.Context, /, **given: Any) -> None:
     ) as lm:
         trials = trials_of(lm, settings, lengths, batches)
         about = surroundings(lm, _distributions(lm, trials))
-        with telling(trials, method, about, wanted) as unwritten:
+        with told_at_the_end(trials, method, about, wanted) as unwritten:
             run_trials(lm, trials, method)
     _conclude(ctx, trials, unwritten)
 

@@ -20,7 +20,7 @@ from llada_core.cli.output import note, print_json
 from llada_core.cli.reporting import report, tracebacks_wanted
 from llada_core.errors import UsageError
 
-__all__ = ["SPEEDS", "Wanted", "telling"]
+__all__ = ["SPEEDS", "Wanted", "told_at_the_end"]
 
 SPEEDS = {"tokens/s": "tokens_per_second", "tokens/forward": "tokens_per_forward"}
 
@@ -63,7 +63,7 @@ class Wanted:
 
 
 @contextmanager
-def telling(
+def told_at_the_end(
     trials: Sequence[Trial], method: Method, about: dict[str, Any], wanted: Wanted
 ) -> Iterator[list[Exception]]:
     """Say what was measured while this was entered, be it that Ctrl-C ended it; in the list, once it is left,
