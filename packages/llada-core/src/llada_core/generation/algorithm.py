@@ -29,7 +29,7 @@ from llada_core.generation.networked import RunsNetworks
 from llada_core.generation.prompt_kinds import prompts_of
 from llada_core.generation.prompts import AnyPrompts
 from llada_core.generation.results import Answer, GenerationRequest, GenerationResult, check_request
-from llada_core.generation.signature import Undeclared, rows_of_a_call, takes_all, takes_mask
+from llada_core.generation.signature import Undeclared, depth, rows_of_a_call, takes_all, takes_mask
 from llada_core.generation.steps import SupportsSteps
 from llada_core.generation.templates import parameters_for
 from llada_core.imports import LazyModule
@@ -95,8 +95,8 @@ class GenerationAlgorithm(RunsNetworks, ReadsPrompts):
         They are not where a class has a ``generate`` or ``answers`` of its own that does not come from where
         its ``open_loop`` does: what is overridden is what runs, in one call.
         """
-        opens = _depth(cls, "open_loop")
-        return opens is not None and all(opens <= (_depth(cls, own) or 0) for own in ("generate", "answers"))
+        opens = depth(cls, "open_loop")
+        return opens is not None and all(opens <= (depth(cls, own) or 0) for own in ("generate", "answers"))
 
     @classmethod
     def calls_generate(cls) -> bool:
@@ -104,7 +104,7 @@ class GenerationAlgorithm(RunsNetworks, ReadsPrompts):
 
         One that is overridden below an engine's ``answers`` is what runs.
         """
-        own, answers = _depth(cls, "generate") or 0, _depth(cls, "answers") or 0
+        own, answers = depth(cls, "generate") or 0, depth(cls, "answers") or 0
         return own < answers and not cls.yields_steps()
 
     def runner(self) -> SupportsSteps:
@@ -292,12 +292,7 @@ class GenerationAlgorithm(RunsNetworks, ReadsPrompts):
         return f"<{type(self).__name__} {self.name!r} of engine {self.engine!r}>"
 
 
-def _depth(cls: type, name: str) -> int | None:
-    """How far up among the bases of ``cls`` the first is that defines ``name``."""
-    return next((depth for depth, base in enumerate(cls.__mro__) if name in vars(base)), None)
-
-
 def _names_its_own(cls: type[GenerationAlgorithm]) -> bool:
     """Whether the ``generate`` that is called is younger than the parameters and takes only what it names."""
-    younger = (_depth(cls, "generate") or 0) < (_depth(cls, "parameters") or 0)
+    younger = (depth(cls, "generate") or 0) < (depth(cls, "parameters") or 0)
     return younger and cls.calls_generate() and not takes_all(cls.generate)

@@ -14,7 +14,15 @@ from typing import Any
 from llada_core.errors import InvalidSpec
 from llada_core.parameters import STANDARD, Parameter
 
-__all__ = ["Undeclared", "parameters_of", "rows_of_a_call", "takes_all", "takes_mask", "why_not_called"]
+__all__ = [
+    "Undeclared",
+    "depth",
+    "parameters_of",
+    "rows_of_a_call",
+    "takes_all",
+    "takes_mask",
+    "why_not_called",
+]
 
 _MASK = "attention_mask"
 _PLACES = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
@@ -38,6 +46,11 @@ class Undeclared:
         if not whole or (self._known and takes_all(owner.generate)):
             return self._known
         return parameters_of(owner.generate, owner=owner.__name__, known=self._known)
+
+
+def depth(cls: type, name: str) -> int | None:
+    """How far up among the bases of ``cls`` the first is that defines ``name``."""
+    return next((at for at, base in enumerate(cls.__mro__) if name in vars(base)), None)
 
 
 def takes_all(generate: Callable[..., Any]) -> bool:

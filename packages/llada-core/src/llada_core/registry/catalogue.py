@@ -16,6 +16,7 @@ from packaging.utils import canonicalize_name
 
 from llada_core.errors import PluginConflict
 from llada_core.names import Claim, NameTable
+from llada_core.parameters import STANDARD
 from llada_core.plugins.host import PluginHost
 from llada_core.plugins.specs import AlgorithmSpec, CommandSpec, EngineSpec, WheelSpec
 from llada_core.plugins.status import Plugin
@@ -82,6 +83,7 @@ class Catalogue:
         self.algorithm_names = NameTable()
         self.lost: dict[str, str] = {}
         self.wheels = Wheels()
+        self._taking: tuple[Mapping[str, AlgorithmEntry], dict[str, tuple[str, ...]]] | None = None
         self._host = host
         claimed = _by_title(host.contributions("llada_engines", EngineSpec))
         engines = [pair for pair in claimed if self._add_engine(*pair)]
@@ -115,6 +117,32 @@ class Catalogue:
     def algorithms_of(self, engine: str) -> list[str]:
         """The names of the algorithms on the engine of this canonical name, sorted."""
         return sorted(n for n, entry in self.algorithms.items() if self.engine_of(entry.spec) == engine)
+
+    def takers(self, spec: AlgorithmSpec) -> dict[str, tuple[str, ...]]:
+        """Which algorithms take those standard parameters that this one does not, sorted."""
+        algorithms = self.algorithms
+        if self._taking is None or self._taking[0] is not algorithms:  # it is replaced where it changes
+            self._taking = (algorithms, _taking(algorithms))
+        mine = {parameter.name for parameter in spec.parameters}
+        return {name: who for name, who in self._taking[1].items() if name not in mine}
+
+    def targets(self) -> list[tuple[str, str]]:
+        """Every ``"module:attr"`` that the specs name, once, with the distribution that names it."""
+        found: dict[str, str] = {}
+        for engine in self.engines.values():
+            spec = engine.spec
+            for target in (spec.target, spec.probe, spec.memory, spec.steps):
+                found.setdefault(target or "", engine.distribution or engine.spec.name)
+        for entry in self.algorithms.values():
+            if entry.factory is None:
+                found.setdefault(entry.spec.target, entry.distribution or entry.spec.name)
+        for name, command in self.commands.items():
+            found.setdefault(command.target, self.command_owners[name])
+        return sorted((target, owner) for target, owner in found.items() if target)
+
+    def missing_wheels(self) -> list[WheelSpec]:
+        """The known wheels whose engines are not installed."""
+        return [row for row in self.wheels.rows() if self.engine_names.resolve(row.engine) is None]
 
     def _add_engine(self, plugin: Plugin, spec: EngineSpec) -> bool:
         """Whether the engine and at least one of its algorithms kept their names."""
@@ -181,6 +209,14 @@ class Catalogue:
         conflict = _conflict(what, kept, plugin)
         self._host.report(plugin, conflict)
         return conflict.reason
+
+
+def _taking(algorithms: Mapping[str, AlgorithmEntry]) -> dict[str, tuple[str, ...]]:
+    """The names of the algorithms that take each standard parameter, sorted."""
+    takes = {
+        name: {parameter.name for parameter in entry.spec.parameters} for name, entry in algorithms.items()
+    }
+    return {name: tuple(sorted(who for who in takes if name in takes[who])) for name in STANDARD}
 
 
 def _by_title(claimed: list[tuple[Plugin, EngineSpec]]) -> list[tuple[Plugin, EngineSpec]]:

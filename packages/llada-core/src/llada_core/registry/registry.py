@@ -16,14 +16,13 @@ from packaging.utils import canonicalize_name
 from llada_core.environment import Environment, read_environment
 from llada_core.errors import EngineUnavailable, UnknownAlgorithm, UnknownEngine, UsageError
 from llada_core.imports import load_target
-from llada_core.parameters import STANDARD
 from llada_core.plugins.host import PluginHost
 from llada_core.plugins.info import AlgorithmInfo, EngineInfo
 from llada_core.plugins.installed import Installed
-from llada_core.plugins.specs import AlgorithmSpec, CommandSpec, EngineSpec, StrangerSpec, WheelSpec
+from llada_core.plugins.specs import CommandSpec, EngineSpec, StrangerSpec, WheelSpec
 from llada_core.plugins.status import Decision, PluginStatus, Question
 from llada_core.registry.advice import advice
-from llada_core.registry.catalogue import AlgorithmEntry, Catalogue
+from llada_core.registry.catalogue import Catalogue
 from llada_core.registry.instances import factory_of, make, owner_of, refusal_of, spec_of
 from llada_core.registry.readiness import Readiness
 from llada_core.registry.registration import Registrations
@@ -54,7 +53,6 @@ class Registry:
         self._registrations = Registrations(self._catalogue)
         self._readiness = Readiness(self._catalogue, installed)
         self._told: set[object] = set()
-        self._taking: tuple[Mapping[str, AlgorithmEntry], dict[str, tuple[str, ...]]] | None = None
         self._lock = threading.Lock()
 
     def algorithms(self, *, engine: str | None = None, available: bool = False) -> list[str]:
@@ -108,16 +106,8 @@ class Registry:
             streams=entry.spec.streams,
             distribution=entry.distribution,
             spec=entry.spec,
-            takers=self._takers(entry.spec),
+            takers=self._catalogue.takers(entry.spec),
         )
-
-    def _takers(self, spec: AlgorithmSpec) -> dict[str, tuple[str, ...]]:
-        """Which algorithms take those standard parameters that this one does not."""
-        algorithms = self._catalogue.algorithms
-        if self._taking is None or self._taking[0] is not algorithms:  # it is replaced where it changes
-            self._taking = (algorithms, _taking(algorithms))
-        mine = {parameter.name for parameter in spec.parameters}
-        return {name: who for name, who in self._taking[1].items() if name not in mine}
 
     def engine(self, name: str, *, use: bool = False) -> EngineInfo:
         """The facts of an engine; with ``use`` it is imported and probed to find them out."""
@@ -203,17 +193,7 @@ class Registry:
 
     def targets(self) -> list[tuple[str, str]]:
         """Every ``"module:attr"`` that the specs name, once, with the distribution that names it."""
-        found: dict[str, str] = {}
-        for engine in self._catalogue.engines.values():
-            spec = engine.spec
-            for target in (spec.target, spec.probe, spec.memory, spec.steps):
-                found.setdefault(target or "", engine.distribution or engine.spec.name)
-        for entry in self._catalogue.algorithms.values():
-            if entry.factory is None:
-                found.setdefault(entry.spec.target, entry.distribution or entry.spec.name)
-        for name, command in self._catalogue.commands.items():
-            found.setdefault(command.target, self._catalogue.command_owners[name])
-        return sorted((target, owner) for target, owner in found.items() if target)
+        return self._catalogue.targets()
 
     def command_owner(self, name: str) -> str | None:
         """The distribution that brings the subcommand of this name, installed or not; None where nobody is
@@ -246,8 +226,7 @@ class Registry:
 
     def missing_wheels(self) -> list[WheelSpec]:
         """The known wheels whose engines are not installed."""
-        names = self._catalogue.engine_names
-        return [row for row in self._catalogue.wheels.rows() if names.resolve(row.engine) is None]
+        return self._catalogue.missing_wheels()
 
     def strangers(self) -> list[StrangerSpec]:
         """What installed engines, and then missing wheels, know to be something else than their models."""
@@ -315,11 +294,3 @@ def _told(config: Mapping[str, Any] | None) -> str:
         return "an invented model"
     kind = config.get("model_type")
     return "a model of no type" if kind is None else f"a model of type {reprlib.repr(kind)}"
-
-
-def _taking(algorithms: Mapping[str, AlgorithmEntry]) -> dict[str, tuple[str, ...]]:
-    """The names of the algorithms that take each standard parameter, sorted."""
-    takes = {
-        name: {parameter.name for parameter in entry.spec.parameters} for name, entry in algorithms.items()
-    }
-    return {name: tuple(sorted(who for who in takes if name in takes[who])) for name in STANDARD}
