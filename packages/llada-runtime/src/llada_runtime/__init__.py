@@ -13,8 +13,9 @@ from llada_core.imports import lazy_exports
 if TYPE_CHECKING:
     from llada_core.errors import CheckpointError, NumericalError, UnsupportedArchitecture
     from llada_runtime.algorithm import StepAlgorithm
+    from llada_runtime.decoding.draining import drain
     from llada_runtime.decoding.filters import Filters
-    from llada_runtime.decoding.loop import Loop, drain
+    from llada_runtime.decoding.loop import Loop
     from llada_runtime.decoding.plan import Plan
     from llada_runtime.decoding.policies import DualCache, NoCache, Policy, PrefixCache
     from llada_runtime.decoding.rules import (
@@ -110,7 +111,7 @@ __getattr__, __dir__ = lazy_exports(
         "Threshold": "llada_runtime.decoding.rules",
         "Transformer": "llada_runtime.network.transformer",
         "UnsupportedArchitecture": "llada_core.errors",
-        "drain": "llada_runtime.decoding.loop",
+        "drain": "llada_runtime.decoding.draining",
         "estimate": "llada_runtime.memory",
         "estimate_of": "llada_runtime.memory",
         "quotas": "llada_runtime.decoding.rules",

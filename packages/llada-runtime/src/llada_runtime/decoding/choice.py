@@ -11,8 +11,9 @@ from torch import Tensor
 from llada_core.errors import ContractError
 from llada_core.faults import fault_of
 from llada_core.values import told
+from llada_runtime.decoding.parts import Selector
 from llada_runtime.decoding.proposals import Proposals
-from llada_runtime.decoding.sequence import Selector, Sequence
+from llada_runtime.decoding.sequence import Sequence
 
 __all__ = ["kept_of"]
 
@@ -38,7 +39,11 @@ def kept_of(sequences: list[Sequence], proposals: Proposals) -> Tensor:
 
 
 def _choose(
-    kind: type[Selector], rows: list[int], sequences: list[Sequence], proposals: Proposals, kept: Tensor
+    kind: type[Selector[Sequence]],
+    rows: list[int],
+    sequences: list[Sequence],
+    proposals: Proposals,
+    kept: Tensor,
 ) -> None:
     """Fill in the ``rows`` of ``kept``; where the class raises for several, ask it row by row for the
     culprit."""
@@ -57,7 +62,7 @@ def _choose(
             _choose(kind, [row], sequences, proposals, kept)
 
 
-def _checked(kind: type[Selector], chosen: Any, open_: Tensor) -> Tensor:
+def _checked(kind: type[Selector[Sequence]], chosen: Any, open_: Tensor) -> Tensor:
     fits = isinstance(chosen, Tensor) and (chosen.shape, chosen.device) == (open_.shape, open_.device)
     if not fits or chosen.dtype != torch.bool:
         raise ContractError(
@@ -67,7 +72,7 @@ def _checked(kind: type[Selector], chosen: Any, open_: Tensor) -> Tensor:
     return chosen
 
 
-def _explained(kind: type[Selector], exc: Exception) -> Exception:
+def _explained(kind: type[Selector[Sequence]], exc: Exception) -> Exception:
     """What a class raised, or, where it is not written as it must be, how to write it."""
     for name, arguments in _CLASSMETHODS.items():
         method = inspect.getattr_static(kind, name, None)

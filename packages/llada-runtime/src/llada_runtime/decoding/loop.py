@@ -7,13 +7,10 @@ raises ends its own sequence and no other.
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Iterable, Iterator
-
 import torch
 from torch import Tensor
 
-from llada_core.errors import GenerationError, PromptError, UsageError
+from llada_core.errors import GenerationError, UsageError
 from llada_core.faults import fault_of, one_line
 from llada_core.generation.steps import Row, Step, StepLoop
 from llada_runtime.decoding.ahead import Ahead, outcome, read
@@ -29,7 +26,7 @@ from llada_runtime.network.protocol import Network
 from llada_runtime.network.shortage import give_back, is_out_of_memory
 from llada_runtime.network.spans import Span
 
-__all__ = ["Loop", "drain"]
+__all__ = ["Loop"]
 
 _Faults = dict[Sequence, Exception]
 """Who fails in this step, and why."""
@@ -283,20 +280,3 @@ class Loop(StepLoop):
         except BaseException as exc:  # of the policy, or that it gets nowhere: what was kept is told anyway
             faults[sequence] = fault_of(exc)
         return step_of(turn, block, faults.get(sequence))
-
-
-def drain(model: Network, sequences: Iterable[Sequence], *, rows: int) -> Iterator[Step]:
-    """Run ``sequences`` to their end, at most ``rows`` at a time, emitting steps as they happen.
-
-    A finished sequence makes room for the next one at once. Closing the iterator stops the work.
-
-    Raises:
-        PromptError: a sequence needs more cached columns than there is memory for.
-    """
-    loop, waiting = Loop(model, rows=rows), deque(sequences)
-    while waiting or loop.active:
-        while waiting and loop.admit(waiting[0]):
-            waiting.popleft()
-        if not loop.active:
-            raise PromptError(loop.refusal(waiting[0]) or f"rows={rows} leaves no place for a sequence")
-        yield from loop.step()

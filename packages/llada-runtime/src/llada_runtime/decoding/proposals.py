@@ -19,7 +19,8 @@ from torch import Tensor
 from llada_core.errors import ContractError, NumericalError
 from llada_core.faults import fault_of
 from llada_core.values import told
-from llada_runtime.decoding.sequence import Selector, Sequence
+from llada_runtime.decoding.parts import Selector
+from llada_runtime.decoding.sequence import Sequence
 
 __all__ = ["Proposals", "blame_nan", "open_targets", "probability", "propose"]
 
@@ -199,7 +200,7 @@ def _scores(
     return scores.masked_fill_(~open_, -torch.inf)
 
 
-def _checked(rule: Selector, own: Any, tokens: Tensor) -> Tensor:
+def _checked(rule: Selector[Sequence], own: Any, tokens: Tensor) -> Tensor:
     """What ``score`` returned, known to be a number for each of the ``tokens [L]``. Raises
     ``ContractError``."""
     if (

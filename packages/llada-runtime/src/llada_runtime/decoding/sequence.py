@@ -7,51 +7,20 @@ forward, its *rule* reads it to choose what to keep; the loop writes the outcome
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from typing import Any, Protocol
+from collections.abc import Iterable
+from typing import Any
 
 import torch
-from torch import Tensor
 
 from llada_core.errors import ContractError
 from llada_core.generation.prompts import Limits, check_prompt
 from llada_core.generation.steps import Ticket
 from llada_runtime.decoding.checks import check_length, check_width, column_of, no_progress, opening
 from llada_runtime.decoding.filters import Filters
-from llada_runtime.decoding.plan import Plan
-from llada_runtime.network.protocol import Network, TokenIds
+from llada_runtime.decoding.parts import Planner, Selector
+from llada_runtime.network.protocol import TokenIds
 
-__all__ = ["Planner", "Selector", "Sequence"]
-
-
-class Planner(Protocol):
-    """What decoding asks of a cache policy; `Policy` says what each means."""
-
-    @property
-    def caches(self) -> bool: ...
-    def begin(self) -> Any: ...
-    def plan(self, sequence: Sequence) -> Plan: ...
-    def inputs(self, sequence: Sequence, plan: Plan) -> Tensor | None: ...
-    def combine(self, sequence: Sequence, plan: Plan, logits: Tensor) -> Tensor: ...
-    def after(self, sequence: Sequence, plan: Plan, logits: Tensor, network: Network) -> None: ...
-    def stays(self, sequence: Sequence) -> bool: ...
-    def block_end(self, sequence: Sequence) -> int | None: ...
-
-
-class Selector(Protocol):
-    """What decoding asks of a commit rule; `Rule` says what each means."""
-
-    @property
-    def rescores(self) -> bool: ...
-    @property
-    def revokes(self) -> bool: ...
-    def begin(self) -> Any: ...
-    def rescore(self, sequence: Sequence, logits: Tensor, open_: Tensor) -> None: ...
-    def score(self, sequence: Sequence, logits: Tensor, tokens: Tensor) -> Tensor | None: ...
-    def revoke(self, sequence: Sequence, start: int, logits: Tensor) -> Iterable[int]: ...
-    def replace(self, sequence: Sequence, start: int, logits: Tensor) -> Mapping[int, int]: ...
-    @classmethod
-    def select(cls, sequences: list[Sequence], scores: Tensor, open_: Tensor) -> Tensor: ...
+__all__ = ["Sequence"]
 
 
 class Sequence:
@@ -107,8 +76,8 @@ class Sequence:
         *,
         gen_length: int,
         block_length: int,
-        policy: Planner,
-        rule: Selector,
+        policy: Planner[Sequence],
+        rule: Selector[Sequence],
         temperature: float = 0.0,
         filters: Filters | None = None,
         random_order: bool = False,

@@ -15,9 +15,10 @@ from llada_core.errors import ContractError
 from llada_core.generation.results import Likeliest
 from llada_core.generation.steps import Step
 from llada_core.values import told
+from llada_runtime.decoding.parts import Selector
 from llada_runtime.decoding.plan import Plan
 from llada_runtime.decoding.proposals import Proposals, probability
-from llada_runtime.decoding.sequence import Selector, Sequence
+from llada_runtime.decoding.sequence import Sequence
 from llada_runtime.network.cache import Extent
 from llada_runtime.network.protocol import Network
 from llada_runtime.network.spans import Span
@@ -207,7 +208,7 @@ def _revise(turn: Turn, logits: Tensor) -> None:
     turn.revoked = sorted(revoked | replaced.keys())
 
 
-def _revised(rule: Selector, revoked: Any, replaced: Any) -> tuple[set[int], dict[int, int]]:
+def _revised(rule: Selector[Sequence], revoked: Any, replaced: Any) -> tuple[set[int], dict[int, int]]:
     """What ``revoke`` and ``replace`` returned, as integers. Raises ``ContractError`` for anything else."""
     try:
         taken = {index(column) for column in revoked}
