@@ -10,10 +10,8 @@ from safetensors.torch import load_file
 
 import llada_core
 from llada_runtime import drain
-from llada_runtime.network.layout import Layout, Span
 from tests.dream.dream_data import GOLDENS, MODELS, Case, cases, model_of, ours, rows_of
-
-TOLERANCE = 2e-3  # of the goldens' manifest
+from tests.support.logits import check_cached, check_full
 
 
 def test_all_66_cases_are_here() -> None:
@@ -57,30 +55,10 @@ def test_tokens_equal_upstream_on_a_gpu(case: Case) -> None:
 @pytest.mark.parametrize("name", MODELS)
 @pytest.mark.parametrize("call", ["plain", "masked"])
 def test_a_full_forward_equals_upstream(name: str, call: str) -> None:
-    golden, model = load_file(GOLDENS / "logits" / f"{name}.safetensors"), model_of(name)
-    (ids,) = golden[f"{call}_input_ids"].tolist()
-    span = Span(ids=ids, lo=0, hi=len(ids), length=len(ids), head_lo=0, head_hi=len(ids))
-    logits = model.logits(Layout.of([span], device=model.device, merge=False), None)
-    assert (logits - golden[f"{call}_logits"][0]).abs().max() <= TOLERANCE
+    check_full(model_of(name), load_file(GOLDENS / "logits" / f"{name}.safetensors"), call)
 
 
 @pytest.mark.parametrize("name", MODELS)
 @pytest.mark.parametrize("call", ["dual_block", "suffix"])
 def test_a_cached_forward_equals_upstream(name: str, call: str) -> None:
-    golden, model = load_file(GOLDENS / "logits" / f"{name}.safetensors"), model_of(name)
-    whole, part = golden["masked_input_ids"][0].tolist(), golden[f"{call}_input_ids"][0].tolist()
-    start, length = int(golden["block_start"]), len(whole)
-    cache = model.new_cache(columns=length + 12)
-    cache.take(9)  # so that what is read does not begin where the pool does
-    extent = cache.take(length + 3)
-
-    def forward(ids: list[int], lo: int, reads: bool) -> torch.Tensor:
-        hi = lo + len(ids)
-        span = Span(
-            ids=ids, lo=lo, hi=hi, length=length, head_lo=start, head_hi=hi, extent=extent, reads=reads
-        )
-        return model.logits(Layout.of([span], device=model.device, merge=False), cache)
-
-    forward(whole, 0, reads=False)
-    logits = forward(part, start, reads=True)
-    assert (logits - golden[f"{call}_logits"][0]).abs().max() <= TOLERANCE
+    check_cached(model_of(name), load_file(GOLDENS / "logits" / f"{name}.safetensors"), call)

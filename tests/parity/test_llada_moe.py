@@ -12,9 +12,9 @@ import llada_core
 from llada_core.testing import check_algorithm
 from llada_runtime import drain, reference
 from tests.parity.parity_data import MOE_GOLDENS, MOE_MODEL, golden_cases, golden_model, needs_engine
+from tests.support.logits import TOLERANCE
 
 Case = dict[str, Any]
-TOLERANCE = 2e-3  # of the goldens' manifest
 LOGITS = MOE_GOLDENS / "logits" / f"{MOE_MODEL}.safetensors"
 CASES = golden_cases("lladamoe", MOE_GOLDENS)
 
