@@ -157,6 +157,33 @@ CREDIT_PARAMETERS: tuple[Parameter, ...] = (
     ),
 )
 
+_ALGORITHMS = (
+    AlgorithmSpec(
+        name="dinfer_blockwise",
+        engine="dinfer",
+        target="llada_dinfer.generation:BlockWiseGeneration",
+        summary="Commits every position whose confidence passes a threshold.",
+        aliases=("dinfer", "dinfer_block", "blockwise"),
+        parameters=BLOCKWISE_PARAMETERS,
+    ),
+    AlgorithmSpec(
+        name="dinfer_hierarchy",
+        engine="dinfer",
+        target="llada_dinfer.generation:HierarchyGeneration",
+        summary="Commits the best position of every run of masks, so that runs keep splitting.",
+        aliases=("dinfer_hierarchical",),
+        parameters=HIERARCHY_PARAMETERS,
+    ),
+    AlgorithmSpec(
+        name="dinfer_credit",
+        engine="dinfer",
+        target="llada_dinfer.generation:CreditGeneration",
+        summary="Tokens that stay likely earn credit, which is added to their logits.",
+        aliases=("dinfer_credit_threshold",),
+        parameters=CREDIT_PARAMETERS,
+    ),
+)
+
 
 @hookimpl
 def llada_engines() -> Iterable[EngineSpec]:
@@ -166,32 +193,7 @@ def llada_engines() -> Iterable[EngineSpec]:
         target="llada_dinfer.generation:DInferGeneration",
         summary="dInfer's decoders (arXiv 2510.08666) on LLaDA checkpoints.",
         default_algorithm="dinfer_blockwise",
-        algorithms=(
-            AlgorithmSpec(
-                name="dinfer_blockwise",
-                engine="dinfer",
-                target="llada_dinfer.generation:BlockWiseGeneration",
-                summary="Commits every position whose confidence passes a threshold.",
-                aliases=("dinfer", "dinfer_block", "blockwise"),
-                parameters=BLOCKWISE_PARAMETERS,
-            ),
-            AlgorithmSpec(
-                name="dinfer_hierarchy",
-                engine="dinfer",
-                target="llada_dinfer.generation:HierarchyGeneration",
-                summary="Commits the best position of every run of masks, so that runs keep splitting.",
-                aliases=("dinfer_hierarchical",),
-                parameters=HIERARCHY_PARAMETERS,
-            ),
-            AlgorithmSpec(
-                name="dinfer_credit",
-                engine="dinfer",
-                target="llada_dinfer.generation:CreditGeneration",
-                summary="Tokens that stay likely earn credit, which is added to their logits.",
-                aliases=("dinfer_credit_threshold",),
-                parameters=CREDIT_PARAMETERS,
-            ),
-        ),
+        algorithms=_ALGORITHMS,
         memory="llada_runtime.memory:estimate",
         steps="llada_runtime.models.steps:planned_steps",
         model_types=("llada",),

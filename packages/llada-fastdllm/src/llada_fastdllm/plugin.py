@@ -27,6 +27,49 @@ BASIC_PARAMETERS: tuple[Parameter, ...] = tuple(
 )
 """What ``basic`` takes: unless told otherwise it commits by quota, one token a step."""
 
+_ALGORITHMS = (
+    AlgorithmSpec(
+        name="basic",
+        engine="fast-dllm",
+        target="llada_fastdllm.generation:BasicGeneration",
+        summary="Every step is a forward of the whole canvas; nothing is cached.",
+        aliases=("no_cache", "simple"),
+        parameters=BASIC_PARAMETERS,
+    ),
+    AlgorithmSpec(
+        name="prefix_cache",
+        engine="fast-dllm",
+        target="llada_fastdllm.generation:PrefixCacheGeneration",
+        summary="Keys and values of everything before the block are cached.",
+        aliases=("prefix", "cache"),
+        parameters=PARAMETERS,
+    ),
+    AlgorithmSpec(
+        name="dual_cache",
+        engine="fast-dllm",
+        target="llada_fastdllm.generation:DualCacheGeneration",
+        summary="Keys and values before and behind the block are cached; only the block is computed.",
+        aliases=("dual", "double_cache"),
+        parameters=PARAMETERS,
+    ),
+)
+
+_STRANGERS = (
+    StrangerSpec(
+        patterns=("*fast_dllm_qwen*",),
+        kind="a Fast-dLLM v2 model, whose token shift and interface are its own",
+    ),
+    # Their own code would run, and fill masks with what it means for other positions or attention.
+    StrangerSpec(
+        patterns=("dream*", "*modeling_dream*"),
+        kind="a Dream model, whose logits are those of the position behind",
+    ),
+    StrangerSpec(
+        patterns=("sdar*", "*modeling_sdar*", "llada2*", "*modeling_llada2*"),
+        kind="a block diffusion model, whose attention is causal from block to block",
+    ),
+)
+
 
 @hookimpl
 def llada_engines() -> Iterable[EngineSpec]:
@@ -37,51 +80,12 @@ def llada_engines() -> Iterable[EngineSpec]:
         target="llada_fastdllm.generation:FastDLLMGeneration",
         summary="Fast-dLLM's decoders (arXiv 2505.22618) on LLaDA checkpoints.",
         default_algorithm="dual_cache",
-        algorithms=(
-            AlgorithmSpec(
-                name="basic",
-                engine="fast-dllm",
-                target="llada_fastdllm.generation:BasicGeneration",
-                summary="Every step is a forward of the whole canvas; nothing is cached.",
-                aliases=("no_cache", "simple"),
-                parameters=BASIC_PARAMETERS,
-            ),
-            AlgorithmSpec(
-                name="prefix_cache",
-                engine="fast-dllm",
-                target="llada_fastdllm.generation:PrefixCacheGeneration",
-                summary="Keys and values of everything before the block are cached.",
-                aliases=("prefix", "cache"),
-                parameters=PARAMETERS,
-            ),
-            AlgorithmSpec(
-                name="dual_cache",
-                engine="fast-dllm",
-                target="llada_fastdllm.generation:DualCacheGeneration",
-                summary="Keys and values before and behind the block are cached; only the block is computed.",
-                aliases=("dual", "double_cache"),
-                parameters=PARAMETERS,
-            ),
-        ),
+        algorithms=_ALGORITHMS,
         memory="llada_runtime.memory:estimate",
         steps="llada_runtime.models.steps:planned_steps",
         model_types=("llada",),
         architectures=("LLaDAModelLM", "LLaDAMoEModelLM"),
         foreign=True,
-        strangers=(
-            StrangerSpec(
-                patterns=("*fast_dllm_qwen*",),
-                kind="a Fast-dLLM v2 model, whose token shift and interface are its own",
-            ),
-            # Their own code would run, and fill masks with what it means for other positions or attention.
-            StrangerSpec(
-                patterns=("dream*", "*modeling_dream*"),
-                kind="a Dream model, whose logits are those of the position behind",
-            ),
-            StrangerSpec(
-                patterns=("sdar*", "*modeling_sdar*", "llada2*", "*modeling_llada2*"),
-                kind="a block diffusion model, whose attention is causal from block to block",
-            ),
-        ),
+        strangers=_STRANGERS,
         priority=10,
     )
