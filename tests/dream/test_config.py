@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ import pytest
 
 import llada_core
 from llada_core.errors import ModelLoadError
-from llada_dream import DreamConfig
+from llada_dream import DreamConfig, DreamNetwork
 from llada_runtime import CheckpointError, UnsupportedArchitecture
 from tests.dream.published import DREAM_7B, FAMILY
 from tests.dream.tiny import write_model
@@ -85,7 +86,6 @@ def test_a_missing_field_is_named_and_not_guessed(field: str) -> None:
 @pytest.mark.parametrize(
     ("changes", "told"),
     [
-        ({"mask_token_id": None}, "mask_token_id is missing"),
         ({"mask_token_id": 152064}, "mask_token_id = 152064 is not an id"),
         ({"mask_token_id": True}, "mask_token_id = True is not an id"),
         ({"eos_token_id": [1, -1]}, "eos_token_id = -1 is not an id"),
@@ -113,6 +113,15 @@ def test_heads_of_keys_that_are_null_are_as_many_as_of_queries() -> None:
 def test_several_ends_and_none_are_read() -> None:
     assert DreamConfig.from_dict({**DREAM_7B, "eos_token_id": [151643, 151645]}).eos_ids == (151643, 151645)
     assert DreamConfig.from_dict({**DREAM_7B, "eos_token_id": None}).eos_ids == ()
+
+
+def test_a_mask_that_no_file_tells_is_asked_for_and_memory_is_told_without(tmp_path: Path) -> None:
+    fields = {**DREAM_7B, "mask_token_id": None}
+    (tmp_path / "config.json").write_text(json.dumps(fields))
+    with pytest.raises(CheckpointError, match=r"mask_token_id is missing, and no other file .* have 151666"):
+        DreamConfig.from_pretrained(tmp_path)
+    assert DreamConfig.estimate(fields) == DreamConfig.estimate(DREAM_7B)
+    assert DreamNetwork.planned_steps(fields, device="cpu", dtype="float32").startswith("steps run on ")
 
 
 def test_a_refusal_reaches_who_loads_the_model(tmp_path: Path) -> None:

@@ -14,11 +14,12 @@ from safetensors.torch import load_file
 
 from llada_core import UsageError
 from llada_dream import DreamConfig, DreamNetwork
-from llada_dream.memory import estimate
 from llada_runtime import CheckpointError, UnsupportedArchitecture
 from tests.dream.dream_data import GOLDENS, MODELS
 from tests.dream.published import DREAM_7B
 from tests.support.program import Llada
+
+estimate = DreamConfig.estimate
 
 
 def fields_of(name: str) -> dict[str, Any]:
@@ -58,9 +59,8 @@ def test_biases_are_read_whole_beside_weights_of_eight_bits() -> None:
         assert torch.equal(eight.state_dict()[name], bias)
 
 
-def test_the_published_model_has_its_size() -> None:
+def test_rows_fit_beside_the_published_model() -> None:
     found = estimate(DREAM_7B, available=80 * 2**30)
-    assert found.weights / 2e9 == pytest.approx(7.62, abs=0.005)
     assert found.kv_per_token == 2 * 28 * 4 * 128 * 2
     assert found.rows_that_fit == 8
 
@@ -85,8 +85,9 @@ def test_what_cannot_be_estimated_is_refused_with_the_reason() -> None:
 
 def test_an_estimate_needs_no_torch() -> None:
     program = (
-        "import json, sys; from llada_dream.memory import estimate; import llada_dream.plugin;"
-        "estimate(json.loads(sys.argv[1])); assert {'torch', 'transformers'}.isdisjoint(sys.modules)"
+        "import json, sys; from llada_dream.config import DreamConfig; import llada_dream.plugin;"
+        "DreamConfig.estimate(json.loads(sys.argv[1]));"
+        "assert {'torch', 'transformers'}.isdisjoint(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", program, json.dumps(DREAM_7B)], check=True)
 

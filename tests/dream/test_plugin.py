@@ -9,9 +9,9 @@ import pytest
 import llada_core
 import llada_dream
 from llada_core import AlgorithmUnavailable, ParameterError
-from llada_runtime import StepAlgorithm
 from llada_runtime.testing import small_llada
 from tests.dream.dream_data import ALGORITHMS, MODELS, model_of
+from tests.support.foreign import check_refused, foreign
 
 each_algorithm = pytest.mark.parametrize("name", ALGORITHMS)
 
@@ -172,19 +172,6 @@ def test_a_network_whose_logits_are_of_their_own_column_is_refused(name: str) ->
         algorithm.generate(small_llada(), [[5, 6]], gen_length=4)
 
 
-def foreign() -> list[str]:
-    """The installed algorithms of other engines that decode by steps on networks of the runtime."""
-    kinds = {name: llada_core.get_algorithm(name) for name in llada_core.list_algorithms()}
-    return [
-        name for name, each in kinds.items() if isinstance(each, StepAlgorithm) and name not in ALGORITHMS
-    ]
-
-
-@pytest.mark.parametrize("name", foreign())
-def test_a_decoder_that_would_misread_these_networks_refuses_them(name: str) -> None:
-    algorithm: Any = llada_core.get_algorithm(name)
-    if not algorithm.yields_steps():
-        pytest.skip("it decodes by its own generate")
-    told = "NemotronModel" if name == "nemotron_block" else "it decides each position by the logits of that"
-    with pytest.raises(AlgorithmUnavailable, match=told):
-        algorithm.generate(model_of(MODELS[0]), [[5, 6]], gen_length=4)
+@pytest.mark.parametrize("name", foreign(ALGORITHMS))
+def test_a_decoder_of_another_engine_refuses_these_networks(name: str) -> None:
+    check_refused(name, model_of(MODELS[0]))

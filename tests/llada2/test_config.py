@@ -13,7 +13,7 @@ import llada_core
 from llada_core import CheckpointError, ModelLoadError
 from llada_llada2 import LLaDA2Config, LLaDA2Network
 from llada_runtime import UnsupportedArchitecture
-from tests.llada2.tiny_models import CONFIG, EOS, FLASH, MASK, MINI, write_model
+from tests.llada2.tiny_models import CONFIG, EOS, MASK, MINI, write_model
 from tests.llada2.tiny_tokenizer import write_tokenizer
 
 
@@ -58,7 +58,7 @@ def test_other_kinds_of_rotary_embedding_are_refused(field: str, kind: str) -> N
 
 @pytest.mark.parametrize("field", ["delete_token_id", "split_token_id", "expert_capacity"])
 def test_a_2_2_checkpoint_is_refused_with_a_sentence(field: str, tmp_path: Path) -> None:
-    told = rf"config.json: {field} = 48 is of LLaDA2.2, which inserts and deletes .* runs LLaDA2.0 and 2.1"
+    told = rf"{field} = 48 is of LLaDA2.2, which inserts and deletes .*2.0 and 2.1; run it with SGLang"
     with pytest.raises(UnsupportedArchitecture, match=told):
         config(**{field: 48})
     folder = write_model(tmp_path)
@@ -112,25 +112,21 @@ def test_a_damaged_field_is_named_with_what_it_should_be(changes: dict[str, Any]
     assert str(error.value).endswith("take the config.json that was published with the weights")
 
 
-def test_the_published_files_are_read() -> None:
-    mini, flash = LLaDA2Config.from_dict(MINI), LLaDA2Config.from_dict(FLASH)
-    assert (mini.mask_token_id, mini.eos_ids) == (156895, (156892,))
-    assert (mini.rotary_channels, mini.rope_theta, mini.max_sequence_length) == (64, 600000.0, 32768)
-    assert mini.shape.dense_layers == flash.shape.dense_layers == (0,)
-    assert flash.shape.experts is not None
-    assert (flash.shape.experts.count, flash.shape.experts.width, flash.shape.experts.scale) == (
-        256,
-        1024,
-        2.5,
-    )
-    assert flash.shape.experts.renormalised
-    assert LLaDA2Config.from_dict({**MINI, "rope_parameters": {"rope_type": "default"}}) == mini
+def test_settings_of_transformers_five_are_read_too() -> None:
+    plain = LLaDA2Config.from_dict(MINI)
+    assert LLaDA2Config.from_dict({**MINI, "rope_parameters": {"rope_type": "default"}}) == plain
 
 
 def test_one_expert_a_column_is_not_renormalised() -> None:
     experts = config(num_experts_per_tok=1).shape.experts
     assert experts is not None
     assert not experts.renormalised
+
+
+def test_the_number_of_experts_may_be_said_twice_and_not_otherwise() -> None:
+    assert LLaDA2Config.from_dict({**CONFIG, "num_local_experts": 8}) == LLaDA2Config.from_dict(CONFIG)
+    with pytest.raises(UnsupportedArchitecture, match="num_local_experts = 4 is not implemented"):
+        LLaDA2Config.from_dict({**CONFIG, "num_local_experts": 4})
 
 
 def test_several_end_tokens_are_kept() -> None:

@@ -15,7 +15,6 @@ from torch.distributed import checkpoint
 import llada_core
 from llada_core import UsageError
 from llada_llada2 import LLaDA2Config, LLaDA2Network
-from llada_llada2.network import planned_steps
 from llada_runtime.network.layer import Layer
 from llada_runtime.network.layout import Layout, Span
 from llada_runtime.plain import PlainForward
@@ -162,7 +161,7 @@ def test_a_trainers_weights_are_read_straight(tmp_path: Path) -> None:
 
 
 def test_the_plan_of_steps_is_told_without_weights() -> None:
-    assert planned_steps(MINI, device="cpu", dtype="float32").startswith("steps run on ")
+    assert LLaDA2Network.planned_steps(MINI, device="cpu", dtype="float32").startswith("steps run on ")
 
 
 def test_bfloat16_decodes_and_routes_in_float32(tmp_path: Path) -> None:

@@ -7,12 +7,17 @@ import sys
 from typing import Any
 
 import pytest
+import torch
 
 import llada_core
 import llada_llada2
-from llada_core import ParameterError
+from llada_core import AlgorithmUnavailable, ParameterError
+from llada_llada2 import LLaDA2Config, LLaDA2Network
+from llada_runtime import Transformer
 from tests.llada2.golden_data import ALGORITHMS
 from tests.llada2.random_rows import NAMES
+from tests.llada2.tiny_models import CONFIG
+from tests.support.foreign import check_refused, foreign
 
 _DRAWN = {"temperature": 0.0, "top_p": None, "top_k": None, "min_p": None, "seed": None}
 _LENGTHS = {"gen_length": 128, "block_length": 32, "early_stop": True}
@@ -50,7 +55,7 @@ def test_the_public_names_are_these() -> None:
 def test_the_engine_declares_its_algorithms_default_and_aliases() -> None:
     engine = llada_core.get_engine("llada2")
     assert (engine.default_algorithm, sorted(engine.algorithms)) == ("llada2", NAMES)
-    assert engine.spec.memory == "llada_llada2.memory:estimate"
+    assert engine.spec.memory == "llada_llada2.config:LLaDA2Config.estimate"
     assert llada_core.load_engine_class("llada2") is llada_llada2.LLaDA2Network
     for alias, name in ALGORITHMS.items():
         assert llada_core.get_algorithm(alias).name == name
@@ -151,3 +156,20 @@ def test_listing_needs_no_torch() -> None:
         "assert {'torch', 'transformers', 'llada_runtime'}.isdisjoint(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", program], check=True)
+
+
+@pytest.mark.parametrize("name", foreign(NAMES))
+def test_a_decoder_of_another_engine_refuses_these_networks(name: str) -> None:
+    check_refused(name, random_network())
+
+
+@each_algorithm
+def test_a_network_of_another_family_is_refused(name: str) -> None:
+    """One that is read alike, too: block-causal, and its logits in their column."""
+    alike = type("OtherNetwork", (Transformer,), dict(vars(LLaDA2Network)))
+    with pytest.raises(AlgorithmUnavailable, match="is for a LLaDA2Network, and this network is a Other"):
+        llada_core.get_algorithm(name).generate(random_network(alike), [[5, 6]], gen_length=4)
+
+
+def random_network(kind: Any = LLaDA2Network) -> Any:
+    return kind(LLaDA2Config.from_dict(CONFIG), device=torch.device("meta"), dtype=torch.float32)

@@ -15,8 +15,9 @@ from torch import Tensor
 
 from llada_llada2 import LLaDA2Config, LLaDA2Network
 from tests.llada2.tiny_tokenizer import EOS, MASK, VOCABULARY, write_tokenizer
+from tests.support.published import read_published
 
-__all__ = ["CONFIG", "EOS", "FLASH", "MASK", "MINI", "VOCABULARY", "random_weights", "write_model"]
+__all__ = ["CONFIG", "EOS", "MASK", "MINI", "PUBLISHED", "VOCABULARY", "random_weights", "write_model"]
 
 CONFIG: dict[str, Any] = {
     "model_type": "llada2_moe",
@@ -49,50 +50,8 @@ CONFIG: dict[str, Any] = {
     "eos_token_id": EOS,
     "mask_token_id": MASK,
 }
-MINI: dict[str, Any] = {
-    "model_type": "llada2_moe",
-    "architectures": ["LLaDA2MoeModelLM"],
-    "first_k_dense_replace": 1,
-    "head_dim": 128,
-    "hidden_act": "silu",
-    "hidden_size": 2048,
-    "intermediate_size": 5120,
-    "max_position_embeddings": 32768,
-    "moe_intermediate_size": 512,
-    "moe_router_enable_expert_bias": True,
-    "n_group": 8,
-    "norm_topk_prob": True,
-    "num_attention_heads": 16,
-    "num_experts": 256,
-    "num_experts_per_tok": 8,
-    "num_hidden_layers": 20,
-    "num_key_value_heads": 4,
-    "num_shared_experts": 1,
-    "pad_token_id": 156892,
-    "partial_rotary_factor": 0.5,
-    "rms_norm_eps": 1e-06,
-    "rope_scaling": None,
-    "rope_theta": 600000,
-    "rotary_dim": 64,
-    "routed_scaling_factor": 2.5,
-    "router_dtype": "fp32",
-    "score_function": "sigmoid",
-    "tie_word_embeddings": False,
-    "topk_group": 4,
-    "use_bias": False,
-    "use_qk_norm": True,
-    "use_qkv_bias": False,
-    "vocab_size": 157184,
-}
-"""The facts of LLaDA2.0-mini's file, and so of 2.1's."""
-FLASH: dict[str, Any] = {
-    **MINI,
-    "hidden_size": 4096,
-    "intermediate_size": 9216,
-    "moe_intermediate_size": 1024,
-    "num_attention_heads": 32,
-    "num_hidden_layers": 32,
-}
+PUBLISHED = read_published(Path(__file__).parent / "published.json")
+MINI: dict[str, Any] = dict(PUBLISHED["LLaDA2.0-mini"].config)
 
 _HEAD_SCALE, _STANDING, _EOS_SCALE, _MASK_SCALE, _SHARPNESS = 4.0, 1.2, 1.25, 0.3, 2.0
 

@@ -155,6 +155,8 @@ def test_the_config_gives_the_runtime_its_words(tmp_path: Path) -> None:
         ({"rope_parameters": {"rope_type": "linear", "factor": 2.0}}, "rope_type = 'linear' is not impl"),
         ({"use_sliding_window": True}, "use_sliding_window = True is not implemented .only False"),
         ({"hidden_act": "gelu"}, "hidden_act = 'gelu' is not implemented"),
+        ({"num_experts": 8}, "num_experts = 8 is not implemented"),
+        ({"sliding_window": 64}, "sliding_window = 64 is not implemented"),
         ({"architectures": 5}, "architectures is 5, and our own network runs"),
         ({"architectures": [["a"]]}, "our own network runs"),
         (
@@ -196,6 +198,10 @@ def test_a_mask_token_is_not_guessed(tmp_path: Path) -> None:
         ({"attention_bias": "no"}, "attention_bias = 'no' is not true or false"),
         ({"rope_parameters": "x"}, "rope_parameters = 'x' is not an object"),
         ({"rope_scaling": [1]}, r"rope_scaling = \[1\] is not an object"),
+        (
+            {"rope_parameters": {"rope_theta": 1e6, "factor": 2.0}},
+            "rope_parameters = .* is not an object that names the rope_type of its factor",
+        ),
         ({"rope_parameters": {"rope_theta": 1.0}}, "rope_theta = 1.0 is not a number above 1"),
         ({"rms_norm_eps": 10**400}, "rms_norm_eps = 1000.*000 is not a finite number"),
         ({"rms_norm_eps": float("inf")}, "rms_norm_eps = inf is not a finite number"),

@@ -11,6 +11,7 @@ from safetensors.torch import load_file
 import llada_core
 from tests.support.llada_moe import write_llada_moe, write_tokenizer
 from tests.support.program import Llada, llada
+from tests.support.served import served_client
 
 __all__ = ["llada"]  # the fixture
 
@@ -57,3 +58,30 @@ def test_one_without_a_mask_token_says_where_to_name_it(llada: Llada, tmp_path: 
     ran = llada("generate", "abc", "--model", str(write_llada_moe(tmp_path, mask_token_id=...)), *SHORT)
     assert ran.status == 1
     assert "mask_token_id is missing, and no other file of the checkpoint tells it; add the id" in ran.err
+
+
+def test_it_is_measured(llada: Llada, model: str, tmp_path: Path) -> None:
+    asked = tmp_path / "prompts.txt"
+    asked.write_text("abc\n")
+    ran = llada(
+        "bench", "--model", model, "--prompts", str(asked), "--gen-length", "8", "-p", "block_length=4",
+        "--repeats", "1", "--warm-up", "0", "--device", "cpu", "--json",
+    )  # fmt: skip
+    assert ran.status == 0, ran.err
+    (found,) = json.loads(ran.out)["results"]
+    assert found["figures"]["nfe"]["median"] >= 2
+
+
+def test_it_is_served_and_streams(model: str) -> None:
+    body = {"model": "moe", "prompt": "abc", "max_tokens": 8, "block_length": 4}
+    with (
+        llada_core.load_model(model, device="cpu") as lm,
+        served_client(lm, lm.engine.name, served_model_name="moe") as client,
+    ):
+        whole = client.post("/v1/completions", json=body)
+        streamed = client.post("/v1/completions", json={**body, "stream": True})
+    assert (whole.status_code, streamed.status_code) == (200, 200), whole.text
+    lines = [line.removeprefix("data: ") for line in streamed.text.splitlines() if line.startswith("data: ")]
+    parts = [json.loads(line)["choices"] for line in lines[:-1]]
+    text = "".join(part[0]["text"] or "" for part in parts if part)
+    assert text == whole.json()["choices"][0]["text"]

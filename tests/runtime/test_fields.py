@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from llada_core.errors import CheckpointError, UnsupportedArchitecture
-from llada_runtime.models import fields
+from llada_runtime.models import fields, variants
 
 NUMBERS = {"hidden_size": 64, "num_attention_heads": 4}
 FIXED: dict[str, tuple[object, ...]] = {"bias": (False,), "act": ("silu", "swish"), "clip": ()}
@@ -146,6 +146,14 @@ class TestRotary:
             ({"rope_theta": 1}, r"rope_theta = 1\.0 is not a number above 1"),
             ({"rope_theta": INFINITE}, "rope_theta = inf is not a finite number above 0"),
             ({"rope_theta": 1e4, "rope_scaling": "yarn"}, "rope_scaling = 'yarn' is not an object"),
+            (
+                {"rope_theta": 1e4, "rope_scaling": {"factor": 4}},
+                r"rope_scaling = \{'factor': 4\} is not an object that names the rope_type of its factor",
+            ),
+            (
+                {"rope_parameters": {"rope_theta": 1e4, "beta_fast": 32}},
+                r"rope_parameters = .* is not an object that names the rope_type of its beta_fast",
+            ),
         ],
     )
     def test_a_malformed_one_is_named(self, data: dict[str, Any], told: str) -> None:
@@ -155,9 +163,9 @@ class TestRotary:
 
 class TestVariants:
     def test_what_is_implemented_or_left_out_passes(self) -> None:
-        fields.refuse_variants({"bias": False, "act": "swish", "clip": None, "other": 1}, FIXED)
-        fields.refuse_variants({"bias": None}, FIXED)
-        fields.refuse_variants({}, FIXED, nullable=False)
+        variants.refuse_variants({"bias": False, "act": "swish", "clip": None, "other": 1}, FIXED)
+        variants.refuse_variants({"bias": None}, FIXED)
+        variants.refuse_variants({}, FIXED, nullable=False)
 
     @pytest.mark.parametrize(
         ("data", "told"),
@@ -170,18 +178,18 @@ class TestVariants:
     )
     def test_others_are_refused_by_name(self, data: dict[str, Any], told: str) -> None:
         with pytest.raises(UnsupportedArchitecture) as caught:
-            fields.refuse_variants(data, FIXED)
+            variants.refuse_variants(data, FIXED)
         assert str(caught.value) == f"config.json: {told}; this checkpoint needs its own model code"
 
     def test_null_may_be_a_value(self) -> None:
         with pytest.raises(UnsupportedArchitecture, match="bias = None is not implemented"):
-            fields.refuse_variants({"bias": None}, FIXED, nullable=False)
+            variants.refuse_variants({"bias": None}, FIXED, nullable=False)
 
     @pytest.mark.parametrize("kinds", [["full_attention", "sliding_attention"], "chunked_attention", [1]])
     def test_layers_that_do_not_see_all_are_refused(self, kinds: object) -> None:
-        fields.refuse_layer_types({"layer_types": ["full_attention"] * 3})
+        variants.refuse_layer_types({"layer_types": ["full_attention"] * 3})
         with pytest.raises(UnsupportedArchitecture, match=r"layer_types = .* is not implemented"):
-            fields.refuse_layer_types({"layer_types": kinds})
+            variants.refuse_layer_types({"layer_types": kinds})
 
 
 class TestTheMask:

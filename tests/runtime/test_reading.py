@@ -8,7 +8,8 @@ import pytest
 import torch
 
 from llada_core import AlgorithmUnavailable
-from llada_runtime import NoCache, Plan, Quota, Reading, StepAlgorithm
+from llada_runtime import LLaDAModel, NoCache, Plan, Quota, Reading, StepAlgorithm
+from llada_runtime.models.llada_moe import LLaDAMoEModel
 from llada_runtime.testing import FakeNetwork, small_llada
 
 BLOCKS, NEXT = Reading(attention="blocks"), Reading(shift=1)
@@ -42,6 +43,16 @@ class OneBefore(NoCache):
 
 class InBlocks(Plain):
     reading = BLOCKS
+
+
+class OnLLaDA(Plain):
+    """For LLaDA's own networks alone."""
+
+    runs_on = LLaDAModel
+
+
+class OnExperts(Plain):
+    runs_on = LLaDAMoEModel
 
 
 def network(reading: Reading | None) -> Any:
@@ -89,7 +100,15 @@ def test_a_network_that_is_read_as_it_declares_is_decoded(kind: type[Plain], rea
     assert kind().unfit_reason(network(reading)) is None
 
 
-@pytest.mark.parametrize("kind", [Plain, Shifted, InBlocks])
+def test_a_network_of_another_class_is_refused_where_a_decoder_is_for_one() -> None:
+    assert OnLLaDA().unfit_reason(network(None)) is None
+    with pytest.raises(
+        AlgorithmUnavailable, match="is for a LLaDAMoEModel, and this network is a LLaDAModel"
+    ):
+        OnExperts().generate(network(None), torch.tensor([[5, 6]]), gen_length=4)
+
+
+@pytest.mark.parametrize("kind", [Plain, Shifted, InBlocks, OnLLaDA])
 def test_a_network_that_declares_nothing_is_taken_as_it_is(kind: type[Plain]) -> None:
     assert kind().unfit_reason(FakeNetwork.random()) is None
 
@@ -104,6 +123,7 @@ def test_a_network_around_another_is_read_as_that() -> None:
     assert Shifted().unfit_reason(Around(network(NEXT))) is None
     assert Plain().unfit_reason(Around(network(NEXT))) is not None
     assert Plain().unfit_reason(Around(FakeNetwork.random())) is None
+    assert OnExperts().unfit_reason(Around(network(None))) is not None
 
 
 def test_a_declaration_of_another_kind_is_told() -> None:

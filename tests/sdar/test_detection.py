@@ -138,6 +138,12 @@ def test_more_experts_a_column_than_there_are_is_refused() -> None:
         SDARConfig.from_dict({**MOE, "num_experts_per_tok": 7})
 
 
+def test_the_number_of_experts_may_be_said_twice_and_not_otherwise() -> None:
+    assert SDARConfig.from_dict({**MOE, "num_local_experts": 6}) == SDARConfig.from_dict(MOE)
+    with pytest.raises(UnsupportedArchitecture, match="num_local_experts = 4 is not implemented"):
+        SDARConfig.from_dict({**MOE, "num_local_experts": 4})
+
+
 def test_layers_of_a_mixture_may_be_dense() -> None:
     shape = SDARConfig.from_dict({**MOE, "mlp_only_layers": [0]}).shape
     assert shape.experts_of(0) is None

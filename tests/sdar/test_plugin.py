@@ -7,10 +7,15 @@ import sys
 from typing import Any
 
 import pytest
+import torch
 
 import llada_core
 import llada_sdar
-from llada_core import ParameterError
+from llada_core import AlgorithmUnavailable, ParameterError
+from llada_runtime import Transformer
+from llada_sdar import SDARConfig, SDARNetwork
+from tests.sdar.tiny_models import DENSE
+from tests.support.foreign import check_refused, foreign
 
 ALGORITHMS = ["sdar", "sdar_lmdeploy", "sdar_low_confidence"]
 
@@ -174,3 +179,22 @@ def test_listing_the_engine_imports_no_torch() -> None:
         "assert {'torch', 'transformers', 'llada_runtime'}.isdisjoint(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", program], check=True)
+
+
+@pytest.mark.parametrize("name", foreign(ALGORITHMS))
+def test_a_decoder_of_another_engine_refuses_these_networks(name: str) -> None:
+    check_refused(name, random_network())
+
+
+@pytest.mark.parametrize("name", ALGORITHMS)
+def test_a_network_of_another_family_is_refused(name: str) -> None:
+    """One that is read alike, too: block-causal, and its logits in their column."""
+    alike = type("OtherNetwork", (Transformer,), dict(vars(SDARNetwork)))
+    with pytest.raises(
+        AlgorithmUnavailable, match="is for a SDARNetwork, and this network is a OtherNetwork"
+    ):
+        llada_core.get_algorithm(name).generate(random_network(alike), [[5, 6]], gen_length=4)
+
+
+def random_network(kind: Any = SDARNetwork) -> Any:
+    return kind(SDARConfig.from_dict(DENSE), device=torch.device("meta"), dtype=torch.float32)

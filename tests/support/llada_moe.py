@@ -1,4 +1,4 @@
-"""Random LLaDA-MoE checkpoints, small enough to be written anew for every test."""
+"""Random LLaDA-MoE checkpoints, small enough to be written anew for every test, and the published configs."""
 
 from __future__ import annotations
 
@@ -14,8 +14,9 @@ from torch import Tensor
 
 from llada_runtime.models.llada_moe import LLaDAMoEModel
 from llada_runtime.models.llada_moe_config import LLaDAMoEConfig
+from tests.support.published import read_published
 
-__all__ = ["LLADA_MOE_7B", "LLADA_MOE_CONFIG", "write_llada_moe", "write_tokenizer"]
+__all__ = ["LLADA_MOE_7B", "LLADA_MOE_CONFIG", "PUBLISHED", "write_llada_moe", "write_tokenizer"]
 
 LLADA_MOE_CONFIG: Mapping[str, Any] = {
     "model_type": "llada",
@@ -51,22 +52,8 @@ LLADA_MOE_CONFIG: Mapping[str, Any] = {
     "eos_token_id": 61,
 }
 
-LLADA_MOE_7B: Mapping[str, Any] = {
-    **LLADA_MOE_CONFIG,
-    "dense_intermediate_size": 8192,
-    "expert_intermediate_size": 1024,
-    "hidden_size": 2048,
-    "max_position_embeddings": 8192,
-    "moe_layer_freq": [1] * 16,
-    "num_attention_heads": 16,
-    "num_experts": 64,
-    "num_experts_per_tok": 8,
-    "num_hidden_layers": 16,
-    "num_key_value_heads": 16,
-    "vocab_size": 157184,
-    "mask_token_id": None,
-    "eos_token_id": 156892,
-}
+PUBLISHED = read_published(Path(__file__).parent / "llada_moe.json")
+LLADA_MOE_7B: Mapping[str, Any] = PUBLISHED["LLaDA-MoE-7B-A1B-Instruct"].config
 """As published: it does not name its mask token."""
 
 

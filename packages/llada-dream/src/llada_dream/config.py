@@ -10,19 +10,20 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from llada_core.checkpoints import read_fields
 from llada_runtime import Shape, UnsupportedArchitecture
+from llada_runtime.memory import Estimated
 from llada_runtime.models.fields import (
     boolean,
     end_ids,
     heads,
     integer,
+    mask,
     missing,
     number,
     rotary,
-    token,
     unsupported,
     with_mask,
 )
@@ -31,6 +32,7 @@ from llada_runtime.models.variants import refuse_unimplemented
 __all__ = ["DreamConfig"]
 
 MODEL_TYPE, ARCHITECTURE = "Dream", "DreamModel"
+_REASONER = "DreamForCausalLM"
 _PUBLISHED_MASK = 151666
 
 # What the network implements in one way only; null is "not given". Any other value would decode to noise.
@@ -42,12 +44,13 @@ _FIXED: Mapping[str, tuple[Any, ...]] = {
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class DreamConfig:
+class DreamConfig(Estimated):
     """Dimensions and special tokens of one Dream checkpoint, under their published names.
 
     Attributes:
         max_position_embeddings: the length limit, prompt and answer together.
         tie_word_embeddings: the embedding is the head.
+        mask_token_id: None only where fields were read without the folder that they come from.
         eos_ids: the end-of-sequence ids; none where the file leaves it to others of the checkpoint.
     """
 
@@ -61,8 +64,10 @@ class DreamConfig:
     vocab_size: int
     max_position_embeddings: int
     tie_word_embeddings: bool
-    mask_token_id: int
+    mask_token_id: int | None
     eos_ids: tuple[int, ...]
+
+    logits_columns: ClassVar[int] = 512  # of an answer as long as the published sampler writes
 
     @property
     def head_dim(self) -> int:
@@ -112,7 +117,10 @@ class DreamConfig:
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> DreamConfig:
-        """The configuration in a parsed ``config.json``. Raises as ``from_pretrained``."""
+        """The configuration in a parsed ``config.json``, which need not name the mask token.
+
+        Raises as ``from_pretrained``.
+        """
         _refuse_other_networks(data)
         if (
             "num_key_value_heads" not in data
@@ -132,7 +140,7 @@ class DreamConfig:
             vocab_size=vocab,
             max_position_embeddings=integer(data, "max_position_embeddings"),
             tie_word_embeddings=boolean(data, "tie_word_embeddings", default=False),
-            mask_token_id=token(data, "mask_token_id", vocab),
+            mask_token_id=mask(data, vocab),
             eos_ids=end_ids(data, vocab),
         )
 
@@ -144,5 +152,11 @@ def _refuse_other_networks(data: Mapping[str, Any]) -> None:
         raise UnsupportedArchitecture(
             f"config.json: model_type is {data.get('model_type')!r} and architectures is {named!r}, and this "
             f"network runs {MODEL_TYPE!r}, {ARCHITECTURE!r}; load the model with the engine made for it"
+        )
+    if _REASONER in listed:
+        raise UnsupportedArchitecture(
+            f"config.json: architectures is {named!r}, the class of DreamReasoner, another network under "
+            f"Dream's model_type: Qwen3's, whose blocks see what is before them, and this engine runs "
+            f"{ARCHITECTURE!r}; run it by the code that comes with it"
         )
     refuse_unimplemented(data, _FIXED)

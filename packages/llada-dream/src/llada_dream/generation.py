@@ -52,7 +52,7 @@ class OnDream(StepAlgorithm):
     """What the engine's algorithms share: the network, and that its logits are those of the next column."""
 
     engine = "dream"
-    reading = DreamNetwork.reading
+    runs_on, reading = DreamNetwork, DreamNetwork.reading
 
     def filters(self, params: Mapping[str, Any]) -> Filters | None:
         """``top_p`` and ``top_k`` in Dream's meaning."""

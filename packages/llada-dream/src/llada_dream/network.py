@@ -8,18 +8,14 @@ the network declares it (`Reading`).
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 from torch import Tensor
 
 from llada_runtime import Reading, Rotary, Shape, Transformer
 from llada_runtime.models.qwen import IN_LAYER, OUTSIDE
-from llada_runtime.models.steps import planned_steps_of
 
 from .config import DreamConfig
 
-__all__ = ["DreamNetwork", "planned_steps"]
+__all__ = ["DreamNetwork"]
 
 
 class DreamNetwork(Transformer):
@@ -40,11 +36,3 @@ class DreamNetwork(Transformer):
 
     def tensors(self) -> dict[str, Tensor]:
         return self._tensors("model.layers", IN_LAYER, **OUTSIDE)
-
-
-def planned_steps(config: Mapping[str, Any], *, device: str, dtype: str) -> str:
-    """One sentence on how the network with this parsed ``config.json`` would run its steps.
-
-    Raises CheckpointError and UnsupportedArchitecture as ``DreamNetwork.from_pretrained``.
-    """
-    return planned_steps_of(DreamNetwork, config, device=device, dtype=dtype)

@@ -130,6 +130,48 @@ CACHE_PARAMETERS: tuple[Parameter, ...] = (
 )
 """What Fast-dLLM's decoders with a cache take."""
 
+_ALGORITHMS = (
+    AlgorithmSpec(
+        name="dream",
+        engine=_ENGINE,
+        target="llada_dream.generation:DreamGeneration",
+        summary="The published sampler: a schedule of forwards of the whole canvas.",
+        aliases=("diffusion_generate",),
+        parameters=PARAMETERS,
+    ),
+    AlgorithmSpec(
+        name="dream_threshold",
+        engine=_ENGINE,
+        target="llada_dream.generation:ThresholdGeneration",
+        summary="Fast-dLLM without a cache: confident positions of the whole canvas, up to a share.",
+        aliases=("fastdllm_dream",),
+        parameters=THRESHOLD_PARAMETERS,
+    ),
+    AlgorithmSpec(
+        name="dream_prefix_cache",
+        engine=_ENGINE,
+        target="llada_dream.generation:PrefixCacheGeneration",
+        summary="Fast-dLLM in blocks: keys and values of everything before the block are cached.",
+        aliases=("fastdllm_dream_prefix_cache",),
+        parameters=CACHE_PARAMETERS,
+    ),
+    AlgorithmSpec(
+        name="dream_dual_cache",
+        engine=_ENGINE,
+        target="llada_dream.generation:DualCacheGeneration",
+        summary="Fast-dLLM in blocks: keys and values before and behind the block are cached.",
+        aliases=("fastdllm_dream_dual_cache",),
+        parameters=CACHE_PARAMETERS,
+    ),
+)
+
+_STRANGERS = (
+    StrangerSpec(
+        patterns=("coda", "codalanguagemodel", "*modeling_coda*"),
+        kind="a CoDA model, whose network is Qwen3's (normalised queries and keys, no biases)",
+    ),
+)
+
 
 @hookimpl
 def llada_engines() -> Iterable[EngineSpec]:
@@ -139,49 +181,11 @@ def llada_engines() -> Iterable[EngineSpec]:
         target="llada_dream.generation:DreamGeneration",
         summary="Dream, Dream-Coder and DiffuCoder, by their own sampler and by Fast-dLLM's decoders.",
         default_algorithm="dream",
-        algorithms=(
-            AlgorithmSpec(
-                name="dream",
-                engine=_ENGINE,
-                target="llada_dream.generation:DreamGeneration",
-                summary="The published sampler: a schedule of forwards of the whole canvas.",
-                aliases=("diffusion_generate",),
-                parameters=PARAMETERS,
-            ),
-            AlgorithmSpec(
-                name="dream_threshold",
-                engine=_ENGINE,
-                target="llada_dream.generation:ThresholdGeneration",
-                summary="Fast-dLLM without a cache: confident positions of the whole canvas, up to a share.",
-                aliases=("fastdllm_dream",),
-                parameters=THRESHOLD_PARAMETERS,
-            ),
-            AlgorithmSpec(
-                name="dream_prefix_cache",
-                engine=_ENGINE,
-                target="llada_dream.generation:PrefixCacheGeneration",
-                summary="Fast-dLLM in blocks: keys and values of everything before the block are cached.",
-                aliases=("fastdllm_dream_prefix_cache",),
-                parameters=CACHE_PARAMETERS,
-            ),
-            AlgorithmSpec(
-                name="dream_dual_cache",
-                engine=_ENGINE,
-                target="llada_dream.generation:DualCacheGeneration",
-                summary="Fast-dLLM in blocks: keys and values before and behind the block are cached.",
-                aliases=("fastdllm_dream_dual_cache",),
-                parameters=CACHE_PARAMETERS,
-            ),
-        ),
-        memory="llada_dream.memory:estimate",
-        steps="llada_dream.network:planned_steps",
+        algorithms=_ALGORITHMS,
+        memory="llada_dream.config:DreamConfig.estimate",
+        steps="llada_dream.network:DreamNetwork.planned_steps",
         model_types=("Dream",),
         architectures=("DreamModel",),
-        strangers=(
-            StrangerSpec(
-                patterns=("coda", "codalanguagemodel", "*modeling_coda*"),
-                kind="a CoDA model, whose network is Qwen3's (normalised queries and keys, no biases)",
-            ),
-        ),
+        strangers=_STRANGERS,
         priority=10,
     )

@@ -14,15 +14,16 @@ from typing import Any
 
 from llada_core.checkpoints import read_fields
 from llada_runtime import CheckpointError, Shape, UnsupportedArchitecture
+from llada_runtime.memory import Estimated
 from llada_runtime.models.fields import (
     boolean,
     end_ids,
     heads,
     integer,
+    mask,
     missing,
     number,
     rotary,
-    token,
     with_mask,
     wrong,
 )
@@ -36,22 +37,15 @@ _PUBLISHED: Mapping[str, int] = {"mask_token_id": 156895, "eos_token_id": 156892
 """What no release says in its config: the defaults of the published ``generate``, for its vocabulary."""
 
 _FIXED: Mapping[str, tuple[Any, ...]] = {
-    "hidden_act": ("silu",),
-    "use_bias": (False,),
-    "use_qkv_bias": (False,),
-    "use_sliding_window": (False,),
-    "clip_qkv": (),
     "norm_head": (False,),
     "norm_softmax": (False,),
-    "score_function": ("sigmoid",),
     "router_dtype": ("fp32", "float32"),
     "norm_topk_prob": (True,),
     "moe_router_enable_expert_bias": (True,),
-    "quantization_config": (),
-    "scoring_func": ("sigmoid",),
-    "moe_router_score_function": ("sigmoid",),
+    **dict.fromkeys(("score_function", "scoring_func", "moe_router_score_function"), ("sigmoid",)),
 }
-"""Fields that the network implements in one way only, by what they may say, besides null."""
+"""Fields that the network implements in one way only and otherwise than others, by what they may say, besides
+null."""
 
 _TYPES = ("llada2_moe", "llada21_moe")
 _READ = (
@@ -70,7 +64,7 @@ _INSERTS = ("delete_token_id", "split_token_id", "expert_capacity")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class LLaDA2Config:
+class LLaDA2Config(Estimated):
     """The numbers of a checkpoint, its special tokens and its limit.
 
     Attributes:
@@ -142,7 +136,7 @@ class LLaDA2Config:
             shape=shape,
             rope_theta=theta,
             rotary_channels=channels,
-            mask_id=token(told, "mask_token_id", vocabulary) if "mask_token_id" in told else None,
+            mask_id=mask(told, vocabulary),
             eos_ids=end_ids(told, vocabulary),
             max_sequence_length=integer(data, "max_position_embeddings"),
         )
@@ -153,7 +147,8 @@ def _refuse_variants(data: Mapping[str, Any]) -> None:
     if newer:
         raise UnsupportedArchitecture(
             f"config.json: {newer[0]} = {data[newer[0]]!r} is of LLaDA2.2, which inserts and deletes tokens "
-            "while it decodes; this engine runs LLaDA2.0 and 2.1"
+            "while it decodes, and this engine runs LLaDA2.0 and 2.1; run it with SGLang, or take one of "
+            "these"
         )
     if data.get("model_type") == "llada2_moe_veomni":
         raise UnsupportedArchitecture(

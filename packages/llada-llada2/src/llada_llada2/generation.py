@@ -49,7 +49,7 @@ class _BlockCausal(StepAlgorithm):
     """
 
     engine = "llada2"
-    reading = LLaDA2Network.reading
+    runs_on, reading = LLaDA2Network, LLaDA2Network.reading
     whole_blocks = align_blocks = True
 
     def load_model_class(self) -> type[LLaDA2Network]:

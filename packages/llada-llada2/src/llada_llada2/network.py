@@ -10,17 +10,13 @@ it, experts that are nearly as good would change places.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 from torch import Tensor
 
 from llada_runtime import Reading, Rotary, Shape, Transformer
-from llada_runtime.models.steps import planned_steps_of
 
 from .config import LLaDA2Config
 
-__all__ = ["LLaDA2Network", "planned_steps"]
+__all__ = ["LLaDA2Network"]
 
 _NAMES = {
     "attention_norm": "input_layernorm",
@@ -63,11 +59,3 @@ class LLaDA2Network(Transformer):
         return self._tensors(
             "model.layers", _NAMES, embedding="model.word_embeddings", norm="model.norm", head="lm_head"
         )
-
-
-def planned_steps(config: Mapping[str, Any], *, device: str, dtype: str) -> str:
-    """One sentence on how the network with this parsed ``config.json`` would run its steps.
-
-    Raises CheckpointError and UnsupportedArchitecture as ``LLaDA2Network.from_pretrained``.
-    """
-    return planned_steps_of(LLaDA2Network, config, device=device, dtype=dtype)

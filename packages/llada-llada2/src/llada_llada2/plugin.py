@@ -155,6 +155,49 @@ DINFER_PARAMETERS: tuple[Parameter, ...] = (
     ),
 )
 
+_ALGORITHMS = (
+    AlgorithmSpec(
+        name="llada2",
+        engine=_ENGINE,
+        target="llada_llada2.generation:LLaDA2Generation",
+        summary="The published decoding of LLaDA2.0: a threshold, and a schedule where it finds few.",
+        aliases=("llada2_generate",),
+        parameters=PARAMETERS,
+    ),
+    AlgorithmSpec(
+        name="llada2_edit",
+        engine=_ENGINE,
+        target="llada_llada2.generation:EditGeneration",
+        summary="The published decoding of LLaDA2.1, which edits the tokens of the block in work.",
+        aliases=("llada21_generate",),
+        parameters=EDIT_PARAMETERS,
+    ),
+    AlgorithmSpec(
+        name="llada2_low_confidence",
+        engine=_ENGINE,
+        target="llada_llada2.generation:LowConfidenceGeneration",
+        summary="SGLang's LowConfidence: a threshold, and one forward more of each full block.",
+        aliases=("sglang_low_confidence",),
+        parameters=LOW_CONFIDENCE_PARAMETERS,
+    ),
+    AlgorithmSpec(
+        name="llada2_joint_threshold",
+        engine=_ENGINE,
+        target="llada_llada2.generation:JointThresholdGeneration",
+        summary="SGLang's JointThreshold: token editing, against repetition if asked for.",
+        aliases=("sglang_joint_threshold",),
+        parameters=JOINT_PARAMETERS,
+    ),
+    AlgorithmSpec(
+        name="llada2_dinfer",
+        engine=_ENGINE,
+        target="llada_llada2.generation:DInferGeneration",
+        summary="dInfer's block diffusion: a threshold, forwards in groups.",
+        aliases=("dinfer_block_diffusion",),
+        parameters=DINFER_PARAMETERS,
+    ),
+)
+
 
 @hookimpl
 def llada_engines() -> Iterable[EngineSpec]:
@@ -164,50 +207,9 @@ def llada_engines() -> Iterable[EngineSpec]:
         target="llada_llada2.network:LLaDA2Network",
         summary="LLaDA2.0 and 2.1: mixtures of experts that decode block by block.",
         default_algorithm="llada2",
-        algorithms=(
-            AlgorithmSpec(
-                name="llada2",
-                engine=_ENGINE,
-                target="llada_llada2.generation:LLaDA2Generation",
-                summary="The published decoding of LLaDA2.0: a threshold, and a schedule where it finds few.",
-                aliases=("llada2_generate",),
-                parameters=PARAMETERS,
-            ),
-            AlgorithmSpec(
-                name="llada2_edit",
-                engine=_ENGINE,
-                target="llada_llada2.generation:EditGeneration",
-                summary="The published decoding of LLaDA2.1, which edits the tokens of the block in work.",
-                aliases=("llada21_generate",),
-                parameters=EDIT_PARAMETERS,
-            ),
-            AlgorithmSpec(
-                name="llada2_low_confidence",
-                engine=_ENGINE,
-                target="llada_llada2.generation:LowConfidenceGeneration",
-                summary="SGLang's LowConfidence: a threshold, and one forward more of each full block.",
-                aliases=("sglang_low_confidence",),
-                parameters=LOW_CONFIDENCE_PARAMETERS,
-            ),
-            AlgorithmSpec(
-                name="llada2_joint_threshold",
-                engine=_ENGINE,
-                target="llada_llada2.generation:JointThresholdGeneration",
-                summary="SGLang's JointThreshold: token editing, against repetition if asked for.",
-                aliases=("sglang_joint_threshold",),
-                parameters=JOINT_PARAMETERS,
-            ),
-            AlgorithmSpec(
-                name="llada2_dinfer",
-                engine=_ENGINE,
-                target="llada_llada2.generation:DInferGeneration",
-                summary="dInfer's block diffusion: a threshold, forwards in groups.",
-                aliases=("dinfer_block_diffusion",),
-                parameters=DINFER_PARAMETERS,
-            ),
-        ),
-        memory="llada_llada2.memory:estimate",
-        steps="llada_llada2.network:planned_steps",
+        algorithms=_ALGORITHMS,
+        memory="llada_llada2.config:LLaDA2Config.estimate",
+        steps="llada_llada2.network:LLaDA2Network.planned_steps",
         model_types=MODEL_TYPES,
         architectures=ARCHITECTURES,
         priority=10,

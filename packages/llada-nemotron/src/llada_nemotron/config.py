@@ -23,10 +23,10 @@ from llada_runtime.models.fields import (
     heads,
     integer,
     number,
-    refuse_variants,
     rotary,
     token,
 )
+from llada_runtime.models.variants import refuse_unimplemented
 
 __all__ = ["Architecture", "Family", "NemotronConfig", "Rope", "Yarn"]
 
@@ -39,13 +39,6 @@ _FAMILIES: Mapping[str, Family] = {
     "DiffEncoderModel": "qwen3",
     "EfficientDLM": "qwen3",
 }
-
-_FIXED: Mapping[str, tuple[Any, ...]] = {
-    "hidden_act": ("silu",),
-    "use_sliding_window": (False,),
-    "mlp_bias": (False,),
-}
-"""What the network implements in one way only, besides null."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -199,7 +192,7 @@ def _architecture(
 
 
 def _read_architecture(data: Mapping[str, Any], family: Family) -> Architecture:
-    refuse_variants(data, _FIXED)
+    refuse_unimplemented(data, {}, reads=("attention_bias",))
     attention = heads(data)
     return Architecture(
         hidden_size=attention.width,

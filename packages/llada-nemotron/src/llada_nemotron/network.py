@@ -7,7 +7,6 @@ says, so the published switch ``diffusion_lm`` has no counterpart here.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from math import floor, log, pi
 from typing import Any
 
@@ -16,11 +15,10 @@ from torch import Tensor
 
 from llada_runtime import Reading, Rotary, Shape, Transformer, UnsupportedArchitecture
 from llada_runtime.models.qwen import IN_LAYER
-from llada_runtime.models.steps import planned_steps_of
 
 from .config import Architecture, NemotronConfig, Yarn
 
-__all__ = ["NemotronNetwork", "planned_steps"]
+__all__ = ["NemotronNetwork"]
 
 
 class NemotronNetwork(Transformer):
@@ -73,14 +71,6 @@ class NemotronNetwork(Transformer):
             norm="encoder.norm",
             head="diffusion_head",
         )
-
-
-def planned_steps(config: Mapping[str, Any], *, device: str, dtype: str) -> str:
-    """One sentence on how our network with this parsed ``config.json`` would run its steps.
-
-    Raises CheckpointError and UnsupportedArchitecture as ``NemotronNetwork.from_pretrained``.
-    """
-    return planned_steps_of(NemotronNetwork, config, device=device, dtype=dtype)
 
 
 def _compare(wanted: dict[str, Tensor], given: dict[str, Tensor]) -> None:

@@ -143,6 +143,41 @@ BLOCK_PARAMETERS: tuple[Parameter, ...] = (
     _ENABLE_THINKING,
 )
 
+_ALGORITHMS = (
+    AlgorithmSpec(
+        name="nemotron",
+        engine=_ENGINE,
+        target="llada_nemotron.generation:NemotronGeneration",
+        summary="The diffusion decoding of the model's own code.",
+        aliases=("nemotron_native", "nemotron_diffusion"),
+        parameters=NATIVE_PARAMETERS,
+        streams=False,
+    ),
+    AlgorithmSpec(
+        name="nemotron_ar",
+        engine=_ENGINE,
+        target="llada_nemotron.generation:AutoregressiveGeneration",
+        summary="The model's own code, one token after another.",
+        parameters=AUTOREGRESSIVE_PARAMETERS,
+        streams=False,
+    ),
+    AlgorithmSpec(
+        name="nemotron_linear_spec",
+        engine=_ENGINE,
+        target="llada_nemotron.generation:LinearSpecGeneration",
+        summary="The model's own code: diffusion drafts a block, one causal forward verifies it.",
+        parameters=LINEAR_SPEC_PARAMETERS,
+        streams=False,
+    ),
+    AlgorithmSpec(
+        name="nemotron_block",
+        engine=_ENGINE,
+        target="llada_nemotron.block:BlockGeneration",
+        summary="The diffusion decoding on a network of our own; no code of the model is run.",
+        parameters=BLOCK_PARAMETERS,
+    ),
+)
+
 
 @hookimpl
 def llada_engines() -> Iterable[EngineSpec]:
@@ -152,42 +187,9 @@ def llada_engines() -> Iterable[EngineSpec]:
         target="llada_nemotron.model:NemotronModel",
         summary="NVIDIA's Nemotron diffusion models, by their own code or on a network of our own.",
         default_algorithm="nemotron",
-        algorithms=(
-            AlgorithmSpec(
-                name="nemotron",
-                engine=_ENGINE,
-                target="llada_nemotron.generation:NemotronGeneration",
-                summary="The diffusion decoding of the model's own code.",
-                aliases=("nemotron_native", "nemotron_diffusion"),
-                parameters=NATIVE_PARAMETERS,
-                streams=False,
-            ),
-            AlgorithmSpec(
-                name="nemotron_ar",
-                engine=_ENGINE,
-                target="llada_nemotron.generation:AutoregressiveGeneration",
-                summary="The model's own code, one token after another.",
-                parameters=AUTOREGRESSIVE_PARAMETERS,
-                streams=False,
-            ),
-            AlgorithmSpec(
-                name="nemotron_linear_spec",
-                engine=_ENGINE,
-                target="llada_nemotron.generation:LinearSpecGeneration",
-                summary="The model's own code: diffusion drafts a block, one causal forward verifies it.",
-                parameters=LINEAR_SPEC_PARAMETERS,
-                streams=False,
-            ),
-            AlgorithmSpec(
-                name="nemotron_block",
-                engine=_ENGINE,
-                target="llada_nemotron.block:BlockGeneration",
-                summary="The diffusion decoding on a network of our own; no code of the model is run.",
-                parameters=BLOCK_PARAMETERS,
-            ),
-        ),
+        algorithms=_ALGORITHMS,
         memory="llada_nemotron.memory:estimate",
-        steps="llada_nemotron.network:planned_steps",
+        steps="llada_nemotron.network:NemotronNetwork.planned_steps",
         model_types=_MODEL_TYPES,
         architectures=_ARCHITECTURES,
         strangers=_STRANGERS,

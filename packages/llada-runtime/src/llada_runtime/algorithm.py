@@ -29,8 +29,8 @@ from llada_runtime.decoding.policies import Policy
 from llada_runtime.decoding.rules import Rule
 from llada_runtime.decoding.sequence import Sequence
 from llada_runtime.loading import OnTheRuntime
-from llada_runtime.network.protocol import Network
-from llada_runtime.network.reading import Reading
+from llada_runtime.network.protocol import Network, is_network
+from llada_runtime.network.reading import Reading, other_class
 from llada_runtime.prompts import prompt_rows
 from llada_runtime.scoring import log_probabilities
 
@@ -73,6 +73,9 @@ class StepAlgorithm(OnTheRuntime):
 
     reading: ClassVar[Reading] = Reading()
     """How it reads a network; one that declares another reading is refused."""
+
+    runs_on: ClassVar[type[Any] | None] = None
+    """The class of the networks that it was made for, and no others that are read so; None is any."""
 
     whole_blocks: ClassVar[bool] = False
     """Whether the last block is decoded at its full width and then cut, instead of being a short one."""
@@ -191,7 +194,7 @@ class StepAlgorithm(OnTheRuntime):
         not."""
         if not self.yields_steps():
             return None
-        misread = self.reading.misread(model)
+        misread = self.reading.misread(model) or other_class(model, self.runs_on)
         if misread is not None or getattr(model, "caches", True):
             return misread
         return _UNCACHED if self.policy(self.get_required_args()).caches else None
@@ -200,7 +203,7 @@ class StepAlgorithm(OnTheRuntime):
         """Refuse what is no network, by ``UsageError``, and one that the algorithm cannot run on, by
         ``AlgorithmUnavailable``."""
         super().check_fits(model)
-        if self.yields_steps() and not _is_network(model):
+        if self.yields_steps() and not is_network(model):
             raise UsageError(
                 f"{self.name} was given {told(model)}, which is no network; give what load_model_from_hf "
                 "returns, or lm.model.network of what load_model returns"
@@ -279,13 +282,6 @@ def _not_asked(self: StepAlgorithm, params: Mapping[str, Any]) -> NoReturn:
     raise NotImplementedError(
         f"{type(self).__name__} decodes by its own generate; give it policy and rule, and no generate, "
         "where it is to be run by steps"
-    )
-
-
-def _is_network(model: Any) -> bool:
-    """Whether this has what decoding asks of a `Network` in any case."""
-    return (
-        not isinstance(model, type) and hasattr(model, "config") and callable(getattr(model, "logits", None))
     )
 
 

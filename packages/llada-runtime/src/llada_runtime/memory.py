@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, ClassVar, Protocol, Self
 
 from llada_core.errors import CheckpointError
 from llada_runtime.models.llada_config import LLaDAConfig
@@ -13,7 +13,7 @@ from llada_runtime.network.quantization import check_quantization
 from llada_runtime.network.shape import Shape
 from llada_runtime.network.split import Split
 
-__all__ = ["MemoryEstimate", "estimate", "estimate_of", "estimate_of_shape"]
+__all__ = ["Estimated", "MemoryEstimate", "estimate", "estimate_of", "estimate_of_shape"]
 
 _BYTES = {"float32": 4, "bfloat16": 2, "float16": 2}
 _WIDE = 4  # bytes of a float32: of what an output of eight bits is multiplied by, and of what chooses experts
@@ -87,6 +87,44 @@ def estimate(
         tensor_parallel=tensor_parallel,
         quantization=quantization,
     )
+
+
+class _Sized(Protocol):
+    """A config that says how large a transformer is."""
+
+    logits_columns: ClassVar[int]
+
+    @property
+    def shape(self) -> Shape: ...
+    @property
+    def max_sequence_length(self) -> int: ...
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Self: ...
+
+
+class Estimated:
+    """A config that tells how much memory its network, a transformer of this runtime, takes.
+
+    For a dataclass with slots that has a ``shape``, a ``max_sequence_length`` and a ``from_dict``, which need
+    not be told of a mask token.
+    """
+
+    __slots__ = ()
+
+    logits_columns: ClassVar[int] = _BLOCK
+    """Positions of a row that the family's decoders decide at a time."""
+
+    @classmethod
+    def estimate(cls: type[_Sized], config: Mapping[str, Any], **place: Any) -> MemoryEstimate:
+        """The estimate for a parsed ``config.json``.
+
+        ``place`` (``dtype``, ``available``, ``tensor_parallel``, ``quantization``) is as for
+        `estimate_of_shape`, and raises as there; besides, CheckpointError and UnsupportedArchitecture where
+        the configuration is damaged or not implemented.
+        """
+        model, columns = cls.from_dict(config), cls.logits_columns
+        length = model.max_sequence_length
+        return estimate_of_shape(model.shape, max_sequence_length=length, logits_columns=columns, **place)
 
 
 def estimate_of_shape(

@@ -13,21 +13,22 @@ from typing import Any
 
 from llada_core.checkpoints import read_fields
 from llada_runtime import Shape, UnsupportedArchitecture
+from llada_runtime.memory import Estimated
 from llada_runtime.models.fields import (
     boolean,
     end_ids,
     heads,
     integer,
+    mask,
     number,
     rotary,
-    token,
     with_mask,
     wrong,
 )
 from llada_runtime.models.variants import refuse_unimplemented
 from llada_runtime.network.shape import Experts
 
-__all__ = ["SDARConfig", "length_of", "shape_of"]
+__all__ = ["SDARConfig"]
 
 _MIXTURES = {"sdar": False, "SDARForCausalLM": False, "sdar_moe": True, "SDARMoeForCausalLM": True}
 _PUBLISHED_MASK = 151669
@@ -37,7 +38,7 @@ _FIXED: Mapping[str, tuple[Any, ...]] = {"qk_norm": (True,), "use_qk_norm": (Tru
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SDARConfig:
+class SDARConfig(Estimated):
     """Numbers, special tokens and limits of a checkpoint.
 
     Attributes:
@@ -47,7 +48,7 @@ class SDARConfig:
         max_position_embeddings: the length limit, prompt and answer together.
         block_size: the width of the blocks that it was trained for; None where the file is one of the first,
             which do not say.
-        mask_token_id: the id of the mask token.
+        mask_token_id: None only where fields were read without the folder that they come from.
         eos_ids: the end-of-sequence ids: none, one or several.
     """
 
@@ -55,7 +56,7 @@ class SDARConfig:
     rope_theta: float
     max_position_embeddings: int
     block_size: int | None
-    mask_token_id: int
+    mask_token_id: int | None
     eos_ids: tuple[int, ...]
 
     @property
@@ -91,20 +92,22 @@ class SDARConfig:
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> SDARConfig:
-        """The configuration in a parsed ``config.json``. Raises as ``from_pretrained``."""
-        shape = shape_of(data)
+        """The configuration in a parsed ``config.json``, which need not name the mask token.
+
+        Raises as ``from_pretrained``.
+        """
+        shape = _shape(data)
         return cls(
             shape=shape,
             rope_theta=rotary(data).theta,
-            max_position_embeddings=length_of(data),
+            max_position_embeddings=integer(data, "max_position_embeddings"),
             block_size=None if data.get("block_size") is None else integer(data, "block_size"),
-            mask_token_id=token(data, "mask_token_id", shape.vocabulary),
+            mask_token_id=mask(data, shape.vocabulary),
             eos_ids=end_ids(data, shape.vocabulary),
         )
 
 
-def shape_of(data: Mapping[str, Any]) -> Shape:
-    """The numbers of the network, which need no special tokens. Raises as `SDARConfig.from_dict`."""
+def _shape(data: Mapping[str, Any]) -> Shape:
     mixture = _is_mixture(data)
     refuse_unimplemented(data, _FIXED, reads=("num_experts", "mlp_only_layers") if mixture else ())
     attention = heads(data)
@@ -140,11 +143,6 @@ def _dense_layers(data: Mapping[str, Any]) -> tuple[int, ...]:
     if not known:
         raise wrong("mlp_only_layers", value, f"a list of layers from 0 to {layers - 1}")
     return tuple(sorted(value))
-
-
-def length_of(data: Mapping[str, Any]) -> int:
-    """The length limit in columns. Raises CheckpointError."""
-    return integer(data, "max_position_embeddings")
 
 
 def _is_mixture(data: Mapping[str, Any]) -> bool:

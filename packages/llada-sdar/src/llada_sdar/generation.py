@@ -56,7 +56,7 @@ class _BlockGeneration(StepAlgorithm):
     """What the decoders share: blocks that begin at multiples of their width, all of full width."""
 
     engine = "sdar"
-    reading = SDARNetwork.reading
+    runs_on, reading = SDARNetwork, SDARNetwork.reading
     whole_blocks = align_blocks = True
     chat_options = ("enable_thinking",)
     read_by: ClassVar[Mapping[str, tuple[str, ...]]] = MappingProxyType({})

@@ -8,18 +8,14 @@ bfloat16 a difference of rounding. SDAR-MoE has the experts of Qwen3's mixture i
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 from torch import Tensor
 
 from llada_runtime import Reading, Rotary, Shape, Transformer
 from llada_runtime.models.qwen import IN_LAYER, OUTSIDE
-from llada_runtime.models.steps import planned_steps_of
 
 from .config import SDARConfig
 
-__all__ = ["SDARNetwork", "planned_steps"]
+__all__ = ["SDARNetwork"]
 
 
 class SDARNetwork(Transformer):
@@ -40,13 +36,3 @@ class SDARNetwork(Transformer):
 
     def tensors(self) -> dict[str, Tensor]:
         return self._tensors("model.layers", IN_LAYER, **OUTSIDE)
-
-
-def planned_steps(config: Mapping[str, Any], *, device: str, dtype: str) -> str:
-    """One sentence on how the network with this parsed ``config.json`` would run its steps.
-
-    Raises CheckpointError and UnsupportedArchitecture as ``SDARNetwork.from_pretrained``.
-    """
-    mask = config.get("mask_token_id")
-    known = {**config, "mask_token_id": 0 if mask is None else mask}  # which no step depends on
-    return planned_steps_of(SDARNetwork, known, device=device, dtype=dtype)

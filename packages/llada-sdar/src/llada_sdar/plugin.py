@@ -154,6 +154,32 @@ LOW_CONFIDENCE_PARAMETERS: tuple[Parameter, ...] = (
     _ENABLE_THINKING,
 )
 
+_ALGORITHMS = (
+    AlgorithmSpec(
+        name="sdar",
+        engine=_ENGINE,
+        target="llada_sdar.generation:SDARGeneration",
+        summary="SDAR's own block decoding, with its remasking strategies.",
+        aliases=("sdar_generate", "block_diffusion_generate"),
+        parameters=SDAR_PARAMETERS,
+    ),
+    AlgorithmSpec(
+        name="sdar_lmdeploy",
+        engine=_ENGINE,
+        target="llada_sdar.generation:LMDeployGeneration",
+        summary="Block decoding as LMDeploy does it.",
+        parameters=LMDEPLOY_PARAMETERS,
+    ),
+    AlgorithmSpec(
+        name="sdar_low_confidence",
+        engine=_ENGINE,
+        target="llada_sdar.generation:LowConfidenceGeneration",
+        summary="Block decoding as SGLang's LowConfidence does it.",
+        aliases=("sdar_sglang",),
+        parameters=LOW_CONFIDENCE_PARAMETERS,
+    ),
+)
+
 
 @hookimpl
 def llada_engines() -> Iterable[EngineSpec]:
@@ -164,33 +190,9 @@ def llada_engines() -> Iterable[EngineSpec]:
         target="llada_sdar.network:SDARNetwork",
         summary="SDAR, SDAR-MoE and TraDo: block diffusion with an exact cache of finished blocks.",
         default_algorithm="sdar",
-        algorithms=(
-            AlgorithmSpec(
-                name="sdar",
-                engine=_ENGINE,
-                target="llada_sdar.generation:SDARGeneration",
-                summary="SDAR's own block decoding, with its remasking strategies.",
-                aliases=("sdar_generate", "block_diffusion_generate"),
-                parameters=SDAR_PARAMETERS,
-            ),
-            AlgorithmSpec(
-                name="sdar_lmdeploy",
-                engine=_ENGINE,
-                target="llada_sdar.generation:LMDeployGeneration",
-                summary="Block decoding as LMDeploy does it.",
-                parameters=LMDEPLOY_PARAMETERS,
-            ),
-            AlgorithmSpec(
-                name="sdar_low_confidence",
-                engine=_ENGINE,
-                target="llada_sdar.generation:LowConfidenceGeneration",
-                summary="Block decoding as SGLang's LowConfidence does it.",
-                aliases=("sdar_sglang",),
-                parameters=LOW_CONFIDENCE_PARAMETERS,
-            ),
-        ),
-        memory="llada_sdar.memory:estimate",
-        steps="llada_sdar.network:planned_steps",
+        algorithms=_ALGORITHMS,
+        memory="llada_sdar.config:SDARConfig.estimate",
+        steps="llada_sdar.network:SDARNetwork.planned_steps",
         model_types=("sdar", "sdar_moe"),
         architectures=("SDARForCausalLM", "SDARMoeForCausalLM"),
         priority=10,

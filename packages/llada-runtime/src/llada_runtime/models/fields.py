@@ -1,6 +1,6 @@
 """Fields of a ``config.json``, checked one by one: what the config of every network is read with.
 
-A config reads its own fields with these, and says which variants its network does not implement. A field that
+A config reads its own fields with these; `variants` says what a network does not implement. A field that
 is null is one that is left out. Every error names the field, what it holds and what to do about it:
 CheckpointError where that cannot be, UnsupportedArchitecture where another network could run it. Nothing is
 converted: true is no integer, "2" is no number, and neither is NaN nor infinity. This module does not know
@@ -28,10 +28,9 @@ __all__ = [
     "first_given",
     "heads",
     "integer",
+    "mask",
     "missing",
     "number",
-    "refuse_layer_types",
-    "refuse_variants",
     "rotary",
     "token",
     "unsupported",
@@ -97,6 +96,12 @@ def boolean(data: Mapping[str, Any], name: str, *, default: bool | None = None) 
 def token(data: Mapping[str, Any], name: str, vocabulary: int) -> int:
     """The id of a token, from 0 to below ``vocabulary``. Raises CheckpointError."""
     return _id(_value(data, name, None), name, vocabulary)
+
+
+def mask(data: Mapping[str, Any], vocabulary: int) -> int | None:
+    """The id in ``mask_token_id``; None where the fields, without the folder that they come from (see
+    `with_mask`), do not tell. Raises CheckpointError."""
+    return None if data.get("mask_token_id") is None else token(data, "mask_token_id", vocabulary)
 
 
 def end_ids(data: Mapping[str, Any], vocabulary: int) -> tuple[int, ...]:
@@ -185,6 +190,9 @@ class RotaryFields:
     settings: Mapping[str, Any]
 
 
+_PLAIN = ("rope_theta", "partial_rotary_factor")  # settings that every kind has
+
+
 def rotary(
     data: Mapping[str, Any], *, kinds: tuple[str, ...] = ("default",), parts: bool = False
 ) -> RotaryFields:
@@ -197,12 +205,16 @@ def rotary(
         parts: the network can turn a part of the channels (``partial_rotary_factor``); else all.
 
     Raises:
-        CheckpointError: a field is malformed, or the base is missing or not above 1.
+        CheckpointError: a field is malformed, the base is missing or not above 1, or there are settings of a
+            kind that is not named.
         UnsupportedArchitecture: another kind, or a part.
     """
-    settings: dict[str, Any] = {name: data.get(name) for name in ("rope_theta", "partial_rotary_factor")}
+    settings: dict[str, Any] = {name: data.get(name) for name in _PLAIN}
     settings |= {**_settings(data, "rope_scaling"), **_settings(data, "rope_parameters")}
     named = {name: settings[name] for name in ("rope_type", "type") if name in settings}
+    scaled = sorted(settings.keys() - named.keys() - set(_PLAIN))
+    if scaled and not named:
+        raise _nameless(data, scaled[0])
     for name, kind in named.items():
         if kind not in kinds:
             raise unsupported(name, kind, *kinds)
@@ -213,37 +225,6 @@ def rotary(
     if theta <= 1:
         raise wrong("rope_theta", theta, "a number above 1")
     return RotaryFields(theta, next(iter(named.values()), "default"), part, settings)
-
-
-def refuse_variants(
-    data: Mapping[str, Any], fixed: Mapping[str, tuple[Any, ...]], *, nullable: bool = True
-) -> None:
-    """Refuse what a network implements in one way only and the file wants in another.
-
-    Args:
-        data: the fields.
-        fixed: by field, the values that the network has; none where the field has to be left out.
-        nullable: null is as good as left out; else it is a value like others.
-
-    Raises:
-        UnsupportedArchitecture: the first field that holds another value.
-    """
-    for name, implemented in fixed.items():
-        value = data.get(name)
-        if value is None and (nullable or name not in data):
-            continue
-        if not any(_same(value, each) for each in implemented):
-            raise unsupported(name, value, *implemented)
-
-
-def refuse_layer_types(data: Mapping[str, Any]) -> None:
-    """Refuse ``layer_types`` of which one does not see all columns. Raises UnsupportedArchitecture."""
-    kinds = data.get("layer_types")
-    if kinds is None:
-        return
-    for kind in kinds if isinstance(kinds, list) else [kinds]:
-        if kind != "full_attention":
-            raise unsupported("layer_types", kinds, "full_attention")
 
 
 def first_given(data: Mapping[str, Any], *names: str) -> str:
@@ -280,6 +261,7 @@ def _settings(data: Mapping[str, Any], name: str) -> dict[str, Any]:
     return {each: given for each, given in (value or {}).items() if given is not None}
 
 
-def _same(value: object, implemented: object) -> bool:
-    """Whether they are equal; 1 is not true."""
-    return isinstance(value, bool) is isinstance(implemented, bool) and value == implemented
+def _nameless(data: Mapping[str, Any], setting: str) -> CheckpointError:
+    """The error to raise where a ``setting`` is there and no kind that would read it."""
+    (field, *_) = (name for name in ("rope_parameters", "rope_scaling") if setting in _settings(data, name))
+    return wrong(field, data[field], f"an object that names the rope_type of its {setting}")

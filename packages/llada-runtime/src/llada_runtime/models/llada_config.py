@@ -17,11 +17,11 @@ from llada_runtime.models.fields import (
     end_ids,
     integer,
     number,
-    refuse_variants,
     rotary,
     token,
     wrong,
 )
+from llada_runtime.models.variants import refuse_unimplemented, refuse_variants
 from llada_runtime.network.shape import Shape
 
 __all__ = ["LLaDAConfig"]
@@ -174,3 +174,4 @@ def _refuse_other_architectures(data: Mapping[str, Any]) -> None:
             f"config.json: num_experts = {data['num_experts']!r} is of a mixture of experts, and "
             f"architectures is {named!r}; where it is a LLaDA-MoE checkpoint, name 'LLaDAMoEModelLM' there"
         )
+    refuse_unimplemented(data, {})

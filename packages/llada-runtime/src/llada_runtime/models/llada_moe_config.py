@@ -18,9 +18,9 @@ from llada_runtime.models.fields import (
     end_ids,
     heads,
     integer,
+    mask,
     number,
     rotary,
-    token,
     with_mask,
     wrong,
 )
@@ -32,20 +32,10 @@ __all__ = ["LLaDAMoEConfig", "is_llada_moe"]
 _ARCHITECTURE = "LLaDAMoEModelLM"
 _PUBLISHED_MASK = 156895
 
-# What this network implements in one way only; null is what the configuration class does without them. The
+# Other values than those of all networks: a shared expert of no channels would have weights all the same. The
 # published code reads neither norm_topk_prob, whatever it says, nor the routed_*, router_* and
-# moe_router_score_function below: a file that sets these means another model than the published code runs.
-_FIXED: Mapping[str, tuple[Any, ...]] = {
-    "attention_bias": (False,),
-    "clip_qkv": (),
-    "hidden_act": ("silu",),
-    "moe_router_score_function": ("softmax",),
-    "routed_scaling_factor": (1,),
-    "router_num_group": (1,),
-    "router_topk_group": (1,),
-    "shared_expert_intermediate_size": (),
-    "sliding_window": (),
-}
+# moe_router_score_function of the table: a file that sets these means another model than that code runs.
+_FIXED: Mapping[str, tuple[Any, ...]] = {"shared_expert_intermediate_size": ()}
 
 
 def is_llada_moe(data: Mapping[str, Any]) -> bool:
@@ -105,12 +95,11 @@ class LLaDAMoEConfig:
         """
         _refuse_other_architectures(data)
         shape = _shape(data)
-        told = data.get("mask_token_id") is not None
         return cls(
             shape=shape,
             rope_theta=rotary(data).theta,
             max_sequence_length=integer(data, "max_position_embeddings"),
-            mask_token_id=token(data, "mask_token_id", shape.vocabulary) if told else None,
+            mask_token_id=mask(data, shape.vocabulary),
             eos_ids=end_ids(data, shape.vocabulary),
         )
 

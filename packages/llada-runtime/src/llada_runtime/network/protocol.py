@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
@@ -11,7 +11,7 @@ from llada_runtime.network.cache import KVCache
 from llada_runtime.network.calls import Merge
 from llada_runtime.network.layout import Layout
 
-__all__ = ["Network", "TokenIds"]
+__all__ = ["Network", "TokenIds", "is_network"]
 
 
 class TokenIds(Protocol):
@@ -81,3 +81,10 @@ class Network(Protocol):
             torch.OutOfMemoryError: the device's memory does not hold the forward.
         """
         ...
+
+
+def is_network(model: Any) -> bool:
+    """Whether this has what decoding asks of a `Network` in any case."""
+    return (
+        not isinstance(model, type) and hasattr(model, "config") and callable(getattr(model, "logits", None))
+    )

@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from llada_core.values import told
 
-__all__ = ["Reading", "declared_reading", "reading_of"]
+__all__ = ["Reading", "declared_reading", "other_class", "reading_of"]
 
 _REMEDY = "take an algorithm of this model's engine, or a model of the algorithm's"
 _SEES = {"full": "all of the canvas", "blocks": "its own block and what is before it"}
@@ -46,20 +46,33 @@ class Reading:
 
 def declared_reading(network: Any) -> Any:
     """The ``reading`` of ``network``, or of the one that it stands around; None where nothing is declared."""
-    inner, seen = network, set()
-    while inner is not None and id(inner) not in seen:
-        seen.add(id(inner))
-        found = getattr(inner, "reading", None)
-        if found is not None:
-            return found
-        inner = getattr(inner, "network", None)
-    return None
+    return getattr(_declaring(network), "reading", None)
+
+
+def other_class(network: Any, kind: type[Any] | None) -> str | None:
+    """Why a decoder for networks of the class ``kind`` cannot decode on ``network``; None where it can, or
+    where the network declares no reading, and nobody knows. A ``kind`` of None is any."""
+    known = _declaring(network)
+    if kind is None or known is None or isinstance(known, kind):
+        return None
+    return f"it is for a {kind.__name__}, and this network is a {type(known).__name__}; {_REMEDY}"
 
 
 def reading_of(network: Any) -> Reading:
     """How ``network`` is to be read: as it declares, or by default."""
     declared = declared_reading(network)
     return declared if isinstance(declared, Reading) else Reading()
+
+
+def _declaring(network: Any) -> Any:
+    """``network``, or the one that it stands around, whichever declares a reading; None where none does."""
+    inner, seen = network, set()
+    while inner is not None and id(inner) not in seen:
+        seen.add(id(inner))
+        if getattr(inner, "reading", None) is not None:
+            return inner
+        inner = getattr(inner, "network", None)
+    return None
 
 
 def _place(columns: int) -> str:

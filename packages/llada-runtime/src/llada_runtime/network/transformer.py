@@ -16,14 +16,17 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from llada_core.environment import read_environment
 from llada_core.errors import UsageError
 from llada_runtime.network.attention import choose_merge
 from llada_runtime.network.cache import KVCache
 from llada_runtime.network.calls import Merge
+from llada_runtime.network.checkpoint import choose_dtype
 from llada_runtime.network.experts import ExpertMLP
 from llada_runtime.network.free_memory import free_bytes
 from llada_runtime.network.fused import Fused, why_plain
 from llada_runtime.network.grouped import GroupedLinear
+from llada_runtime.network.launch import sentence
 from llada_runtime.network.layer import Layer
 from llada_runtime.network.layout import Form, Layout
 from llada_runtime.network.linear import Linear
@@ -218,6 +221,18 @@ class Transformer(Pretrained):
     def why_plain_on(self, device: torch.device) -> str | None:
         """What `plain_because` is of such a network on ``device``."""
         return why_plain(self.part, self._rotary, self.layers, device=device, dtype=self.dtype)
+
+    @classmethod
+    def planned_steps(cls, config: Mapping[str, Any], *, device: str, dtype: str) -> str:
+        """One sentence on how the network with this parsed ``config.json`` would run its steps there.
+
+        Raises CheckpointError and UnsupportedArchitecture as `from_pretrained`.
+        """
+        place = torch.device(device)
+        nowhere, kind = torch.device("meta"), choose_dtype(dtype, place)
+        network = cls(cls.config_class.from_dict(config), device=nowhere, dtype=kind)
+        graphed = place.type == "cuda" and read_environment().graphs
+        return sentence(network.why_plain_on(place), graphed=graphed)
 
     def _fuse(self) -> Fused | None:
         if self.plain_because is not None:
