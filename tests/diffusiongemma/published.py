@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +14,10 @@ from transformers.models.diffusion_gemma.generation_diffusion_gemma import Entro
 
 from tests.diffusiongemma.tiny_tokenizer import EOS, TURN_END
 
-__all__ = ["Published", "Said", "cut"]
+__all__ = ["FACTS", "Published", "Said", "cut"]
+
+FACTS: dict[str, Any] = json.loads((Path(__file__).parent / "published.json").read_text())
+"""The published model: its ``config``, where that is from, and what its file of weights holds."""
 
 _ENDS = (EOS, TURN_END)
 

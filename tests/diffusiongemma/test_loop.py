@@ -100,18 +100,42 @@ def test_rows_keep_to_the_columns_that_there_are(lm: Any) -> None:
     assert loop.refusal(row) is None
     assert (loop.admit(row), loop.admit(other), loop.active, loop.room) == (True, False, 1, 3)
     small = CanvasLoop(network, rows=4, columns=20)
-    assert "it needs 21 cached columns and there is memory for 20; shorten" in str(small.refusal(row))
+    told = (
+        "it needs 21 cached columns and the room of 1 more while its prompt is read, and there is memory for"
+    )
+    assert f"{told} 20; shorten" in str(small.refusal(row))
     with lm.session(columns=20) as session, pytest.raises(PromptError, match="21 cached columns"):
         session.submit(request([5, 6]))
 
 
 def test_a_row_is_charged_what_its_sliding_layers_keep(lm: Any) -> None:
-    """One that its window makes small is not turned away by the count of its tokens."""
+    """One that its window makes small is not turned away by the count of its tokens: but by the masks of its
+    prompt, where they do not fit beside it."""
     algorithm, network = lm.algorithm("diffusion_gemma"), lm.model.network
     row = algorithm.sequence(network, [5] * 400, algorithm.validate_args(gen_length=100))
     assert row.columns == -(-(32 * 15 + 32 * (400 + 104)) // 64) == 260
-    with lm.session(columns=260) as session:
+    masks = 400 * 400 * 6 // (64 * 4)  # two, and a number of float32, of each pair of columns
+    with lm.session(columns=260 + masks) as session:
         session.submit(request([5] * 400, gen_length=100))
+    with (
+        lm.session(columns=259 + masks) as session,
+        pytest.raises(PromptError, match=f"room of {masks} more"),
+    ):
+        session.submit(request([5] * 400, gen_length=100))
+
+
+def test_masks_of_one_prompt_are_counted_and_of_none_that_has_been_read(lm: Any) -> None:
+    network, algorithm = lm.model.network, lm.algorithm("diffusion_gemma")
+    values = algorithm.validate_args(gen_length=16, seed=1)
+    long, *others = (algorithm.sequence(network, ids, values) for ids in ([5] * 400, [5, 6], [7] * 399))
+    masks = 400 * 400 * 6 // (64 * 4)
+    loop = CanvasLoop(network, rows=4, columns=long.columns + sum(row.columns for row in others) + masks)
+    assert [loop.admit(row) for row in (long, *others)] == [True, True, True]  # one prompt is read at a time
+    tight = CanvasLoop(network, rows=4, columns=long.columns + others[0].columns + masks - 1)
+    row = algorithm.sequence(network, [5] * 400, values)
+    assert (tight.admit(row), tight.admit(others[0])) == (True, False)
+    tight.step()
+    assert tight.admit(others[0])
 
 
 def test_columns_are_what_free_memory_holds_beside_the_logits(lm: Any) -> None:

@@ -13,6 +13,7 @@ from typing import Any
 
 from llada_core.errors import CheckpointError, UnsupportedArchitecture
 from llada_runtime.models.fields import boolean, integer
+from llada_runtime.models.variants import refuse_unimplemented, refuse_variants
 
 __all__ = ["GemmaConfig", "Layer"]
 
@@ -39,6 +40,8 @@ class GemmaConfig:
 
     Attributes:
         layers: the attention of each.
+        masked: whether every layer's mask is written out while columns are read, as where images are seen
+            both ways; else sliding layers alone have one, once there are more columns than they see.
         tied: whether encoder, decoder and head share their weights; all of them or none.
         image_token_id: stands in a prompt for a part of an image; None where there is no such token.
     """
@@ -50,6 +53,7 @@ class GemmaConfig:
     attention_bias: bool
     layers: tuple[Layer, ...]
     sliding_window: int
+    masked: bool
     num_experts: int
     moe_intermediate_size: int
     max_position_embeddings: int
@@ -81,6 +85,7 @@ class GemmaConfig:
             attention_bias=boolean({"attention_bias": False, **text}, "attention_bias"),
             layers=_layers(text),
             sliding_window=_window(text),
+            masked=text.get("use_bidirectional_attention") == "vision",
             num_experts=integer(text, "num_experts"),
             moe_intermediate_size=integer(text, "moe_intermediate_size"),
             max_position_embeddings=integer(text, "max_position_embeddings"),
@@ -108,6 +113,11 @@ class GemmaConfig:
             2 * layer.n_kv_heads * layer.head_dim * (min(columns, window) if layer.slides else columns)
             for layer in self.layers
         )
+
+    def masks(self, columns: int) -> int:
+        """How many masks, of a byte for each two columns, are there while a prompt of so many is read."""
+        slides = {layer.slides for layer in self.layers}
+        return len(slides) if self.masked else int(True in slides and columns >= self.sliding_window)
 
     def columns_within(self, numbers: int) -> int:
         """Columns that one row may have where its keys and values may be so many numbers."""
@@ -139,25 +149,23 @@ def _image_token(config: Mapping[str, Any]) -> int | None:
     return None if fields["image_token_id"] is None else integer(fields, "image_token_id")
 
 
+_WHOLE: Mapping[str, tuple[object, ...]] = {"quantization_config": (), "audio_config": ()}
+_TEXT: Mapping[str, tuple[object, ...]] = {
+    "hidden_size_per_layer_input": (0,),
+    "num_kv_shared_layers": (0,),
+    "use_double_wide_mlp": (False,),
+    "enable_moe_block": (True,),
+    "attention_k_eq_v": (True,),
+}
+"""Of the whole file and of the language model's part: what transformers' class has one way of, besides
+null."""
+_READ = ("attention_bias", "sliding_window", "layer_types", "num_experts", "final_logit_softcapping")
+
+
 def _refuse_unimplemented(config: Mapping[str, Any], text: Mapping[str, Any]) -> None:
     """Refuse fields that transformers' class has no code for. Raises ``UnsupportedArchitecture``."""
-    whole: dict[str, tuple[object, ...]] = {"quantization_config": (None,), "audio_config": (None,)}
-    inner: dict[str, tuple[object, ...]] = {
-        "quantization_config": (None,),
-        "hidden_size_per_layer_input": (None, 0),
-        "num_kv_shared_layers": (None, 0),
-        "use_double_wide_mlp": (None, False),
-        "enable_moe_block": (None, True),
-        "attention_k_eq_v": (None, True),
-    }
-    for prefix, fields, allowed in (("", config, whole), ("text_config.", text, inner)):
-        for name, values in allowed.items():
-            value = fields.get(name)
-            if not any(type(value) is type(each) and value == each for each in values):
-                raise UnsupportedArchitecture(
-                    f"config.json: {prefix}{name} is {reprlib.repr(value)}, which transformers' "
-                    "DiffusionGemmaForBlockDiffusion has no code for; take a model without it"
-                )
+    refuse_variants(config, _WHOLE)
+    refuse_unimplemented(text, _TEXT, reads=_READ, within="text_config.")
     cap = text.get("final_logit_softcapping", 30.0)
     if type(cap) not in (int, float) or not 0 < cap < float("inf"):
         raise UnsupportedArchitecture(

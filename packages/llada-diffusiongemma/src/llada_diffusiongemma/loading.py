@@ -26,9 +26,10 @@ from llada_runtime.network.weight_files import UnusedWeights
 from .config import GemmaConfig
 from .published import check_file
 
-__all__ = ["check_options", "load"]
+__all__ = ["TOWER", "check_options", "load"]
 
-_TOWER = ("model.encoder.vision_tower.", "model.encoder.embed_vision.")
+TOWER = ("model.encoder.vision_tower.", "model.encoder.embed_vision.")
+"""How the names of the weights begin that are dropped: those of what sees images."""
 
 
 def check_options(options: LoadOptions) -> None:
@@ -101,7 +102,7 @@ def _check_tables(text: Mapping[str, Any]) -> None:
 
 
 def _check_complete(folder: Path, told: Mapping[str, Any]) -> None:
-    missing = sorted(name for name in told["missing_keys"] if not name.startswith(_TOWER))
+    missing = sorted(name for name in told["missing_keys"] if not name.startswith(TOWER))
     if missing:
         raise CheckpointError(
             f"{folder}: the weights lack {some(missing)}, which the network needs; download them again"

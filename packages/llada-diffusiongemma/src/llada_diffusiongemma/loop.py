@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Sequence
 from typing import Any
 
 from llada_core import Step, StepLoop
@@ -10,7 +11,7 @@ from llada_core.faults import fault_of
 from llada_core.generation.steps import Row
 from llada_runtime.network.free_memory import free_bytes
 
-from .memory import logit_bytes
+from .memory import logit_bytes, mask_bytes
 from .row import CanvasRow
 from .settings import config_of
 
@@ -27,8 +28,8 @@ class CanvasLoop(StepLoop):
         model: transformers' ``DiffusionGemmaForBlockDiffusion``.
         rows: how many may be in flight.
         columns: how many cached columns they may have together, such as every layer keeps; a row whose
-            sliding layers keep their window alone takes fewer than it has tokens. None is what the device's
-            memory holds.
+            sliding layers keep their window alone takes fewer than it has tokens. The masks of a prompt,
+            while it is read, are counted with them. None is what the device's memory holds.
     """
 
     def __init__(self, model: Any, *, rows: int, columns: int | None = None) -> None:
@@ -45,19 +46,29 @@ class CanvasLoop(StepLoop):
         return len(self._rows)
 
     def refusal(self, row: Row) -> str | None:
-        if row.columns <= self._columns:
+        assert isinstance(row, CanvasRow)
+        masks = self._masks([row])
+        if row.columns + masks <= self._columns:
             return None
+        beside = f" and the room of {masks} more while its prompt is read" if masks else ""
         return (
-            f"it needs {row.columns} cached columns and there is memory for {self._columns}; shorten the "
-            "prompt, or give a smaller gen_length (max_tokens)"
+            f"it needs {row.columns} cached columns{beside}, and there is memory for {self._columns}; "
+            "shorten the prompt, or give a smaller gen_length (max_tokens)"
         )
 
     def admit(self, row: Row) -> bool:
         assert isinstance(row, CanvasRow)
-        taken = sum(each.columns for each in self._rows)
-        if self.room > 0 and taken + row.columns <= self._columns:
+        rows = [*self._rows, row]
+        if self.room > 0 and sum(each.columns for each in rows) + self._masks(rows) <= self._columns:
             self._rows.append(row)
         return row in self._rows
+
+    def _masks(self, rows: Sequence[CanvasRow]) -> int:
+        """What the masks of the longest prompt that is still to be read take, in columns such as every layer
+        keeps: one prompt is read at a time."""
+        longest = max(row.unread for row in rows)
+        config, itemsize = config_of(self._model), int(self._model.dtype.itemsize)
+        return -(-mask_bytes(config, longest, itemsize) // (config.kv_numbers(1) * itemsize))
 
     def cancel(self, row: Row) -> None:
         assert isinstance(row, CanvasRow)

@@ -13,7 +13,7 @@ from llada_runtime import MemoryEstimate
 
 from .config import GemmaConfig
 
-__all__ = ["LOGIT_COPIES", "estimate", "logit_bytes", "planned_steps"]
+__all__ = ["LOGIT_COPIES", "estimate", "logit_bytes", "mask_bytes", "planned_steps"]
 
 _BYTES = {"float32": 4, "bfloat16": 2, "float16": 2}
 LOGIT_COPIES = 8
@@ -24,6 +24,16 @@ divided by the temperature, their probabilities, those fed back, and four within
 def logit_bytes(model: GemmaConfig) -> int:
     """Bytes that the logits of one canvas take with their copies; one canvas is computed at a time."""
     return LOGIT_COPIES * model.canvas_length * model.vocab_size * 4
+
+
+def mask_bytes(model: GemmaConfig, columns: int, itemsize: int) -> int:
+    """Bytes that masks take while a prompt of so many columns is read; one prompt is read at a time.
+
+    They go with the square of the length. ``itemsize`` is that of a number of the attention, which each
+    layer's mask is turned into when it is its turn; while the masks are made, five take a byte at most.
+    """
+    count = model.masks(columns)
+    return columns**2 * max(count + itemsize, count + 3) if count else 0
 
 
 def estimate(
@@ -40,7 +50,9 @@ def estimate(
     column which every layer keeps; as sliding layers keep their window alone, ``kv_per_row`` is far less than
     that times the columns. ``columns_that_fit`` are those of rows as long as may be: ``rows_that_fit`` of
     full length, and one more with what is left; rows within the window take more memory a column. The logits
-    are those of the one canvas that is computed at a time, whatever the number of rows.
+    are those of the one canvas that is computed at a time, whatever the number of rows. What the masks of a
+    prompt take while it is read is in none of the figures, as the length of a prompt is not known here: see
+    `mask_bytes`.
 
     Args:
         dtype: "float32", "bfloat16" or "float16".

@@ -109,6 +109,11 @@ class CanvasRow:
         columns = self.prompt_length + self.width * -(-self.gen_length // self.width)
         return -(-self._config.kv_numbers(columns) // self._config.kv_numbers(1))
 
+    @property
+    def unread(self) -> int:
+        """Columns that one forward is going to read at once: of the prompt, until it has been."""
+        return 0 if self._cache is not None else len(self._whole)
+
     def write(self, model: Any) -> Step:
         """Write the next canvas: what it changed.
 
