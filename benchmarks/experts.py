@@ -1,7 +1,7 @@
 """Time layers of experts: all at once against a plain loop, on a GPU or a CPU, with random weights.
 
     python benchmarks/experts.py [--models llada2-mini llada-moe-7b sdar-8b] [--rows 1 8 32]
-        [--quantization fp8] [--json FILE]
+        [--ways kernels grouped] [--quantization fp8] [--json FILE]
     python benchmarks/experts.py --device cpu [--columns 32 256] [--threads 1] [--json FILE]
 
 On a GPU a whole block step is timed, in the published shapes: 32 columns a row that attend to 768, launched
@@ -9,6 +9,7 @@ kernel by kernel and as a CUDA graph, and as a share of the limit: the time to r
 at the rate at which a large copy reads and writes. Of the experts that is those that some column chose, as
 counted in that step. SDAR-8B has none: it is there to compare with. Ways to run the experts:
 
+    kernels     everything on the fused kernels; the others run on torch's
     grouped     rows sorted by expert, one kernel for all of them
     one by one  rows sorted by expert, a product for each; in a graph batched ones, of all rows by all experts
     loop        the published code's: for each expert find its rows, gather them, add the result
@@ -104,6 +105,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument(
         "--models", nargs="+", choices=SHAPES, default=["llada2-mini", "llada-moe-7b", "sdar-8b"]
     )
+    parser.add_argument("--ways", nargs="+", choices=WAYS, default=WAYS)
     parser.add_argument("--rows", type=int, nargs="+", default=[1, 8, 32])
     parser.add_argument("--columns", type=int, nargs="+", default=[32, 256])
     parser.add_argument("--threads", type=int, default=1)
@@ -127,14 +129,16 @@ def _steps(name: str, options: argparse.Namespace, rate: float) -> Iterator[Step
         model = random_model(shape, device, torch.bfloat16)
         if kind:
             model.quantise(kind)
-        ways = _ways(model, kind)
+        ways = [way for way in _ways(model, kind) if way in options.ways]
         for rows in options.rows:
             cache, layout = _laid_out(model, rows)
             with running(model, ways[-1]):
                 wanted = model.logits(layout, cache).float()
+            with running(model, WAYS[2]):
+                active = _active(model, partial(model.logits, layout, cache))
             for way in ways:
                 with running(model, way):
-                    step = _step(name, kind or "bfloat16", way, model, cache, layout, wanted, rate)
+                    step = _step(name, kind or "bfloat16", way, model, cache, layout, wanted, active, rate)
                 _print(step)
                 yield step
             del cache, wanted
@@ -146,14 +150,15 @@ def _steps(name: str, options: argparse.Namespace, rate: float) -> Iterator[Step
 
 def _ways(model: RandomModel, kind: str | None) -> tuple[str, ...]:
     """Those in which the model can run; in eight bits the loop would convert every weight in each call."""
+    fused = WAYS[:1] if model._fused else ()
     mixtures = [each for each in model.modules() if isinstance(each, ExpertMLP)]
     if not mixtures:
-        return ("no experts",)
+        return (*fused, "grouped")
     because = mixtures[0].one_by_one_because if model.device.type == "cuda" else None
     if because:
         print(f"no grouped product: {because}")
-    ways = WAYS[:1] if kind else WAYS
-    return ways[1:] or WAYS[1:2] if because else ways
+    ways = WAYS[2:] if because else WAYS[1:]
+    return (*fused, *(ways[:1] if kind else ways))
 
 
 def _small(shape: Shape) -> Shape:
@@ -170,10 +175,10 @@ def _step(
     cache: KVCache,
     layout: Layout,
     wanted: Tensor,
+    active: list[int],
     rate: float,
 ) -> Step:
     rows, error = len(layout.form.places), model.logits(layout, cache).float() - wanted
-    active = _active(model, lambda: model.logits(layout, cache))
     eager = timed(lambda: model.logits(layout, cache), model.device)
     graphed = None
     if model.device.type == "cuda" and way != "loop":  # it asks how many rows an expert has

@@ -40,14 +40,15 @@ SHAPES = {
     ),
 }  # fmt: skip
 """As published; SDAR's by the numbers of the Qwen3 models that they come from."""
-WAYS = ("grouped", "one by one", "loop")
+WAYS = ("kernels", "grouped", "one by one", "loop")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Numbers:
-    """What stands for a config here."""
+    """What stands for a config here; ``turned`` channels of a head turn with the position."""
 
     shape: Shape
+    turned: int
     mask_token_id: int = 0
     eos_ids: tuple[int, ...] = ()
     embedding_size: int = 0
@@ -59,7 +60,7 @@ class RandomModel(Transformer):
 
     @staticmethod
     def dimensions(config: Numbers) -> tuple[Shape, Rotary]:
-        return config.shape, Rotary.plain(1e6, config.shape.head_dim)
+        return config.shape, Rotary.plain(1e6, config.turned)
 
     def tensors(self) -> dict[str, Tensor]:
         return dict(self.named_parameters())
@@ -68,7 +69,8 @@ class RandomModel(Transformer):
 @torch.no_grad()
 def random_model(shape: Shape, device: torch.device, dtype: torch.dtype) -> RandomModel:
     """A model of this shape and random weights, not packed."""
-    model = RandomModel(Numbers(shape=shape), device=device, dtype=dtype)
+    turned = shape.head_dim // 2 if shape.dense_layers else shape.head_dim  # half of LLaDA2's
+    model = RandomModel(Numbers(shape=shape, turned=turned), device=device, dtype=dtype)
     source = torch.Generator(device).manual_seed(0)
     for name, tensor in model.named_parameters():
         if name.endswith("norm.weight"):
@@ -95,13 +97,15 @@ def published_loop(mlp: ExpertMLP, x: Tensor, weights: Tensor, chosen: Tensor) -
 @contextmanager
 def running(model: Transformer, way: str) -> Iterator[None]:
     """``model`` with its experts run in this ``way``."""
+    fused, model._fused = model._fused, model._fused if way == "kernels" else None
     mixtures = [layer.mlp for layer in model.layers if isinstance(layer.mlp, ExpertMLP)]
     was = [mlp.one_by_one_because for mlp in mixtures]
     for mlp in mixtures:
-        mlp.one_by_one_because = None if way == "grouped" else "it is measured"
+        mlp.one_by_one_because = None if way in ("kernels", "grouped") else "it is measured"
         if way == "loop":
             mlp._by_expert = published_loop.__get__(mlp)  # type: ignore[method-assign]
     yield
+    model._fused = fused
     for mlp, because in zip(mixtures, was, strict=True):
         mlp.one_by_one_because = because
         vars(mlp).pop("_by_expert", None)

@@ -23,6 +23,7 @@ from llada_runtime.network.calls import Merge
 from llada_runtime.network.fused import Fused
 from llada_runtime.network.layout import Layout, Span
 from llada_runtime.network.rotary import Rotary
+from llada_runtime.network.shape import Experts
 from tests.runtime.packing import loop_of_rows
 
 pytest.importorskip("triton", reason="the kernels need Triton")
@@ -64,6 +65,21 @@ class Normed(LLaDAModel):
     def dimensions(config: LLaDAConfig) -> tuple[Shape, Rotary]:
         shape, rotary = LLaDAModel.dimensions(config)
         return replace(shape, qk_norm=True), rotary
+
+
+class Experienced(LLaDAModel):
+    """As LLaDA2's layers are: experts, all of which work on every column, so that no rounding changes whose
+    they are; heads that turn in part; a first layer without experts."""
+
+    @staticmethod
+    def dimensions(config: LLaDAConfig) -> tuple[Shape, Rotary]:
+        shape, _ = LLaDAModel.dimensions(config)
+        experts = Experts(
+            count=4, chosen=4, width=128, shared_width=64, scores="sigmoid", renormalised=True, groups=2,
+            groups_chosen=2, scale=2.5, bias=True,
+        )  # fmt: skip
+        changed = replace(shape, qk_norm=True, experts=experts, dense_layers=(0,))
+        return changed, Rotary.plain(1e4, shape.head_dim // 2)
 
 
 def model_of(dtype: torch.dtype, kind: type[LLaDAModel] = LLaDAModel, **changes: Any) -> LLaDAModel:
@@ -189,9 +205,9 @@ def test_a_forward_without_a_cache(shape: str) -> None:
     agree(fused, exact, [span(None, 0, 40), span(None, 0, 9), span(None, 0, 40, stride=1)], (None, None))
 
 
-@pytest.mark.parametrize("kind", [Biased, Normed])
+@pytest.mark.parametrize("kind", [Biased, Normed, Experienced])
 @pytest.mark.parametrize("at", range(14))
-def test_projections_may_have_a_bias_or_be_normalised(at: int, kind: type[LLaDAModel]) -> None:
+def test_layers_may_have_biases_norms_of_queries_and_experts(at: int, kind: type[LLaDAModel]) -> None:
     fused, exact = pair(kind, n_heads=4, n_kv_heads=2)
     *caches, extents = filled(fused, exact, [95, 40, 130])
     name, spans = list(layouts(extents))[at]
@@ -200,9 +216,10 @@ def test_projections_may_have_a_bias_or_be_normalised(at: int, kind: type[LLaDAM
 
 
 @pytest.mark.gpu
-def test_a_row_has_the_same_logits_again_and_in_a_graph() -> None:
-    fused = fused_of(n_heads=4, n_kv_heads=2)
-    cache, _, extents = filled(fused, model_of(torch.float64, n_heads=4, n_kv_heads=2), [95, 40, 130])
+@pytest.mark.parametrize("kind", [LLaDAModel, Experienced])
+def test_a_row_has_the_same_logits_again_and_in_a_graph(kind: type[LLaDAModel]) -> None:
+    fused, exact = pair(kind, n_heads=4, n_kv_heads=2)
+    cache, _, extents = filled(fused, exact, [95, 40, 130])
     layout = Layout.of([span(extents[0], 40, 72, reads=True)], device=DEVICE, merge=fused.merges)
     wanted = fused.logits(layout, cache)
     graph = torch.cuda.CUDAGraph()

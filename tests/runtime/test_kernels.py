@@ -124,6 +124,24 @@ def test_queries_and_keys_are_normalised_before_they_turn(heads: int, kv: int, h
     assert torch.equal(keys[20:29], made[:, 0, heads : heads + kv])
 
 
+@pytest.mark.parametrize(("hd", "turned"), [(128, 64), (64, 16), (64, 2)])
+def test_a_part_of_a_heads_channels_may_turn(hd: int, turned: int) -> None:
+    turn = Rotary(frequencies=Rotary.plain(1e4, turned).frequencies.to(DEVICE)).at(
+        torch.arange(9, device=DEVICE)
+    )
+    qkv, norms = drawn(9, 12, hd, scale=3.0), (1 + drawn(hd, scale=0.3), drawn(hd))
+    before, places, keys, values = qkv.double(), index(list(range(9))), nothing(9, 3, hd), nothing(9, 3, hd)
+    kernels.rotate_and_keep(
+        qkv, turn.cos, turn.sin, heads=6, places=places, keys=keys, values=values, norms=norms, eps=1e-3
+    )
+    normed = before * (before.square().mean(-1, keepdim=True) + 1e-3).rsqrt()
+    normed = torch.cat((normed[:, :6] * norms[0].double(), normed[:, 6:9] * norms[1].double()), 1)
+    close(qkv[:, :9, :turned], rotated(normed[..., :turned], turn.cos, turn.sin))
+    close(qkv[:, :9, turned:], normed[..., turned:])
+    assert torch.equal(qkv[:, 6:9], keys)
+    assert torch.equal(values.double(), before[:, 9:])
+
+
 def test_rotation_without_a_pool_keeps_nothing() -> None:
     turn = Rotary(frequencies=Rotary.plain(1e4, 64).frequencies.to(DEVICE)).at(torch.arange(5, device=DEVICE))
     qkv = drawn(5, 8, 64)

@@ -52,6 +52,7 @@ SHAPE = {"head_dim": 128, "n_heads": 4, "n_kv_heads": 2, "mlp_width": 512}
         ({"qk_norm": True}, None),
         ({"head_dim": 96}, "heads have 96 channels"),
         ({"mlp_width": 100}, "the MLP has 100 channels"),
+        ({"n_heads": 6, "n_kv_heads": 4}, "6 heads do not share 4 heads of keys evenly"),
     ],
 )
 def test_what_no_kernel_does_is_left_to_torch(
@@ -64,11 +65,14 @@ def test_what_no_kernel_does_is_left_to_torch(
 
 
 @pytest.mark.parametrize(
-    ("because", "how"),
-    [(None, "in grouped products"), ("channels are odd", "one by one, as channels are odd")],
+    ("because", "said"),
+    [
+        (None, None),
+        ("channels are odd", "layers have experts, which run one by one, as channels are odd"),
+    ],
 )
 def test_how_experts_run_is_said(
-    network: LLaDAModel, monkeypatch: pytest.MonkeyPatch, because: str | None, how: str
+    network: LLaDAModel, monkeypatch: pytest.MonkeyPatch, because: str | None, said: str | None
 ) -> None:
     monkeypatch.setattr(fused, "why_no_kernels", lambda device: None)
     monkeypatch.setattr(fused, "why_one_by_one", lambda *asked: because)
@@ -76,7 +80,7 @@ def test_how_experts_run_is_said(
     told = why_plain(
         shape, Rotary.plain(1e4, 128), network.layers, device=torch.device("cuda"), dtype=torch.bfloat16
     )
-    assert told == f"layers have experts, which run {how}"
+    assert told == said
 
 
 def test_other_parts_and_dtypes_are_left_to_torch(
@@ -88,9 +92,10 @@ def test_other_parts_and_dtypes_are_left_to_torch(
     assert "float16" in str(why_plain(shape, rotary, layers, device=gpu, dtype=torch.float16))
     growing = replace(rotary, query_growth=0.1)
     assert "grow" in str(why_plain(shape, growing, layers, device=gpu, dtype=torch.bfloat16))
-    partly = Rotary.plain(1e4, 64)
+    partly = Rotary.plain(1e4, 96)
     told = why_plain(shape, partly, layers, device=gpu, dtype=torch.bfloat16)
-    assert told == "64 of the 128 channels of a head turn, and the kernels turn all"
+    assert told == "96 of the 128 channels of a head turn, and the kernels turn a power of two"
+    assert why_plain(shape, Rotary.plain(1e4, 64), layers, device=gpu, dtype=torch.bfloat16) is None
     layers[0].mlp = nn.Identity()
     assert "another MLP" in str(why_plain(shape, rotary, layers, device=gpu, dtype=torch.bfloat16))
 

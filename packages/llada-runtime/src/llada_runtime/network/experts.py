@@ -18,7 +18,7 @@ from llada_runtime.network.mlp import GatedMLP, swiglu
 from llada_runtime.network.routing import Router
 from llada_runtime.network.shape import Shape
 
-__all__ = ["ExpertMLP"]
+__all__ = ["ExpertMLP", "in_order"]
 
 _NUMBERS = 2**26  # that a batched product may make
 _BATCHED = 64  # rows; beyond, experts multiply more for nothing than launching them one by one takes
@@ -31,6 +31,7 @@ class ExpertMLP(nn.Module):
     On the CPU a column has the same bits in any company.
 
     Attributes:
+        experts: their numbers.
         one_by_one_because: why no kernel runs all experts at once; None where one does.
     """
 
@@ -46,7 +47,7 @@ class ExpertMLP(nn.Module):
         if experts.shared_width:
             self.shared = GatedMLP(replace(shape, mlp_width=experts.shared_width), **place)
         self.one_by_one_because = why_one_by_one(device, dtype, shape.width, experts.width)
-        self._experts = experts
+        self.experts = experts
 
     @property
     def most_captured(self) -> int | None:
@@ -81,7 +82,7 @@ class ExpertMLP(nn.Module):
         """The same, for what the rest is tested against: each expert on every column, no row moved."""
         weights, chosen = self.router(x)
         mixed = torch.zeros_like(x, dtype=torch.float32)
-        for expert in range(self._experts.count):
+        for expert in range(self.experts.count):
             mine = chosen == expert  # [N, k], of which a row has one at most
             weight = weights.masked_fill(~mine, 0).sum(-1, keepdim=True)
             mixed = torch.where(mine.any(-1, keepdim=True), mixed + weight * self._expert(expert, x), mixed)
@@ -94,7 +95,7 @@ class ExpertMLP(nn.Module):
     def _by_expert(self, x: Tensor, weights: Tensor, chosen: Tensor) -> Tensor:
         """Float32 ``[N, d]``, each expert on the rows that chose it."""
         rows, places, _ = _sorted(x, chosen)
-        counts = torch.bincount(chosen.flatten(), minlength=self._experts.count).tolist()
+        counts = torch.bincount(chosen.flatten(), minlength=self.experts.count).tolist()
         parts = [self._expert(expert, part) for expert, part in enumerate(rows.split(counts)) if len(part)]
         made, mixed = torch.cat(parts), torch.zeros_like(x, dtype=torch.float32)
         for place, weight in zip(places.unbind(1), weights.unbind(1), strict=True):
@@ -103,15 +104,13 @@ class ExpertMLP(nn.Module):
 
     def _grouped(self, x: Tensor, weights: Tensor, chosen: Tensor) -> Tensor:
         """Float32 ``[N, d]``, from two products of all experts; nothing is asked of the device."""
-        rows, places, in_order = _sorted(x, chosen)
-        every = torch.arange(self._experts.count, device=x.device)
-        ends = torch.searchsorted(in_order, every, right=True, out_int32=True)
+        rows, places, ends = in_order(x, chosen, self.experts.count)
         made = self.down(swiglu(self.gate_up(rows, ends)), ends)
         return (made[places] * weights[..., None]).sum(1)
 
     def _batched(self, x: Tensor, weights: Tensor, chosen: Tensor) -> Tensor:
         """Float32 ``[N, d]``, from batched products of all rows by every weight, some experts at a time."""
-        count, mixed = self._experts.count, torch.zeros_like(x, dtype=torch.float32)
+        count, mixed = self.experts.count, torch.zeros_like(x, dtype=torch.float32)
         share = torch.zeros(len(x), count, device=x.device).scatter(1, chosen, weights)
         mine = torch.zeros_like(share, dtype=torch.bool).scatter(1, chosen, True)
         gate_up, down = (part.wide(x.dtype).transpose(1, 2) for part in (self.gate_up, self.down))
@@ -128,12 +127,19 @@ class ExpertMLP(nn.Module):
         return self.down.one(index, swiglu(self.gate_up.one(index, x)))
 
 
+def in_order(x: Tensor, chosen: Tensor, count: int) -> tuple[Tensor, Tensor, Tensor]:
+    """As `_sorted`, but for the last: where the rows of each of ``count`` experts end, int32 ``[E]``."""
+    rows, places, whose = _sorted(x, chosen)
+    every = torch.arange(count, device=x.device)
+    return rows, places, torch.searchsorted(whose, every, right=True, out_int32=True)
+
+
 def _sorted(x: Tensor, chosen: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """The rows that experts work on, ``[N k, d]``, by expert and then by column.
 
     Then where among them each choice of a column is, int64 ``[N, k]``, and whose they are, int64 ``[N k]``.
     """
-    in_order, order = chosen.flatten().sort(stable=True)
+    whose, order = chosen.flatten().sort(stable=True)
     numbers = torch.arange(len(order), device=order.device)
     places = torch.empty_like(order).scatter_(0, order, numbers).view_as(chosen)
-    return x[order // chosen.shape[1]], places, in_order
+    return x[order // chosen.shape[1]], places, whose

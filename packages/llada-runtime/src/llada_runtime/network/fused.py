@@ -1,6 +1,7 @@
 """A transformer's forward from fused kernels, on the GPUs that these were measured on.
 
 Between two products there is one kernel: residual and norm; rotation and keeping of keys and values; SwiGLU.
+Layers of experts are `expert_products`' part.
 The weights are the plain network's, as they are; `products` says how each is multiplied. A transformer runs
 all of its forwards so, or none: `why_plain` says why not. This module needs no Triton to be imported.
 """
@@ -19,6 +20,8 @@ from llada_runtime.network import products
 from llada_runtime.network.attention import Attention, Pool
 from llada_runtime.network.cache import KVCache
 from llada_runtime.network.calls import Call, Ragged
+from llada_runtime.network.expert_products import mixture
+from llada_runtime.network.experts import ExpertMLP
 from llada_runtime.network.grouped import why_one_by_one
 from llada_runtime.network.layer import Layer
 from llada_runtime.network.layout import Layout
@@ -51,22 +54,27 @@ def why_plain(
         return f"the weights are {str(dtype).removeprefix('torch.')}, and the kernels compute in bfloat16"
     if shape.experts is not None:
         because = why_one_by_one(device, dtype, shape.width, shape.experts.width)
-        how = "in grouped products" if because is None else f"one by one, as {because}"
-        return f"layers have experts, which run {how}"
+        if because is not None:
+            return f"layers have experts, which run one by one, as {because}"
     return _unfit_network(shape, rotary, layers)
 
 
 def _unfit_network(shape: Shape, rotary: Rotary, layers: Sequence[nn.Module]) -> str | None:
     if rotary.query_growth:
         return "queries grow with their position, which no kernel does"
-    if rotary.channels < shape.head_dim:
-        return f"{rotary.channels} of the {shape.head_dim} channels of a head turn, and the kernels turn all"
+    if rotary.channels & (rotary.channels - 1):
+        turned = f"{rotary.channels} of the {shape.head_dim} channels of a head turn"
+        return f"{turned}, and the kernels turn a power of two"
     if shape.head_dim not in (64, 128, 256):
         return f"heads have {shape.head_dim} channels, and the kernels take 64, 128 or 256"
-    if shape.mlp_width % 64 or shape.n_heads % shape.n_kv_heads:
-        return f"the MLP has {shape.mlp_width} channels, and the kernels take multiples of 64"
-    if not all(isinstance(layer, Layer) and type(layer.mlp) is GatedMLP for layer in layers):
-        return "a layer has another MLP than the gated one that the kernels know"
+    shared = shape.experts.shared_width if shape.experts else 0
+    odd = next((width for width in (shape.mlp_width, shared) if width % 64), None)
+    if odd is not None:
+        return f"the MLP has {odd} channels, and the kernels take multiples of 64"
+    if shape.n_heads % shape.n_kv_heads:
+        return f"{shape.n_heads} heads do not share {shape.n_kv_heads} heads of keys evenly"
+    if not all(isinstance(layer, Layer) and type(layer.mlp) in (GatedMLP, ExpertMLP) for layer in layers):
+        return "a layer has another MLP than those that the kernels know"
     return None
 
 
@@ -132,9 +140,11 @@ class Fused:
         return products.head_product(normed, self._head, plan)
 
     def _weights(self) -> Iterator[Linear]:
-        """Those of the layers' products."""
+        """Those of the layers' products, but for what chooses experts and what these compute."""
         for layer in self._layers:
-            yield from (part for part in layer.modules() if isinstance(part, Linear))
+            mlp = layer.mlp.shared if isinstance(layer.mlp, ExpertMLP) else layer.mlp
+            parts = [*layer.attention.modules(), *(() if mlp is None else mlp.modules())]
+            yield from (part for part in parts if isinstance(part, Linear))
 
     def _plan(self, columns: int) -> Plan:
         plan = kernels.plan_for(columns, halves=self._halves)
@@ -161,6 +171,8 @@ class Fused:
         mixed = parts[0] if len(parts) == 1 else torch.cat(parts)
         added = products.summands(mixed, layer.attention.out, plan.out, plan)
         mlp = layer.mlp
+        if isinstance(mlp, ExpertMLP):
+            return stream, mixture(mlp, layer.mlp_norm, stream, added, plan)
         assert isinstance(mlp, GatedMLP)
         normed = products.normed(layer.mlp_norm, stream, added, mlp.gate_up, plan)
         return stream, products.summands(products.gated(mlp, normed, plan), mlp.down, plan.down, plan)

@@ -67,6 +67,11 @@ class GroupedLinear(nn.Module):
     def plain(self) -> Tensor:
         """The weights ``[E, out, in]`` as published; they exist until they are packed or quantised."""
         assert self.scale is None, "the plain weights are gone once they are quantised"
+        return self.stored
+
+    @property
+    def stored(self) -> Tensor:
+        """The weights ``[E, out, in]`` as they are kept, of eight bits too; gone once they are packed."""
         assert self.weight is not None, "the plain weights are gone once they are packed"
         return self.weight
 

@@ -79,7 +79,7 @@ def project_to_pool(
     """Queries of ``x``, ``[N, heads, hd]``, in position, with its keys and values in the pool alone; None
     where no kernel does it."""
     linear, tiling = attention.qkv, plan.qkv
-    if tiling is None or attention.q_norm is not None:
+    if tiling is None or attention.q_norm is not None or turn.cos.shape[-1] != attention.head_dim:
         return None
     if attention.head_dim % tiling.outputs or not _fits(linear, tiling):
         return None

@@ -22,7 +22,7 @@ def swiglu(gate_up: Tensor) -> Tensor:
     hidden = both // 2
     out = gate_up.new_empty(rows, hidden)
     distances = parts.stride(0), parts.stride(1)
-    grid = triton.cdiv(hidden, _BLOCK), rows, 1
+    grid = rows, triton.cdiv(hidden, _BLOCK), 1  # the first number alone may be large
     launch(_swiglu, grid, parts, out, *distances, hidden, count, _BLOCK, num_warps=4)
     return out
 
@@ -50,8 +50,8 @@ def gated(gate, up):
 
 @triton.jit(do_not_specialize=["part_distance"])
 def _swiglu(gate_up, out, part_distance, row_distance, hidden, PARTS: tl.constexpr, BLOCK: tl.constexpr):
-    row = tl.program_id(1).to(tl.int64)
-    column = tl.program_id(0) * BLOCK + tl.arange(0, BLOCK)
+    row = tl.program_id(0).to(tl.int64)
+    column = tl.program_id(1) * BLOCK + tl.arange(0, BLOCK)
     inside = column < hidden
     source = gate_up + row * row_distance + column
     gate = _sum(source, part_distance, inside, PARTS)

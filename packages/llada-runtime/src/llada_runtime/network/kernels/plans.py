@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-__all__ = ["MANY", "Plan", "Tiling", "plan_for"]
+__all__ = ["MANY", "ExpertPlan", "Plan", "Tiling", "expert_plan_for", "plan_for"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,6 +42,20 @@ class Plan:
     block: tuple[int, int] = (32, 64)
     stages: int = 3
     overlap: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExpertPlan:
+    """How the products of a layer's experts are cut: ``rows`` of an expert at a time."""
+
+    gate_up: Tiling
+    down: Tiling
+    rows: int
+
+    def fits(self, width: int, hidden: int) -> bool:
+        """Whether experts with so many channels inside, of a stream of ``width``, can be cut so."""
+        cut = hidden % (self.gate_up.outputs // 2) == width % self.down.outputs == 0
+        return cut and self.gate_up.fits(width) and self.down.fits(hidden)
 
 
 FEW = Plan(
@@ -95,3 +109,16 @@ def plan_for(columns: int, *, halves: bool = False) -> Plan:
     if columns <= 64:
         return TWICE_HALVES if halves else TWICE
     return MANY
+
+
+_DOWN = Tiling(outputs=64, inputs=128, stages=3)
+_EXPERTS = tuple(
+    ExpertPlan(gate_up=Tiling(outputs=64, inputs=128, stages=stages), down=_DOWN, rows=rows)
+    for rows, stages in ((16, 4), (32, 4), (64, 3))
+)
+
+
+def expert_plan_for(pairs: int, experts: int) -> ExpertPlan:
+    """How products of so many pairs of a column and one of so many experts are cut."""
+    each = pairs / experts
+    return _EXPERTS[0 if each <= 8 else 1 if each <= 16 else 2]

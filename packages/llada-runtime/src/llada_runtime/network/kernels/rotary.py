@@ -1,8 +1,9 @@
 """Rotation of queries and keys to their positions (RoFormer, arXiv 2104.09864), and keeping keys and values.
 
 Before, queries and keys may be normalised, each head by itself; rounding is as in `norm`. Half-split pairs
-``(i, i + hd/2)``; rotated in float32 and rounded once, as the plain network does. ``cos`` and ``sin`` are
-what a `Turn` has, both halves of a head, of which the second is read: there ``sin`` is positive.
+``(i, i + r/2)`` of the first r channels, rotated in float32 and rounded once, as the plain network does.
+``cos`` and ``sin`` are what a `Turn` has, both halves of what turns; the second is read, where ``sin`` is
+positive.
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ def rotate_and_keep(
     Args:
         qkv: ``[N, heads + 2 kv_heads, hd]``, what the fused product computed; or ``[N, 2, …]``, two parts of
             it, whose sum is in the first then.
-        cos, sin: float32 ``[N, 1, hd]``, the turn of each column.
+        cos, sin: float32 ``[N, 1, r]``, the turn of each column; r is a power of two, and hd at most.
         heads: of the queries.
         places: int ``[N]``, the pool column of each packed column; negative is nowhere.
         keys, values: one layer's pool, ``[columns, kv_heads, hd]``, written at ``places``.
@@ -60,6 +61,7 @@ def rotate_and_keep(
         heads,
         (total - heads) // 2,
         head_dim // 2,
+        cos.shape[-1] // 2,
         parts[0] if parts else 1,
         _HEADS,
         num_warps=4,
@@ -71,6 +73,20 @@ def rotated(low, high, cos, sin):
     """Both halves of a head, turned; float32, of values rounded as the product left them."""
     low, high = low.to(tl.float32), high.to(tl.float32)
     return low * cos - high * sin, high * cos + low * sin
+
+
+@triton.jit
+def _rotated_partly(low, cos, sin, GROUP: tl.constexpr, HALF: tl.constexpr, TURNED: tl.constexpr):
+    """The first halves of heads, ``[GROUP, HALF]``, of which the first ``2 TURNED`` channels turn."""
+    PARTS: tl.constexpr = HALF // (2 * TURNED)
+    x, y = tl.split(tl.permute(tl.reshape(low, [GROUP, PARTS, 2, TURNED]), [0, 1, 3, 2]))
+    first = tl.arange(0, PARTS)[None, :, None] == 0
+    channel = tl.arange(0, TURNED)[None, None, :]
+    c = tl.where(first, tl.load(cos + channel), 1.0)
+    s = tl.where(first, tl.load(sin + channel), 0.0)
+    x, y = rotated(x, y, c, s)
+    both = tl.permute(tl.join(x.to(low.dtype), y.to(low.dtype)), [0, 1, 3, 2])
+    return tl.reshape(both, [GROUP, HALF])
 
 
 @triton.jit
@@ -87,6 +103,7 @@ def _rotate_and_keep(
     HEADS: tl.constexpr,
     KV_HEADS: tl.constexpr,
     HALF: tl.constexpr,
+    TURNED: tl.constexpr,
     PARTS: tl.constexpr,
     GROUP: tl.constexpr,
 ):
@@ -96,7 +113,6 @@ def _rotate_and_keep(
     channel = tl.arange(0, HALF)[None, :]
     turns = head < HEADS + KV_HEADS  # values stay as they are
     exists = head < HEADS_OF_ALL
-    turn = (2 * column + 1) * HALF + channel
     source = qkv + (column * PARTS * HEADS_OF_ALL + head) * 2 * HALF + channel
     low, high = tl.load(source, mask=exists), tl.load(source + HALF, mask=exists)
     if PARTS == 2:
@@ -114,8 +130,12 @@ def _rotate_and_keep(
         normed_high = (wide_high * rms).to(low.dtype).to(tl.float32) * scale_high.to(tl.float32)
         low = tl.where(turns, normed_low.to(low.dtype), low)
         high = tl.where(turns, normed_high.to(low.dtype), high)
-    first, second = rotated(low, high, tl.load(cos + turn), tl.load(sin + turn))
-    first, second = first.to(low.dtype), second.to(low.dtype)
+    turn = (2 * column + 1) * TURNED
+    if TURNED == HALF:
+        first, second = rotated(low, high, tl.load(cos + turn + channel), tl.load(sin + turn + channel))
+        first, second = first.to(low.dtype), second.to(low.dtype)
+    else:
+        first, second = _rotated_partly(low, cos + turn, sin + turn, GROUP, HALF, TURNED), high
     if PARTS == 2:
         tl.store(source, tl.where(turns, first, low), mask=exists)
         tl.store(source + HALF, tl.where(turns, second, high), mask=exists)
