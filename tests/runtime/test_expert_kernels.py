@@ -154,23 +154,29 @@ def stored(kind: str | None, *shape: int) -> tuple[Tensor, Tensor | None, Tensor
 
 
 @overlaps
-@pytest.mark.parametrize("kind", [None, "int8", *(["fp8"] if GPU else [])])
-@pytest.mark.parametrize(("rows", "at_once"), [(1, 16), (32, 16), (40, 32), (90 if GPU else 20, 64)])
+@pytest.mark.parametrize("kind", [None, "int8", *(["fp8", "fp8, halves"] if GPU else [])])
+@pytest.mark.parametrize(
+    ("rows", "at_once", "lanes"), [(1, 16, 1), (32, 16, 1), (40, 32, 2), (90 if GPU else 20, 64, 3)]
+)
 def test_every_pair_is_multiplied_by_its_experts_weights(
-    rows: int, at_once: int, kind: str | None, overlap: bool
+    rows: int, at_once: int, lanes: int, kind: str | None, overlap: bool
 ) -> None:
     experts, width, hidden = Experts(count=9, chosen=3, width=64), 256, 128
+    kind, *halves = kind.split(", ") if kind else (None,)
     x, chosen = drawn(rows, width), choices(rows, experts)
     gate_up, up_scale, exact_up = stored(kind, experts.count, 2 * hidden, width)
     down, down_scale, exact_down = stored(kind, experts.count, width, hidden)
     order = kernels.sorted_by_expert(chosen, experts.count)
     tiling = kernels.Tiling(outputs=64, inputs=64, stages=3)
+    plan = kernels.ExpertPlan(gate_up=tiling, down=tiling, rows=at_once // (2 if halves else 1), lanes=lanes)
+
+    def operand(values: Tensor) -> Any:
+        return kernels.split(values) if halves else values
+
     inside = kernels.gated_expert_products(
-        x, order, gate_up, scale=up_scale, chosen=3, tiling=tiling, rows=at_once, overlap=overlap
+        operand(x), order, gate_up, scale=up_scale, chosen=3, plan=plan, overlap=overlap
     )
-    made = kernels.expert_products(
-        inside, order, down, scale=down_scale, tiling=tiling, rows=at_once, overlap=overlap
-    )
+    made = kernels.expert_products(operand(inside), order, down, scale=down_scale, plan=plan, overlap=overlap)
     pairs = order.pairs.long()
     whose = chosen.flatten()[pairs].long()
     both = torch.einsum("poi,pi->po", exact_up[whose], x.double()[pairs // 3])
@@ -206,6 +212,7 @@ def layer_of(kind: str, *, width: int = 256, hidden: int = 128) -> ExpertMLP:
 
 
 @each_kind
+@pytest.mark.parametrize("eight_bits", [None, *(["fp8", "int8"] if GPU else [])])
 @pytest.mark.parametrize(
     ("rows", "hidden"),
     [(1, 128), (32, 128), (70, 128), (9, 72), *([(1100, 128), (2500, 128)] if GPU else [])],
@@ -214,12 +221,18 @@ def layer_of(kind: str, *, width: int = 256, hidden: int = 128) -> ExpertMLP:
     )],
 )  # fmt: skip
 @torch.inference_mode()
-def test_a_layer_adds_what_the_plain_one_does(kind: str, rows: int, hidden: int) -> None:
+def test_a_layer_adds_what_the_plain_one_does(
+    kind: str, rows: int, hidden: int, eight_bits: str | None
+) -> None:
     layer, norm = layer_of(kind, hidden=hidden), RMSNorm(256, 1e-5, device=DEVICE, dtype=DTYPE)
     norm.weight.fill_(1.0)
+    if eight_bits:
+        layer.gate_up.quantise(eight_bits)
+        layer.down.quantise(eight_bits)
     stream, added = drawn(rows, 256), drawn(1, rows, 256)
     exact = stream + added[0]
-    found = expert_products.mixture(layer, norm, stream, added, kernels.plan_for(rows))
+    plan = replace(kernels.plan_for(rows), overlap=GPU)
+    found = expert_products.mixture(layer, norm, stream, added, plan)
     assert torch.equal(stream, exact)
     close(found[0], layer.plainly(norm(exact), torch.zeros_like(exact)).double(), 1e-2 if GPU else 1e-4)
 

@@ -10,9 +10,10 @@ This package needs Triton, and does not know layouts, caches, algorithms or name
 from __future__ import annotations
 
 from llada_runtime.network.kernels.attention import attend
-from llada_runtime.network.kernels.experts import expert_products, gated_expert_products, mixed_experts
+from llada_runtime.network.kernels.experts import expert_products, gated_expert_products
 from llada_runtime.network.kernels.gate import swiglu, swiglu_and_split
 from llada_runtime.network.kernels.likeliest import likeliest
+from llada_runtime.network.kernels.mixture import mixed_experts
 from llada_runtime.network.kernels.norm import add_and_normalise, add_normalise_and_split
 from llada_runtime.network.kernels.paired import gated_product, rotated_product
 from llada_runtime.network.kernels.plans import ExpertPlan, Plan, Tiling, expert_plan_for, plan_for

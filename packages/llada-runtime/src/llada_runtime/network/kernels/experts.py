@@ -2,7 +2,8 @@
 
 As in `product`, the weight is the left operand, and few rows are the tensor cores' N. Rows stay where they
 are: the first product gathers them by the order of the pairs (see `routing`), the last sum finds them again.
-A weight may have eight bits and a scale an output; it is converted in registers.
+A weight may have eight bits and a scale an output. It is converted in registers, or, of fp8, multiplied as
+it is by activations that are `Split`.
 """
 
 from __future__ import annotations
@@ -14,23 +15,22 @@ from torch import Tensor
 from llada_runtime.network.kernels.gate import gated
 from llada_runtime.network.kernels.launch import launch
 from llada_runtime.network.kernels.overlap import inputs_ready, release_next
-from llada_runtime.network.kernels.plans import Tiling
+from llada_runtime.network.kernels.plans import ExpertPlan
+from llada_runtime.network.kernels.product import operand
 from llada_runtime.network.kernels.routing import Order
+from llada_runtime.network.kernels.split import Split
 
-__all__ = ["expert_products", "gated_expert_products", "mixed_experts"]
-
-_BLOCK = 1024
+__all__ = ["expert_products", "gated_expert_products"]
 
 
 def gated_expert_products(
-    x: Tensor,
+    x: Tensor | Split,
     order: Order,
     weight: Tensor,
     *,
     chosen: int,
     scale: Tensor | None = None,
-    tiling: Tiling,
-    rows: int,
+    plan: ExpertPlan,
     overlap: bool = False,
 ) -> Tensor:
     """``silu(gate) * up``, ``[P, h]`` by place, of the columns ``x [N, d]`` of the pairs.
@@ -38,18 +38,21 @@ def gated_expert_products(
     Args:
         weight: ``[E, 2 h, d]``, gates first. scale: float32 ``[E, 2 h]``, where it has eight bits.
         chosen: experts of a column.
-        tiling: how a product is cut, in whole (``splits`` is 1). rows: of an expert at a time.
+        plan: how the products are cut, whose inputs are not split.
     """
     experts, both, inputs = weight.shape
+    tiling = plan.gate_up
     hidden, outputs = both // 2, tiling.outputs // 2
     assert tiling.splits == 1
     assert tiling.fits(inputs)
     assert hidden % outputs == 0
-    out = x.new_empty(len(order.pairs), hidden)
+    numbers, own_scale, halves = operand(x)
+    out = weight.new_empty(len(order.pairs), hidden, dtype=x.dtype)
     launch(
         _gated_expert_products,
-        (hidden // outputs, experts, 1),
-        x,
+        (hidden // outputs * plan.lanes, experts, 1),
+        numbers,
+        own_scale,
         order.pairs,
         order.groups,
         weight,
@@ -59,9 +62,11 @@ def gated_expert_products(
         hidden,
         experts,
         chosen,
-        rows,
+        plan.rows,
+        plan.lanes,
         outputs,
         tiling.inputs,
+        halves,
         overlap,
         num_warps=tiling.warps,
         num_stages=tiling.stages,
@@ -71,26 +76,28 @@ def gated_expert_products(
 
 
 def expert_products(
-    x: Tensor,
+    x: Tensor | Split,
     order: Order,
     weight: Tensor,
     *,
     scale: Tensor | None = None,
-    tiling: Tiling,
-    rows: int,
+    plan: ExpertPlan,
     overlap: bool = False,
 ) -> Tensor:
     """The products ``[P, out]`` of ``x [P, in]``, both by place, and ``weight [E, out, in]``; the others are
     as in `gated_expert_products`."""
     experts, outputs, inputs = weight.shape
+    tiling = plan.down
     assert tiling.splits == 1
     assert tiling.fits(inputs)
     assert outputs % tiling.outputs == 0
-    out = x.new_empty(len(x), outputs)
+    numbers, own_scale, halves = operand(x)
+    out = weight.new_empty(len(x), outputs, dtype=x.dtype)
     launch(
         _expert_products,
-        (outputs // tiling.outputs, experts, 1),
-        x,
+        (outputs // tiling.outputs * plan.lanes, experts, 1),
+        numbers,
+        own_scale,
         order.groups,
         weight,
         scale,
@@ -98,9 +105,11 @@ def expert_products(
         inputs,
         outputs,
         experts,
-        rows,
+        plan.rows,
+        plan.lanes,
         tiling.outputs,
         tiling.inputs,
+        halves,
         overlap,
         num_warps=tiling.warps,
         num_stages=tiling.stages,
@@ -109,44 +118,11 @@ def expert_products(
     return out
 
 
-def mixed_experts(
-    made: Tensor, places: Tensor, weights: Tensor, beside: Tensor | None = None, *, overlap: bool = False
-) -> Tensor:
-    """What a column's experts ``made [P, d]``, by place, sum up to, each times its weight: ``[N, d]``.
-
-    Args:
-        places: int ``[N, k]``, where a column's pairs are, or flat.
-        weights: float32 ``[N, k]``. Products are added in this order, in float32, and rounded once.
-        beside: ``[S, N, d]``, parts of what an MLP beside them computed, which is added to the sum.
-    """
-    rows, chosen = weights.shape
-    width = made.shape[1]
-    out = made.new_empty(rows, width)
-    launch(
-        _mixed_experts,
-        (rows, triton.cdiv(width, _BLOCK), 1),
-        made,
-        places,
-        weights,
-        beside,
-        out,
-        0 if beside is None else beside.stride(0),
-        0 if beside is None else beside.stride(1),
-        width,
-        chosen,
-        0 if beside is None else len(beside),
-        _BLOCK,
-        overlap,
-        num_warps=4,
-        launch_pdl=overlap,
-    )
-    return out
-
-
 @triton.jit
 def _multiplied(
     x,
-    row,
+    x_scale,
+    source,
     real,
     weight,
     scale,
@@ -155,17 +131,25 @@ def _multiplied(
     ROWS: tl.constexpr,
     OUTPUTS: tl.constexpr,
     TILE: tl.constexpr,
+    HALVES: tl.constexpr,
+    ONCE: tl.constexpr,
 ):
-    """``weight[output] x[row]ᵗ``, scaled, float32 ``[OUTPUTS, ROWS]``."""
+    """``weight[output] x[source]ᵗ``, halves added, scaled, float32 ``[OUTPUTS, ROWS]``; if the weight is read
+    ``ONCE``, it need not be cached."""
     column = tl.arange(0, TILE)
     w_at = weight + output[:, None] * INPUTS + column[None, :]  # [OUTPUTS, TILE]
-    x_at = x + row.to(tl.int64)[None, :] * INPUTS + column[:, None]  # [TILE, ROWS]
-    total = tl.zeros([OUTPUTS, ROWS], tl.float32)
+    x_at = x + source.to(tl.int64)[None, :] * INPUTS + column[:, None]  # [TILE, HALVES * ROWS]
+    total = tl.zeros([OUTPUTS, HALVES * ROWS], tl.float32)
     for _ in range(0, INPUTS, TILE):
-        w = tl.load(w_at, eviction_policy="evict_first").to(x.dtype.element_ty)
-        total = tl.dot(w, tl.load(x_at, mask=real[None, :], other=0.0), total)
+        w = tl.load(w_at, eviction_policy="evict_first" if ONCE else "").to(x.dtype.element_ty)
+        values = tl.load(x_at, mask=real[None, :], other=0.0)
+        total = tl.dot(w, values, total, max_num_imprecise_acc=TILE)  # as in `product`
         w_at += TILE
         x_at += TILE
+    if HALVES == 2:
+        total *= tl.load(x_scale + source, mask=real, other=0.0)[None, :]
+        high, low = tl.split(tl.reshape(total, [OUTPUTS, ROWS, 2]))
+        total = high + low
     if scale is not None:
         total *= tl.load(scale + output)[:, None]
     return total
@@ -174,6 +158,7 @@ def _multiplied(
 @triton.jit
 def _gated_expert_products(
     x,
+    x_scale,
     pairs,
     groups,
     weight,
@@ -184,33 +169,40 @@ def _gated_expert_products(
     EXPERTS: tl.constexpr,
     CHOSEN: tl.constexpr,
     ROWS: tl.constexpr,
+    LANES: tl.constexpr,
     OUTPUTS: tl.constexpr,
     TILE: tl.constexpr,
+    HALVES: tl.constexpr,
     OVERLAP: tl.constexpr,
 ):
     index, slot = tl.arange(0, 2 * OUTPUTS), tl.program_id(1)
-    first = tl.program_id(0) * OUTPUTS
+    first = tl.program_id(0) // LANES * OUTPUTS
     output = first + index % OUTPUTS + (index // OUTPUTS) * HIDDEN
+    each, row = tl.arange(0, HALVES * ROWS), tl.arange(0, ROWS)
     inputs_ready(OVERLAP)
     expert = tl.load(groups + slot).to(tl.int64)
     begin, end = tl.load(groups + EXPERTS + slot), tl.load(groups + 2 * EXPERTS + slot)
     own = weight + expert * 2 * HIDDEN * INPUTS
     own_scale = None if scale is None else scale + expert * 2 * HIDDEN
-    for start in range(begin, end, ROWS):
-        place = start + tl.arange(0, ROWS)
-        real = place < end
-        row = tl.load(pairs + place, mask=real, other=0) // CHOSEN
-        total = _multiplied(x, row, real, own, own_scale, output, INPUTS, ROWS, 2 * OUTPUTS, TILE)
+    for start in range(begin + tl.program_id(0) % LANES * ROWS, end, LANES * ROWS):
+        real = start + each // HALVES < end
+        asked = tl.load(pairs + start + each // HALVES, mask=real, other=0) // CHOSEN
+        total = _multiplied(
+            x, x_scale, asked * HALVES + each % HALVES, real, own, own_scale, output, INPUTS, ROWS,
+            2 * OUTPUTS, TILE, HALVES, LANES == 1,
+        )  # fmt: skip
         release_next(OVERLAP)
         gate, up = tl.split(tl.permute(tl.reshape(total, [2, OUTPUTS, ROWS]), [1, 2, 0]))
         gate, up = gate.to(out.dtype.element_ty), up.to(out.dtype.element_ty)
+        place = start + row
         at = place.to(tl.int64)[None, :] * HIDDEN + first + tl.arange(0, OUTPUTS)[:, None]
-        tl.store(out + at, gated(gate, up), mask=real[None, :])
+        tl.store(out + at, gated(gate, up), mask=(place < end)[None, :])
 
 
 @triton.jit
 def _expert_products(
     x,
+    x_scale,
     groups,
     weight,
     scale,
@@ -219,54 +211,26 @@ def _expert_products(
     WIDTH: tl.constexpr,
     EXPERTS: tl.constexpr,
     ROWS: tl.constexpr,
+    LANES: tl.constexpr,
     OUTPUTS: tl.constexpr,
     TILE: tl.constexpr,
+    HALVES: tl.constexpr,
     OVERLAP: tl.constexpr,
 ):
-    output, slot = tl.program_id(0) * OUTPUTS + tl.arange(0, OUTPUTS), tl.program_id(1)
+    output, slot = tl.program_id(0) // LANES * OUTPUTS + tl.arange(0, OUTPUTS), tl.program_id(1)
+    each, row = tl.arange(0, HALVES * ROWS), tl.arange(0, ROWS)
     inputs_ready(OVERLAP)
     expert = tl.load(groups + slot).to(tl.int64)
     begin, end = tl.load(groups + EXPERTS + slot), tl.load(groups + 2 * EXPERTS + slot)
     own = weight + expert * WIDTH * INPUTS
     own_scale = None if scale is None else scale + expert * WIDTH
-    for start in range(begin, end, ROWS):
-        place = start + tl.arange(0, ROWS)
-        real = place < end
-        total = _multiplied(x, place, real, own, own_scale, output, INPUTS, ROWS, OUTPUTS, TILE)
+    for start in range(begin + tl.program_id(0) % LANES * ROWS, end, LANES * ROWS):
+        real = start + each // HALVES < end
+        total = _multiplied(
+            x, x_scale, start * HALVES + each, real, own, own_scale, output, INPUTS, ROWS, OUTPUTS, TILE,
+            HALVES, LANES == 1,
+        )  # fmt: skip
         release_next(OVERLAP)
+        place = start + row
         at = place.to(tl.int64)[None, :] * WIDTH + output[:, None]
-        tl.store(out + at, total.to(out.dtype.element_ty), mask=real[None, :])
-
-
-@triton.jit(do_not_specialize=["part_distance", "row_distance"])
-def _mixed_experts(
-    made,
-    places,
-    weights,
-    beside,
-    out,
-    part_distance,
-    row_distance,
-    width,
-    CHOSEN: tl.constexpr,
-    PARTS: tl.constexpr,
-    BLOCK: tl.constexpr,
-    OVERLAP: tl.constexpr,
-):
-    release_next(OVERLAP)
-    row, column = tl.program_id(0).to(tl.int64), tl.program_id(1) * BLOCK + tl.arange(0, BLOCK)
-    inside = column < width
-    inputs_ready(OVERLAP)
-    total = tl.zeros([BLOCK], tl.float32)
-    for n in tl.static_range(CHOSEN):
-        place = tl.load(places + row * CHOSEN + n).to(tl.int64)
-        part = tl.load(made + place * width + column, mask=inside, other=0.0).to(tl.float32)
-        total += part * tl.load(weights + row * CHOSEN + n)
-    total = total.to(out.dtype.element_ty).to(tl.float32)
-    if PARTS > 0:
-        at = beside + row * row_distance + column
-        other = tl.load(at, mask=inside, other=0.0).to(tl.float32)
-        for part in tl.static_range(1, PARTS):
-            other += tl.load(at + part * part_distance, mask=inside, other=0.0).to(tl.float32)
-        total += other.to(out.dtype.element_ty).to(tl.float32)
-    tl.store(out + row * width + column, total.to(out.dtype.element_ty), mask=inside)
+        tl.store(out + at, total.to(out.dtype.element_ty), mask=(place < end)[None, :])

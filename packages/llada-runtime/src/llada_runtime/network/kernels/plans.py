@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 __all__ = ["MANY", "ExpertPlan", "Plan", "Tiling", "expert_plan_for", "plan_for"]
@@ -46,11 +47,13 @@ class Plan:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExpertPlan:
-    """How the products of a layer's experts are cut: ``rows`` of an expert at a time."""
+    """How the products of a layer's experts are cut: ``rows`` of an expert at a time, by a program, and
+    ``lanes`` programs beside each other, which read one weight at about the same time."""
 
     gate_up: Tiling
     down: Tiling
     rows: int
+    lanes: int = 1
 
     def fits(self, width: int, hidden: int) -> bool:
         """Whether experts with so many channels inside, of a stream of ``width``, can be cut so."""
@@ -111,14 +114,19 @@ def plan_for(columns: int, *, halves: bool = False) -> Plan:
     return MANY
 
 
-_DOWN = Tiling(outputs=64, inputs=128, stages=3)
-_EXPERTS = tuple(
-    ExpertPlan(gate_up=Tiling(outputs=64, inputs=128, stages=stages), down=_DOWN, rows=rows)
-    for rows, stages in ((16, 4), (32, 4), (64, 3))
-)
+_NARROW, _DEEP = Tiling(outputs=64, inputs=128, stages=3), Tiling(outputs=64, inputs=128)
+_WIDE, _WIDE_HALVES = Tiling(outputs=128, inputs=64), Tiling(outputs=128, inputs=128, warps=8)
 
 
-def expert_plan_for(pairs: int, experts: int) -> ExpertPlan:
-    """How products of so many pairs of a column and one of so many experts are cut."""
+def expert_plan_for(pairs: int, experts: int, *, halves: bool = False) -> ExpertPlan:
+    """How products of so many pairs of a column and one of so many experts are cut.
+
+    As measured in the shapes of LLaDA2-mini and LLaDA-MoE; ``halves`` are those of `Split` activations.
+    """
     each = pairs / experts
-    return _EXPERTS[0 if each <= 8 else 1 if each <= 16 else 2]
+    if each <= 16:
+        rows = (8 if each <= 3 else 16) if halves else (16 if each <= 8 else 32)
+        return ExpertPlan(gate_up=_DEEP, down=_NARROW, rows=rows)
+    rows, (gate_up, down) = (32, (_DEEP, _WIDE_HALVES)) if halves else (64, (_WIDE, _WIDE))
+    lanes = min(4, math.ceil(1.3 * each / rows))  # few experts have more rows than these
+    return ExpertPlan(gate_up=gate_up, down=down, rows=rows, lanes=lanes)
