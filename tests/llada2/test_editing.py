@@ -119,3 +119,30 @@ def test_a_cancelled_row_keeps_what_settled_and_leaves_the_others(
     assert first.nfe == 5
     assert second.result.token_ids == alone.token_ids
     assert second.nfe == alone.nfe
+
+
+def test_of_a_token_that_was_edited_the_last_forward_counts(lm: llada_core.LoadedModel) -> None:
+    source = random.Random("trajectories")
+    edited = 0
+    for temperature in (0.0, 0.8):
+        asked = {**LENGTHS, **EDITS["llada2_edit"], "temperature": temperature, "seed": 3}
+        request = GenerationRequest(
+            prompt=prompt(source), algorithm="llada2_edit", parameters=asked, trajectory=True
+        )
+        with lm.session() as session:
+            ticket = session.submit(request)
+            steps = [*session]
+        last = {position: step.nfe for step in steps for position in step.positions}
+        edits = {(step.nfe, position) for step in steps for position in step.revoked}
+        assert ticket.result is not None
+        found = ticket.result.trajectory
+        assert found is not None
+        assert dict(zip(found.positions, found.committed_at, strict=True)) == last
+        assert found.token_ids == ticket.token_ids
+        assert found.drawn_log_probabilities is not None
+        for position, at, drawn in zip(
+            found.positions, found.committed_at, found.drawn_log_probabilities, strict=True
+        ):
+            assert drawn == 0.0 or (temperature and (at, position) not in edits)
+        edited += len(edits)
+    assert edited

@@ -26,6 +26,20 @@ class TellsHalf(Good):
     loop_class = Mumbling
 
 
+class Uncounting(Loop):
+    """Counts no forwards in its steps."""
+
+    def step(self) -> Any:
+        return [replace(each, nfe=0) for each in super().step()]
+
+
+@wrong("a stream ends with the canvas of the result")
+class SaysNoForward(Good):
+    """Its steps say that no forward has been run."""
+
+    loop_class = Uncounting
+
+
 class Occupying(Loop):
     """Marks its network as in use, until its rows have ended."""
 

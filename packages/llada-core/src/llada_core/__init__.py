@@ -68,7 +68,8 @@ if TYPE_CHECKING:
     from llada_core.checkpoints.ends import EndToken, EndTokenWarning
     from llada_core.generation.algorithm import GenerationAlgorithm
     from llada_core.generation.encoding import NoChatTemplate
-    from llada_core.generation.results import Answer, GenerationRequest, GenerationResult
+    from llada_core.generation.results import Answer, GenerationRequest, GenerationResult, Trajectory
+    from llada_core.generation.rollouts import Rollout
     from llada_core.generation.steps import Step, StepLoop, SupportsSteps, Ticket
     from llada_core.loading import LoadedModel, Session, load_dcp, load_model
 
@@ -117,6 +118,7 @@ __all__ = [
     "PluginStatus",
     "PluginWarning",
     "PromptError",
+    "Rollout",
     "Session",
     "Step",
     "StepLoop",
@@ -124,6 +126,7 @@ __all__ = [
     "SupportsSteps",
     "Ticket",
     "TokenizerMissing",
+    "Trajectory",
     "Unavailable",
     "UnknownAlgorithm",
     "UnknownEngine",
@@ -171,11 +174,13 @@ __getattr__, __dir__ = lazy_exports(
         "GenerationResult": "llada_core.generation.results",
         "LoadedModel": "llada_core.loading",
         "NoChatTemplate": "llada_core.generation.encoding",
+        "Rollout": "llada_core.generation.rollouts",
         "Session": "llada_core.loading",
         "Step": "llada_core.generation.steps",
         "StepLoop": "llada_core.generation.steps",
         "SupportsSteps": "llada_core.generation.steps",
         "Ticket": "llada_core.generation.steps",
+        "Trajectory": "llada_core.generation.results",
         "load_dcp": "llada_core.loading",
         "load_model": "llada_core.loading",
     },

@@ -7,6 +7,7 @@ handle has the interface of the runtime's ``Network``, so that step algorithms r
 from __future__ import annotations
 
 import threading
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -18,10 +19,12 @@ from llada_core.checkpoints import read_fields
 from llada_core.checkpoints.ends import EndToken
 from llada_runtime import CheckpointError, KVCache, Network, UnsupportedArchitecture
 from llada_runtime.network.calls import Merge
+from llada_runtime.network.exchange import exchange
 from llada_runtime.network.graphs import graphed
 from llada_runtime.network.layout import Layout
 from llada_runtime.network.parallel.leader import Parallel
 from llada_runtime.network.parallel.start import load_parallel
+from llada_runtime.network.rest import release, take
 
 from .config import NemotronConfig
 from .loading import config_of, load_by_own_code
@@ -45,6 +48,10 @@ _NOT_OF_A_TRAINER = (
     "convert them, or leave trust_remote_code out"
 )
 
+_TWO_OF_THEM = (
+    "the model is loaded by its own code, whose weights are not ours to exchange or to move; load it without "
+    "trust_remote_code"
+)
 _NETWORK = "llada_nemotron.network:NemotronNetwork"
 _NOT_SPLIT = (
     "tensor_parallel={size} splits our own network, and trust_remote_code=True loads the model by its own "
@@ -282,6 +289,20 @@ class OnNemotron:
         _check_own_code(options.quantization, options.tensor_parallel)
         return None
 
+    def exchange_weights(
+        self, model: NemotronModel, weights: Mapping[str, Any] | Iterable[tuple[str, Any]], *, partial: bool
+    ) -> None:
+        """Give our own network other weights. Raises ``UsageError`` where the model's own code is loaded."""
+        exchange(_ours(model), weights, partial=partial)
+
+    def release_memory(self, model: NemotronModel, level: int) -> None:
+        """Let our own network free graphs and weights. Raises as ``exchange_weights``."""
+        release(_ours(model), level)
+
+    def take_memory(self, model: NemotronModel) -> None:
+        """Have our own network on its device again."""
+        take(_ours(model))
+
     def tensor_names(self, folder: Path) -> frozenset[str] | None:
         """The names of the tensors of our own network, which are those of the model's own code; None for an
         architecture that it does not implement."""
@@ -289,6 +310,13 @@ class OnNemotron:
             return NemotronNetwork.tensor_names(folder)
         except UnsupportedArchitecture:
             return None
+
+
+def _ours(model: NemotronModel) -> Network:
+    """Our network, where nothing else is on its weights. Raises ``UsageError``."""
+    if model.native_reason is None:
+        raise UsageError(_TWO_OF_THEM)
+    return model.network
 
 
 def _check_own_code(quantization: str | None, tensor_parallel: int) -> None:

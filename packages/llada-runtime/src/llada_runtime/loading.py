@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,9 @@ from llada_core.checkpoints.options import LoadOptions
 from llada_core.generation.algorithm import GenerationAlgorithm
 from llada_runtime.models.llada import LLaDAModel
 from llada_runtime.models.register import dcp_contents, load_network, tensor_names
+from llada_runtime.network.exchange import exchange
 from llada_runtime.network.pretrained import Pretrained
+from llada_runtime.network.rest import release, take
 
 __all__ = ["OnTheRuntime"]
 
@@ -55,6 +58,20 @@ class OnTheRuntime(GenerationAlgorithm):
             return super().dcp_contents(folder, options)
         assert options.dcp is not None
         return dcp_contents(folder, options.dcp, kind=self._own_kind())
+
+    def exchange_weights(
+        self, model: Any, weights: Mapping[str, Any] | Iterable[tuple[str, Any]], *, partial: bool
+    ) -> None:
+        """As ``LoadedModel.load_weights``: into the memory that the network has, so that graphs stay."""
+        exchange(model, weights, partial=partial)
+
+    def release_memory(self, model: Any, level: int) -> None:
+        """Let the network free graphs and weights, as ``LoadedModel.sleep`` says."""
+        release(model, level)
+
+    def take_memory(self, model: Any) -> None:
+        """Put the weights on their device again, and capture steps as at loading."""
+        take(model)
 
     def tensor_names(self, folder: Path) -> frozenset[str] | None:
         """The names of the tensors of the network for the config in ``folder``, if they can be told."""

@@ -164,6 +164,7 @@ class GenerationAlgorithm(RunsNetworks, ReadsPrompts):
             cloze=cloze,
             stop=bounded.stops(request.stop),
             logprobs=request.logprobs,
+            trajectory=request.trajectory and self.yields_steps(),
         )
 
     def _check_able(self, request: GenerationRequest) -> None:

@@ -67,5 +67,7 @@ _KINDS: Mapping[str, tuple[Callable[[Any], bool], str]] = {
     "revoked": (_offsets, "a tuple of ints"),
     "confidence": (_tuple, "a tuple of probabilities"),
     "alternatives": (_tuple, "a tuple of the likeliest of each position"),
+    "log_probabilities": (_tuple, "a tuple of logarithms"),
+    "drawn_log_probabilities": (_tuple, "a tuple of logarithms"),
     "error": (lambda value: value is None or isinstance(value, Exception), "an exception, or None"),
 }

@@ -16,11 +16,13 @@ __all__ = ["result_of"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Said:
-    """What a canvas says; ``places`` are the offsets of ``token_ids`` in the answer."""
+    """What a canvas says; ``places`` are the offsets of ``token_ids`` in the answer, and ``counted`` these
+    with those of the end tokens behind them."""
 
     text: str
     token_ids: tuple[int, ...]
     places: tuple[int, ...]
+    counted: tuple[int, ...]
     ended: bool
     blanks: tuple[str, ...] = ()
 
@@ -51,19 +53,30 @@ def result_of(
         blanks=said.blanks,
         confidence=None if watch is None else watch.confidence(said.places),
         alternatives=None if watch is None else watch.alternatives(said.places),
+        trajectory=(
+            None if watch is None else watch.trajectory(job.prompt_ids, ticket.gen_length, said.counted)
+        ),
     )
 
 
 def _answer(model: Model, ticket: Ticket, watch: Watch | None) -> _Said:
     """What stands before the first mask, the first end token and the first text that ends it."""
-    ids, ended = model.cut(ticket.token_ids)
+    whole, ended = model.cut(ticket.token_ids)
+    ids = whole
     if model.tokenizer is None:
         text = ""
     elif watch is None:
         text = model.decode(ids)
     else:
         text, ids = watch.cut(ids, model)
-    return _Said(text=text, token_ids=ids, places=tuple(range(len(ids))), ended=ended)
+    through = len(ids) + (ended and len(ids) == len(whole))
+    return _Said(
+        text=text,
+        token_ids=ids,
+        places=tuple(range(len(ids))),
+        counted=tuple(range(through)),
+        ended=ended,
+    )
 
 
 def _filled(model: Model, ticket: Ticket, cloze: Cloze) -> _Said:
@@ -71,16 +84,19 @@ def _filled(model: Model, ticket: Ticket, cloze: Cloze) -> _Said:
     reached = ticket.token_ids
     kept: list[tuple[int, ...]] = []
     places: list[int] = []
+    counted: list[int] = []
     ends = []
     for begin, end in cloze.blanks:
         ids, ended = model.cut(reached[begin:end])
         kept.append(ids)
         places.extend(range(begin, begin + len(ids)))
+        counted.extend(range(begin, begin + len(ids) + ended))
         ends.append(ended)
     return _Said(
         text=cloze.text(ticket.token_ids, model.decode),
         token_ids=tuple(token for ids in kept for token in ids),
         places=tuple(places),
+        counted=tuple(counted),
         ended=all(ends),
         blanks=tuple(map(model.decode, kept)),
     )

@@ -56,6 +56,7 @@ class Execution:
         self._jobs: dict[Ticket, Job] = {}
         self._watches: dict[Ticket, Watch] = {}
         self._told: list[Step] = []  # final steps of rows that never entered a loop
+        model.executions.add(self)
 
     @property
     def active(self) -> int:
@@ -66,6 +67,21 @@ class Execution:
     def room(self) -> int:
         """How many rows would be admitted now, as far as their number goes."""
         return max(self._rows - len(self._jobs), 0)
+
+    @property
+    def in_work(self) -> int:
+        """Rows that wait or run."""
+        return len(self._jobs)
+
+    def rest(self) -> None:
+        """Let go of the loops and what they have cached; a row that is submitted later gets another one."""
+        assert not self.in_work
+        self._lanes.clear()
+
+    def abandon(self) -> None:
+        """Forget rows and loops without a word, and without asking anybody: who submitted them is gone."""
+        for kept in (self._jobs, self._watches, self._lanes, self._told):
+            kept.clear()
 
     def submit(self, job: Job) -> Ticket:
         """Queue the job. Raises ``PromptError`` and ``ParameterError`` for what can never be decoded.
@@ -260,9 +276,12 @@ def finished_tickets(model: Model, jobs: Sequence[Job]) -> list[Ticket]:
     Raises the ``GenerationError`` of the first row that failed; its ``results`` hold those of the others.
     """
     execution = Execution(model)
-    tickets = [execution.submit(job) for job in jobs]
-    while execution.active:
-        execution.step()
+    try:
+        tickets = [execution.submit(job) for job in jobs]
+        while execution.active:
+            execution.step()
+    finally:
+        execution.abandon()  # where it was interrupted: a traceback may keep it for long
     _raise_first(tickets)
     return tickets
 
@@ -277,8 +296,11 @@ def run(model: Model, jobs: Iterable[Job]) -> Generator[Step, None, None]:
 
 
 def _watched(execution: Execution, tickets: Sequence[Ticket]) -> Generator[Step, None, None]:
-    while execution.active:
-        yield from execution.step()
+    try:
+        while execution.active:
+            yield from execution.step()
+    finally:
+        execution.abandon()
     _raise_first(tickets)
 
 

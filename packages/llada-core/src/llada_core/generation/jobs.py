@@ -34,7 +34,8 @@ class Job:
     """One request: ids for a prompt, effective values for parameters; ``index`` is its row in a call.
 
     ``runner`` makes its row and the loop that runs it: the algorithm itself, or what calls it. ``cloze`` is
-    the answer, where some of it is fixed; ``stop`` and ``logprobs`` are those of the request.
+    the answer, where some of it is fixed; ``stop`` and ``logprobs`` are those of the request; ``trajectory``
+    where that asked for it and the algorithm can tell.
     """
 
     index: int
@@ -45,6 +46,7 @@ class Job:
     cloze: Cloze | None = None
     stop: tuple[str, ...] = ()
     logprobs: int | None = None
+    trajectory: bool = False
 
     @property
     def distribution(self) -> str | None:
@@ -66,5 +68,7 @@ def row_of(job: Job, network: Any) -> Row:
         if not hasattr(row, "alternatives"):
             raise ContractError("its rows have no alternatives; give logprobs=0, or let them have some")
         row.alternatives = job.logprobs
+    if job.trajectory and hasattr(row, "traced"):
+        row.traced = True
     check_row(row)
     return row  # type: ignore[no-any-return]

@@ -5,10 +5,11 @@ from __future__ import annotations
 import reprlib
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
+from weakref import WeakSet
 
 from llada_core.checkpoints.chat_template import NO_VARIABLES, template_of
 from llada_core.checkpoints.ends import (
@@ -41,7 +42,7 @@ class Model:
     """A network and its tokenizer, None where the folder has none; ``path`` is what was asked for.
 
     ``end_tokens`` end an answer: all that the checkpoint declares. ``pad_id`` fills the left of short rows:
-    the tokenizer's, else an end id.
+    the tokenizer's, else an end id. ``executions`` are what runs requests on it, for as long as they last.
     """
 
     path: str
@@ -50,6 +51,7 @@ class Model:
     end_tokens: tuple[EndToken, ...]
     pad_id: int
     limits: Limits
+    executions: WeakSet[Any] = field(default_factory=WeakSet, compare=False, repr=False)
 
     @classmethod
     def of(cls, network: Any, tokenizer: Any = None, *, path: str = "the model") -> Model:

@@ -5,7 +5,7 @@ How to run a network, a runtime knows, whose base class answers.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NoReturn
 
 from llada_core.errors import AlgorithmUnavailable
@@ -14,6 +14,7 @@ from llada_core.generation.results import Answer
 __all__ = ["RunsNetworks"]
 
 _SCORE = "it does not run the network itself; take an algorithm that works step by step"
+_WEIGHTS = "how its engine keeps them, nobody here knows; close the model and load it again"
 _REFERENCE = (
     "it has no reference to be held to; let it define reference_answer, or make it a decoder that works step "
     "by step"
@@ -43,6 +44,30 @@ class RunsNetworks:
         end token. This one refuses, as ``AlgorithmUnavailable``.
         """
         self._cannot("be held to a reference", _REFERENCE)
+
+    def exchange_weights(
+        self, model: Any, weights: Mapping[str, Any] | Iterable[tuple[str, Any]], *, partial: bool
+    ) -> None:
+        """Give the network that this class has loaded other ``weights``, by the names of the checkpoint.
+
+        In place, so that what holds the network goes on with them. With ``partial`` some may be missing. Of a
+        mapping nothing is written unless all of it is right. Raises ``CheckpointError`` for one that is not,
+        and ``UsageError``. This one refuses, as ``AlgorithmUnavailable``.
+        """
+        self._cannot("exchange weights", _WEIGHTS)
+
+    def release_memory(self, model: Any, level: int) -> None:
+        """Free the device's memory that the network and what stands around it hold; no request is in work.
+
+        At ``level`` 1 the weights go to the host's memory, at 2 they are dropped. Raises ``UsageError``. This
+        one refuses, as ``AlgorithmUnavailable``.
+        """
+        self._cannot("release memory", _WEIGHTS)
+
+    def take_memory(self, model: Any) -> None:
+        """Have the network on its device again after ``release_memory``; its weights say nothing where they
+        were dropped. This one refuses, as ``AlgorithmUnavailable``."""
+        self._cannot("take memory again", _WEIGHTS)
 
     def _cannot(self, what: str, reason: str) -> NoReturn:
         raise AlgorithmUnavailable(f"{self.name} cannot {what}: {reason}", name=self.name, reason=reason)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 import reprlib
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
 from llada_core.errors import PromptError, UsageError
@@ -24,6 +24,7 @@ __all__ = [
     "GenerationResult",
     "Likeliest",
     "Score",
+    "Trajectory",
     "check_raw",
     "check_request",
     "requests_of",
@@ -51,6 +52,9 @@ class GenerationRequest:
 
     ``max_length`` bounds the tokens of prompt and answer together, where that is less than the model takes.
     With ``shorten`` the answer has as many tokens as fit, where its ``gen_length`` is more.
+
+    ``trajectory`` asks for the `Trajectory` of the answer: which forward wrote each token, and how probable
+    the token was.
     """
 
     prompt: Prompt | IdArray | None = None
@@ -62,6 +66,7 @@ class GenerationRequest:
     logprobs: int | None = None
     max_length: int | None = None
     shorten: bool = False
+    trajectory: bool = False
 
 
 def check_request(given: object) -> GenerationRequest:
@@ -89,6 +94,8 @@ def check_request(given: object) -> GenerationRequest:
         raise UsageError("stop ends an answer, and the length of blanks is given; leave one of them out")
     _check_logprobs(given.logprobs)
     _check_bounds(given.max_length, given.shorten)
+    if not isinstance(given.trajectory, bool):
+        raise UsageError(f"trajectory={shown(given.trajectory)} is neither; give True or False")
     return given
 
 
@@ -162,6 +169,42 @@ class Score:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Trajectory:
+    """How an answer came to be, token by token: what training by its reward needs.
+
+    All but the first two have an entry for each token that the row wrote and did not take back, by position.
+    What the network was asked in forward f can be put together again: the prompt, and of ``length`` positions
+    those that were written before f, with masks in the others. What is fixed in a template has no entry;
+    neither has what a decoder of whole blocks writes behind the answer, nor the end tokens that fill up the
+    answer of a row that has stopped.
+
+    Attributes:
+        prompt_ids: what stood before the answer.
+        length: how many positions the answer has.
+        positions: where in the answer the tokens are, as offsets, ascending.
+        token_ids: the tokens.
+        in_answer: whether each counts: it is among the ``token_ids`` of the result, or an end token behind
+            these. What else was written stands behind an end, or behind a mask of a row that was cancelled.
+        committed_at: the forward of the row that wrote each, counted from 1 as in its ``nfe``. Where an
+            algorithm has replaced a token it is the last one that wrote there.
+        log_probabilities: natural logarithm of the token's probability under the network in that forward, to
+            the precision of float32: at temperature 1, without filters, and without what a rule makes of the
+            logits. The mask, which is never written, is left out. None where the algorithm does not tell.
+        drawn_log_probabilities: the same under what the token was drawn from: with the rule's changes, the
+            temperature and the filters. 0.0 where the likeliest token was taken, as at temperature 0.
+    """
+
+    prompt_ids: tuple[int, ...]
+    length: int
+    positions: tuple[int, ...]
+    token_ids: tuple[int, ...]
+    in_answer: tuple[bool, ...]
+    committed_at: tuple[int, ...]
+    log_probabilities: tuple[float, ...] | None = None
+    drawn_log_probabilities: tuple[float, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class GenerationResult:
     """One answer and what it cost.
 
@@ -176,7 +219,8 @@ class GenerationResult:
     Of a template, ``text`` is the whole text, ``blanks`` what the blanks say, and ``token_ids`` are the ids
     in these. ``confidence`` and ``alternatives``, where ``logprobs`` asked for them, are the probability of
     each of ``token_ids`` when it was kept, and the likeliest tokens there with theirs, likeliest first; None
-    where the algorithm does not tell.
+    where the algorithm does not tell. ``trajectory`` is there where the request asked for it and the
+    algorithm works step by step.
     """
 
     text: str
@@ -194,6 +238,7 @@ class GenerationResult:
     blanks: tuple[str, ...] = ()
     confidence: tuple[float | None, ...] | None = None
     alternatives: tuple[Likeliest | None, ...] | None = None
+    trajectory: Trajectory | None = None
 
     @property
     def seconds(self) -> float:
@@ -240,4 +285,11 @@ class GenerationResult:
             **({"blanks": list(self.blanks)} if self.blanks else {}),
             **({} if self.confidence is None else {"confidence": list(self.confidence)}),
             **({} if self.alternatives is None else {"alternatives": list(self.alternatives)}),
+            **({} if self.trajectory is None else {"trajectory": _listed(self.trajectory)}),
         }
+
+
+def _listed(trajectory: Trajectory) -> dict[str, Any]:
+    """Its fields by name, as lists."""
+    facts = asdict(trajectory)
+    return {name: [*value] if isinstance(value, tuple) else value for name, value in facts.items()}

@@ -177,6 +177,8 @@ class Step:
             token and its probability; ``confidence`` is empty where the algorithm does not tell.
         alternatives: of each position the likeliest tokens, with their probabilities, likeliest first; as
             many as the row's ``alternatives``, and empty where that is 0.
+        log_probabilities, drawn_log_probabilities: of each position those of a `Trajectory`; empty where the
+            row is not ``traced``.
         nfe: forwards that the row has taken part in so far.
         settled: how many leading positions of the answer no later step can change.
         finished: whether this is the row's last step; each row has exactly one.
@@ -197,6 +199,8 @@ class Step:
     finished: bool = False
     revoked: tuple[int, ...] = ()
     alternatives: tuple[Likeliest, ...] = ()
+    log_probabilities: tuple[float, ...] = ()
+    drawn_log_probabilities: tuple[float, ...] = ()
     result: GenerationResult | None = None
     error: Exception | None = None
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterable
+from collections.abc import Generator, Iterable, Mapping
+from dataclasses import replace
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, NoReturn, overload
 
@@ -22,11 +23,13 @@ from llada_core.generation.model import Model
 from llada_core.generation.prompt_kinds import Given, prompts_of
 from llada_core.generation.prompts import AnyPrompts, Prompt, Prompts
 from llada_core.generation.results import GenerationRequest, GenerationResult, Score, requests_of
+from llada_core.generation.rollouts import Rollout, check_count, rollouts
 from llada_core.generation.scores import scores
 from llada_core.generation.steps import Step
 from llada_core.generation.templates import Template
 from llada_core.imports import LazyModule
-from llada_core.loading.session import Session
+from llada_core.loading.resting import Resting
+from llada_core.loading.session import Session, check_room
 from llada_core.parameters import parameters_of_row
 from llada_core.plugins.info import EngineInfo
 
@@ -64,6 +67,7 @@ class LoadedModel:
         self._model: Model | None = Model.of(loader.model, loader.tokenizer, path=loader.model_path)
         self._model_class = loader.network_class()
         self._algorithms: dict[str, GenerationAlgorithm] = {}
+        self._resting = Resting(loader)
         self.engine, self.dcp = engine, loader.dcp
 
     @property
@@ -224,7 +228,41 @@ class LoadedModel:
         is run for each length. Raises as ``infill``, and ``PromptError`` where there are several blanks, or a
         candidate is empty.
         """
+        self._resting.check()
         return scores(self.algorithm(algorithm), self.model, template, candidates, prompt=prompt, raw=raw)
+
+    def rollouts(
+        self,
+        prompts: AnyPrompts,
+        *,
+        n: int = 1,
+        algorithm: str | None = None,
+        raw: bool = False,
+        trajectory: bool = True,
+        rows: int = execution.ROWS,
+        columns: int | None = None,
+        **params: Any,
+    ) -> Generator[Rollout, None, None]:
+        """``n`` answers to each prompt, as they end: for training by reward, with thousands of prompts.
+
+        They are those of ``generate`` for a list that has each prompt ``n`` times in succession: with a
+        ``seed``, answer i to prompt p draws from seed + p n + i, so that no two draw from one, and a next
+        round of as many begins at seed + n · prompts. At temperature 0 the answers to a prompt are alike.
+        Prompts are encoded once each and at the call; ``rows`` answers are in flight at a time, and no more
+        of them have memory. ``rows`` and ``columns`` are those of ``session``, ``trajectory`` that of a
+        request.
+
+        A row that fails is told by its ``error``, and ends nothing else. Closing the iterator stops the work.
+        Raises as ``generate`` does, at the call; what needs more cached columns than there are raises
+        ``PromptError`` when its turn comes.
+        """
+        check_count(n)
+        check_room(rows, columns)
+        jobs = [
+            self._job(replace(request, trajectory=trajectory), n * index)
+            for index, request in enumerate(_requests(prompts_of(prompts), algorithm, raw, params, n))
+        ]
+        return rollouts(self.model, jobs, params, n=n, rows=rows, columns=columns)
 
     def session(self, *, rows: int = execution.ROWS, columns: int | None = None) -> Session:
         """An open loop on this model: requests of any algorithms come and go between its steps.
@@ -237,7 +275,46 @@ class LoadedModel:
     def _prepare(self, requests: Iterable[GenerationRequest]) -> list[Job]:
         return [self._job(request, index) for index, request in enumerate(requests_of(requests))]
 
+    def load_weights(
+        self, weights: Mapping[str, Any] | Iterable[tuple[str, Any]], *, partial: bool = False
+    ) -> None:
+        """Give the network other weights, in its own memory: a round of training has ended.
+
+        ``weights`` are tensors by the names of the published checkpoint, of any floating-point dtype and on
+        any device; they are cast, packed and put in eight bits as they would be when a checkpoint is loaded,
+        so that answers are those of the model freshly loaded with them. CUDA graphs stay valid. A name
+        without a place in the network, another shape, and, unless ``partial``, a name that is missing are
+        each a ``CheckpointError`` that says it. A mapping is checked whole before anything is written. Pairs,
+        as a generator gives them, are written one by one; where one of them is wrong the model refuses
+        requests until all weights have been given.
+
+        Raises ``UsageError`` while requests are in work, while the model sleeps, and where it is split
+        between ranks or runs by its own code; ``AlgorithmUnavailable`` where its engine cannot do it.
+        """
+        self._resting.load_weights(self.model, weights, partial=partial)
+
+    @property
+    def asleep(self) -> bool:
+        """Whether it sleeps, so that ``wake`` has to come before a request."""
+        return self._resting.asleep
+
+    def sleep(self, *, level: int = 1) -> None:
+        """Release the memory of the device: CUDA graphs, keys and values, and the weights.
+
+        At level 1 the weights go to the host's memory, so that on the CPU they stay where they are; at level
+        2 they are dropped, and ``load_weights`` has to bring others once the model is awake. Requests are
+        refused meanwhile; open sessions stay open. Raises as ``load_weights``, and ``UsageError`` for another
+        level, or where it sleeps already.
+        """
+        self._resting.sleep(self.model, level)
+
+    def wake(self) -> None:
+        """Take the memory again after ``sleep``, and capture CUDA graphs as loading does. Raises
+        ``UsageError`` where it is awake."""
+        self._resting.wake(self.model)
+
     def _job(self, request: GenerationRequest, index: int) -> Job:
+        self._resting.check()
         algorithm = self.algorithm(request.algorithm)
         return algorithm.prepare(self.model, request, index=index)
 
@@ -249,6 +326,7 @@ class LoadedModel:
                 close()
             self._model = None
             self._algorithms.clear()
+            self._resting.close()
             tensors.release_memory()
 
     def __enter__(self) -> LoadedModel:
@@ -270,11 +348,12 @@ class LoadedModel:
 
 
 def _requests(
-    given: Given, algorithm: str | None, raw: bool, params: dict[str, Any]
+    given: Given, algorithm: str | None, raw: bool, params: dict[str, Any], n: int = 1
 ) -> list[GenerationRequest]:
+    """A request for each prompt; of ``n`` answers to each, the first one's."""
     return [
         GenerationRequest(
-            prompt=each, algorithm=algorithm, raw=raw, parameters=parameters_of_row(params, row)
+            prompt=each, algorithm=algorithm, raw=raw, parameters=parameters_of_row(params, n * row)
         )
         for row, each in enumerate(given.prompts)
     ]

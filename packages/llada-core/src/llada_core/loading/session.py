@@ -12,7 +12,14 @@ from llada_core.generation.model import Model
 from llada_core.generation.results import GenerationRequest, check_request
 from llada_core.generation.steps import Step, Ticket
 
-__all__ = ["Session"]
+__all__ = ["Session", "check_room"]
+
+
+def check_room(rows: object, columns: object) -> None:
+    """Refuse what counts no rows or no cached columns. Raises ``UsageError``."""
+    for name, value in (("rows", rows), ("columns", columns)):
+        if value is not None and (not isinstance(value, int) or isinstance(value, bool) or value < 1):
+            raise UsageError(f"{name}={value!r} is no count of {name}; give an integer from 1 on")
 
 
 class Session:
@@ -47,9 +54,7 @@ class Session:
         rows: int = ROWS,
         columns: int | None = None,
     ) -> None:
-        for name, value in (("rows", rows), ("columns", columns)):
-            if value is not None and (not isinstance(value, int) or isinstance(value, bool) or value < 1):
-                raise UsageError(f"{name}={value!r} is no count of {name}; give an integer from 1 on")
+        check_room(rows, columns)
         self._execution = Execution(model, rows=rows, columns=columns)
         self._prepare, self._submitted, self._closed = prepare, 0, False
 

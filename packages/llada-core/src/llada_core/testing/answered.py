@@ -15,7 +15,9 @@ from llada_core.generation.model import Model
 from llada_core.generation.results import GenerationRequest, GenerationResult
 from llada_core.parameters import parameters_of_row
 
-__all__ = ["ended", "facts_of", "jobs_of", "results"]
+__all__ = ["check_trajectory", "ended", "facts_of", "jobs_of", "results"]
+
+_ROUNDED = 1e-5  # what float32 may make of the logarithm of 1
 
 
 def results(
@@ -53,13 +55,32 @@ def jobs_of(
     params: Mapping[str, Any],
     *,
     first: int = 0,
+    trajectory: bool = False,
 ) -> list[Job]:
     """A request for each prompt, numbered from ``first``, with the parameters of its row."""
     return [
         algorithm.prepare(
             model,
-            GenerationRequest(prompt=list(ids), parameters=parameters_of_row(params, row)),
+            GenerationRequest(
+                prompt=list(ids), parameters=parameters_of_row(params, row), trajectory=trajectory
+            ),
             index=first + row,
         )
         for row, ids in enumerate(prompts)
     ]
+
+
+def check_trajectory(result: GenerationResult) -> None:
+    """Check what the result tells of when its tokens were committed, where it does."""
+    found = result.trajectory
+    if found is None:
+        return
+    odd = next((at for at in found.committed_at if not 1 <= at <= result.nfe), None)
+    assert odd is None, (
+        f"its steps say that forward {odd} wrote a token, and the row took {result.nfe}; let nfe of a step "
+        "be how many forwards the row has taken part in, that one included"
+    )
+    for log in (*(found.log_probabilities or ()), *(found.drawn_log_probabilities or ())):
+        assert log <= _ROUNDED, (
+            f"its steps tell a log-probability of {log}; tell natural logarithms of probabilities"
+        )

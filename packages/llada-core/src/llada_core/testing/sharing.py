@@ -19,7 +19,7 @@ from llada_core.generation.model import Model
 from llada_core.generation.steps import Step
 from llada_core.loading import LoadedModel
 from llada_core.parameters import parameters_of_row
-from llada_core.testing.answered import facts_of, jobs_of, results
+from llada_core.testing.answered import check_trajectory, facts_of, jobs_of, results
 from llada_core.testing.checks import NotRun
 from llada_core.testing.runs import params_of, prompts_of
 from llada_core.testing.samples import Setting, varied
@@ -180,7 +180,7 @@ def _companions(subject: Subject) -> list[GenerationAlgorithm]:
 def _streams(subject: Subject) -> None:
     subject.repeating.get()
     model, rows, params = _asked(subject)
-    jobs = jobs_of(subject.algorithm, model, rows, params)
+    jobs = jobs_of(subject.algorithm, model, rows, params, trajectory=True)
     canvases: dict[int, dict[int, int]] = {job.index: {} for job in jobs}
     ended: list[int] = []
     for step in execution.run(model, jobs):
@@ -201,7 +201,7 @@ def _written(step: Step, canvas: dict[int, int]) -> None:
 
 
 def _ends_alike(model: Model, step: Step, told: dict[int, int]) -> None:
-    assert step.result is not None, "its final step has no result; let no step fail"
+    assert step.result is not None, f"its final step has no result: {step.error}"
     final = step.ticket.canvas
     result = tuple(step.result.token_ids)
     shown = model.cut([token for token in final if token is not None])[0]
@@ -214,6 +214,7 @@ def _ends_alike(model: Model, step: Step, told: dict[int, int]) -> None:
         f"its steps told of {list(kept)} (-1: nothing), and the result is {list(result)}; tell every token "
         "that is written, and what is taken back as revoked"
     )
+    check_trajectory(step.result)
 
 
 def _closes(subject: Subject) -> None:

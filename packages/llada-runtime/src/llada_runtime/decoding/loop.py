@@ -18,7 +18,7 @@ from llada_runtime.decoding.choice import kept_of
 from llada_runtime.decoding.glance import Glance, likeliest_of, may_glance
 from llada_runtime.decoding.proposals import propose
 from llada_runtime.decoding.sequence import Sequence
-from llada_runtime.decoding.turn import Turn, complete, keep, look_again, planned, step_of
+from llada_runtime.decoding.turn import Turn, complete, keep, look_again, looks_again, planned, step_of
 from llada_runtime.network.cache import Extent, KVCache
 from llada_runtime.network.layout import Layout
 from llada_runtime.network.likeliest import Likeliest
@@ -266,7 +266,7 @@ class Loop(StepLoop):
             kept = kept_of(sequences, proposals)
         keep(turns, proposals, kept)
         for row, turn in enumerate(turns):
-            if (turn.sequence.revokes or turn.sequence.alternatives) and row not in proposals.faults:
+            if looks_again(turn.sequence) and row not in proposals.faults:
                 try:
                     look_again(turn, proposals.logits[row])
                 except BaseException as exc:  # a rule may raise anything; it is its row's fault

@@ -22,7 +22,7 @@ from llada_core.values import told
 from llada_runtime.decoding.parts import Selector
 from llada_runtime.decoding.sequence import Sequence
 
-__all__ = ["Proposals", "blame_nan", "open_targets", "probability", "propose"]
+__all__ = ["Proposals", "blame_nan", "open_targets", "probability", "propose", "tempered"]
 
 _GUMBEL_ROWS = 64  # positions drawn at a time: bounds the float64 temporaries to 64 · V
 _HOTTEST = 1e300  # noise that logits cannot be told from; times more, the noise itself would be infinite
@@ -173,6 +173,17 @@ def _sample(logits: Tensor, sequence: Sequence) -> Tensor:
             noisy.clamp_(min=_LEAST).masked_fill_(~kept, -torch.inf)
         drawn.append(noisy.argmax(-1))
     return torch.cat(drawn)
+
+
+def tempered(logits: Tensor, sequence: Sequence) -> Tensor:
+    """What the softmax is of, from which the sequence draws above temperature 0, float64 ``[N, V]``: its
+    ``logits [N, V]`` by temperature, those that its filters leave out at -inf."""
+    temperature = min(sequence.temperature, _HOTTEST)
+    wide = logits.double()
+    wide = wide.sub(wide.amax(-1, keepdim=True)).div_(temperature)
+    if sequence.filters is not None:
+        wide.masked_fill_(~sequence.filters.kept(logits, temperature), -torch.inf)
+    return wide
 
 
 def _scores(

@@ -65,6 +65,7 @@ class Sequence:
         ticket: the handle that its steps carry.
         alternatives: how many of the likeliest tokens its steps tell of each position, 0 unless somebody
             asks.
+        traced: whether its steps tell the log-probabilities of a `Trajectory`.
     """
 
     warnings: tuple[str, ...] = ()
@@ -111,7 +112,7 @@ class Sequence:
         self.idle_limit = 2 * block_length + 16 if idle_limit is None else idle_limit
         self.forward_limit = 8 * (self.length - origin) + 64 if forward_limit is None else forward_limit
         self.ticket = Ticket(self)
-        self.alternatives = 0
+        self.alternatives, self.traced = 0, False
         self._start(origin)
 
     def _start(self, origin: int) -> None:

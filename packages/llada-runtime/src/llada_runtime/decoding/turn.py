@@ -3,6 +3,7 @@ told."""
 
 from __future__ import annotations
 
+import math
 from bisect import bisect_left
 from dataclasses import dataclass, field, replace
 from operator import index
@@ -19,11 +20,12 @@ from llada_runtime.decoding.parts import Selector
 from llada_runtime.decoding.plan import Plan
 from llada_runtime.decoding.proposals import Proposals, probability
 from llada_runtime.decoding.sequence import Sequence
+from llada_runtime.decoding.traces import by_logits, traced
 from llada_runtime.network.cache import Extent
 from llada_runtime.network.protocol import Network
 from llada_runtime.network.spans import Span
 
-__all__ = ["Turn", "complete", "keep", "look_again", "planned", "step_of"]
+__all__ = ["Turn", "complete", "keep", "look_again", "looks_again", "planned", "step_of"]
 
 _NOT_RUN = torch.empty(0)
 
@@ -39,6 +41,8 @@ class Turn:
             canvases.
         columns, tokens, confidence: what is written. revoked: columns whose token is taken back before.
         alternatives: of each of ``columns``, where the sequence wants them told.
+        log_probabilities, drawn_log_probabilities: of each of ``columns`` where the sequence is traced and
+            they do not follow from the confidence.
     """
 
     sequence: Sequence
@@ -51,6 +55,8 @@ class Turn:
     confidence: list[float] = field(default_factory=list)
     revoked: list[int] = field(default_factory=list)
     alternatives: list[Likeliest] = field(default_factory=list)
+    log_probabilities: list[float] = field(default_factory=list)
+    drawn_log_probabilities: list[float] = field(default_factory=list)
 
     @property
     def width(self) -> int:
@@ -178,6 +184,11 @@ def complete(turn: Turn, network: Network) -> None:
     sequence.advance()
 
 
+def looks_again(sequence: Sequence) -> bool:
+    """Whether `look_again` has something to do for the sequence."""
+    return sequence.revokes or bool(sequence.alternatives) or by_logits(sequence)
+
+
 def look_again(turn: Turn, logits: Tensor) -> None:
     """Look at the ``logits [L, V]`` of the turn's targets once it is known what is kept of them.
 
@@ -187,6 +198,12 @@ def look_again(turn: Turn, logits: Tensor) -> None:
         _revise(turn, logits)
     if turn.sequence.alternatives and turn.columns:
         _compare(turn, logits)
+    if by_logits(turn.sequence) and turn.columns:
+        offsets = [column - turn.targets[0] for column in turn.columns]
+        taken = [column in turn.revoked for column in turn.columns]
+        turn.log_probabilities, turn.drawn_log_probabilities = traced(
+            turn.sequence, turn.deciding, logits, offsets, turn.tokens, taken
+        )
 
 
 def _revise(turn: Turn, logits: Tensor) -> None:
@@ -259,6 +276,9 @@ def step_of(turn: Turn, block: int, error: Exception | None) -> Step:
     sequence = turn.sequence
     begin, end = sequence.prompt_length, sequence.answer_end
     shown = bisect_left(turn.columns, end)
+    network, drawn = turn.log_probabilities, turn.drawn_log_probabilities
+    if sequence.traced and not by_logits(sequence):
+        network, drawn = [math.log(sure) for sure in turn.confidence], [0.0] * len(turn.columns)
     return Step(
         ticket=sequence.ticket,
         block=block,
@@ -270,5 +290,7 @@ def step_of(turn: Turn, block: int, error: Exception | None) -> Step:
         finished=sequence.finished or error is not None,
         revoked=tuple([column - begin for column in turn.revoked if column < end]),
         alternatives=tuple(turn.alternatives[:shown]),
+        log_probabilities=tuple(network[:shown]),
+        drawn_log_probabilities=tuple(drawn[:shown]),
         error=error,
     )

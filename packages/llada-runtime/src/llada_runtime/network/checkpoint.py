@@ -22,7 +22,7 @@ from llada_runtime.network.sources import Source, Stored
 from llada_runtime.network.split import Piece
 from llada_runtime.network.weight_files import UnusedWeights
 
-__all__ = ["check_source", "choose_device", "choose_dtype", "fill"]
+__all__ = ["check_source", "choose_device", "choose_dtype", "fill", "follows_from_config"]
 
 _WHOLE: Mapping[str, Piece] = MappingProxyType({})
 # What tools that quantise put beside or in place of a weight.
@@ -107,12 +107,19 @@ def check_source(
     Targets may be on the device "meta": nothing is read.
     """
     stored = {
-        name: facts for name, facts in source.stored().items() if name in targets or not _DERIVED.search(name)
+        name: facts
+        for name, facts in source.stored().items()
+        if name in targets or not follows_from_config(name)
     }
     _compare_names(source.folder, _names_of(targets), found=stored.keys())
     for name, facts in stored.items():
         _compare_contents(name, facts, tuple(targets[name].shape), pieces.get(name))
     return stored
+
+
+def follows_from_config(name: str) -> bool:
+    """Whether a tensor of this name follows from the config, so that nothing is read of it."""
+    return bool(_DERIVED.search(name))
 
 
 def _names_of(targets: Mapping[str, Tensor]) -> list[list[str]]:

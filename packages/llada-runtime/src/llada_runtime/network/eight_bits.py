@@ -9,7 +9,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-__all__ = ["dequantised", "quantised"]
+__all__ = ["dequantised", "kind_of", "quantised"]
 
 _KINDS = {"fp8": (torch.float8_e4m3fn, 448.0), "int8": (torch.int8, 127.0)}
 _ROWS = 4096  # outputs at a time, whose float32 copies are held
@@ -31,6 +31,11 @@ def quantised(weight: Tensor, kind: str) -> tuple[Tensor, Tensor]:
         steps = wide / scale[rows, None]
         eight[rows] = (steps if dtype.is_floating_point else steps.nan_to_num().round()).to(dtype)
     return eight, scale
+
+
+def kind_of(weight: Tensor) -> str:
+    """Which of "fp8" and "int8" has been made of the weight."""
+    return next(kind for kind, (dtype, _) in _KINDS.items() if dtype == weight.dtype)
 
 
 def dequantised(weight: Tensor, scale: Tensor, dtype: torch.dtype) -> Tensor:

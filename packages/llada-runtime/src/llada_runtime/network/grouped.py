@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from llada_core.imports import LazyModule
 from llada_runtime.network.eight_bits import dequantised, quantised
 from llada_runtime.network.kept_products import bound_kept_products
-from llada_runtime.network.linear import packed_weight, product
+from llada_runtime.network.linear import packed_weight, product, write_rows
 from llada_runtime.network.machine import why_no_kernels
 from llada_runtime.network.unfilled import unfilled
 
@@ -94,6 +94,26 @@ class GroupedLinear(nn.Module):
         self._packed = [each for each in packed if each is not None]
         if self._packed:
             self.weight = None
+
+    def unpack(self) -> None:
+        """As `Linear.unpack`."""
+        if self._packed:
+            plain = torch.stack([each.to_dense() for each in self._packed])
+            self.weight, self._packed = nn.Parameter(plain, requires_grad=False), []
+
+    def write(self, first: int, weight: Tensor) -> None:
+        """As `Linear.write`, with outputs counted through all groups."""
+        self.unpack()
+        assert self.weight is not None
+        scale = None if self.scale is None else self.scale.flatten()
+        write_rows(self.weight.flatten(0, 1), scale, first, weight)
+
+    def forget(self) -> None:
+        """As `Linear.forget`."""
+        if self._packed:
+            whole = (self.groups, self.out_features, self.in_features)
+            nowhere = torch.empty(whole, device="meta", dtype=self._packed[0].dtype)
+            self.weight, self._packed = nn.Parameter(nowhere, requires_grad=False), []
 
     def one(self, group: int, x: Tensor) -> Tensor:
         """The product ``[N, out]`` of ``x [N, in]`` by the weight of one group."""

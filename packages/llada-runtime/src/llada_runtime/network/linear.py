@@ -16,11 +16,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from llada_runtime.network.eight_bits import dequantised, quantised
+from llada_runtime.network.eight_bits import dequantised, kind_of, quantised
 from llada_runtime.network.kept_products import bound_kept_products
 from llada_runtime.network.unfilled import unfilled
 
-__all__ = ["Linear", "packed_weight", "product"]
+__all__ = ["Linear", "packed_weight", "product", "write_rows"]
 
 _TOGETHER = 64  # rows of bfloat16: fewer waste the CPU's matrix unit, more a step of 32 columns
 
@@ -86,6 +86,24 @@ class Linear(nn.Module):
         if self.packed is not None:
             self.weight = None
 
+    def unpack(self) -> None:
+        """Have the plain weight again where it was packed, freeing the packed one; `pack` undoes it."""
+        if self.packed is not None:
+            self.weight = nn.Parameter(self.packed.to_dense(), requires_grad=False)
+            self.packed = None
+
+    def write(self, first: int, weight: Tensor) -> None:
+        """Put ``weight [rows, in]``, of the dtype that it had when it was read, in the place of the outputs
+        from ``first`` on: in eight bits where those are. The layer is unpacked then."""
+        self.unpack()
+        write_rows(self.stored, self.scale, first, weight)
+
+    def forget(self) -> None:
+        """Have no numbers where the weight was packed: it is plain, and on the device "meta"."""
+        if self.packed is not None:
+            nowhere = torch.empty(self.out_features, self.in_features, device="meta", dtype=self.packed.dtype)
+            self.weight, self.packed = nn.Parameter(nowhere, requires_grad=False), None
+
     def forward(self, x: Tensor) -> Tensor:
         """The product alone: what a split or quantised layer has another of."""
         return product(x, self.weight, scale=self.scale, packed=self.packed, bias=self.bias)
@@ -130,6 +148,18 @@ def product(
         x,
         together=together,
     )
+
+
+def write_rows(stored: Tensor, scale: Tensor | None, first: int, weight: Tensor) -> None:
+    """Put ``weight [rows, in]`` into the rows of ``stored [out, in]`` from ``first`` on, in place.
+
+    With a ``scale [out]`` these have eight bits, and theirs is written too.
+    """
+    rows = slice(first, first + len(weight))
+    if scale is None:
+        stored[rows] = weight
+    else:
+        stored[rows], scale[rows] = quantised(weight, kind_of(stored))
 
 
 def packed_weight(weight: Tensor) -> Tensor | None:

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from llada_runtime.network.sources import Source, Stored
 from llada_runtime.network.split import Piece
+from llada_runtime.network.unfilled import memory_of
 
 __all__ = ["PartByPart", "Product"]
 
@@ -49,10 +50,10 @@ class PartByPart:
     def copy(self, targets: Mapping[str, Tensor], pieces: Mapping[str, Piece]) -> None:
         names: dict[int, list[str]] = {}
         for name, target in targets.items():
-            names.setdefault(_memory_of(target), []).append(name)
+            names.setdefault(memory_of(target), []).append(name)
         for part in self._parts:
             if part.weight is not None and part.weight.is_meta:
-                own = names.pop(_memory_of(part.weight), [])
+                own = names.pop(memory_of(part.weight), [])
                 self._fill(part, {name: targets[name] for name in own}, pieces)
         self._source.copy({name: targets[name] for rest in names.values() for name in rest}, pieces)
 
@@ -70,9 +71,3 @@ class PartByPart:
         self._source.copy(views, pieces)
         del whole, views  # or the weight would stay beside what it becomes
         part.quantise(self._kind)
-
-
-def _memory_of(tensor: Tensor) -> int:
-    """What is the same for all views of one tensor, with memory or without."""
-    memory: int = tensor.untyped_storage()._cdata
-    return memory

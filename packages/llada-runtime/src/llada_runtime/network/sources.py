@@ -26,10 +26,10 @@ if TYPE_CHECKING:
 else:
     dcp = LazyModule("llada_core.checkpoints.dcp")  # on use: not every torch has torch.distributed
 
-__all__ = ["SafetensorsSource", "Source", "Stored", "TrainerSource"]
+__all__ = ["FLOATING", "SafetensorsSource", "Source", "Stored", "TrainerSource"]
 
 _FLOATING = ("F64", "F32", "F16", "BF16")  # as safetensors calls them
-_TORCH_FLOATING = (torch.float64, torch.float32, torch.float16, torch.bfloat16)
+FLOATING = (torch.float64, torch.float32, torch.float16, torch.bfloat16)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -140,7 +140,7 @@ class TrainerSource:
         return Stored(
             place=self.folder,
             dtype=str(dtype).removeprefix("torch."),
-            floating=dtype in _TORCH_FLOATING,
+            floating=dtype in FLOATING,
             shape=self._tensors.shape(stored),
         )
 

@@ -7,9 +7,9 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
-__all__ = ["unfilled", "without_memory"]
+__all__ = ["memory_of", "unfilled", "without_memory"]
 
 _WITHOUT = ContextVar("without memory", default=False)
 
@@ -22,6 +22,12 @@ def without_memory() -> Iterator[None]:
         yield
     finally:
         _WITHOUT.reset(token)
+
+
+def memory_of(tensor: Tensor) -> int:
+    """What is the same for all views of one tensor, with memory or without."""
+    memory: int = tensor.untyped_storage()._cdata
+    return memory
 
 
 def unfilled(*shape: int, device: torch.device, dtype: torch.dtype) -> nn.Parameter:

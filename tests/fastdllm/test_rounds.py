@@ -1,0 +1,202 @@
+"""Rounds of training: weights exchanged between them, and memory for somebody else meanwhile."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+import llada_core
+import llada_tiny
+from llada_core import CheckpointError, GenerationRequest, LoadedModel, UsageError
+from tests.support.llada_moe import write_llada_moe, write_tokenizer
+
+PROMPTS = ["What is 12 + 30?", "Sort the list 9, 4, 7, 1."]
+ASKED: dict[str, Any] = {"max_tokens": 24, "temperature": 2.0, "seed": 3, "threshold": 0.99}
+
+SLOW = {"threshold": 1.0}
+
+
+@pytest.fixture(scope="module")
+def after(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The small model as a round of training may leave it."""
+    folder = tmp_path_factory.mktemp("after")
+    for file in Path(llada_tiny.model_path()).iterdir():
+        (folder / file.name).write_bytes(file.read_bytes())
+    draw = torch.Generator().manual_seed(1)
+    save_file(
+        {
+            name: tensor + 0.2 * tensor.std() * torch.randn(tensor.shape, generator=draw).to(tensor.dtype)
+            for name, tensor in load_file(folder / "model.safetensors").items()
+        },
+        folder / "model.safetensors",
+    )
+    return folder
+
+
+@pytest.fixture
+def lm() -> Iterator[LoadedModel]:
+    with llada_core.load_model(engine="fast-dllm", device="cpu") as model:
+        yield model
+
+
+def weights(folder: Path) -> dict[str, Tensor]:
+    return load_file(folder / "model.safetensors")
+
+
+def tokens(lm: LoadedModel, algorithm: str = "dual_cache", prompts: Any = PROMPTS, **asked: Any) -> list[Any]:
+    found = lm.generate(prompts, algorithm=algorithm, **{**ASKED, **asked})
+    return [(each.token_ids, each.nfe) for each in found]
+
+
+def test_answers_are_those_of_the_model_freshly_loaded(lm: LoadedModel, after: Path) -> None:
+    before = tokens(lm)
+    with lm.session(rows=2) as session:  # it stays open, between two rounds
+        asked = {"prompt": PROMPTS[0], "algorithm": "dual_cache", "parameters": ASKED}
+        session.submit(GenerationRequest(**asked))
+        assert [*session]
+        lm.load_weights(weights(after))
+        ticket = session.submit(GenerationRequest(**asked))
+        assert [*session]
+    with llada_core.load_model(after, engine="fast-dllm", device="cpu") as fresh:
+        wanted = tokens(fresh)
+    assert wanted != before
+    assert tokens(lm) == wanted
+    assert ticket.result is not None
+    assert (ticket.result.token_ids, ticket.result.nfe) == wanted[0]
+    lm.load_weights(iter(weights(Path(llada_tiny.model_path())).items()))
+    assert tokens(lm) == before
+
+
+def test_so_are_those_of_a_mixture_of_experts(tmp_path: Path) -> None:
+    places = [tmp_path / "before", tmp_path / "after"]
+    for seed, place in enumerate(places):
+        place.mkdir()
+        write_tokenizer(write_llada_moe(place, seed=seed))
+    asked = {"prompts": ["abc", "xy z"], "max_tokens": 20, "algorithm": "prefix_cache"}
+    with llada_core.load_model(places[0], device="cpu") as lm:
+        lm.load_weights(weights(places[1]))
+        found = tokens(lm, **asked)
+    with llada_core.load_model(places[1], device="cpu") as fresh:
+        assert tokens(fresh, **asked) == found
+
+
+def test_nothing_is_exchanged_or_released_while_rows_are_in_flight(lm: LoadedModel, after: Path) -> None:
+    given = weights(after)
+    with lm.session() as session:
+        for prompt in PROMPTS:
+            session.submit(GenerationRequest(prompt=prompt, parameters={"max_tokens": 64, **SLOW}))
+        session.step()
+        with pytest.raises(UsageError, match="2 requests are in work on this model, so that its weights"):
+            lm.load_weights(given)
+        with pytest.raises(UsageError, match="so that its memory cannot be released; let their sessions"):
+            lm.sleep()
+    lm.load_weights(given)
+    stream = lm.stream(PROMPTS[0], **SLOW)
+    next(stream)
+    with pytest.raises(UsageError, match="1 requests are in work"):
+        lm.load_weights(given)
+    stream.close()
+    lm.load_weights(given)
+
+
+def test_weights_that_come_one_by_one_and_not_to_an_end_are_not_decoded_by(
+    lm: LoadedModel, after: Path
+) -> None:
+    before, given = tokens(lm), weights(after)
+    name = min(given)
+    with pytest.raises(CheckpointError, match=f"lack {name}"):
+        lm.load_weights({key: tensor for key, tensor in given.items() if key != name})
+    assert tokens(lm) == before
+    with pytest.raises(CheckpointError, match=f"lack {name}"):
+        lm.load_weights((key, tensor) for key, tensor in given.items() if key != name)
+    for ask in (
+        lambda: tokens(lm),
+        lambda: lm.score("12 + 30 = {{1}}", ["42"]),
+        lambda: lm.load_weights({name: given[name]}, partial=True),
+    ):
+        with pytest.raises(UsageError, match="weights of two rounds; give it all of one"):
+            ask()  # type: ignore[no-untyped-call]
+    lm.load_weights(given.items())
+    with llada_core.load_model(after, engine="fast-dllm", device="cpu") as fresh:
+        assert tokens(lm) == tokens(fresh)
+
+
+@pytest.mark.parametrize("level", [1, 2])
+def test_a_model_that_has_slept_answers_as_before(lm: LoadedModel, level: int) -> None:
+    before = tokens(lm)
+    with lm.session(rows=2) as session:
+        request = GenerationRequest(prompt=PROMPTS[0], algorithm="dual_cache", parameters=ASKED)
+        session.submit(request)
+        assert [*session]
+        lm.sleep(level=level)
+        assert lm.asleep
+        for ask in (
+            lambda: lm.generate("Hello"),
+            lambda: session.submit(request),
+            lambda: lm.load_weights({}),
+        ):
+            with pytest.raises(UsageError, match=r"this model sleeps; call its wake\(\) first"):
+                ask()  # type: ignore[no-untyped-call]
+        lm.wake()
+        assert not lm.asleep
+        if level == 2:
+            with pytest.raises(
+                UsageError, match="no weights since it slept at level 2; give it some by load"
+            ):
+                session.submit(request)
+            lm.load_weights(weights(Path(llada_tiny.model_path())))
+        ticket = session.submit(request)
+        assert [*session]
+    assert ticket.result is not None
+    assert (ticket.result.token_ids, ticket.result.nfe) == before[0]
+    assert tokens(lm) == before
+
+
+def test_sleep_and_wake_come_in_turns(lm: LoadedModel) -> None:
+    with pytest.raises(UsageError, match="this model is awake"):
+        lm.wake()
+    for level in (0, 3, True, "1"):
+        with pytest.raises(UsageError, match="is none; give 1 to keep the weights in host memory, or 2"):
+            lm.sleep(level=level)  # type: ignore[arg-type]
+    lm.sleep()
+    with pytest.raises(UsageError, match="this model sleeps already"):
+        lm.sleep(level=2)
+
+
+def test_a_closed_model_says_so(lm: LoadedModel) -> None:
+    lm.close()
+    for ask in (lm.sleep, lm.wake, lambda: lm.load_weights({})):
+        with pytest.raises(UsageError, match="this model is closed"):
+            ask()  # type: ignore[operator]
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("level", [1, 2])
+def test_a_card_has_its_memory_back_while_a_model_sleeps(level: int, after: Path) -> None:
+    """Graphs, keys and values, and weights; then answers are as before, with steps as graphs."""
+    with llada_core.load_model(engine="fast-dllm", device="cuda") as lm:
+        network = lm.model.network
+        before, replays = tokens(lm, temperature=0.0), network.replays
+        assert replays
+        held = torch.cuda.memory_allocated()
+        lm.sleep(level=level)
+        torch.cuda.synchronize()
+        assert torch.cuda.memory_allocated() < held / 4
+        lm.wake()
+        if level == 2:
+            lm.load_weights(weights(Path(llada_tiny.model_path())))
+        replays = network.replays
+        assert tokens(lm, temperature=0.0) == before
+        assert network.replays > replays
+        lm.load_weights(weights(after))
+        replays = network.replays
+        found = tokens(lm, temperature=0.0)
+        assert network.replays > replays
+    with llada_core.load_model(after, engine="fast-dllm", device="cuda") as fresh:
+        assert tokens(fresh, temperature=0.0) == found
