@@ -61,10 +61,11 @@ def main() -> None:
     options = _options()
     lm, prompts, asked = _subject(options)
     print(_about(options))
-    found, wanted = [], None
+    found: list[Timing] = []
+    wanted: list[Any] = []
     for rows in options.rows:
-        for way, run in _ways(lm, prompts, asked, options.n, rows, with_loop=rows == options.rows[0]):
-            timing, drawn = _timed(way, rows, run, options)
+        for way, answer in _ways(lm, prompts, asked, options.n, rows, with_loop=rows == options.rows[0]):
+            timing, drawn = _timed(way, rows, answer, options)
             found.append(timing)
             _print(timing, found[0])
             wanted = wanted or drawn

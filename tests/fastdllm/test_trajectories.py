@@ -139,7 +139,7 @@ def test_of_a_row_that_leaves_early_there_is_what_it_had(lm: LoadedModel) -> Non
 
 
 def test_nobody_who_does_not_ask_has_one(lm: LoadedModel) -> None:
-    asked = {"prompt": SUM, "parameters": DRAWN}
+    asked: dict[str, Any] = {"prompt": SUM, "parameters": DRAWN}
     plain, traced = lm.generate_batch(
         [GenerationRequest(**asked), GenerationRequest(**asked, trajectory=True)]
     )
@@ -159,3 +159,21 @@ def test_it_survives_a_process_and_json(lm: LoadedModel) -> None:
 def test_what_is_no_answer_to_the_question_is_refused(lm: LoadedModel) -> None:
     with pytest.raises(UsageError, match=r"trajectory=1 \(int\) is neither; give True or False"):
         lm.generate_batch([GenerationRequest(prompt=SUM, trajectory=1)])  # type: ignore[arg-type]
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("temperature", [0.0, 0.8])
+def test_a_card_tells_it_too(temperature: float) -> None:
+    """At temperature 0 by what a graph of a step leaves, above it by logits; the answer is the same."""
+    asked = {**DRAWN, "temperature": temperature, "max_tokens": 64}
+    with llada_core.load_model(engine="fast-dllm", device="cuda") as lm:
+        plain = lm.generate(SUM, algorithm="dual_cache", **asked)
+        answer = result(lm, prompt=SUM, parameters=asked, algorithm="dual_cache", logprobs=0)
+    found = answer.trajectory
+    assert found is not None
+    assert found.log_probabilities is not None
+    assert answer.confidence is not None
+    assert (answer.token_ids, answer.nfe) == (plain.token_ids, plain.nfe)
+    logs = torch.tensor(answer.confidence, dtype=torch.float64).log().tolist()
+    assert list(found.log_probabilities[: len(logs)]) == pytest.approx(logs, abs=1e-4)
+    assert max(found.committed_at) <= answer.nfe

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 import torch
@@ -12,13 +13,13 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from llada_core import UsageError
-from llada_runtime import CheckpointError, LLaDAModel
+from llada_runtime import CheckpointError, LLaDAConfig, LLaDAModel
 from llada_runtime.models.llada_moe import LLaDAMoEModel
 from llada_runtime.network.calls import Merge
 from llada_runtime.network.exchange import exchange
 from llada_runtime.network.graphs import Graphed
 from llada_runtime.network.rest import release, take
-from llada_runtime.testing import FakeNetwork, write_llada
+from llada_runtime.testing import LLADA_CONFIG, FakeNetwork, write_llada
 from tests.runtime.packing import filled_cache
 from tests.runtime.test_graphs import LENGTHS, agree, step
 from tests.support.graphing import AsCaptured, FakeGraphs
@@ -51,7 +52,8 @@ def loaded(place: Path, family: str = "llada", **options: Any) -> Any:
 
 
 def weights(place: Path) -> dict[str, Tensor]:
-    return load_file(place / "model.safetensors")
+    found: dict[str, Tensor] = load_file(place / "model.safetensors")
+    return found
 
 
 @each_family
@@ -115,7 +117,7 @@ def test_a_tied_weight_may_come_under_either_name_or_both(tmp_path: Path) -> Non
         assert torch.equal(network(IDS), wanted)
 
 
-class Spread(Tensor):
+class Spread(Tensor):  # type: ignore[misc]  # torch has no types here
     """What a trainer holds a part of."""
 
     def full_tensor(self) -> Tensor:
@@ -123,7 +125,7 @@ class Spread(Tensor):
 
 
 MEANT = "give them by the names of the published checkpoint"
-REFUSED = {
+REFUSED: dict[str, tuple[Callable[[dict[str, Tensor]], Any], str]] = {
     "unknown": (lambda w: {**w, "lm_head.weight": w[HEAD]}, rf"hold lm_head.weight, .*{MEANT}"),
     "missing": (lambda w: {n: t for n, t in w.items() if n != Q}, rf"lack {Q}; give all of them, or say"),
     "shape": (lambda w: {**w, Q: torch.ones(16, 15)}, rf"{Q} is \[16, 15\], and config.json makes it"),
@@ -141,7 +143,7 @@ def test_a_mapping_with_something_wrong_changes_nothing(tmp_path: Path, why: str
     network = loaded(folder(tmp_path, "llada", 0))
     before = network(IDS)
     with pytest.raises(CheckpointError, match=told):
-        exchange(network, made(weights(folder(tmp_path, "llada", 1))))  # type: ignore[no-untyped-call]
+        exchange(network, made(weights(folder(tmp_path, "llada", 1))))
     assert torch.equal(network(IDS), before)
 
 
@@ -164,7 +166,7 @@ def test_pairs_are_refused_where_one_is_wrong(tmp_path: Path) -> None:
         ([*given, "other"], "among the weights is 'other'; give pairs"),
     ):
         with pytest.raises(CheckpointError, match=told):
-            exchange(network, pairs)  # type: ignore[arg-type]
+            exchange(network, pairs)
     exchange(network, given)
     assert torch.equal(network(IDS), loaded(folder(tmp_path, "llada", 1))(IDS))
 
@@ -186,7 +188,7 @@ def captured(tmp_path: Path, ragged: None, graphs: FakeGraphs) -> Graphed:
 
 def stepped(network: Graphed) -> None:
     """Run a step often enough that it is captured, and look at its logits."""
-    cache, extents = filled_cache(network.network, LENGTHS)
+    cache, extents = filled_cache(cast("LLaDAModel", network.network), LENGTHS)
     for seed in range(3):
         agree(network, cache, *(step(extent, 8, seed=seed) for extent in extents))
 
@@ -194,7 +196,7 @@ def stepped(network: Graphed) -> None:
 def test_graphs_stay_and_go_on_with_the_new_weights(
     tmp_path: Path, captured: Graphed, graphs: FakeGraphs
 ) -> None:
-    cache, extents = filled_cache(captured.network, LENGTHS)
+    cache, extents = filled_cache(cast("LLaDAModel", captured.network), LENGTHS)
     spans = [step(extent, 8) for extent in extents]
     before = [agree(captured, cache, *spans) for _ in range(3)][-1]
     exchange(captured, weights(folder(tmp_path, "llada", 1)))
@@ -214,7 +216,7 @@ def test_what_is_no_network_of_ours_is_refused(tmp_path: Path) -> None:
     del split.tensor_parallel
     for given in ("weights", 7, torch.ones(2)):
         with pytest.raises(UsageError, match="give a mapping of names to tensors"):
-            exchange(split, given)  # type: ignore[arg-type]
+            exchange(split, given)
 
 
 # -- memory
@@ -239,6 +241,28 @@ def test_a_network_is_what_it_was_once_it_has_its_memory_again(
     assert torch.equal(network(IDS), wanted)
     head: Any = network.head
     assert head.packed is None or head.weight is None
+
+
+def resident() -> int:
+    """Bytes of memory that this process has."""
+    return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+
+@pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="there is no /proc to read it from")
+@each_kind
+def test_dropped_weights_give_their_memory_back(quantization: str | None) -> None:
+    wide = {"d_model": 512, "mlp_hidden_size": 16384, "n_layers": 2, "n_kv_heads": 4}
+    config = LLaDAConfig.from_dict({**LLADA_CONFIG, **wide})
+    network = LLaDAModel(config, device=torch.device("cpu"), dtype=torch.float32)
+    with torch.no_grad():
+        for tensor in network.tensors().values():
+            tensor.fill_(0.01)
+    if quantization:
+        network.quantise(quantization)
+    network.pack()
+    before, held = resident(), 2 * 3 * 512 * 16384 * (1 if quantization else 4)
+    release(network, 2)
+    assert before - resident() > 0.9 * held
 
 
 def test_a_forward_without_weights_raises(tmp_path: Path) -> None:

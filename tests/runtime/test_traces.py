@@ -12,6 +12,7 @@ from torch import Tensor
 
 from llada_runtime import Filters, NoCache, Quota, Sequence, drain
 from llada_runtime.decoding import glance
+from llada_runtime.decoding.turn import Turn
 from llada_runtime.testing import MASK, FakeNetwork
 
 PROMPT, LENGTH = [1, 2, 3], 12
@@ -109,7 +110,13 @@ def test_a_token_too_improbable_for_a_probability_has_its_logarithm() -> None:
 
 def test_rows_that_nobody_traces_tell_nothing_and_traced_ones_draw_the_same() -> None:
     network = FakeNetwork.random(3)
-    facts = {"gen_length": LENGTH, "block_length": 6, "policy": NoCache(), "rule": Quota(3), "seed": 4}
+    facts: dict[str, Any] = {
+        "gen_length": LENGTH,
+        "block_length": 6,
+        "policy": NoCache(),
+        "rule": Quota(3),
+        "seed": 4,
+    }
     plain = Sequence(PROMPT, network.config, temperature=0.9, early_stop=False, **facts)
     steps = [*drain(network, [plain], rows=1)]
     assert all(step.log_probabilities == step.drawn_log_probabilities == () for step in steps)
@@ -130,7 +137,7 @@ def test_a_traced_row_that_takes_the_likeliest_is_glanced_at_on_a_gpu(
             temperature=temperature,
         )  # fmt: skip
         row.traced = traced
-        turn = glance.Turn(sequence=row, plan=row.policy.plan(row), targets=(3, 9), spans=[])
+        turn = Turn(sequence=row, plan=row.policy.plan(row), targets=(3, 9), spans=[])
         return glance.may_glance([turn], CPU)
 
     assert fits(0.0, traced=True)
