@@ -42,6 +42,16 @@ def test_each_step_is_a_canvas_and_what_it_tells_never_changes(lm: Any) -> None:
     assert order == sorted(order[:3]) * 3  # in turns
 
 
+def test_a_trajectory_tells_the_forward_that_ended_a_canvas_and_no_logarithms(lm: Any) -> None:
+    asked = GenerationRequest(prompt=PROMPTS[0], parameters={"gen_length": 20, "seed": 3}, trajectory=True)
+    with lm.session() as session:
+        ticket = session.submit(asked)
+        ends = {position: step.nfe for step in session for position in step.positions}
+    found = ticket.result.trajectory
+    assert dict(zip(found.positions, found.committed_at, strict=True)) == ends
+    assert (found.log_probabilities, found.drawn_log_probabilities) == (None, None)
+
+
 def test_text_grows_canvas_by_canvas(lm: Any) -> None:
     seen = [step.ticket.text for step in lm.stream("Hello", gen_length=24, seed=3)]
     assert len(seen) == 3

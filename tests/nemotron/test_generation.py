@@ -22,6 +22,7 @@ from llada_core import (
     LoadedModel,
     ModelLoadError,
     ParameterError,
+    UsageError,
 )
 from llada_nemotron import NemotronGeneration, NemotronModel
 from tests.nemotron.tiny_models import END_THINK, EOS, MASK, Variant, write_model
@@ -447,3 +448,21 @@ def test_on_a_gpu_both_ways_run_on_one_copy_of_the_weights(folders: dict[str, Pa
         ours = lm.generate(IDS, algorithm="nemotron_block", **SHORT)
         again = lm.generate(IDS, **SHORT)
     assert first.token_ids == ours.token_ids == again.token_ids
+
+
+def test_weights_are_exchanged_and_released_in_our_own_network_alone(
+    tmp_path: Path, models: dict[str, LoadedModel]
+) -> None:
+    before, after = (write_model(tmp_path / name, "labs", seed=seed) for seed, name in enumerate(("b", "a")))
+    asked: dict[str, Any] = {**SHORT, "algorithm": "nemotron_block"}
+    with llada_core.load_model(before, device="cpu") as lm:
+        first = lm.generate(IDS, **asked).token_ids
+        lm.sleep(level=2)
+        lm.wake()
+        lm.load_weights(load_file(after / "model.safetensors"))
+        found = lm.generate(IDS, **asked).token_ids
+    with llada_core.load_model(after, device="cpu") as fresh:
+        assert fresh.generate(IDS, **asked).token_ids == found != first
+    for ask in (models["labs"].sleep, lambda: models["labs"].load_weights({})):
+        with pytest.raises(UsageError, match="its own code, whose weights are not ours to exchange"):
+            ask()

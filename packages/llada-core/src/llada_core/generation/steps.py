@@ -29,6 +29,9 @@ class Row(Protocol):
     ``canvas`` is prompt and answer, with the mask's id where a mask stands; what follows the ``gen_length``
     columns of the answer is the row's own business. ``columns`` are the cached columns that it needs while it
     is in flight, 0 where it caches nothing. ``warnings`` are sentences for whoever reads the answer.
+
+    One that can tell more of its tokens has ``alternatives``, an int, and ``traced``, a bool: where somebody
+    asks they are set, and its steps have the fields of the first name, and the log-probabilities.
     """
 
     ticket: Ticket

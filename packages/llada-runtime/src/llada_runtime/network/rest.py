@@ -44,7 +44,7 @@ def take(network: Any) -> None:
 
     def there(tensor: Tensor) -> Tensor:
         if tensor.is_meta:
-            return torch.zeros_like(tensor, device=inner.device)
+            return torch.zeros(tensor.shape, dtype=tensor.dtype, device=inner.device)
         return tensor.to(inner.device)
 
     _replace(inner, there)
