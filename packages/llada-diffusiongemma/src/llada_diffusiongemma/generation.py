@@ -44,6 +44,7 @@ from llada_core import (
 from llada_core.errors import PromptError
 from llada_core.generation.execution import finished_tickets
 from llada_core.generation.model import Model
+from llada_core.generation.odds import Look
 from llada_core.generation.prompts import Limits, check_prompt
 from llada_core.generation.steps import StepLoop
 from llada_core.parameters import parameters_of_row
@@ -190,3 +191,6 @@ class DiffusionGemmaGeneration(GenerationAlgorithm):
         self, model: Any, canvas: Sequence[int], blank: tuple[int, int], candidates: Sequence[Sequence[int]]
     ) -> NoReturn:
         self._cannot("score", _NO_MASKS)
+
+    def token_odds(self, model: Any, looks: Sequence[Look], *, likeliest: int = 1) -> NoReturn:
+        self._cannot("tell a likelihood", _NO_MASKS)

@@ -18,6 +18,7 @@ from torch import Tensor
 from llada_core.errors import ContractError, UnsupportedArchitecture, UsageError
 from llada_core.generation.execution import finished_tickets
 from llada_core.generation.model import Model
+from llada_core.generation.odds import Look, Odds
 from llada_core.generation.results import Answer, GenerationRequest
 from llada_core.generation.steps import StepLoop
 from llada_core.imports import LazyModule
@@ -32,7 +33,7 @@ from llada_runtime.loading import OnTheRuntime
 from llada_runtime.network.protocol import Network, is_network
 from llada_runtime.network.reading import Reading, other_class
 from llada_runtime.prompts import prompt_rows
-from llada_runtime.scoring import log_probabilities
+from llada_runtime.scoring import log_probabilities, token_odds
 
 if TYPE_CHECKING:
     from llada_runtime import reference, testing
@@ -166,6 +167,15 @@ class StepAlgorithm(OnTheRuntime):
         if self.reading.attention == "blocks":
             self._cannot("score", _BEHIND)
         return log_probabilities(model, canvas, blank, candidates, shift=self.reading.shift)
+
+    def token_odds(self, model: Network, looks: Ids[Look], *, likeliest: int = 1) -> list[list[Odds]]:
+        """The odds of the tokens of each look, by one forward of all, told by the logits that `reading` says.
+
+        Raises AlgorithmUnavailable as `log_probabilities`, and torch.OutOfMemoryError.
+        """
+        if self.reading.attention == "blocks":
+            self._cannot("tell a likelihood", _BEHIND)
+        return token_odds(model, looks, likeliest=likeliest, shift=self.reading.shift)
 
     def infill_reason(self) -> str | None:
         """Why no blank is filled: one answers in one call, or what is behind a blank is not seen."""

@@ -63,11 +63,13 @@ def encode_prompt(
     return _ids(tokenizer, text, add_special_tokens=False)
 
 
-def encode_fixed(tokenizer: Any, text: str, *, most: int | None = None) -> list[int]:
-    """The token ids of a part of a text, without special tokens; ``most`` as of ``encode_prompt``. Raises
-    ``PromptError``."""
-    _check_text(text, "the template")
-    _check_beginning(tokenizer, text, most, "a text of the template")
+def encode_fixed(
+    tokenizer: Any, text: str, *, most: int | None = None, where: str = "the template"
+) -> list[int]:
+    """The token ids of a part of a text, without special tokens; ``most`` as of ``encode_prompt``, and
+    ``where`` it stands, for errors. Raises ``PromptError``."""
+    _check_text(text, where)
+    _check_beginning(tokenizer, text, most, "a text of the template" if where == "the template" else where)
     return _ids(tokenizer, text, add_special_tokens=False)
 
 

@@ -90,7 +90,7 @@ class Model:
         if holds_ids(plain):
             check_vocabulary(plain, self.limits.vocab_size)
             return list(plain)
-        tokenizer = self._tokenizer("encoded")
+        tokenizer = self.reads_text("encoded")
         if isinstance(plain, str) and not raw and template_of(tokenizer, path=self.path) is None:
             self._warn_of_no_template()
         most = self.limits.max_length
@@ -105,7 +105,7 @@ class Model:
         the model takes.
         """
         most = self.limits.max_length
-        encode = partial(encode_fixed, self._tokenizer("encoded"), most=most)
+        encode = partial(encode_fixed, self.reads_text("encoded"), most=most)
         return cloze_of(template, encode, in_prompt=in_prompt, limit=most)
 
     def encode_before(self, cloze: Cloze) -> list[int]:
@@ -115,7 +115,7 @@ class Model:
         """
         if cloze.before:
             return self.encode(cloze.before, raw=True)
-        first = getattr(self._tokenizer("encoded"), "bos_token_id", None)
+        first = getattr(self.reads_text("encoded"), "bos_token_id", None)
         if first is None:
             raise PromptError(
                 "the template begins with a blank, and this model's tokenizer has no token that begins "
@@ -129,14 +129,14 @@ class Model:
         Raises ``TokenizerMissing`` for a prompt that needs a tokenizer, ``PromptError`` and ``ModelError``.
         """
         plain = one_prompt(prompt)
-        tokenizer = None if holds_ids(plain) else self._tokenizer("encoded")
+        tokenizer = None if holds_ids(plain) else self.reads_text("encoded")
         reasons = {name: why_unread(tokenizer, plain, name, raw=raw) for name in names}
         return {name: reason for name, reason in reasons.items() if reason is not None}
 
     def decode(self, ids: Sequence[int]) -> str:
         """The text of an answer up to its first end id. Raises ``TokenizerMissing``, and ``ModelError`` where
         the tokenizer fails."""
-        tokenizer = self._tokenizer("decoded")
+        tokenizer = self.reads_text("decoded")
         kept, _ = self.cut(ids)
         with raised_as(partial(self._not_decoded, kept)):
             # Clean-up would rewrite spaces before punctuation, which the model wrote on purpose.
@@ -168,7 +168,8 @@ class Model:
         kept, stopped = self.cut(ids)
         return tuple(ids[: len(kept) + stopped])
 
-    def _tokenizer(self, verb: str) -> Any:
+    def reads_text(self, verb: str) -> Any:
+        """The tokenizer, by which text is to be ``verb``: encoded or decoded. Raises ``TokenizerMissing``."""
         if self.tokenizer is None:
             raise TokenizerMissing(
                 f"{self.path} has no tokenizer, so text cannot be {verb}; give token ids, "

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NoReturn
 
 from llada_core.errors import AlgorithmUnavailable
+from llada_core.generation.odds import Look, Odds
 from llada_core.generation.results import Answer
 
 __all__ = ["RunsNetworks"]
@@ -35,6 +36,14 @@ class RunsNetworks:
         This one refuses, as ``AlgorithmUnavailable``.
         """
         self._cannot("score", _SCORE)
+
+    def token_odds(self, model: Any, looks: Sequence[Look], *, likeliest: int = 1) -> list[list[Odds]]:
+        """The odds of the tokens of each look in their order, by one forward of all canvases; none depends
+        on the others. So many of the ``likeliest`` are told, fewer where the vocabulary has no more.
+
+        This one refuses, as ``AlgorithmUnavailable``.
+        """
+        self._cannot("tell a likelihood", _SCORE)
 
     def reference_answer(self, model: Any, prompt_ids: Sequence[int], params: Mapping[str, object]) -> Answer:
         """The answer to one prompt by the plainest way there is of decoding it, for ``llada verify``.

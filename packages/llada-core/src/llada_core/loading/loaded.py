@@ -22,12 +22,12 @@ from llada_core.generation.loads import network_class_of
 from llada_core.generation.model import Model
 from llada_core.generation.prompt_kinds import Given, prompts_of
 from llada_core.generation.prompts import AnyPrompts, Prompt, Prompts
-from llada_core.generation.results import GenerationRequest, GenerationResult, Score, requests_of
+from llada_core.generation.results import GenerationRequest, GenerationResult, requests_of
 from llada_core.generation.rollouts import Rollout, check_count, rollouts
-from llada_core.generation.scores import scores
 from llada_core.generation.steps import Step
 from llada_core.generation.templates import Template
 from llada_core.imports import LazyModule
+from llada_core.loading.measures import Measures
 from llada_core.loading.resting import Resting
 from llada_core.loading.session import Session, check_room
 from llada_core.parameters import parameters_of_row
@@ -56,7 +56,7 @@ def default_algorithm(engine: EngineInfo) -> str:
         raise UnknownAlgorithm(message, name=exc.name, candidates=exc.candidates) from exc
 
 
-class LoadedModel:
+class LoadedModel(Measures):
     """A checkpoint in memory; each call may name its algorithm and parameters, and affects no other.
 
     Made by ``load_model``. A context manager: leaving it, or ``close``, lets go of the network. ``dcp`` tells
@@ -213,24 +213,6 @@ class LoadedModel:
         )
         return self.generate_batch([request])[0]
 
-    def score(
-        self,
-        template: Template,
-        candidates: Iterable[str],
-        *,
-        prompt: Prompt | None = None,
-        algorithm: str | None = None,
-        raw: bool = False,
-    ) -> list[Score]:
-        """How probable each candidate is in the one blank of the template, in their order.
-
-        The blank gets the length of the candidate, so the number in the template does not matter; one forward
-        is run for each length. Raises as ``infill``, and ``PromptError`` where there are several blanks, or a
-        candidate is empty.
-        """
-        self._resting.check()
-        return scores(self.algorithm(algorithm), self.model, template, candidates, prompt=prompt, raw=raw)
-
     def rollouts(
         self,
         prompts: AnyPrompts,
@@ -313,10 +295,14 @@ class LoadedModel:
         ``UsageError`` where it is awake."""
         self._resting.wake(self.model)
 
-    def _job(self, request: GenerationRequest, index: int) -> Job:
+    def _awake(self) -> Model:
+        """The model, which can be asked. Raises ``UsageError`` while it sleeps, and once closed."""
         self._resting.check()
-        algorithm = self.algorithm(request.algorithm)
-        return algorithm.prepare(self.model, request, index=index)
+        return self.model
+
+    def _job(self, request: GenerationRequest, index: int) -> Job:
+        model, algorithm = self._awake(), self.algorithm(request.algorithm)
+        return algorithm.prepare(model, request, index=index)
 
     def close(self) -> None:
         """Let go of the network, and end what runs for it; later calls raise ``UsageError``."""

@@ -1,0 +1,238 @@
+"""How probable a text is behind another one, by a network that only fills masks: two ways to tell.
+
+Of one text each; whose masks are looked at together with whose, ``likelihoods`` says. What a text draws, it
+draws from a source of its own, so that its value depends on no other text and on no batch.
+"""
+
+from __future__ import annotations
+
+import math
+import random
+from collections.abc import Generator, Mapping, Sequence
+from dataclasses import dataclass, field, fields
+from statistics import fmean, variance
+from typing import Any, Literal, TypeAlias
+
+from llada_core.errors import UsageError
+from llada_core.generation.odds import Look, Odds
+from llada_core.names import closest
+from llada_core.values import shown
+
+__all__ = ["Estimate", "LogLikelihood", "Masked", "Text", "measured"]
+
+Method: TypeAlias = Literal["monte_carlo", "chain"]
+Order: TypeAlias = Literal["left_to_right", "most_confident"]
+Masked: TypeAlias = tuple[int, ...]
+"""The positions of a text that are masked, ascending; one at least."""
+
+_SAMPLES, _SEED, _ORDER = 128, 0, "left_to_right"
+_PAIR = 2  # draws of a stratum: as few as tell how far they are apart
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Estimate:
+    """How a log-likelihood is to be found. Raises ``UsageError`` for what cannot be.
+
+    Attributes:
+        method: ``"monte_carlo"`` or ``"chain"``.
+        samples: masks that are drawn by ``"monte_carlo"``; None is 128. seed: of these; None is 0.
+        order: of ``"chain"``: ``"left_to_right"``, which None is, or ``"most_confident"``.
+        batch_size: rows of a forward at most. No value depends on it.
+        likeliest: how many of the likeliest tokens a chain tells of each place.
+        greedy: whether it is to be found, too, if the model itself writes the text; more forwards, where it
+            writes the beginning.
+    """
+
+    method: Method = "monte_carlo"
+    samples: int | None = None
+    seed: int | None = None
+    order: Order | None = None
+    batch_size: int = 32
+    likeliest: int = 1
+    greedy: bool = True
+
+    @classmethod
+    def of(cls, given: Mapping[str, Any]) -> Estimate:
+        """The estimate with these attributes. Raises ``UsageError`` for a name that is none of them, too."""
+        known = [each.name for each in fields(cls)]
+        for name in given:
+            if name not in known:
+                near = closest(name, known)
+                hint = f"did you mean {near[0]}?" if near else f"give some of {', '.join(known)}"
+                raise UsageError(f"{name} says nothing of how a likelihood is found; {hint}")
+        return cls(**given)
+
+    def as_given(self) -> dict[str, Any]:
+        """What is not left open, by name: ``of`` takes it."""
+        named = {each.name: getattr(self, each.name) for each in fields(self)}
+        return {name: value for name, value in named.items() if value is not None}
+
+    def __post_init__(self) -> None:
+        if self.method not in ("monte_carlo", "chain"):
+            raise UsageError(f"method={shown(self.method)} is none; give 'monte_carlo' or 'chain'")
+        if self.order not in (None, "left_to_right", "most_confident"):
+            known = "'left_to_right' or 'most_confident'"
+            raise UsageError(f"order={shown(self.order)} is none; give {known}")
+        foreign = ("order",) if self.method == "monte_carlo" else ("samples", "seed")
+        for name in foreign:
+            if getattr(self, name) is not None:
+                other = "chain" if self.method == "monte_carlo" else "monte_carlo"
+                raise UsageError(f"{name} is of method={other!r}; leave it out, or give that method")
+        for name in ("samples", "batch_size", "likeliest"):
+            value = getattr(self, name)
+            if value is not None and (type(value) is not int or value < 1):
+                raise UsageError(f"{name}={shown(value)} is no count; give an integer from 1 on")
+        if not isinstance(self.greedy, bool):
+            raise UsageError(f"greedy={shown(self.greedy)} is neither; give True or False")
+        if self.seed is not None and type(self.seed) is not int:
+            raise UsageError(f"seed={shown(self.seed)} is no seed; give an integer")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LogLikelihood:
+    """How probable a text is behind a context.
+
+    Attributes:
+        value: natural log. By ``"chain"``, of the product of its tokens' probabilities, each given the
+            context and those that come before it in the order. By ``"monte_carlo"``, an estimate of the mean
+            of this over all orders.
+        standard_error: of the estimate, 0 where nothing was left to chance; None where one sample tells
+            nothing of it.
+        samples: masks that were drawn; None for a chain.
+        tokens: how many the text has.
+        is_greedy: whether the model itself writes this text: a token a forward, the surest first. None where
+            nobody asked.
+        nfe: forwards of this text, each of which it may have shared with others.
+        conditionals: of a chain, the odds of each token in its turn, in the order of the text; else None.
+    """
+
+    value: float
+    standard_error: float | None
+    samples: int | None
+    tokens: int
+    is_greedy: bool | None
+    nfe: int
+    conditionals: tuple[Odds, ...] | None = None
+
+
+@dataclass(slots=True, eq=False)
+class Text:
+    """A text behind its context, as ids, and what was ``seen`` of it: under each mask that was looked at, the
+    odds of the tokens in it, in their order."""
+
+    context: tuple[int, ...]
+    tokens: tuple[int, ...]
+    mask_id: int
+    seen: dict[Masked, tuple[Odds, ...]] = field(default_factory=dict)
+
+    def look(self, masked: Masked) -> Look:
+        """What the network is asked under this mask."""
+        canvas, start = [*self.context, *self.tokens], len(self.context)
+        for place in masked:
+            canvas[start + place] = self.mask_id
+        return Look(
+            canvas=tuple(canvas),
+            columns=tuple(start + place for place in masked),
+            tokens=tuple(self.tokens[place] for place in masked),
+        )
+
+
+def measured(text: Text, estimate: Estimate) -> Generator[Sequence[Masked], None, LogLikelihood]:
+    """The log-likelihood of the text. What is yielded are masks that are to be ``seen`` next; some may have
+    been."""
+    places = tuple(range(len(text.tokens)))
+    conditionals: tuple[Odds, ...] | None = None
+    error: float | None = 0.0
+    if estimate.method == "monte_carlo":
+        value, error = yield from _monte_carlo(text, estimate)
+    else:
+        walk = _most_confident if estimate.order == "most_confident" else _left_to_right
+        found = yield from walk(text, places)
+        conditionals = tuple(found[place] for place in places)
+        value = math.fsum(each.log_probability for each in conditionals)
+    is_greedy = (yield from _greedy(text, places)) if estimate.greedy else None
+    return LogLikelihood(
+        value=value,
+        standard_error=error,
+        samples=None if conditionals is not None else estimate.samples or _SAMPLES,
+        tokens=len(places),
+        is_greedy=is_greedy,
+        nfe=len(text.seen),
+        conditionals=conditionals,
+    )
+
+
+def _monte_carlo(
+    text: Text, estimate: Estimate
+) -> Generator[Sequence[Masked], None, tuple[float, float | None]]:
+    """The estimate of LLaDA (arXiv:2502.09992, appendix B.5) and its standard error.
+
+    A sample masks l of the L tokens, l from 1 to L being equally probable, and so all sets of l of them; its
+    value is the sum of the masked tokens' logs times L / l. As upstream's, the l are spread evenly: each two
+    are drawn from a stratum of their own, whose difference tells the error, and the mean stays unbiased.
+    """
+    length, samples = len(text.tokens), estimate.samples or _SAMPLES
+    source = random.Random(_SEED if estimate.seed is None else estimate.seed)
+    strata = [[_drawn(length, share, source) for share in shares] for shares in _strata(samples, source)]
+    yield [masked for stratum in strata for masked in stratum]
+    values = [[_weighted(text.seen[masked], length) for masked in stratum] for stratum in strata]
+    mean = fmean(value for stratum in values for value in stratum)
+    if length == 1:  # there is one mask
+        return mean, 0.0
+    if samples == 1:
+        return mean, None
+    return mean, math.sqrt(sum(len(stratum) * variance(stratum) for stratum in values)) / samples
+
+
+def _strata(samples: int, source: random.Random) -> list[list[float]]:
+    """Numbers from 0 to below 1, two of each part of that range, and three of the last where it comes out
+    so."""
+    sizes = [_PAIR] * (samples // _PAIR) or [0]
+    sizes[-1] += samples % _PAIR
+    return [
+        [(_PAIR * index + size * source.random()) / samples for _ in range(size)]
+        for index, size in enumerate(sizes)
+    ]
+
+
+def _drawn(length: int, share: float, source: random.Random) -> Masked:
+    count = min(int(share * length) + 1, length)  # a share next to 1 may be rounded to it
+    return tuple(sorted(source.sample(range(length), count)))
+
+
+def _weighted(odds: Sequence[Odds], length: int) -> float:
+    return math.fsum(each.log_probability for each in odds) * length / len(odds)
+
+
+def _left_to_right(text: Text, places: Masked) -> Generator[Sequence[Masked], None, dict[int, Odds]]:
+    """The odds of each token with those before it given: all can be looked at together."""
+    yield [places[place:] for place in places]
+    return {place: text.seen[places[place:]][0] for place in places}
+
+
+def _most_confident(text: Text, places: Masked) -> Generator[Sequence[Masked], None, dict[int, Odds]]:
+    """The odds of each token, where each in turn is given in whose place the model is surest of anything."""
+    found: dict[int, Odds] = {}
+    while places:
+        yield [places]
+        index = _surest(text.seen[places])
+        found[places[index]] = text.seen[places][index]
+        places = places[:index] + places[index + 1 :]
+    return found
+
+
+def _greedy(text: Text, places: Masked) -> Generator[Sequence[Masked], None, bool]:
+    """Whether the model writes these tokens itself, as upstream's ``suffix_greedy_prediction`` asks: the
+    first that it writes otherwise settles it."""
+    while places:
+        yield [places]
+        index = _surest(text.seen[places])
+        if not text.seen[places][index].is_likeliest:
+            return False
+        places = places[:index] + places[index + 1 :]
+    return True
+
+
+def _surest(odds: Sequence[Odds]) -> int:
+    """Where the likeliest token is the most probable; the first of equal ones."""
+    return max(range(len(odds)), key=lambda index: (odds[index].likeliest[0][1], -index))

@@ -1,0 +1,146 @@
+"""Log-likelihoods of many texts: their masks are looked at together, whosever they are."""
+
+from __future__ import annotations
+
+import reprlib
+from collections import deque
+from collections.abc import Generator, Iterable, Iterator, Sequence
+from typing import TypeAlias
+
+from llada_core.errors import ParameterError, PromptError
+from llada_core.generation.algorithm import GenerationAlgorithm
+from llada_core.generation.encoding import encode_fixed
+from llada_core.generation.likelihood import Estimate, LogLikelihood, Masked, Text, measured
+from llada_core.generation.model import Model
+from llada_core.generation.odds import Odds
+from llada_core.generation.prompt_kinds import id_rows
+from llada_core.generation.prompts import IdArray, Prompt, check_prompt, check_vocabulary
+
+__all__ = ["Continuation", "likelihoods", "texts_of"]
+
+Continuation: TypeAlias = str | Sequence[int] | IdArray
+"""A text, or its ids: a list, an array or an integer tensor ``[L]``."""
+
+
+def likelihoods(
+    algorithm: GenerationAlgorithm, model: Model, texts: Sequence[Text], estimate: Estimate
+) -> Generator[list[tuple[int, LogLikelihood]], None, None]:
+    """After each forward, who has ended by it: the number of a text among ``texts``, and what it has.
+
+    Raises ``AlgorithmUnavailable`` where the algorithm cannot tell.
+    """
+    coming = iter([_Asking(number, text, estimate) for number, text in enumerate(texts)])
+    asked: deque[tuple[_Asking, Masked]] = deque()
+    while True:
+        _fill(asked, coming, estimate.batch_size)
+        batch = [asked.popleft() for _ in range(min(estimate.batch_size, len(asked)))]
+        if not batch:
+            return
+        looks = [asking.text.look(masked) for asking, masked in batch]
+        told = algorithm.token_odds(model.network, looks, likeliest=estimate.likeliest)
+        ended = []
+        for (asking, masked), odds in zip(batch, told, strict=True):
+            asked.extend((asking, more) for more in asking.hear(masked, odds))
+            if asking.found is not None:
+                ended.append((asking.number, asking.found))
+        yield ended
+
+
+def _fill(asked: deque[tuple[_Asking, Masked]], coming: Iterator[_Asking], rows: int) -> None:
+    """Let texts begin until so many masks are ``asked`` of."""
+    while len(asked) < rows:
+        new = next(coming, None)
+        if new is None:
+            return
+        asked.extend((new, masked) for masked in new.go_on())
+
+
+class _Asking:
+    """A text on its way: what it waits for, and what is ``found`` of it once it has ended."""
+
+    def __init__(self, number: int, text: Text, estimate: Estimate) -> None:
+        self.number, self.text = number, text
+        self.found: LogLikelihood | None = None
+        self._steps = measured(text, estimate)
+        self._waits: set[Masked] = set()
+
+    def go_on(self) -> list[Masked]:
+        """Go on as far as what was seen allows: what is to be looked at next, none where it has ended."""
+        try:
+            while not self._waits:
+                wanted = dict.fromkeys(next(self._steps))
+                new = [masked for masked in wanted if masked not in self.text.seen]
+                self._waits.update(new)
+                if new:
+                    return new
+        except StopIteration as end:
+            self.found = end.value
+        return []
+
+    def hear(self, masked: Masked, odds: Sequence[Odds]) -> list[Masked]:
+        """Take what was seen under a mask: what is to be looked at next, if that was the last."""
+        self.text.seen[masked] = tuple(odds)
+        self._waits.remove(masked)
+        return self.go_on()
+
+
+def texts_of(
+    algorithm: GenerationAlgorithm,
+    model: Model,
+    pairs: Iterable[tuple[Prompt, Continuation]],
+    *,
+    raw: bool,
+) -> list[Text]:
+    """The ids of contexts and what stands behind them, known to be such that the network can be asked.
+
+    An empty list of ids is no context: then nothing but masks is before the text. Raises ``PromptError``,
+    ``ParameterError`` and ``TokenizerMissing``.
+    """
+    params = algorithm.validate_args()
+    mask = model.limits.mask_id
+    if mask is None:
+        raise PromptError(
+            "this model names no mask token, so no likelihood can be told; take one that fills masks, or "
+            "give mask_token_id where it does"
+        )
+    made = []
+    for pair in pairs:
+        if not isinstance(pair, tuple | list) or len(pair) != 2:
+            raise PromptError(f"{reprlib.repr(pair)} is no pair; give a context and what stands behind it")
+        context: list[int] = []
+        if not (isinstance(pair[0], list | tuple) and not pair[0]):
+            context = algorithm.encode(model, pair[0], params, raw=raw)
+            check_prompt(context, model.limits, gen_length=None)
+        tokens = _tokens(model, pair[1])
+        _check_fits(model, context, tokens)
+        made.append(Text(context=tuple(context), tokens=tokens, mask_id=mask))
+    return made
+
+
+def _tokens(model: Model, continuation: Continuation) -> tuple[int, ...]:
+    told = f"the continuation {reprlib.repr(continuation)}"
+    if isinstance(continuation, str):
+        tokenizer, most = model.reads_text("encoded"), model.limits.max_length
+        ids = tuple(encode_fixed(tokenizer, continuation, most=most, where="the continuation"))
+        check_vocabulary(ids, model.limits.vocab_size, tokenizer, what=told)
+    else:
+        ids, *more = id_rows(continuation, told)
+        if more:
+            raise PromptError(f"{told} is a list of {1 + len(more)}; give a pair for each")
+        check_vocabulary(ids, model.limits.vocab_size, what=told)
+    if not ids:
+        raise PromptError(f"{told} has no tokens; give text, or ids")
+    if model.limits.mask_id in ids:
+        raise PromptError(f"{told} holds the mask token (id {model.limits.mask_id}); leave it out")
+    return ids
+
+
+def _check_fits(model: Model, context: Sequence[int], tokens: Sequence[int]) -> None:
+    most, width = model.limits.max_length, len(context) + len(tokens)
+    if most is not None and width > most:
+        raise ParameterError(
+            f"the continuation has {len(tokens)} tokens behind a context of {len(context)}, and the model "
+            f"takes {most} in all; shorten the context by {width - most}",
+            parameter="continuation",
+            value=len(tokens),
+        )

@@ -1,0 +1,243 @@
+"""Log-likelihoods on a network so small that all masks can be looked at."""
+
+from __future__ import annotations
+
+import math
+import random
+from collections.abc import Sequence
+from functools import cache
+from itertools import combinations, permutations
+from statistics import fmean, pstdev
+from typing import Any
+
+import pytest
+
+from llada_core.errors import AlgorithmUnavailable, ParameterError, PromptError, TokenizerMissing, UsageError
+from llada_core.generation.algorithm import GenerationAlgorithm
+from llada_core.generation.likelihood import Estimate, LogLikelihood
+from llada_core.generation.likelihoods import likelihoods, texts_of
+from llada_core.generation.model import Model
+from llada_core.generation.odds import Look, Odds
+from llada_core.generation.prompts import Limits
+
+MASK, VOCABULARY = 0, 6
+CONTEXT, TEXT = [3, 1], [2, 5, 1, 4]
+MODEL = Model(
+    path="the model",
+    network=object(),
+    tokenizer=None,
+    end_tokens=(),
+    pad_id=0,
+    limits=Limits(mask_id=MASK, vocab_size=VOCABULARY, max_length=16),
+)
+
+
+@cache
+def told(canvas: tuple[int, ...], column: int) -> list[float]:
+    """Logs of the probabilities of all tokens there: any, but always the same."""
+    source = random.Random(repr((canvas, column)))
+    odds = [0.0, *(source.random() ** 3 for _ in range(VOCABULARY - 1))]
+    return [math.log(each / sum(odds)) if each else -math.inf for each in odds]
+
+
+def odds_of(look: Look, count: int) -> list[Odds]:
+    found = []
+    for column, token in zip(look.columns, look.tokens, strict=True):
+        assert look.canvas[column] == MASK
+        logs = told(look.canvas, column)
+        ranked = sorted(range(1, VOCABULARY), key=lambda each: -logs[each])[:count]
+        found.append(Odds(logs[token], tuple((each, logs[each]) for each in ranked)))
+    return found
+
+
+class Tells(GenerationAlgorithm):
+    """Tells odds, and remembers how many rows each forward had."""
+
+    name = "tells"
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.rows: list[int] = []
+
+    def load_model_class(self) -> Any:
+        raise NotImplementedError
+
+    def generate(self, model: Any, prompt: Any, **params: Any) -> Any:
+        raise NotImplementedError
+
+    def token_odds(self, model: Any, looks: Sequence[Look], *, likeliest: int = 1) -> list[list[Odds]]:
+        self.rows.append(len(looks))
+        return [odds_of(look, likeliest) for look in looks]
+
+
+def measured(
+    *pairs: tuple[Any, Any], by: GenerationAlgorithm | None = None, **how: Any
+) -> list[LogLikelihood]:
+    algorithm = by or Tells()
+    texts = texts_of(algorithm, MODEL, pairs, raw=False)
+    found: dict[int, LogLikelihood] = {}
+    for ended in likelihoods(algorithm, MODEL, texts, Estimate.of(how)):
+        found.update(ended)
+    return [found[number] for number in range(len(pairs))]
+
+
+def of_text(**how: Any) -> LogLikelihood:
+    return measured((CONTEXT, TEXT), **how)[0]
+
+
+def logs_under(masked: Sequence[int]) -> dict[int, list[float]]:
+    canvas = (*CONTEXT, *(MASK if place in masked else TEXT[place] for place in range(len(TEXT))))
+    return {place: told(canvas, len(CONTEXT) + place) for place in masked}
+
+
+def weighted(masked: Sequence[int]) -> float:
+    return sum(logs[TEXT[place]] for place, logs in logs_under(masked).items()) * len(TEXT) / len(masked)
+
+
+def expected() -> float:
+    """The mean over how many are masked, and over which, of all sets of masks."""
+    lengths = range(1, len(TEXT) + 1)
+    return fmean(fmean(map(weighted, combinations(range(len(TEXT)), length))) for length in lengths)
+
+
+def chained(order: Sequence[int]) -> float:
+    """The product of the probabilities of the tokens, given in this order."""
+    return math.fsum(logs_under(sorted(order[turn:]))[place][TEXT[place]] for turn, place in enumerate(order))
+
+
+def walked() -> tuple[list[int], bool]:
+    """The order in which the surest place comes first, and whether the network writes the text itself."""
+    left, order, written = list(range(len(TEXT))), [], []
+    while left:
+        logs = logs_under(left)
+        place = max(left, key=lambda each: (max(logs[each]), -each))
+        written.append(logs[place].index(max(logs[place])) == TEXT[place])
+        order.append(place)
+        left.remove(place)
+    return order, all(written)
+
+
+@pytest.mark.parametrize("samples", [2, 7, 32])
+def test_the_estimate_is_unbiased_and_its_standard_error_is_what_seeds_differ_by(samples: int) -> None:
+    found = [of_text(samples=samples, seed=seed) for seed in range(800)]
+    values, errors = [each.value for each in found], [each.standard_error or 0.0 for each in found]
+    spread = math.sqrt(fmean(error**2 for error in errors))
+    assert abs(fmean(values) - expected()) < 4 * spread / math.sqrt(len(found))
+    assert pstdev(values) == pytest.approx(spread, rel=0.1)
+    if samples == 32:
+        assert all(abs(each.value - expected()) < 4 * (each.standard_error or 0.0) for each in found[:20])
+
+
+def test_spreading_the_draws_tells_more_than_drawing_each_by_itself() -> None:
+    """By itself: one sample a seed."""
+    alone = pstdev(of_text(samples=1, seed=seed).value for seed in range(800))
+    spread = pstdev(of_text(samples=16, seed=seed).value for seed in range(800))
+    assert spread < 0.95 * alone / math.sqrt(16)
+
+
+def test_a_chain_is_the_product_of_its_conditionals() -> None:
+    found = of_text(method="chain", likeliest=2)
+    assert found.value == pytest.approx(chained(range(len(TEXT))), abs=1e-12)
+    assert found.conditionals is not None
+    assert math.fsum(each.log_probability for each in found.conditionals) == found.value
+    assert {len(each.likeliest) for each in found.conditionals} == {2}
+    assert (found.standard_error, found.samples, found.tokens) == (0.0, None, len(TEXT))
+
+
+def test_the_most_confident_chain_gives_each_token_where_the_network_is_surest() -> None:
+    order, _ = walked()
+    found = of_text(method="chain", order="most_confident")
+    assert found.value == pytest.approx(chained(order), abs=1e-12)
+    assert found.nfe == len(TEXT)
+
+
+def test_the_estimate_is_of_the_mean_over_all_orders_of_the_chain() -> None:
+    orders = list(permutations(range(len(TEXT))))
+    assert fmean(map(chained, orders)) == pytest.approx(expected(), abs=1e-12)
+
+
+def test_a_text_is_greedy_where_the_network_writes_it_itself() -> None:
+    assert of_text(samples=1).is_greedy is walked()[1] is False
+    written: list[int] = [MASK] * 3
+    while MASK in written:
+        left = [place for place, token in enumerate(written) if token == MASK]
+        logs = {place: told((*CONTEXT, *written), len(CONTEXT) + place) for place in left}
+        place = max(left, key=lambda each: (max(logs[each]), -each))
+        written[place] = logs[place].index(max(logs[place]))
+    (found,) = measured((CONTEXT, written), samples=1)
+    assert found.is_greedy is True
+    assert measured((CONTEXT, written), samples=1, greedy=False)[0].is_greedy is None
+
+
+@pytest.mark.parametrize(
+    "how", [{"samples": 9}, {"method": "chain"}, {"method": "chain", "order": "most_confident"}]
+)
+def test_no_value_depends_on_the_batch_or_on_other_texts(how: dict[str, Any]) -> None:
+    pairs = [(CONTEXT, TEXT), ([5], [1]), ([], [4, 4]), ([2, 2, 2], [3, 1, 2, 5, 5])]
+    alone = [measured(pair, batch_size=1, **how)[0] for pair in pairs]
+    for size in (1, 3, 64):
+        assert measured(*pairs, batch_size=size, **how) == alone
+        assert measured(*reversed(pairs), batch_size=size, **how) == alone[::-1]
+
+
+def test_masks_of_several_texts_share_forwards_and_none_is_looked_at_twice() -> None:
+    algorithm = Tells()
+    found = measured(*[([each], [2]) for each in (1, 2, 3, 4, 5)], by=algorithm, batch_size=4)
+    assert algorithm.rows == [4, 1]
+    assert [each.nfe for each in found] == [1] * 5
+    many = of_text(samples=1000)
+    assert many.nfe == 2 ** len(TEXT) - 1
+
+
+def test_one_token_leaves_nothing_to_chance_and_one_sample_tells_of_no_error() -> None:
+    (one,) = measured((CONTEXT, [4]), samples=1)
+    assert (one.value, one.standard_error) == (told((*CONTEXT, MASK), 2)[4], 0.0)
+    assert of_text(samples=1).standard_error is None
+
+
+@pytest.mark.parametrize(
+    ("how", "said"),
+    [
+        ({"method": "exact"}, "give 'monte_carlo' or 'chain'"),
+        ({"method": "chain", "order": "random"}, "give 'left_to_right' or 'most_confident'"),
+        ({"method": "chain", "samples": 4}, "samples is of method='monte_carlo'"),
+        ({"method": "chain", "seed": 4}, "seed is of method='monte_carlo'"),
+        ({"order": "left_to_right"}, "order is of method='chain'"),
+        ({"samples": 0}, "samples=0 .* is no count"),
+        ({"batch_size": True}, "batch_size=True .* is no count"),
+        ({"likeliest": 0}, "likeliest=0 .* is no count"),
+        ({"seed": 0.5}, "seed=0.5 .* is no seed"),
+        ({"greedy": 1}, "greedy=1 .* is neither"),
+        ({"sample": 4}, "did you mean samples"),
+    ],
+)
+def test_what_cannot_be_asked_is_refused_with_what_can(how: dict[str, Any], said: str) -> None:
+    with pytest.raises(UsageError, match=said):
+        of_text(**how)
+
+
+@pytest.mark.parametrize(
+    ("pair", "error", "said"),
+    [
+        ((CONTEXT, []), PromptError, "has no tokens"),
+        ((CONTEXT, [MASK]), PromptError, "holds the mask token"),
+        ((CONTEXT, [VOCABULARY]), PromptError, "out of the vocabulary"),
+        (([MASK], TEXT), PromptError, "holds the mask token"),
+        ((CONTEXT, "a"), TokenizerMissing, "no tokenizer"),
+        ((CONTEXT, [1] * 15), ParameterError, "shorten the context by 1"),
+        ((CONTEXT,), PromptError, "is no pair"),
+    ],
+)
+def test_a_text_that_no_network_can_be_asked_of_is_refused(pair: Any, error: Any, said: str) -> None:
+    algorithm = Tells()
+    with pytest.raises(error, match=said):
+        measured((CONTEXT, TEXT), pair, by=algorithm)
+    assert not algorithm.rows, "nothing was run"
+
+
+def test_an_algorithm_that_runs_no_network_says_so() -> None:
+    class Opaque(Tells):
+        token_odds = GenerationAlgorithm.token_odds
+
+    with pytest.raises(AlgorithmUnavailable, match="cannot tell a likelihood"):
+        measured((CONTEXT, TEXT), by=Opaque())
