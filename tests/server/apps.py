@@ -93,7 +93,9 @@ def scripted_model(
         max_model_len=64,
         default_algorithm="basic",
         algorithms=dict,
+        end_ids=frozenset(),
         score=score,
+        likelihood=score,
     )
     return served, metrics
 

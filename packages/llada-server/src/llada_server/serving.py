@@ -18,6 +18,8 @@ from fastapi import FastAPI
 
 from llada_core.errors import UsageError
 from llada_core.faults import uninterrupted
+from llada_core.generation.likelihood import Estimate, LogLikelihood
+from llada_core.generation.likelihoods import likelihoods, texts_of
 from llada_core.generation.results import Score
 from llada_core.generation.scores import score_steps
 from llada_core.loading import LoadedModel
@@ -159,7 +161,9 @@ def served_model(
         max_model_len=longest,
         default_algorithm=model.algorithm(settings.algorithm).name,
         algorithms=model.algorithms,
+        end_ids=model.model.end_ids,
         score=partial(score_within, longest, model),
+        likelihood=partial(likelihood_within, longest, model),
     )
     return served, metrics
 
@@ -206,6 +210,25 @@ def score_within(
     ``limit`` tokens."""
     algorithm = model.algorithm(asked.pop("algorithm"))
     return score_steps(algorithm, model.model.within(limit), template, candidates, **asked)
+
+
+def likelihood_within(
+    limit: int | None,
+    model: LoadedModel,
+    pairs: Sequence[tuple[Sequence[int], Sequence[int]]],
+    *,
+    algorithm: str,
+    **how: Any,
+) -> Generator[None, None, list[LogLikelihood]]:
+    """What ``LoadedModel.log_likelihoods`` tells of pairs of ids, in their order, by the chain from left to
+    right; forward by forward. ``how`` is the rest of its ``Estimate``."""
+    estimate = Estimate(method="chain", greedy=False, **how)
+    chosen, bounded = model.algorithm(algorithm), model.model.within(limit)
+    found: dict[int, LogLikelihood] = {}
+    for ended in likelihoods(chosen, bounded, texts_of(chosen, bounded, pairs, raw=True), estimate):
+        found.update(ended)
+        yield
+    return [found[number] for number in range(len(pairs))]
 
 
 def application_of(served: Served, metrics: Metrics) -> FastAPI:

@@ -7,10 +7,11 @@ import logging
 from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 from llada_core import registry
 from llada_core.errors import ModelError, PromptError, TokenizerMissing
+from llada_core.generation.likelihood import LogLikelihood
 from llada_core.generation.results import GenerationRequest, Score
 from llada_core.parameters import STANDARD, Parameter, beside, called, once, resolve
 from llada_server.http.answers import Answers
@@ -23,6 +24,7 @@ from llada_server.settings import ServerSettings
 
 __all__ = ["Asked", "Reader", "Served"]
 
+_Told = TypeVar("_Told")
 _log = logging.getLogger(__name__)
 
 
@@ -74,7 +76,9 @@ class Served:
         max_model_len: tokens of prompt and answer together; None where nothing bounds them.
         default_algorithm: what decodes requests that name none.
         algorithms: by name, why each cannot run on it, or None.
+        end_ids: the tokens that end an answer.
         score: as of ``LoadedModel``, forward by forward; called in the model's thread.
+        likelihood: the same by the chain from left to right, of pairs of ids.
     """
 
     settings: ServerSettings
@@ -87,7 +91,9 @@ class Served:
     max_model_len: int | None
     default_algorithm: str
     algorithms: Callable[[], Mapping[str, str | None]]
+    end_ids: frozenset[int]
     score: Callable[..., Generator[None, None, list[Score]]]
+    likelihood: Callable[..., Generator[None, None, list[LogLikelihood]]]
     _texts: dict[int, str] = field(default_factory=dict, init=False, repr=False)
 
     def check_name(self, asked: str | None) -> None:
@@ -210,8 +216,32 @@ class Served:
             **context,
             algorithm=self.default_algorithm if body.chosen_algorithm is None else body.chosen_algorithm,
         )
+        return await self._told(asked, "the scores were not there within {:g} s; give fewer candidates")
+
+    def ids_of(self, prompt: str | Sequence[int]) -> list[int]:
+        """The ids of a prompt, of text as it stands. Raises ``PromptError`` and ``TokenizerMissing``."""
+        return self.reader.encode(prompt, raw=True)
+
+    async def likelihoods(
+        self, pairs: Sequence[tuple[Sequence[int], Sequence[int]]], *, algorithm: str, likeliest: int
+    ) -> list[LogLikelihood]:
+        """What each text has behind its context, both ids, with so many of the ``likeliest`` in each place.
+
+        Asked and raised as ``scores``.
+        """
+        asked = partial(
+            self.likelihood,
+            pairs,
+            algorithm=algorithm,
+            likeliest=likeliest,
+            batch_size=self.settings.max_num_seqs,
+        )
+        late = "the logprobs of the prompts were not there within {:g} s; shorten them, or leave echo out"
+        return await self._told(asked, late)
+
+    async def _told(self, asked: Callable[[], Generator[None, None, _Told]], late: str) -> _Told:
         timeout = self.settings.request_timeout
         try:
             return await asyncio.wait_for(asyncio.wrap_future(self.worker.ask(asked)), timeout)
         except TimeoutError as exc:
-            raise Late(f"the scores were not there within {timeout:g} s; give fewer candidates") from exc
+            raise Late(late.format(timeout)) from exc

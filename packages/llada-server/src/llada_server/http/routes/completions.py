@@ -17,11 +17,13 @@ from llada_server.http.parsing import ParsedRoute
 from llada_server.http.problems import Fields
 from llada_server.http.routes.decoding import (
     Identity,
+    Logprob,
     asked,
     finish_reason,
     logprobs,
     repeated,
 )
+from llada_server.http.routes.echoes import Echoed
 from llada_server.http.routes.telling import Teller, answered
 from llada_server.http.served import Asked, Served
 from llada_server.http.wire.completions import (
@@ -53,6 +55,7 @@ def router(served: Served) -> APIRouter:
             echoes=[_echo(served, body, prompt) for prompt in body.prompts],
             n=body.n,
             gaps=_gaps(body, how) if body.suffix else [],
+            echoed=_echoed(served, body, how),
         )
         made = [made for prompt in body.prompts for made in _requests(served, body, how, prompt)]
         return await answered(request, body, teller, made)
@@ -84,11 +87,22 @@ def _echo(served: Served, body: CompletionRequest, prompt: str | list[int]) -> s
     return prompt if isinstance(prompt, str) else served.text_of(prompt, field="prompt")
 
 
-def _logprobs(served: Served, result: GenerationResult, *, start: int) -> CompletionLogprobs | None:
-    """The tokens of an answer, which begins at character ``start`` of the text; None where nobody asked."""
-    told = logprobs(served, result)
-    if told is None:
+def _echoed(served: Served, body: CompletionRequest, how: Asked) -> Echoed | None:
+    """What is told of the prompts' own tokens; None where nobody asked."""
+    if not body.tells_prompts:
         return None
+    return Echoed(
+        served,
+        body.prompts,
+        n=body.n,
+        algorithm=how.algorithm,
+        likeliest=body.logprobs or 0,
+        ends=not body.stops,
+    )
+
+
+def _logprobs(told: Sequence[Logprob], *, start: int) -> CompletionLogprobs:
+    """The tokens of an answer, which begin at character ``start`` of the text."""
     texts = [each.text for each in told]
     # Parts of characters have one text: the likeliest of them, which comes first, has its value.
     likeliest = [{other.text: other.value for other in reversed(each.likeliest)} for each in told]
@@ -128,7 +142,8 @@ class _Gap:
 class _Teller(Teller):
     """``n`` answers to each prompt.
 
-    ``echoes`` are what those to each begin with, and ``gaps`` where each stands between two texts.
+    ``echoes`` are what those to each begin with, ``gaps`` where each stands between two texts, and ``echoed``
+    what is told of the prompts' tokens.
     """
 
     whole = Completion
@@ -137,6 +152,11 @@ class _Teller(Teller):
     echoes: list[str]
     n: int
     gaps: list[_Gap]
+    echoed: Echoed | None
+
+    async def look_back(self, results: Sequence[GenerationResult]) -> None:
+        if self.echoed is not None:
+            await self.echoed.ask(results)
 
     def choice(self, index: int, result: GenerationResult) -> CompletionChoice:
         said = result.blanks[0] if self.gaps else result.text
@@ -170,8 +190,13 @@ class _Teller(Teller):
         )
 
     def logprobs(self, index: int, result: GenerationResult) -> CompletionLogprobs | None:
-        """The tokens of an answer; None where nobody asked."""
-        return _logprobs(self.served, result, start=len(self.echo(index)))
+        """The tokens of an answer, and of its prompt where these are told; None where nobody asked."""
+        told = logprobs(self.served, result)
+        if told is None:
+            return None
+        if self.echoed is None:
+            return _logprobs(told, start=len(self.echo(index)))
+        return _logprobs([*self.echoed.before(index), *told, *self.echoed.behind(index)], start=0)
 
     def _chunk(self, index: int, **choice: Any) -> CompletionChunk:
         return CompletionChunk(**self.identity.fields, choices=[ChunkChoice(index=index, **choice)])

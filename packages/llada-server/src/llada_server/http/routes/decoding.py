@@ -24,6 +24,7 @@ __all__ = [
     "denoise_frame",
     "finish_reason",
     "generation",
+    "least",
     "logprobs",
     "repeated",
     "usage",
@@ -137,8 +138,12 @@ def _ms(seconds: float) -> float:
 
 
 def _log(sure: float | None) -> float:
+    return least(math.log(sure) if sure else -math.inf)
+
+
+def least(log: float) -> float:
     """JSON has no infinity; what is not told counts as impossible, as in OpenAI's answers."""
-    return _LEAST if not sure else max(math.log(sure), _LEAST)
+    return max(log, _LEAST)
 
 
 def _finite(value: float) -> float:

@@ -67,6 +67,11 @@ class Teller(ABC):
         """What of the text of ``event`` belongs to the answer."""
         return event.text
 
+    async def look_back(self, results: Sequence[GenerationResult]) -> None:
+        """Ask what else is to be told of whole answers, and is known only once they are there: nothing, if
+        nothing else is said."""
+        return
+
     def of_prompts(self, results: Sequence[GenerationResult]) -> Sequence[GenerationResult]:
         """One result of each prompt; there is one prompt, if nothing else is said."""
         return results[:1]
@@ -96,12 +101,14 @@ async def answered(
     answers = teller.served.answers(requests, follow=body.stream)
     if body.stream:
         return await stream(answers, teller, body.stream_options, request)
-    results = await unless_gone(request, _results(answers))
+    results = await unless_gone(request, _results(answers, teller))
     # Beside the event loop: what all tokens and their likeliest say are megabytes.
     told = await run_in_threadpool(lambda: teller.completion(results).model_dump_json())
     return Response(told, media_type="application/json")
 
 
-async def _results(answers: Answers) -> list[GenerationResult]:
+async def _results(answers: Answers, teller: Teller) -> list[GenerationResult]:
     async with answers:
-        return await answers.results()
+        results = await answers.results()
+    await teller.look_back(results)
+    return results

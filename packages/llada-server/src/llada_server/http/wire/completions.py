@@ -31,7 +31,11 @@ class CompletionRequest(DecodingRequest):
     )
 
     prompt: str | TokenIds | Annotated[list[str | TokenIds], Field(min_length=1)]
-    echo: StrictBool = Field(default=False, description="Begin the answer with the prompt.")
+    echo: StrictBool = Field(
+        default=False,
+        description="Begin the answer with the prompt; with logprobs, tell of its tokens too, each given "
+        "those before it: a forward a token.",
+    )
     suffix: str | None = Field(
         default=None, description="What comes after the gap of max_tokens tokens; the model sees both sides."
     )
@@ -56,10 +60,21 @@ class CompletionRequest(DecodingRequest):
         if self.suffix and not all(isinstance(prompt, str) for prompt in self.prompts):
             told = "suffix is for prompts of text; give the prompt as text, or use /v1/infill"
             raise wrong("suffix", told)
+        if self.tells_prompts and (self.suffix or self.stream):
+            name = "suffix" if self.suffix else "stream"
+            told = (
+                f"echo with logprobs tells of whole answers to prompts; leave {name} out, or one of the two"
+            )
+            raise wrong(name, told)
         if self.suffix and self.stops:
             told = "stop ends an answer, and a gap before a suffix has its length; leave one of both out"
             raise wrong("stop", told)
         return self
+
+    @property
+    def tells_prompts(self) -> bool:
+        """Whether it is asked how probable the prompts' tokens are."""
+        return self.echo and self.logprobs is not None
 
     @property
     def prompts(self) -> list[str | list[int]]:
