@@ -23,8 +23,8 @@ from llada_dev.verify.upstream.places import UPSTREAMS
 
 ROOT = Path(__file__).parents[1]
 PACKAGES = sorted(path.parent for path in ROOT.glob("packages/*/pyproject.toml"))
-FRONT_ENDS = ("llada-dev", "llada-server")  # plugins that bring commands and no engine
-HEAVY = ("torch", "transformers", "safetensors", "numpy")
+FRONT_ENDS = ("llada-dev", "llada-eval", "llada-server")  # plugins that bring commands and no engine
+HEAVY = ("torch", "transformers", "safetensors", "numpy", "datasets", "lm_eval")
 MACHINE_PATH = re.compile(r"(?<![\w./])/(?:work|home|root|opt|Users)/[\w.-]")
 
 each_package = pytest.mark.parametrize("package", PACKAGES, ids=lambda path: path.name)

@@ -1,0 +1,56 @@
+"""From what a task asks of a model to a request of the registry."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from llada_core.errors import UsageError
+from llada_core.generation.results import GenerationRequest
+from llada_core.parameters import parameters_of_row
+from llada_eval.settings import LENGTHS, Settings
+
+__all__ = ["length_of", "request_of"]
+
+_LENGTHS = ("max_gen_toks", *LENGTHS)  # the first one holds, as of lm-eval's own models
+
+
+def request_of(
+    settings: Settings, prompt: Sequence[int], asked: Mapping[str, Any], number: int
+) -> GenerationRequest:
+    """The request of ``prompt``, ids, with the generation arguments of its task; with a ``seed``, it draws
+    from seed + ``number``.
+
+    The settings win over the task, whose greedy temperature of 0 is every algorithm's default.
+    """
+    rest = {name: value for name, value in asked.items() if name not in ("until", "do_sample", *_LENGTHS)}
+    if asked.get("do_sample") is False or not rest.get("temperature"):
+        rest.pop("temperature", None)
+    parameters = {**rest, **settings.parameters}
+    if not settings.says_length:
+        parameters["gen_length"] = length_of(settings, asked)
+    return GenerationRequest(
+        prompt=list(prompt),
+        algorithm=settings.algorithm,
+        parameters=parameters_of_row(parameters, number),
+        stop=_stops(asked.get("until")),
+        max_length=settings.max_length,
+    )
+
+
+def length_of(settings: Settings, asked: Mapping[str, Any]) -> int:
+    """How many tokens an answer may have. Raises ``UsageError`` for what is no number."""
+    said = [settings.parameters[name] for name in settings.parameters if name in _LENGTHS]
+    said += [asked[name] for name in _LENGTHS if asked.get(name) is not None]
+    length = said[0] if said else settings.max_gen_toks
+    if type(length) is not int or length < 1:
+        raise UsageError(f"max_gen_toks={length!r} is no number of tokens; give an integer from 1 on")
+    return length
+
+
+def _stops(until: object) -> tuple[str, ...]:
+    """The texts that end an answer; the empty one, which some tasks name, ends none."""
+    texts = [until] if isinstance(until, str) else until or []
+    if not isinstance(texts, list | tuple) or not all(isinstance(text, str) for text in texts):
+        raise UsageError(f"until={until!r} are no texts; give a list of them")
+    return tuple(text for text in texts if text)

@@ -1,0 +1,65 @@
+"""The tasks of the embedded model as lm-eval asks them: instances and right answers are llada-tiny's own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache
+from typing import Any
+
+from datasets import Dataset
+from lm_eval.api.task import ConfigurableTask
+
+from llada_core.bench import Question, tasks
+
+__all__ = ["HeldOut", "exact"]
+
+
+class HeldOut(ConfigurableTask):  # type: ignore[misc]
+    """The held-out instances of one family, with all their turns.
+
+    ``dataset_kwargs`` are ``family``, ``count``, ``seed`` and ``phrasings`` of ``llada_core.bench.tasks``.
+    """
+
+    def __init__(self, config: Mapping[str, Any]) -> None:
+        super().__init__(config={name: value for name, value in config.items() if name != "class"})
+
+    def download(self, dataset_kwargs: Mapping[str, Any] | None = None, **kwargs: Any) -> None:
+        """Make the instances; nothing is fetched."""
+        which = dict(dataset_kwargs or {})
+        docs = [
+            {**which, "number": number, "messages": each.prompt, "reference": each.expected}
+            for number, each in enumerate(_questions(**which))
+        ]
+        self.dataset = {"test": Dataset.from_list(docs)}
+
+    def fewshot_context(
+        self,
+        doc: Mapping[str, Any],
+        num_fewshot: int,
+        system_instruction: str | None = None,
+        apply_chat_template: bool = False,
+        fewshot_as_multiturn: bool = False,
+        chat_template: Callable[..., str] | None = None,
+        gen_prefix: str | None = None,
+    ) -> str:
+        """The turns of the instance as the chat template writes them.
+
+        Raises ``ValueError`` without one: some instances have several turns.
+        """
+        if not apply_chat_template or chat_template is None:
+            raise ValueError(f"{self.config.task} is a conversation; give --apply_chat_template")
+        system = [] if not system_instruction else [{"role": "system", "content": system_instruction}]
+        return chat_template([*system, *doc["messages"]])
+
+
+def exact(doc: Mapping[str, Any], results: Sequence[str]) -> dict[str, float]:
+    """Whether the answer is, word for word, one that the task accepts."""
+    which = {name: doc[name] for name in ("family", "count", "seed", "phrasings")}
+    accepts = _questions(**which)[doc["number"]].accepts
+    assert accepts is not None, "the embedded model's tasks know their right answers"
+    return {"exact": float(accepts(results[0]))}
+
+
+@lru_cache(maxsize=16)
+def _questions(family: str, count: int, seed: int, phrasings: str) -> list[Question]:
+    return tasks(count, [family], seed=seed, phrasings=phrasings)

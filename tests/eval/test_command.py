@@ -1,0 +1,80 @@
+"""``llada eval``: lm-eval's own command line, which knows the model ``llada`` and our tasks."""
+
+from __future__ import annotations
+
+import json
+from functools import partial
+from pathlib import Path
+from unittest import mock
+
+import pytest
+from lm_eval.tasks import TaskManager
+
+from tests.support.program import Llada, Ran
+
+ASKED = ["--tasks", "llada_tiny_lists", "--apply_chat_template", "--limit", "2"]
+SAID = "algorithm=dual_cache,block_length=32,threshold=0.9"
+
+
+def last_line(ran: Ran) -> str:
+    """What a run that failed said last, behind what lm-eval logs."""
+    assert ran.status == 1
+    assert "Traceback" not in ran.err
+    return ran.err.splitlines()[-1]
+
+
+@pytest.fixture(autouse=True)
+def few_tasks(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """lm-eval sets up no logging here, and of its own tasks, which take it seconds, it reads none."""
+    monkeypatch.setattr("llada_eval.command.setup_logging", lambda: None)
+    if "slow" not in request.keywords:
+        monkeypatch.setattr("lm_eval.tasks.TaskManager", partial(TaskManager, include_defaults=False))
+
+
+@pytest.mark.usefixtures("alone")
+def test_a_task_is_run_without_a_network_and_its_results_are_written(llada: Llada, tmp_path: Path) -> None:
+    ran = llada("eval", *ASKED, "--model_args", SAID, "--output_path", str(tmp_path), "--log_samples")
+    assert ran.status == 0
+    assert "|llada_tiny_lists|" in ran.out
+    (written,) = tmp_path.glob("**/results_*.json")
+    results = json.loads(written.read_text())
+    assert results["results"]["llada_tiny_lists"]["exact,none"] == 1.0
+    assert results["config"]["model"] == "llada"
+    assert results["config"]["llada"]["algorithm"] == "dual_cache"
+    assert results["config"]["llada"]["rows"] == 32
+    (samples,) = tmp_path.glob("**/samples_*.jsonl")
+    assert len(samples.read_text().splitlines()) == 2
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_tasks_of_somebody_else_stand_beside_ours(llada: Llada, tmp_path: Path) -> None:
+    (tmp_path / "theirs.yaml").write_text(
+        "task: theirs_alone\ndataset_path: json\noutput_type: generate_until\n"
+    )
+    ran = llada("eval", "ls", "tasks", "--include_path", str(tmp_path))
+    assert ran.status == 0
+    for name in ("theirs_alone", "llada_tiny_unseen_chat", "gsm8k"):
+        assert name in ran.out
+
+
+def test_a_task_that_is_none_is_an_error_without_a_traceback(llada: Llada) -> None:
+    assert "Tasks not found: no_such" in last_line(llada("eval", "--tasks", "no_such"))
+
+
+def test_a_conversation_without_its_template_is_refused(llada: Llada) -> None:
+    ran = llada("eval", "--tasks", "llada_tiny_chat", "--limit", "1")
+    assert "give --apply_chat_template" in last_line(ran)
+
+
+def test_what_a_config_says_is_not_overruled_by_our_defaults(llada: Llada, tmp_path: Path) -> None:
+    (tmp_path / "theirs").mkdir()
+    (tmp_path / "theirs" / "mine.yaml").write_text("group: mine\ntask:\n  - llada_tiny_lists\n")
+    config = tmp_path / "run.yaml"
+    config.write_text(f"model: dummy\ntasks: mine\nlimit: 1\ninclude_path: {tmp_path / 'theirs'}\n")
+    with mock.patch("lm_eval.simple_evaluate", return_value=None) as asked:
+        assert llada("eval", "--config", str(config)).status == 0
+        assert llada("eval", "--config", str(config), "--model", "llada").status == 0
+    assert [call.kwargs["model"] for call in asked.call_args_list] == ["dummy", "llada"]
+    assert asked.call_args.kwargs["batch_size"] == "auto"
+    assert asked.call_args.kwargs["tasks"] == ["mine"]

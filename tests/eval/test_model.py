@@ -1,0 +1,149 @@
+"""The model ``llada``: what tasks ask of it becomes requests of the registry, and comes back in order."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from llada_core.errors import ParameterError, UsageError
+from llada_eval.model import LladaLM
+from tests.eval.conftest import SETTINGS, asks
+
+QUESTIONS = ["What is 12 + 30?", "Say hello.", "Sort the numbers 3, 1, 2.", "What is 7 + 5?"]
+GREEDY: dict[str, Any] = {"until": [], "do_sample": False, "temperature": 0.0, "max_gen_toks": 48}
+
+
+def contexts(small: LladaLM) -> list[str]:
+    return [small.apply_chat_template([{"role": "user", "content": each}]) for each in QUESTIONS]
+
+
+def test_answers_are_those_of_generate_in_the_order_of_the_requests(small: LladaLM) -> None:
+    requests = asks("generate_until", *[(each, GREEDY) for each in contexts(small)])
+    wanted = small.lm.generate(list(QUESTIONS), gen_length=48, **SETTINGS)
+    assert small.generate_until(requests, disable_tqdm=True) == [each.text for each in wanted]
+    assert wanted[0].text == "12 + 30 = 42."
+
+
+def test_an_answer_ends_before_the_first_of_its_texts(small: LladaLM) -> None:
+    (context, *_) = contexts(small)
+    asked = [{**GREEDY, "until": until} for until in ("= 4", ["42", " ="], ["", "never"])]
+    found = small.generate_until(asks("generate_until", *[(context, each) for each in asked]), True)
+    assert found == ["12 + 30 ", "12 + 30", "12 + 30 = 42."]
+
+
+def test_what_the_arguments_say_wins_over_the_task(small: LladaLM, monkeypatch: pytest.MonkeyPatch) -> None:
+    model = LladaLM(**SETTINGS, device="cpu", gen_length=3)
+    monkeypatch.setattr(model, "lm", small.lm)
+    (text,) = model.generate_until(asks("generate_until", (contexts(small)[0], GREEDY)), True)
+    assert len(small.tok_encode(text, add_special_tokens=False)) == 3
+    (longer,) = small.generate_until(
+        asks("generate_until", (contexts(small)[0], {"until": [], "max_new_tokens": 5})), True
+    )
+    assert len(small.tok_encode(longer, add_special_tokens=False)) == 5
+
+
+def test_a_generation_argument_that_the_algorithm_does_not_take_is_refused(small: LladaLM) -> None:
+    with pytest.raises(ParameterError, match="num_beams"):
+        small.generate_until(asks("generate_until", (QUESTIONS[0], {**GREEDY, "num_beams": 4})), True)
+
+
+def test_likelihoods_are_those_of_the_registry_and_their_errors_are_reported(
+    small: LladaLM, tmp_path: Path
+) -> None:
+    log = tmp_path / "likelihoods.jsonl"
+    model = LladaLM(**SETTINGS, device="cpu", mc_samples=8, mc_seed=3, mc_batch=5, likelihood_log=str(log))
+    context = contexts(small)[0]
+    said = context + "12 + 30 ="  # the spaces at the end of a context are lm-eval's to move
+    texts = [(said, " 42."), (said, " 43."), ("", "12 + 30")]
+    found = model.loglikelihood(asks("loglikelihood", *texts), disable_tqdm=True)
+    for (before, behind), (value, is_greedy) in zip(texts, found, strict=True):
+        pair = model._encode_pair(before, behind) if before else ([0], model.tok_encode(behind, False))
+        alone = model.lm.log_likelihood(*pair, samples=8, seed=3)
+        assert (value, is_greedy) == (alone.value, alone.is_greedy)
+    assert [is_greedy for _, is_greedy in found] == [True, False, False]
+    lines = [json.loads(line) for line in log.read_text().splitlines()]
+    assert {(line["context"], line["continuation"]): line["value"] for line in lines} == {
+        each: value for each, (value, _) in zip(texts, found, strict=True)
+    }
+    told = model.get_model_info()["llada"]["likelihoods"]
+    assert told["standard_error"]["greatest"] == max(line["standard_error"] for line in lines)
+    assert (told["count"], told["nfe"]) == (3, sum(line["nfe"] for line in lines))
+
+
+def test_likelihoods_by_the_chain_where_asked(small: LladaLM) -> None:
+    model = LladaLM(**SETTINGS, device="cpu", likelihood="chain", chain_order="most_confident")
+    context = contexts(small)[0] + "12 +"
+    ((value, is_greedy),) = model.loglikelihood(asks("loglikelihood", (context, " 30 = 42.")), True)
+    pair = model._encode_pair(context, " 30 = 42.")
+    assert value == model.lm.log_likelihood(*pair, method="chain", order="most_confident").value
+    assert is_greedy
+
+
+def test_a_whole_text_is_the_sum_of_its_windows(small: LladaLM) -> None:
+    model = LladaLM(**SETTINGS, device="cpu", likelihood="chain", max_length=9)
+    text = "Ann has 3 apples and Bob has 4."
+    ids = model.tok_encode(text, add_special_tokens=False)
+    assert len(ids) > 9
+    (found,) = model.loglikelihood_rolling(asks("loglikelihood_rolling", (text,)), disable_tqdm=True)
+    before = [model.prefix_token_id, *ids]
+    firsts = range(0, len(ids), 8)
+    parts = [(before[first : first + 1], ids[first : first + 8]) for first in firsts]
+    last = len(ids) - 8  # the last window is as long as the others, with more before it
+    parts[-1] = (before[last : firsts[-1] + 1], ids[firsts[-1] :])
+    wanted = [model.lm.log_likelihood(*part, method="chain").value for part in parts]
+    assert found == pytest.approx(sum(wanted), abs=1e-4)
+
+
+def test_a_prompt_that_does_not_fit_is_refused_or_loses_its_beginning(small: LladaLM) -> None:
+    long = ("word " * 400) + QUESTIONS[0]
+    requests = asks("generate_until", (long, {**GREEDY, "max_gen_toks": 900}))
+    with pytest.raises(ParameterError, match="truncate=True"):
+        small.generate_until(requests, True)
+    model = LladaLM(**SETTINGS, device="cpu", truncate=True, max_length=64)
+    ids = model.tok_encode(long)
+    (text,) = model.generate_until(asks("generate_until", (long, GREEDY)), True)
+    assert text == model.lm.generate(ids[-16:], gen_length=48, **SETTINGS).text
+
+
+def test_what_is_kept_in_a_cache_is_there_as_soon_as_it_is_known(small: LladaLM) -> None:
+    kept: list[tuple[str, Any, Any]] = []
+
+    class Hook:
+        def add_partial(self, kind: str, arguments: Any, found: Any) -> None:
+            kept.append((kind, arguments, found))
+
+    small.set_cache_hook(Hook())
+    context = contexts(small)[0]
+    (text,) = small.generate_until(asks("generate_until", (context, GREEDY)), True)
+    (found,) = small.loglikelihood(asks("loglikelihood", (context, "12")), True)
+    assert kept == [
+        ("generate_until", (context, GREEDY), text),
+        ("loglikelihood", (context, "12"), found),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("given", "error", "said"),
+    [
+        ({"treshold": 0.5}, ParameterError, "threshold"),
+        ({"threshold": 7}, ParameterError, "threshold"),
+        ({"likelihood": "exact"}, UsageError, "method='exact'"),
+        ({"likelihood": "chain", "mc_samples": 4}, UsageError, "samples is of"),
+        ({"batch_size": "many"}, UsageError, "batch_size='many'"),
+        ({"max_length": 0}, UsageError, "max_length=0"),
+        ({"truncate": "left"}, UsageError, "truncate='left'"),
+        ({"likelihood_log": "/nowhere/to/be/found"}, UsageError, "cannot be written"),
+    ],
+)
+def test_what_no_argument_can_be_is_refused(given: dict[str, Any], error: Any, said: str) -> None:
+    with pytest.raises(error, match=said):
+        LladaLM(device="cpu", **given)
+
+
+def test_several_processes_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    with pytest.raises(UsageError, match="start one"):
+        LladaLM(device="cpu")
