@@ -143,6 +143,8 @@ def test_blanks_and_scores_are_refused_with_the_reason(lm: Any) -> None:
         lm.score("a {{1}} b", ["x", "y"])
     with pytest.raises(AlgorithmUnavailable, match=rf"cannot score: {reason}"):
         lm.algorithm(ALGORITHM).log_probabilities(lm.model.network, [5, 3, 6], (1, 2), [[7]])
+    with pytest.raises(AlgorithmUnavailable, match="cannot tell a likelihood"):
+        lm.algorithm(ALGORITHM).token_odds(lm.model.network, [])
 
 
 def site(folder: Path, **versions: str | None) -> Registry:

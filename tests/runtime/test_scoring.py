@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 import torch
 
-from llada_runtime.scoring import log_probabilities
+from llada_core.generation.odds import Look
+from llada_runtime.scoring import log_probabilities, token_odds
 from llada_runtime.testing import MASK, small_llada
 
 CANVAS = [5, 6, MASK, MASK, MASK, 7]
@@ -42,3 +43,25 @@ def test_a_column_without_one_before_it_is_told_of_by_the_first(model, width: in
     canvas, candidates = [MASK] * width + [5, 6], [list(range(1, width + 1))]
     found = log_probabilities(model, canvas, (0, width), candidates, shift=1)
     assert agrees(found, told_by(model, canvas, rows, candidates))
+
+
+@pytest.mark.parametrize("shift", [0, 1])
+def test_odds_are_told_of_the_masks_that_are_asked_of_and_of_each_canvas_as_alone(model, shift: int) -> None:
+    looks = [
+        Look(canvas=(5, MASK, 6, MASK, 7), columns=(1, 3), tokens=(4, 9)),
+        Look(canvas=(MASK, MASK, 8), columns=(0, 1), tokens=(3, 3)),
+        Look(canvas=(5, 6, MASK), columns=(2,), tokens=(1,)),
+    ]
+    found = token_odds(model, looks, likeliest=3, shift=shift)
+    assert found == [token_odds(model, [look], likeliest=3, shift=shift)[0] for look in looks]
+    for look, told in zip(looks, found, strict=True):
+        logits = model(torch.tensor([look.canvas]))[0].clone()
+        logits[:, MASK] = -torch.inf
+        sure = logits.log_softmax(-1)[[max(column - shift, 0) for column in look.columns]]
+        for row, token, odds in zip(sure, look.tokens, told, strict=True):
+            assert odds.log_probability == pytest.approx(float(row[token]), abs=1e-5)
+            assert [each for each, _ in odds.likeliest] == row.topk(3).indices.tolist()
+            assert [log for _, log in odds.likeliest] == pytest.approx(row.topk(3).values.tolist(), abs=1e-5)
+    ((told,),) = token_odds(model, [looks[2]], likeliest=10_000, shift=shift)
+    assert len(told.likeliest) == model.config.embedding_size - 1
+    assert MASK not in {each for each, _ in told.likeliest}

@@ -257,6 +257,8 @@ def test_no_blank_is_filled_or_scored_where_the_network_does_not_see_behind_it(t
             lm.infill("a{{2}}b")
         with pytest.raises(AlgorithmUnavailable, match="cannot score: its network sees nothing behind"):
             lm.score("a{{1}}b", ["c"])
+        with pytest.raises(AlgorithmUnavailable, match="cannot tell a likelihood: its network sees nothing"):
+            lm.log_likelihood([5], [6])
 
 
 @pytest.mark.parametrize("name", ["sdar", "sdar_lmdeploy", "sdar_low_confidence"])

@@ -14,7 +14,7 @@ from llada_core.bench import Question, tasks
 __all__ = ["HeldOut", "exact"]
 
 
-class HeldOut(ConfigurableTask):  # type: ignore[misc]
+class HeldOut(ConfigurableTask):
     """The held-out instances of one family, with all their turns.
 
     ``dataset_kwargs`` are ``family``, ``count``, ``seed`` and ``phrasings`` of ``llada_core.bench.tasks``.

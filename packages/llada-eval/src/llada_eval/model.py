@@ -155,6 +155,7 @@ class LladaLM(TemplateLM):
         bar = tqdm(total=len(pairs), desc="Likelihoods", disable=disable_tqdm)
         for number, each in self.lm.log_likelihoods(pairs, algorithm=self.settings.algorithm, **how):
             bar.update()
+            assert each.is_greedy is not None, "it was asked for"
             found[number] = each.value, each.is_greedy
             texts = requests[number][0]
             self.reported.take(texts, each)
