@@ -76,5 +76,5 @@ def test_what_a_config_says_is_not_overruled_by_our_defaults(llada: Llada, tmp_p
         assert llada("eval", "--config", str(config)).status == 0
         assert llada("eval", "--config", str(config), "--model", "llada").status == 0
     assert [call.kwargs["model"] for call in asked.call_args_list] == ["dummy", "llada"]
-    assert asked.call_args.kwargs["batch_size"] == "auto"
+    assert [call.kwargs["batch_size"] for call in asked.call_args_list] == [1, "auto"]
     assert asked.call_args.kwargs["tasks"] == ["mine"]

@@ -108,6 +108,22 @@ def test_a_prompt_that_does_not_fit_is_refused_or_loses_its_beginning(small: Lla
     assert text == model.lm.generate(ids[-16:], gen_length=48, **SETTINGS).text
 
 
+def test_a_template_is_chosen_by_its_name_where_there_are_several(
+    small: LladaLM, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said = [{"role": "user", "content": "Hello"}]
+    monkeypatch.setattr(small, "_template", None)
+    with pytest.raises(UsageError, match="give it alone"):
+        small.chat_template("terse")
+    usual = small.apply_chat_template(said)
+    assert small.chat_template(True) == small.tokenizer.chat_template
+    assert small.apply_chat_template(said) == usual
+    several = {"default": small.tokenizer.chat_template, "terse": "{{ messages[0]['content'] }}!"}
+    monkeypatch.setattr(small.tokenizer, "chat_template", several)
+    small.chat_template("terse")
+    assert small.apply_chat_template(said) == "Hello!"
+
+
 def test_what_is_kept_in_a_cache_is_there_as_soon_as_it_is_known(small: LladaLM) -> None:
     kept: list[tuple[str, Any, Any]] = []
 

@@ -15,13 +15,13 @@ from lm_eval._cli import HarnessCLI
 from lm_eval.config.evaluate_config import EvaluatorConfig
 from lm_eval.utils import setup_logging
 
-from llada_eval.registering import TASKS, register
+from llada_eval.registering import MODEL, TASKS, register
 
 __all__ = ["evaluate", "run"]
 
-# What stands where neither the call nor its --config says anything: the harness' own defaults are a model of
-# transformers, one row at a time, and the first GPU, be there one or not.
-_DEFAULTS = {"model": "llada", "batch_size": "auto", "device": "auto"}
+# What stands for the model llada where neither the call nor its --config says anything: the harness' own
+# defaults are one row at a time, and the first GPU, be there one or not.
+_DEFAULTS = {"batch_size": "auto", "device": "auto"}
 
 
 @click.command(
@@ -65,7 +65,8 @@ def _complete(given: Namespace) -> None:
     given.include_path = [TASKS, *([] if theirs is None else _folders(theirs))]
     if given.command != "run":
         return
-    for name, value in _DEFAULTS.items():
+    given.model = given.model or said.get("model", MODEL)
+    for name, value in _DEFAULTS.items() if given.model == MODEL else ():
         if getattr(given, name, None) is None and name not in said:
             setattr(given, name, value)
 

@@ -58,6 +58,7 @@ class LladaLM(TemplateLM):
         chosen.validate_args(**settings.parameters)  # before tasks are read, which may take minutes
         self.reported = Reported(settings.likelihood_log)
         self.tokenizer = self.lm.model.reads_text("encoded")
+        self._template: str | None = None  # None is the tokenizer's own
 
     @property
     def max_length(self) -> int | None:
@@ -80,6 +81,19 @@ class LladaLM(TemplateLM):
         """What requests are cached under."""
         return self.lm.model.path.replace("/", "__")
 
+    def chat_template(self, chat_template: bool | str = False) -> str | None:
+        """The template that ``--apply_chat_template`` means: the checkpoint's, or of several the one of that
+        name.
+
+        Raises ``UsageError`` for a name where there is one template, and ``ValueError`` for one that is none.
+        """
+        if isinstance(chat_template, str) and not isinstance(self.tokenizer.chat_template, dict):
+            raise UsageError(
+                f"--apply_chat_template {chat_template}: its templates have no names; give it alone"
+            )
+        self._template = super().chat_template(chat_template)
+        return self._template
+
     def apply_chat_template(
         self, chat_history: list[dict[str, str]], add_generation_prompt: bool = True
     ) -> str:
@@ -87,6 +101,7 @@ class LladaLM(TemplateLM):
         last one, which is to be gone on with."""
         text: str = self.tokenizer.apply_chat_template(
             chat_history,
+            chat_template=self._template,
             tokenize=False,
             add_generation_prompt=add_generation_prompt,
             continue_final_message=not add_generation_prompt,

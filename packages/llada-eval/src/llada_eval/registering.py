@@ -7,9 +7,10 @@ from pathlib import Path
 from lm_eval.api.registry import model_registry
 from lm_eval.models import MODEL_MAPPING
 
-__all__ = ["TASKS", "register"]
+__all__ = ["MODEL", "TASKS", "register"]
 
 MODEL = "llada"
+"""What ``--model`` calls it."""
 TASKS = Path(__file__).parent / "tasks"
 """The folder of our tasks, as ``--include_path`` and ``TaskManager(include_path=…)`` take it."""
 
