@@ -10,7 +10,7 @@ import json
 import re
 from collections import deque
 from collections.abc import Callable, Coroutine
-from typing import Any, TypeAlias, get_type_hints
+from typing import Any, TypeAlias, TypeVar, get_type_hints
 
 from fastapi.routing import APIRoute
 from pydantic import BaseModel, ValidationError
@@ -21,7 +21,7 @@ from starlette.responses import Response
 
 from llada_server.http.problems import HttpProblem, validation_problem
 
-__all__ = ["MOST_FIELDS", "MOST_VALUES", "ParsedRoute", "WrongBody"]
+__all__ = ["MOST_FIELDS", "MOST_VALUES", "ParsedRoute", "WrongBody", "check_whole", "validated", "value_of"]
 
 MOST_VALUES, MOST_FIELDS = 2**17, 2**15
 """Numbers, texts, lists and so on that a body may hold, and fields of its objects."""
@@ -29,6 +29,7 @@ _LARGE = 2**14  # bytes; shorter ones take some milliseconds at most
 _TEXT = re.compile(r'"[^"\\]*+(?:\\.[^"\\]*+)*+"', re.DOTALL)
 _SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
 
+_Body = TypeVar("_Body", bound=BaseModel)
 _Place: TypeAlias = "tuple[()] | tuple[_Place, str | int]"
 
 
@@ -67,11 +68,11 @@ class _Parsed(Request):
         body = await self.body()
         if len(body) <= _LARGE:
             return _value(body)
-        return await run_in_threadpool(_validated, self._model, body)
+        return await run_in_threadpool(lambda: validated(self._model, _value(body)))
 
 
-def _validated(model: type[BaseModel], body: bytes) -> BaseModel:
-    value = _value(body)
+def validated(model: type[_Body], value: object) -> _Body:
+    """The request that JSON's ``value`` is. Raises ``WrongBody``."""
     try:
         return model.model_validate(value)
     except ValidationError as exc:
@@ -81,13 +82,17 @@ def _validated(model: type[BaseModel], body: bytes) -> BaseModel:
 def _value(body: bytes) -> Any:
     """What the JSON says. Raises ``JSONDecodeError``, ``UnicodeDecodeError`` and ``WrongBody``."""
     text = body.decode(json.detect_encoding(body))
-    if len(body) > _LARGE and _many(text):
+    value = value_of(text)
+    check_whole(value, text)
+    return value
+
+
+def value_of(text: str) -> Any:
+    """What the JSON says. Raises ``JSONDecodeError``, and ``WrongBody`` for one that holds too much."""
+    if len(text) > _LARGE and _many(text):
         told = f"the body holds more than {MOST_VALUES} values or {MOST_FIELDS} fields; send less"
         raise WrongBody(HttpProblem(413, told, code="request_too_large"))
-    value = json.loads(text)
-    if _SURROGATE.search(text):
-        _check_whole(value)
-    return value
+    return json.loads(text)
 
 
 def _many(text: str) -> bool:
@@ -102,8 +107,13 @@ def _exceeds(marks: str) -> bool:
     return sum(map(marks.count, "[{,")) > MOST_VALUES or marks.count(":") > MOST_FIELDS
 
 
-def _check_whole(value: Any) -> None:
-    """Refuse halves of characters, which are no text: ``"\\ud800"``. Raises ``WrongBody``."""
+def check_whole(value: object, text: str) -> None:
+    """Refuse halves of characters, which are no text: ``"\\ud800"``. Raises ``WrongBody``.
+
+    ``text`` is the JSON that ``value`` is in.
+    """
+    if _SURROGATE.search(text) is None:
+        return
     left: deque[tuple[_Place, Any]] = deque([((), value)])  # a place is that of what holds it, and its key
     while left:
         place, each = left.popleft()

@@ -21,7 +21,8 @@ from llada_server.http.routes.decoding import (
     logprobs,
     repeated,
 )
-from llada_server.http.routes.telling import Teller, answered
+from llada_server.http.routes.kind import Kind
+from llada_server.http.routes.telling import Asking, Teller, answered
 from llada_server.http.served import Served
 from llada_server.http.wire.chat import (
     ChatChoice,
@@ -36,7 +37,7 @@ from llada_server.http.wire.chat import (
     TopLogprob,
 )
 
-__all__ = ["router"]
+__all__ = ["CHAT", "router"]
 
 _PART = "\ufffd"
 
@@ -45,16 +46,28 @@ def router(served: Served) -> APIRouter:
     """The path, for this model."""
     routes = APIRouter(tags=["OpenAI"], route_class=ParsedRoute)
 
-    @routes.post("/v1/chat/completions", response_model=ChatCompletion, responses=DECODED)
+    @routes.post(CHAT.path, response_model=ChatCompletion, responses=DECODED)
     async def chat_completions(body: ChatRequest, request: Request) -> Response:
         """The next message of a conversation."""
-        request.state.fields = Fields(asked="messages", named=body.naming_field, length=body.length_field())
-        served.check_name(body.model)
-        identity = Identity.new("chatcmpl", served.name)
-        teller = _Teller(served=served, identity=identity, count=body.n)
-        return await answered(request, body, teller, _requests(served, body))
+        request.state.fields = _named(body)
+        return await answered(request, body, _asked(served, body))
 
     return routes
+
+
+def _named(body: ChatRequest) -> Fields:
+    return Fields(asked="messages", named=body.naming_field, length=body.length_field())
+
+
+def _asked(served: Served, body: ChatRequest) -> Asking:
+    served.check_name(body.model)
+    identity = Identity.new("chatcmpl", served.name)
+    teller = _Teller(served=served, identity=identity, count=body.n)
+    return Asking(teller=teller, requests=_requests(served, body))
+
+
+CHAT = Kind(path="/v1/chat/completions", body=ChatRequest, fields=_named, asked=_asked)
+"""A conversation whose next message is wanted."""
 
 
 def _requests(served: Served, body: ChatRequest) -> list[GenerationRequest]:

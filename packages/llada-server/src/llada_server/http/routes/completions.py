@@ -24,7 +24,8 @@ from llada_server.http.routes.decoding import (
     repeated,
 )
 from llada_server.http.routes.echoes import Echoed
-from llada_server.http.routes.telling import Teller, answered
+from llada_server.http.routes.kind import Kind
+from llada_server.http.routes.telling import Asking, Teller, answered
 from llada_server.http.served import Asked, Served
 from llada_server.http.wire.completions import (
     ChunkChoice,
@@ -36,31 +37,43 @@ from llada_server.http.wire.completions import (
 )
 from llada_server.scheduler.events import Changed, Ended
 
-__all__ = ["router"]
+__all__ = ["COMPLETIONS", "router"]
 
 
 def router(served: Served) -> APIRouter:
     """The path, for this model."""
     routes = APIRouter(tags=["OpenAI"], route_class=ParsedRoute)
 
-    @routes.post("/v1/completions", response_model=Completion, responses=DECODED)
+    @routes.post(COMPLETIONS.path, response_model=Completion, responses=DECODED)
     async def completions(body: CompletionRequest, request: Request) -> Response:
         """What comes after a text, or between it and its ``suffix``; no chat template is used."""
-        request.state.fields = Fields(named=body.naming_field, length=body.length_field())
-        served.check_name(body.model)
-        how = asked(served, body, prompts=len(body.prompts))
-        teller = _Teller(
-            served=served,
-            identity=Identity.new("cmpl", served.name),
-            echoes=[_echo(served, body, prompt) for prompt in body.prompts],
-            n=body.n,
-            gaps=_gaps(body, how) if body.suffix else [],
-            echoed=_echoed(served, body, how),
-        )
-        made = [made for prompt in body.prompts for made in _requests(served, body, how, prompt)]
-        return await answered(request, body, teller, made)
+        request.state.fields = _named(body)
+        return await answered(request, body, _asked(served, body))
 
     return routes
+
+
+def _named(body: CompletionRequest) -> Fields:
+    return Fields(named=body.naming_field, length=body.length_field())
+
+
+def _asked(served: Served, body: CompletionRequest) -> Asking:
+    served.check_name(body.model)
+    how = asked(served, body, prompts=len(body.prompts))
+    teller = _Teller(
+        served=served,
+        identity=Identity.new("cmpl", served.name),
+        echoes=[_echo(served, body, prompt) for prompt in body.prompts],
+        n=body.n,
+        gaps=_gaps(body, how) if body.suffix else [],
+        echoed=_echoed(served, body, how),
+    )
+    made = [made for prompt in body.prompts for made in _requests(served, body, how, prompt)]
+    return Asking(teller=teller, requests=made)
+
+
+COMPLETIONS = Kind(path="/v1/completions", body=CompletionRequest, fields=_named, asked=_asked)
+"""A text that goes on, or has a gap."""
 
 
 def _requests(

@@ -22,7 +22,8 @@ from llada_server.http.routes.decoding import (
     finish_reason,
     repeated,
 )
-from llada_server.http.routes.telling import Teller, answered
+from llada_server.http.routes.kind import Kind
+from llada_server.http.routes.telling import Asking, Teller, answered
 from llada_server.http.served import Served
 from llada_server.http.wire.infill import (
     CanvasFrame,
@@ -37,29 +38,55 @@ from llada_server.http.wire.infill import (
     ScoreTable,
 )
 
-__all__ = ["router"]
+__all__ = ["INFILL", "SCORE", "router"]
 
 
 def router(served: Served) -> APIRouter:
     """The paths, for this model."""
     routes = APIRouter(tags=["Both sides"], route_class=ParsedRoute)
 
-    @routes.post("/v1/infill", response_model=InfillCompletion, responses=DECODED)
+    @routes.post(INFILL.path, response_model=InfillCompletion, responses=DECODED)
     async def infill(body: InfillRequest, request: Request) -> Response:
         """A text with its blanks filled; what is given never changes."""
-        request.state.fields = Fields(
-            asked="template", named=body.naming_field, length=body.length_field("template")
-        )
-        served.check_name(body.model)
-        teller = _Teller(served=served, identity=Identity.new("infill", served.name), body=body)
-        return await answered(request, body, teller, _requests(served, body))
+        request.state.fields = _named(body)
+        return await answered(request, body, _asked(served, body))
 
-    @routes.post("/v1/score", responses=SCORED)
+    @routes.post(SCORE.path, responses=SCORED)
     async def score(body: ScoreRequest, request: Request) -> ScoreTable:
         """How probable each candidate is in the blank: one forward for each length that they have."""
-        request.state.fields = Fields(asked="template", named=body.naming_field, length="template")
-        served.check_name(body.model)
-        scores = await unless_gone(request, served.scores(body))
+        request.state.fields = _named_in_score(body)
+        return await unless_gone(request, _scoring(served, body).whole())
+
+    return routes
+
+
+def _named(body: InfillRequest) -> Fields:
+    return Fields(asked="template", named=body.naming_field, length=body.length_field("template"))
+
+
+def _asked(served: Served, body: InfillRequest) -> Asking:
+    served.check_name(body.model)
+    teller = _Teller(served=served, identity=Identity.new("infill", served.name), body=body)
+    return Asking(teller=teller, requests=_requests(served, body))
+
+
+INFILL = Kind(path="/v1/infill", body=InfillRequest, fields=_named, asked=_asked)
+"""A text with blanks."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Scoring:
+    """The scores of a body."""
+
+    served: Served
+    body: ScoreRequest
+
+    @property
+    def count(self) -> int:
+        return 1
+
+    async def whole(self) -> ScoreTable:
+        scores = await self.served.scores(self.body)
         told = [
             Scored(
                 text=each.text,
@@ -71,9 +98,20 @@ def router(served: Served) -> APIRouter:
             for each in scores
         ]
         best = max(range(len(told)), key=lambda index: told[index].per_token)
-        return ScoreTable(model=served.name, best=best, scores=told)
+        return ScoreTable(model=self.served.name, best=best, scores=told)
 
-    return routes
+
+def _named_in_score(body: ScoreRequest) -> Fields:
+    return Fields(asked="template", named=body.naming_field, length="template")
+
+
+def _scoring(served: Served, body: ScoreRequest) -> _Scoring:
+    served.check_name(body.model)
+    return _Scoring(served=served, body=body)
+
+
+SCORE = Kind(path="/v1/score", body=ScoreRequest, fields=_named_in_score, asked=_scoring)
+"""What could stand in a blank."""
 
 
 def _requests(served: Served, body: InfillRequest) -> list[GenerationRequest]:

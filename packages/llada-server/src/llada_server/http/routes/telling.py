@@ -14,7 +14,6 @@ from starlette.responses import Response
 
 from llada_core.generation.results import GenerationRequest, GenerationResult
 from llada_core.generation.steps import Step
-from llada_server.http.answers import Answers
 from llada_server.http.leaving import unless_gone
 from llada_server.http.routes.decoding import Identity, denoise_frame, generation, usage
 from llada_server.http.served import Served
@@ -23,7 +22,7 @@ from llada_server.http.wire.base import DecodingRequest
 from llada_server.http.wire.denoise import DenoiseFrame
 from llada_server.scheduler.events import Changed, Ended
 
-__all__ = ["Teller", "answered"]
+__all__ = ["Asking", "Teller", "answered"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,21 +93,37 @@ class Teller(ABC):
         }
 
 
-async def answered(
-    request: Request, body: DecodingRequest, teller: Teller, requests: Sequence[GenerationRequest]
-) -> Response:
-    """The answers to ``requests``, which ``body`` asks for: streamed or whole."""
-    answers = teller.served.answers(requests, follow=body.stream)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asking:
+    """What a body asks for: requests to the model's thread, and who tells of their answers."""
+
+    teller: Teller
+    requests: Sequence[GenerationRequest]
+
+    @property
+    def count(self) -> int:
+        """How many answers."""
+        return len(self.requests)
+
+    async def results(self) -> list[GenerationResult]:
+        """Every result, in the order of the requests, once all is known that is told with them."""
+        async with self.teller.served.answers(self.requests, follow=False) as answers:
+            results = await answers.results()
+        await self.teller.look_back(results)
+        return results
+
+    async def whole(self) -> BaseModel:
+        """All answers."""
+        return self.teller.completion(await self.results())
+
+
+async def answered(request: Request, body: DecodingRequest, asking: Asking) -> Response:
+    """The answers that ``body`` asks for: streamed or whole."""
+    teller = asking.teller
     if body.stream:
+        answers = teller.served.answers(asking.requests, follow=True)
         return await stream(answers, teller, body.stream_options, request)
-    results = await unless_gone(request, _results(answers, teller))
+    results = await unless_gone(request, asking.results())
     # Beside the event loop: what all tokens and their likeliest say are megabytes.
     told = await run_in_threadpool(lambda: teller.completion(results).model_dump_json())
     return Response(told, media_type="application/json")
-
-
-async def _results(answers: Answers, teller: Teller) -> list[GenerationResult]:
-    async with answers:
-        results = await answers.results()
-    await teller.look_back(results)
-    return results

@@ -1,0 +1,44 @@
+"""What the paths that ask the model have in common: for their routes, and for who asks without HTTP."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Generic, Protocol, TypeVar
+
+from pydantic import BaseModel
+
+from llada_server.http.problems import Fields
+from llada_server.http.served import Served
+from llada_server.http.wire.base import AlgorithmRequest
+
+__all__ = ["Kind", "Whole"]
+
+Body = TypeVar("Body", bound=AlgorithmRequest)
+
+
+class Whole(Protocol):
+    """What one body asks for; ``count`` is how many places of the model's thread it takes."""
+
+    @property
+    def count(self) -> int: ...
+
+    async def whole(self) -> BaseModel:
+        """The answer, all at once. Raises what is wrong with the request, and what fails in work."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Kind(Generic[Body]):
+    """One kind of request.
+
+    Attributes:
+        path: where it is sent. body: the model of its JSON.
+        fields: what it calls its parts, for errors that are about them.
+        asked: what a body asks of a model. Raises what can be told before anything is in work.
+    """
+
+    path: str
+    body: type[Body]
+    fields: Callable[[Body], Fields]
+    asked: Callable[[Served, Body], Whole]
