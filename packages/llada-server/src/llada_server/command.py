@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Container, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -14,7 +14,7 @@ from llada_core.parameters import parse_assignments
 from llada_server.serving import run
 from llada_server.settings import CONFIG, LEVELS, ServerSettings, from_environment, from_file
 
-__all__ = ["serve", "settings_of"]
+__all__ = ["model_flags", "serve", "settings_of"]
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 
@@ -86,40 +86,51 @@ _FLAGS: tuple[tuple[tuple[str, ...], Any, str], ...] = (
 )
 
 
-def _flags(command: _Command) -> _Command:
+_SWITCHES: tuple[tuple[tuple[str, ...], str], ...] = (
+    (("--trust-remote-code",), "Run code that comes with the checkpoint."),
+    (("--no-chat-template",), "Send the text of messages as it stands."),
+    (("--no-log-requests", "--disable-log-requests"), "Log no requests."),
+    (("--log-prompts",), "Log prompts and answers."),
+)
+# What says nothing where nobody asks from outside.
+_OF_CLIENTS = frozenset(
+    {
+        "--host", "--port", "--root-path", "--ssl-keyfile", "--ssl-certfile", "--api-key", "--max-wait",
+        "--request-timeout", "--client-timeout", "--drain-timeout", "--keep-alive", "--no-log-requests",
+    }
+)  # fmt: skip
+
+
+def _flags(command: _Command, *, without: Container[str] = ()) -> _Command:
+    """The command with the flags of all settings, but for those ``without``, by their first names."""
+    command = click.option(
+        "--config",
+        type=click.Path(path_type=Path),
+        help="TOML file with settings, called as their variables in small letters without LLADA_SERVE_.",
+    )(command)
+    command = click.option(
+        "-p", "--parameter", "assignments", multiple=True, metavar="NAME=VALUE",
+        help="A default of the algorithm's parameters; repeatable.",
+    )(command)  # fmt: skip
+    for switches, told in reversed(_SWITCHES):
+        if switches[0] not in without:
+            command = click.option(*switches, is_flag=True, default=None, help=told)(command)
     for names, kind, told in reversed(_FLAGS):
-        command = click.option(*names, type=kind, default=None, help=told)(command)
+        if names[0] not in without:
+            command = click.option(*names, type=kind, default=None, help=told)(command)
     return command
+
+
+def model_flags(command: _Command) -> _Command:
+    """The command with the flags of a model and of what it decodes at a time; none is about clients."""
+    return _flags(command, without=_OF_CLIENTS)
 
 
 @click.command()
 @click.argument("model", required=False)
 @click.option("--model", "--model-path", "named", help="The same as MODEL.")
-@_flags
-@click.option(
-    "--trust-remote-code", is_flag=True, default=None, help="Run code that comes with the checkpoint."
-)
-@click.option(
-    "--no-chat-template", is_flag=True, default=None, help="Send the text of messages as it stands."
-)
-@click.option(
-    "--no-log-requests",
-    "--disable-log-requests",
-    is_flag=True,
-    default=None,
-    help="Log no requests.",
-)
-@click.option("--log-prompts", is_flag=True, default=None, help="Log prompts and answers.")
 @click.option("--cors-origin", "cors_origins", multiple=True, help="Pages of this host may ask; repeatable.")
-@click.option(
-    "-p", "--parameter", "assignments", multiple=True, metavar="NAME=VALUE",
-    help="A default of the algorithm's parameters; repeatable.",
-)  # fmt: skip
-@click.option(
-    "--config",
-    type=click.Path(path_type=Path),
-    help="TOML file with settings, called as their variables in small letters without LLADA_SERVE_.",
-)
+@_flags
 @click.pass_context
 def serve(ctx: click.Context, /, config: Path | None, **flags: Any) -> None:
     """Serve MODEL (a folder or a hub id; default: the embedded model) by the OpenAI API.
