@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from llada_core.cli.progress import busy_bar, prompts_bar
+from llada_core.cli.progress import busy_bar, lines_bar, prompts_bar
 from llada_core.cli.prompts import prompts_of_file
 from llada_core.errors import PromptError
 from tests.support.program import Llada, Ran, error
@@ -182,6 +182,17 @@ def test_a_bar_of_loading_counts_what_it_is_told(monkeypatch: pytest.MonkeyPatch
         seen.append(stderr.getvalue())
     assert "Preparing steps, 1 of 3" in seen[0]
     assert seen[1] == ""
+
+
+def test_a_bar_of_lines_counts_on_from_what_was_done_before(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TERM", "xterm")
+    with monkeypatch.context() as patch:
+        patch.setattr("sys.stderr", terminal := Terminal())
+        with lines_bar("Answering", 9, done=4) as bar:
+            bar.describe("Answering, 1 [b]failed[/b]")
+            bar.advance(2)
+    assert "Answering, 1 [b]failed[/b]" in terminal.getvalue()
+    assert "6/9" in terminal.getvalue()
 
 
 def test_the_bar_is_on_a_terminal_only(monkeypatch: pytest.MonkeyPatch) -> None:

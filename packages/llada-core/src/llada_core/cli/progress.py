@@ -12,7 +12,7 @@ from llada_core.cli.streams import line_of
 from llada_core.imports import load_target
 from llada_core.progress import Told
 
-__all__ = ["Bar", "busy_bar", "prompts_bar"]
+__all__ = ["Bar", "busy_bar", "lines_bar", "prompts_bar"]
 
 _PERIOD = 0.2  # seconds between two pictures: drawing must not count in what is measured
 
@@ -32,6 +32,11 @@ class Bar:
                 self._progress.update(self._task, description=text, completed=done, total=count)
 
         return told
+
+    def describe(self, label: str) -> None:
+        """Let the bar be called so from its next picture on."""
+        if self._progress is not None:
+            self._progress.update(self._task, description=line_of(label))
 
     def advance(self, count: int) -> None:
         """Count so many more as answered; draw the bar if that was not done just now."""
@@ -72,7 +77,14 @@ def prompts_bar(label: str, total: int) -> Iterator[Bar]:
 
 
 @contextmanager
-def _progress(label: str, *, total: int | None, auto_refresh: bool) -> Iterator[Bar]:
+def lines_bar(label: str, total: int, *, done: int) -> Iterator[Bar]:
+    """A bar for the ``total`` lines of a file, with the time that the rest will take; some are ``done``."""
+    with _progress(label, total=total, auto_refresh=True, done=done) as bar:
+        yield bar
+
+
+@contextmanager
+def _progress(label: str, *, total: int | None, auto_refresh: bool, done: int | None = None) -> Iterator[Bar]:
     if sys.stderr is None or not sys.stderr.isatty():
         yield Bar()
         return
@@ -81,6 +93,7 @@ def _progress(label: str, *, total: int | None, auto_refresh: bool) -> Iterator[
         load_target("rich.progress:BarColumn")(),
         *([] if total is None else [load_target("rich.progress:MofNCompleteColumn")()]),
         load_target("rich.progress:TimeElapsedColumn")(),
+        *([] if done is None else [load_target("rich.progress:TimeRemainingColumn")()]),
     ]
     # Answers go to stdout: rich would move them to where the bar is.
     with load_target("rich.progress:Progress")(
@@ -91,4 +104,4 @@ def _progress(label: str, *, total: int | None, auto_refresh: bool) -> Iterator[
         redirect_stdout=False,
         redirect_stderr=False,
     ) as progress:
-        yield Bar(progress, progress.add_task(line_of(label), total=total))
+        yield Bar(progress, progress.add_task(line_of(label), total=total, completed=done or 0))
