@@ -1,4 +1,4 @@
-"""What the registry learns of this distribution: a command of the program ``llada``."""
+"""What the registry learns of this distribution: commands of the program ``llada``."""
 
 from __future__ import annotations
 
@@ -11,7 +11,10 @@ __all__ = ["llada_commands"]
 
 @hookimpl
 def llada_commands() -> Iterable[CommandSpec]:
-    """``llada serve``."""
+    """``llada serve`` and ``llada batch``."""
     yield CommandSpec(
         name="serve", target="llada_server.command:serve", summary="Serve a model by the OpenAI API."
+    )
+    yield CommandSpec(
+        name="batch", target="llada_server.batch.command:batch", summary="Answer files of requests."
     )

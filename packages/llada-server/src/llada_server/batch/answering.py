@@ -1,0 +1,241 @@
+"""Lines answered through one session: as many at a time as the server would take, each told when it is done.
+
+This knows neither files nor the command: whoever has a model and lines may use it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from collections import deque
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from pydantic import BaseModel
+from starlette.datastructures import State
+
+from llada_server.batch.entries import Entry, Unusable, entry_of, named
+from llada_server.batch.lines import Line
+from llada_server.batch.wire import AnswerLine, LineError, Response
+from llada_server.http.identified import told
+from llada_server.http.parsing import WrongBody, check_whole, validated
+from llada_server.http.problems import Fields
+from llada_server.http.routes.chat import CHAT
+from llada_server.http.routes.completions import COMPLETIONS
+from llada_server.http.routes.infill import INFILL, SCORE
+from llada_server.http.routes.kind import Kind, Whole
+from llada_server.http.served import Served
+from llada_server.http.wire.base import DecodingRequest
+from llada_server.scheduler.work import Broken, Closing, Full
+
+__all__ = ["KINDS", "Answered", "Answering"]
+
+KINDS: Mapping[str, Kind[Any]] = {kind.path: kind for kind in (CHAT, COMPLETIONS, INFILL, SCORE)}
+"""What a line may ask, by its ``url``."""
+_TOGETHER = 16  # times the longest line: bytes of the lines in work
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answered:
+    """What became of one line.
+
+    Attributes:
+        line: its number. text: the line of the output, as JSON without an end.
+        failed: whether it has another status than 200, or none.
+        tokens: of its answers. nfe: forward passes, summed over its answers.
+    """
+
+    line: int
+    text: str
+    failed: bool
+    tokens: int = 0
+    nfe: int = 0
+
+
+class Answering:
+    """What becomes of each line, told in the order in which they are done; to be iterated once.
+
+    As many are in work or wait as the settings have rows and places in the queue, and no more is read ahead.
+    Iterating raises ``Broken`` and ``Closing`` where the model's thread ends: of lines that were not told,
+    nothing is known then.
+
+    Args:
+        served: the model; its thread has been started.
+        lines: of any source; read where this is iterated, which is to be where no event loop runs.
+    """
+
+    def __init__(self, served: Served, lines: Iterable[Line]) -> None:
+        self._flow = _Flow(served, iter(lines))
+
+    def __iter__(self) -> Iterator[Answered]:
+        failure: BaseException | None = None
+        with asyncio.Runner() as runner:
+            while done := runner.run(self._flow.next()):
+                for each in done:
+                    if (exc := each.exception()) is None:
+                        yield each.result()
+                    else:  # those in work end now, and some may have been answered
+                        failure = failure or exc
+                        self._flow.begin_no_more()
+        if failure is not None:
+            raise failure
+
+    def stop(self) -> None:
+        """Let it end now, without what is in work. From any thread, and in handlers of signals."""
+        self._flow.stop()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Ready:
+    """A line that was read: what it asks, or its answer where that is known already."""
+
+    entry: Entry | None
+    asking: Whole | None
+    answer: Answered | None
+    state: State
+    size: int
+
+    @property
+    def count(self) -> int:
+        """Places that it takes."""
+        return 1 if self.asking is None else self.asking.count
+
+
+class _Flow:
+    """The lines in work. In the event loop."""
+
+    def __init__(self, served: Served, lines: Iterator[Line]) -> None:
+        settings = served.settings
+        self._served, self._lines = served, lines
+        self._places = settings.max_num_seqs + settings.max_queue
+        self._bytes = _TOGETHER * settings.max_body
+        self._working: set[asyncio.Task[Answered]] = set()
+        self._done: deque[asyncio.Task[Answered]] = deque()
+        self._any = asyncio.Event()
+        self._next: _Ready | None = None
+        self._ended = self._stopped = False
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    async def next(self) -> list[asyncio.Task[Answered]]:
+        """Those that are done and have not been told, one or more; none at the end."""
+        self._loop = asyncio.get_running_loop()
+        self._begin_some()
+        if self._working and not self._stopped:
+            await self._any.wait()
+        self._any.clear()
+        done = list(self._done)
+        self._done.clear()
+        return done
+
+    def begin_no_more(self) -> None:
+        """Let it end with what is in work."""
+        self._next, self._ended = None, True
+
+    def stop(self) -> None:
+        """Let it end without what is in work. From any thread."""
+        self._stopped = True
+        if self._loop is not None:
+            with suppress(RuntimeError):  # it is closed
+                self._loop.call_soon_threadsafe(self._any.set)
+
+    def _begin_some(self) -> None:
+        """Begin lines while there are places, and room for what they hold."""
+        while not self._stopped and (ready := self._read()):
+            if self._working and (ready.count > self._places or ready.size > self._bytes):
+                return
+            self._next = None
+            self._places, self._bytes = self._places - ready.count, self._bytes - ready.size
+            task = asyncio.get_running_loop().create_task(self._answer(ready))
+            self._working.add(task)
+            task.add_done_callback(partial(self._end, ready))
+
+    def _read(self) -> _Ready | None:
+        """The next line, which stays the next one until it is begun; None at the end."""
+        if self._next is None and not self._ended:
+            line = next(self._lines, None)
+            self._ended = line is None
+            self._next = None if line is None else _ready(self._served, line)
+        return self._next
+
+    def _end(self, ready: _Ready, task: asyncio.Task[Answered]) -> None:
+        self._working.discard(task)
+        self._places, self._bytes = self._places + ready.count, self._bytes + ready.size
+        self._done.append(task)
+        self._any.set()
+
+    async def _answer(self, ready: _Ready) -> Answered:
+        if ready.answer is not None:
+            return ready.answer
+        assert ready.asking is not None
+        assert ready.entry is not None
+        try:
+            return _answer(200, await ready.asking.whole(), ready.entry, ready.state)
+        except (Broken, Closing, Full):
+            raise
+        except Exception as exc:
+            return _refused(exc, ready.entry, ready.state)
+
+
+def _ready(served: Served, line: Line) -> _Ready:
+    """What a line asks; nothing is in work yet."""
+    state, custom_id = State({"id": uuid.uuid4().hex, "fields": Fields()}), None
+    size = len(line.text or b"")
+    try:
+        read = named(line, most=served.settings.max_body)
+        custom_id = read.custom_id
+        entry = entry_of(read, urls=KINDS)
+        asked = _asked(served, entry, state)
+    except Unusable as exc:
+        answer = _unusable(exc, line.number, custom_id, state)
+        return _Ready(entry=None, asking=None, answer=answer, state=state, size=size)
+    if isinstance(asked, Answered):
+        return _Ready(entry=entry, asking=None, answer=asked, state=state, size=size)
+    return _Ready(entry=entry, asking=asked, answer=None, state=state, size=size)
+
+
+def _asked(served: Served, entry: Entry, state: State) -> Whole | Answered:
+    """What an entry asks of the model, or why it is refused. Raises ``Unusable``."""
+    try:
+        return _asking(served, entry, state)
+    except Unusable:
+        raise
+    except Exception as exc:
+        return _refused(exc.problem if isinstance(exc, WrongBody) else exc, entry, state)
+
+
+def _asking(served: Served, entry: Entry, state: State) -> Whole:
+    kind = KINDS[entry.url]
+    check_whole(entry.body, entry.text)
+    body = validated(kind.body, entry.body)
+    if isinstance(body, DecodingRequest) and body.stream:
+        told = f"line {entry.line}: stream is true, and a line has one answer; leave it out"
+        raise Unusable(told, "unsupported_field", "stream")
+    state.fields = kind.fields(body)
+    return kind.asked(served, body)
+
+
+def _refused(error: Exception, entry: Entry, state: State) -> Answered:
+    problem = told(error, state)
+    return _answer(problem.status, problem.body, entry, state)
+
+
+def _answer(status: int, body: BaseModel | dict[str, Any], entry: Entry, state: State) -> Answered:
+    response = Response(status_code=status, request_id=state.id, body=body)
+    line = AnswerLine(id=f"batch_req_{state.id}", custom_id=entry.custom_id, response=response)
+    usage, generation = getattr(body, "usage", None), getattr(body, "generation", None)
+    return Answered(
+        line=entry.line,
+        text=line.model_dump_json(),
+        failed=status != 200,
+        tokens=usage.completion_tokens if usage else 0,
+        nfe=generation.nfe if generation else 0,
+    )
+
+
+def _unusable(exc: Unusable, number: int, custom_id: str | None, state: State) -> Answered:
+    error = LineError(code=exc.code, message=exc.message, param=exc.param, line=number)
+    line = AnswerLine(id=f"batch_req_{state.id}", custom_id=custom_id, error=error)
+    return Answered(line=number, text=line.model_dump_json(), failed=True)
