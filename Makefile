@@ -12,6 +12,8 @@ PROBLEM := Lily can run 12 kilometers per hour for 4 hours. After that, she can 
 
 export OMP_NUM_THREADS ?= 1
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
+# Hundreds of processes start in the tests: without bytecode each would compile every package again.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: help demo serve test test-slow setup check clean
 

@@ -182,11 +182,15 @@ def benchmark(session: nox.Session, name: str, *arguments: str) -> None:
 
 @nox.session(venv_backend="none")
 def wheels(session: nox.Session) -> None:
-    """Build all packages, test each plugin's wheel in a fresh environment; names after ``--`` choose."""
+    """Build all packages, test each plugin's wheel in an environment of its own; names after ``--`` choose.
+
+    Of its tests those run that are marked ``alone``: that the others pass, ``make test`` has shown.
+    """
     with outside_the_tree(session) as place:
         wheel_paths = build(session, packages(PROJECTS), place / "dist")
+        others = of_others(session, wheel_paths, place / "others")
         for plugin in session.posargs or PLUGINS:
-            check_plugin(session, plugin, wheel_paths, place / plugin)
+            check_plugin(session, plugin, wheel_paths, others, place / plugin)
 
 
 @nox.session(venv_backend="none")
@@ -234,9 +238,27 @@ def examples(session: nox.Session) -> None:
                 session.run(str(python), "-m", "pytest", external=True, env=CLEAN)
 
 
-def check_plugin(session: nox.Session, plugin: str, wheel_paths: Mapping[str, Path], place: Path) -> None:
+def of_others(session: nox.Session, wheel_paths: Mapping[str, Path], place: Path) -> Path:
+    """A folder of packages: all that llada-runtime and the tools of tests require, and nothing of ours.
+
+    Every plugin is tested beside the runtime, so each environment would have these. What else a plugin
+    requires, and whatever is ours, its own environment has or it is missing.
+    """
+    python = fresh_environment(session, place)
+    install(session, python, wheel_paths, "llada-runtime", *TEST_TOOLS)
+    (folder,) = place.glob("lib/python*/site-packages")
+    ours = [name for name in PROJECTS if any(folder.glob(f"{name.replace('-', '_')}-*.dist-info"))]
+    pip(session, python, "uninstall", "--quiet", "--yes", *ours)
+    return folder
+
+
+def check_plugin(
+    session: nox.Session, plugin: str, wheel_paths: Mapping[str, Path], others: Path, place: Path
+) -> None:
     """Install one plugin's wheel by path, then run its tests and the CLI away from the checkout."""
     python = fresh_environment(session, place / "venv")
+    (own,) = place.glob("venv/lib/python*/site-packages")
+    (own / "others.pth").write_text(f"{others}\n")
     install(session, python, wheel_paths, str(wheel_paths[plugin]))
     pip(session, python, "check")
     install(session, python, wheel_paths, *TEST_TOOLS, *MORE_TOOLS.get(plugin, []))
@@ -244,7 +266,7 @@ def check_plugin(session: nox.Session, plugin: str, wheel_paths: Mapping[str, Pa
     with session.chdir(place):
         check_algorithms(session, python)
         session.run(
-            *[str(python), "-m", "pytest", *TWO_AT_A_TIME, "tests", "-m", "not slow"],
+            *[str(python), "-m", "pytest", *TWO_AT_A_TIME, "tests", "-m", "alone and not slow"],
             external=True,
             env=CLEAN,
         )

@@ -28,6 +28,11 @@ os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ["HF_HOME"] = tempfile.mkdtemp(prefix="llada-tests-")
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    if config.getoption("dist", "no") == "loadgroup":  # an option of pytest-xdist
+        config.pluginmanager.import_plugin("tests.support.scheduling")
+
+
 def pytest_collection_finish() -> None:
     gc.freeze()  # thousands of tests and what they import live to the end: no collection looks at them again
 

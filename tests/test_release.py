@@ -162,6 +162,12 @@ def test_tests_of_a_wheel_import_none_that_stay_behind(nox_file: ModuleType) -> 
             assert set(imported) <= taken, path
 
 
+def test_some_tests_of_every_wheel_are_run_on_it_alone(nox_file: ModuleType) -> None:
+    for plugin in nox_file.PLUGINS:
+        files = (ROOT / "tests" / plugin.removeprefix("llada-")).glob("test_*.py")
+        assert any("pytest.mark.alone" in path.read_text() for path in files), plugin
+
+
 def project(name: str) -> dict[str, Any]:
     found: dict[str, Any] = load_toml(ROOT / "packages" / name / "pyproject.toml")["project"]
     return found

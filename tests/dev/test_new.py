@@ -20,6 +20,8 @@ from llada_dev.new.naming import check_algorithm, check_distribution
 from llada_dev.new.project import author_here
 from tests.support.program import Llada, error
 
+pytestmark = pytest.mark.alone
+
 ENV = {**os.environ, "OMP_NUM_THREADS": "1"}
 
 

@@ -21,6 +21,8 @@ import llada_core
 from llada_dev.new import Project, planned, write
 from llada_dev.new.naming import algorithm_named
 
+pytestmark = pytest.mark.alone
+
 FILES = {
     ".github/workflows/ci.yml",
     ".gitignore",

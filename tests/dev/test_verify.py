@@ -34,6 +34,8 @@ from llada_runtime.network.graphs import Graphed
 from tests.dev.verifying import SHORT, findings, registered, small_model, verified
 from tests.support.graphing import AsCaptured, FakeGraphs
 
+pytestmark = pytest.mark.alone
+
 NAMES = ("basic", "prefix_cache", "dual_cache")
 OURS = [word for name in NAMES for word in ("--algorithm", name)]
 

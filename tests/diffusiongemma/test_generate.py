@@ -14,6 +14,8 @@ from llada_core import GenerationRequest
 from tests.diffusiongemma.published import Published, cut
 from tests.diffusiongemma.tiny_tokenizer import EOS, TURN_END
 
+pytestmark = pytest.mark.alone
+
 
 def case(number: int) -> tuple[list[int], dict[str, Any]]:
     """A prompt and parameters, drawn from the number of the case."""

@@ -20,6 +20,8 @@ from llada_core.registry.registry import Registry
 from llada_diffusiongemma.plugin import PUBLISHED
 from tests.diffusiongemma.tiny_models import GENERATION, write_model
 
+pytestmark = pytest.mark.alone
+
 ALGORITHM = "diffusion_gemma"
 
 

@@ -12,6 +12,8 @@ import pytest
 from tests.support.program import Llada
 from tests.support.served import served_client
 
+pytestmark = pytest.mark.alone
+
 ASKED: dict[str, Any] = {"messages": [{"role": "user", "content": "Hi"}]}
 
 

@@ -17,6 +17,8 @@ from llada_dinfer.rules import CreditQuota, CreditThreshold, Hierarchy, Ledger, 
 from llada_runtime import LLaDAModel, Quota, Sequence, drain
 from llada_runtime.testing import EOS, MASK, constant_llada, small_llada
 
+pytestmark = pytest.mark.alone
+
 ALGORITHMS = ["dinfer_blockwise", "dinfer_hierarchy", "dinfer_credit"]
 needs_fast_dllm = pytest.mark.skipif(
     "fast-dllm" not in llada_core.list_engines(), reason="the engine fast-dllm is not installed"

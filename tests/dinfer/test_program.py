@@ -10,6 +10,8 @@ import pytest
 from llada_core import GenerationAlgorithm
 from llada_core.cli.program import run
 
+pytestmark = pytest.mark.alone
+
 CONTRADICTIONS = [
     (("cache=prefix", "prefix_look=4"), "prefix_look = 4 needs cache = 'dual'"),
     (("cache=none", "cache_update_freq=2"), "cache_update_freq = 2 has nothing to rebuild"),

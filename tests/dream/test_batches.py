@@ -18,7 +18,7 @@ def parameters(name: str, source: random.Random) -> dict[str, Any]:
     """Valid parameters of the algorithm, of every kind."""
     pick = source.choice
     given: dict[str, Any] = {
-        "gen_length": source.randint(1, 30),
+        "gen_length": source.randint(1, 16),
         "early_stop": pick([True, False]),
         "temperature": pick([0.0, 0.0, 0.7, 2.0]),
         "top_p": pick([None, None, 0.5, 0.95]),
@@ -27,17 +27,17 @@ def parameters(name: str, source: random.Random) -> dict[str, Any]:
     }
     if name == "dream":
         given |= {"alg": pick(["origin", "entropy", "maskgit_plus", "topk_margin"])}
-        given |= {"steps": source.randint(1, 34), "eps": pick([1e-3, 0.05, 0.0])}
+        given |= {"steps": source.randint(1, 18), "eps": pick([1e-3, 0.05, 0.0])}
         if given["alg"] != "origin":
             given["alg_temp"] = pick([None, 0.0, 0.4])
     elif name == "dream_threshold":
-        given |= {"steps": pick([None, 1, 3, 7, 40]), "threshold": pick([0.0, 0.5, 0.8, 0.9, 1.0])}
+        given |= {"steps": pick([None, 1, 3, 7, 20]), "threshold": pick([0.0, 0.5, 0.8, 0.9, 1.0])}
     else:
-        given["block_length"] = source.randint(1, 12)
+        given["block_length"] = source.randint(1, 8)
         if source.random() < 0.5:
             given["threshold"] = pick([0.0, 0.5, 0.8, 0.9, 1.0])
         else:
-            given |= {"alg": "entropy", "steps": pick([None, 1, 4, 13, 50]), "alg_temp": pick([None, 0.4])}
+            given |= {"alg": "entropy", "steps": pick([None, 1, 4, 20]), "alg_temp": pick([None, 0.4])}
     return given
 
 
@@ -47,7 +47,7 @@ def batch(seed: int) -> tuple[str, list[Row]]:
     config = model_of(model).config
     ids = [token for token in range(config.vocab_size) if token != config.mask_token_id]
     rows = []
-    for _ in range(source.randint(2, 9)):
+    for _ in range(source.randint(2, 5)):
         name = source.choice(ALGORITHMS)
         prompt = [source.choice(ids) for _ in range(source.randint(1, 25))]
         rows.append((name, prompt, parameters(name, source)))

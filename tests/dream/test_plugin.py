@@ -13,6 +13,8 @@ from llada_runtime.testing import small_llada
 from tests.dream.dream_data import ALGORITHMS, MODELS, model_of
 from tests.support.foreign import check_refused, foreign
 
+pytestmark = pytest.mark.alone
+
 each_algorithm = pytest.mark.parametrize("name", ALGORITHMS)
 
 

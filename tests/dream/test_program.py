@@ -15,6 +15,8 @@ from tests.dream.dream_data import ALGORITHMS
 from tests.dream.tiny import IM_END, MASK, write_model
 from tests.support.program import Llada
 
+pytestmark = pytest.mark.alone
+
 each_algorithm = pytest.mark.parametrize("name", ALGORITHMS)
 SHORT = {"max_tokens": 16}
 

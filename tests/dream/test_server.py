@@ -13,6 +13,8 @@ from tests.dream.dream_data import ALGORITHMS
 from tests.dream.tiny import write_model
 from tests.support.served import served_client
 
+pytestmark = pytest.mark.alone
+
 MESSAGES = [{"role": "user", "content": "What is 1 + 2?"}]
 
 

@@ -11,6 +11,8 @@ from tests.support.program import Llada, error, llada
 
 __all__ = ["llada"]  # the fixture
 
+pytestmark = pytest.mark.alone
+
 SUM = ("--engine", "fast-dllm", "--device", "cpu", "--prompt", "What is 12 + 30?")
 
 

@@ -10,7 +10,9 @@ import pytest
 from llada_core.testing import suites_of
 from llada_runtime import LLaDAModel
 from llada_runtime.testing import small_llada, write_llada
-from tests.support.contract import held, held_by_answers
+from tests.support.contract import LONG, held, held_by_answers
+
+pytestmark = pytest.mark.alone
 
 RULES: list[dict[str, Any]] = [
     {"threshold": None, "steps": 8},
@@ -27,10 +29,9 @@ def model() -> LLaDAModel:
 
 
 def test_an_algorithm_keeps_its_contract(model: LLaDAModel) -> None:
-    passed = held("dual_cache", model)
+    passed = held("dual_cache", model, but=LONG, gen_length=12)
     assert "a batch is its rows alone" in passed
     assert "its rule works on any device" in passed
-    assert "each parameter changes something, or is declared neutral" in passed
 
 
 @pytest.mark.slow

@@ -18,6 +18,8 @@ from llada_fastdllm import BasicGeneration, DualCacheGeneration, FastDLLMGenerat
 from llada_runtime import BestFirst, Factor, LLaDAModel, Quota, StepAlgorithm, Threshold, drain
 from llada_runtime.testing import MASK, write_llada
 
+pytestmark = pytest.mark.alone
+
 ALGORITHMS = ["basic", "prefix_cache", "dual_cache"]
 
 

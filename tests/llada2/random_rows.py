@@ -17,11 +17,11 @@ def prompt(source: random.Random, most: int = 30) -> list[int]:
     return [source.randrange(14, 100) for _ in range(source.randint(1, most))]
 
 
-def request(source: random.Random, name: str | None = None) -> GenerationRequest:
-    """One of any algorithm, of short lengths."""
+def request(source: random.Random, name: str | None = None, *, most: int = 20) -> GenerationRequest:
+    """One of any algorithm, for ``most`` tokens or fewer."""
     chosen = name or source.choice(NAMES)
     given: dict[str, Any] = {
-        "gen_length": source.randint(1, 20),
+        "gen_length": source.randint(1, most),
         "block_length": source.choice([1, 3, 4, 8, 16]),
         "threshold": source.choice([0.3, 0.6, 0.9]),
         "early_stop": source.random() < 0.7,

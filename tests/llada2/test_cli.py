@@ -12,6 +12,8 @@ from tests.support.program import Llada, error, llada
 
 __all__ = ["llada"]  # the fixture
 
+pytestmark = pytest.mark.alone
+
 SHORT = ("--max-tokens", "12", "-p", "block_length=4", "--device", "cpu")
 
 

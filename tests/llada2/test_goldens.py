@@ -21,6 +21,8 @@ from tests.llada2.golden_data import (
     through_end,
 )
 
+pytestmark = pytest.mark.alone
+
 each_case = pytest.mark.parametrize("case", [pytest.param(case, id=case["id"]) for case in CASES])
 
 
@@ -45,14 +47,6 @@ def test_all_cases_of_a_model_together_are_upstreams(model: str) -> None:
     steps = run(model, *rows)
     for case, row in zip(cases, rows, strict=True):
         check(case, row, [step for step in steps if step.ticket is row.ticket])
-
-
-@pytest.mark.slow
-@pytest.mark.timeout(60)
-@each_case
-def test_each_case_alone_is_upstreams(case: Case) -> None:
-    row = sequence_of(case)
-    check(case, row, run(case["model"], row))
 
 
 @pytest.mark.slow

@@ -19,6 +19,8 @@ from tests.llada2.random_rows import NAMES
 from tests.llada2.tiny_models import CONFIG
 from tests.support.foreign import check_refused, foreign
 
+pytestmark = pytest.mark.alone
+
 _DRAWN = {"temperature": 0.0, "top_p": None, "top_k": None, "min_p": None, "seed": None}
 _LENGTHS = {"gen_length": 128, "block_length": 32, "early_stop": True}
 DEFAULTS: dict[str, dict[str, Any]] = {

@@ -11,6 +11,8 @@ import pytest
 import llada_core
 from tests.support.served import served_client
 
+pytestmark = pytest.mark.alone
+
 
 @pytest.fixture(scope="module")
 def client(lm: llada_core.LoadedModel) -> Iterator[Any]:

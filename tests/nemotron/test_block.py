@@ -22,7 +22,9 @@ from llada_runtime.testing import check_network
 from tests.nemotron.tiny_models import EOS, MASK, VOCABULARY, Variant, write_model
 from tests.support.graphing import FakeGraphs
 
-CASES = 60
+pytestmark = pytest.mark.alone
+
+CASES, QUICK = 60, 20
 SEEDS = range(3)  # of the weights
 
 Load = Callable[..., llada_core.LoadedModel]
@@ -96,7 +98,9 @@ def until_eos(answer: list[int]) -> list[int]:
     return answer[: answer.index(EOS) + 1] if EOS in answer else answer
 
 
-@pytest.mark.parametrize("number", range(CASES))
+@pytest.mark.parametrize(
+    "number", [*range(QUICK), *(pytest.param(more, marks=pytest.mark.slow) for more in range(QUICK, CASES))]
+)
 @pytest.mark.parametrize("variant", ["gen1", "labs"])
 def test_tokens_and_forwards_are_those_of_the_models_own_code(
     natives: Mapping[Any, Any],
@@ -114,6 +118,7 @@ def test_tokens_and_forwards_are_those_of_the_models_own_code(
         assert (written, our_nfe) == (answer, nfe)
 
 
+@pytest.mark.slow
 def test_the_cases_are_worth_comparing(natives: Mapping[Any, Any]) -> None:
     """Among them are answers that end early, blocks filled in several ways, and both kinds of context."""
     ended = several = 0

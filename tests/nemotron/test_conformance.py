@@ -6,16 +6,19 @@ from pathlib import Path
 
 import pytest
 
-from llada_core.testing import Outcome, suites_of
+from llada_core.testing import suites_of
 from tests.nemotron.tiny_models import write_model
+from tests.support.contract import LONG, held, held_by_all
+
+pytestmark = pytest.mark.alone
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(300)
 def test_the_distribution_keeps_the_contract_with_all_that_it_brings(tmp_path: Path) -> None:
     folder = str(write_model(tmp_path, "labs"))
-    suites = list(suites_of("llada-nemotron", model=folder, trust_remote_code=True))
-    names = [
+    found = held_by_all("llada-nemotron", folder, trust_remote_code=True, gen_length=12)
+    assert [subject for subject, _ in found] == [
         "llada-nemotron",
         "nemotron",
         "nemotron",
@@ -23,29 +26,13 @@ def test_the_distribution_keeps_the_contract_with_all_that_it_brings(tmp_path: P
         "nemotron_block",
         "nemotron_linear_spec",
     ]
-    assert [each.subject for each in suites] == names
-    for suite in suites:
-        outcomes = list(suite.outcomes())
-        assert [each for each in outcomes if each.status == "failed"] == []
-        held = {each.check for each in outcomes if each.status == "passed"}
-        assert suite.kind != "algorithm" or "a batch is its rows alone" in held
+    assert all("a batch is its rows alone" in passed for _, passed in found[2:])
 
 
-@pytest.mark.parametrize(
-    "name",
-    [
-        "nemotron_linear_spec",
-        pytest.param("nemotron_block", marks=[pytest.mark.slow, pytest.mark.timeout(300)]),
-    ],
-)
-def test_an_algorithm_decodes_as_the_contract_says(name: str, tmp_path: Path) -> None:
+def test_an_algorithm_decodes_as_the_contract_says(tmp_path: Path) -> None:
     folder = str(write_model(tmp_path, "labs"))
-    *_, suite = suites_of(name, model=folder, trust_remote_code=True)
-    outcomes = {
-        check[0]: Outcome.of(check) for check in suite.checks if not check[0].startswith("each parameter")
-    }
-    assert [each for each in outcomes.values() if each.status == "failed"] == []
-    assert outcomes["a batch is its rows alone"].status == "passed"
+    passed = held("nemotron_linear_spec", folder, but=LONG, trust_remote_code=True, gen_length=12)
+    assert "a batch is its rows alone" in passed
 
 
 def test_without_a_model_of_the_family_nothing_is_said_to_have_passed() -> None:

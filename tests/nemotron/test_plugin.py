@@ -15,6 +15,8 @@ from llada_core.environment import Environment
 from llada_core.plugins.installed import Installed
 from llada_core.registry.registry import Registry
 
+pytestmark = pytest.mark.alone
+
 ALGORITHMS = ["nemotron", "nemotron_ar", "nemotron_block", "nemotron_linear_spec"]
 
 

@@ -13,6 +13,9 @@ from transformers.modeling_rope_utils import ROPE_INIT_FUNCTIONS
 
 from tests.nemotron.tiny_models import BLOCK, EOS, MASK, Variant, write_model
 
+# They change with tests/nemotron/tiny_models.py alone.
+pytestmark = pytest.mark.slow
+
 UNUSED = -1  # an end token that is never predicted
 VARIANTS: tuple[Variant, ...] = ("gen1", "labs")
 

@@ -11,7 +11,7 @@ from llada_core import Step
 from llada_runtime import Sequence, drain
 from tests.parity.parity_data import golden_cases, golden_model, needs_engine, rows_of
 
-pytestmark = needs_engine("dinfer")
+pytestmark = [needs_engine("dinfer"), pytest.mark.alone]
 
 Case = dict[str, Any]
 MEANINGFUL_NONE = ("cache", "threshold")  # elsewhere null says that the upstream class has no such parameter

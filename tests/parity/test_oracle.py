@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import functools
 import random
+from collections.abc import Iterable
+from typing import Any
 
 import pytest
 
@@ -23,6 +25,19 @@ RULES = (
     {"factor": 2.0},
 )
 ALGORITHMS = {"none": "basic", "prefix": "prefix_cache", "dual": "dual_cache"}
+
+
+def covering(*values: Iterable[Any], names: tuple[str, ...]) -> pytest.MarkDecorator:
+    """Cases of three parameters in which any two values of two of them meet, the third taking turns."""
+    first, second, third = map(list, values)
+    cases = [
+        (one, other, third[(at + row) % len(third)])
+        for row, one in enumerate(first)
+        for at, other in enumerate(second)
+    ]
+    return pytest.mark.parametrize(names, cases, ids=str)
+
+
 plain_network = functools.cache(lambda name: PlainNetwork(GOLDENS / "models" / name))
 
 
@@ -41,9 +56,7 @@ def fast(name: str, algorithm: str, prompt: list[int], **params: object) -> tupl
     return sequence.canvas, sequence.nfe
 
 
-@pytest.mark.parametrize("name", MODELS)
-@pytest.mark.parametrize("rule", RULES, ids=str)
-@pytest.mark.parametrize("early_stop", [True, False])
+@covering(MODELS, RULES, [True, False], names=("name", "rule", "early_stop"))
 def test_without_a_cache_it_equals_the_reference(name: str, rule: dict, early_stop: bool) -> None:
     prompt = prompt_for(name, 1)
     params = {"gen_length": 29, "block_length": 8, "early_stop": early_stop, **rule}
@@ -59,9 +72,7 @@ SAMPLING = (
 )
 
 
-@pytest.mark.parametrize("name", MODELS)
-@pytest.mark.parametrize("rule", RULES[2:5], ids=str)
-@pytest.mark.parametrize("sampling", SAMPLING, ids=str)
+@covering(MODELS, SAMPLING, RULES[2:5], names=("name", "sampling", "rule"))
 def test_what_is_drawn_is_drawn_by_the_reference_too(name: str, rule: dict, sampling: dict) -> None:
     prompt = prompt_for(name, 3)
     params = {"gen_length": 29, "block_length": 8, "temperature": 0.9, "seed": 4, "early_stop": True}
@@ -69,9 +80,7 @@ def test_what_is_drawn_is_drawn_by_the_reference_too(name: str, rule: dict, samp
     assert fast(name, "basic", prompt, **params) == reference.decode(golden_model(name), prompt, **params)
 
 
-@pytest.mark.parametrize("name", MODELS)
-@pytest.mark.parametrize("rule", RULES, ids=str)
-@pytest.mark.parametrize("cache", sorted(ALGORITHMS))
+@covering(MODELS, RULES, sorted(ALGORITHMS), names=("name", "rule", "cache"))
 def test_with_any_cache_it_equals_the_plain_oracle(name: str, rule: dict, cache: str) -> None:
     prompt = prompt_for(name, 2)
     params = {"gen_length": 27, "block_length": 8, "early_stop": True, **rule}

@@ -15,6 +15,8 @@ from llada_runtime.network.layout import Layout, Span
 from llada_sdar import SDARNetwork
 from tests.sdar.golden_data import GOLDENS, MODELS, golden_cases, golden_model, setting
 
+pytestmark = pytest.mark.alone
+
 CASES = golden_cases()
 
 

@@ -17,6 +17,8 @@ from llada_sdar import SDARConfig, SDARNetwork
 from tests.sdar.tiny_models import DENSE
 from tests.support.foreign import check_refused, foreign
 
+pytestmark = pytest.mark.alone
+
 ALGORITHMS = ["sdar", "sdar_lmdeploy", "sdar_low_confidence"]
 
 

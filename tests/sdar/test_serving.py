@@ -13,6 +13,8 @@ from llada_core import GenerationRequest
 from tests.sdar.tiny_models import Variant, write_model
 from tests.support.program import Llada
 
+pytestmark = pytest.mark.alone
+
 ALGORITHMS = ["sdar", "sdar_lmdeploy", "sdar_low_confidence"]
 
 

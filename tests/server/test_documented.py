@@ -9,6 +9,8 @@ import pytest
 
 from tests.server.apps import Client, model_server, scripted_server
 
+pytestmark = pytest.mark.alone
+
 DECODING = ["/v1/chat/completions", "/v1/completions", "/v1/infill"]
 
 

@@ -19,6 +19,8 @@ from llada_server.settings import PREFIX, ServerSettings
 from llada_tiny import model_path
 from tests.support.program import Llada, error
 
+pytestmark = pytest.mark.alone
+
 WRONG_FLAGS = [
     (["--dtype", "int3"], "dtype 'int3' cannot be used; choose 'float32'"),
     (["--device", "moon"], "device 'moon' is not known to torch; use 'cpu'"),
@@ -225,17 +227,24 @@ def test_nothing_is_loaded_for_a_call_that_is_wrong(llada: Llada, monkeypatch: p
         assert llada("serve", *flags, "--port", "0").status == 2
 
 
-@pytest.mark.parametrize(
-    ("flags", "status"), [(["--port", "70000"], 2), (["--model-path", "/nowhere/at/all"], 1), (["--help"], 0)]
+PROGRAMS = (
+    "from llada_core.cli import main; main(['serve', *sys.argv[1:]])",
+    "import runpy; sys.argv[0] = 'x'; runpy.run_module('llada_server', run_name='__main__')",
+    "from llada_server.reference_flags import main; main()",
 )
-def test_all_programs_end_alike(flags: list[str], status: int) -> None:
-    programs = (
-        "from llada_core.cli import main; main(['serve', *sys.argv[1:]])",
-        "import runpy; sys.argv[0] = 'x'; runpy.run_module('llada_server', run_name='__main__')",
-        "from llada_server.reference_flags import main; main()",
-    )
-    for program in programs:
-        command = [sys.executable, "-c", f"import sys; {program}", *flags]
-        ran = subprocess.run(command, capture_output=True, text=True, check=False)
-        assert ran.returncode == status, ran.stderr
-        assert "Traceback" not in ran.stderr
+ENDS = ((["--port", "70000"], 2), (["--model-path", "/nowhere/at/all"], 1), (["--help"], 0))
+
+
+@pytest.mark.parametrize(
+    ("program", "flags", "status"),
+    [
+        pytest.param(program, *end, marks=[] if at == of else pytest.mark.slow)
+        for of, program in enumerate(PROGRAMS)
+        for at, end in enumerate(ENDS)
+    ],
+)
+def test_all_programs_end_alike(program: str, flags: list[str], status: int) -> None:
+    command = [sys.executable, "-c", f"import sys; {program}", *flags]
+    ran = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert ran.returncode == status, ran.stderr
+    assert "Traceback" not in ran.stderr

@@ -15,6 +15,8 @@ from tests.server.apps import Running, scripted_server
 from tests.server.fakes import ScriptedSession
 from tests.server.test_worker import until
 
+pytestmark = pytest.mark.alone
+
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[Running]:

@@ -15,6 +15,8 @@ from llada_core import load_model
 from tests.server.apps import Running
 from tests.server.test_worker import until
 
+pytestmark = pytest.mark.alone
+
 SUM = [{"role": "user", "content": "What is 12 + 30?"}]
 SORT = [{"role": "user", "content": "Sort the list 9, 4, 7, 1."}]
 LILY = [

@@ -32,6 +32,8 @@ from llada_server.serving import bound, columns_of, listen, served_model
 from llada_server.settings import ServerSettings
 from tests.server.test_worker import until
 
+pytestmark = pytest.mark.alone
+
 GIB = 2**30
 # As an 8B model has them on a card of 80 GiB.
 LARGE = Room(dtype="bfloat16", weights=15 * GIB, column=2**19, logits=2**25, total=80 * GIB)
