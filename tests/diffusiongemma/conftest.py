@@ -14,6 +14,13 @@ from tests.diffusiongemma.published import Published
 from tests.diffusiongemma.tiny_models import write_model
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """All of this folder on one worker: what is imported and loaded for them takes longer than they do."""
+    for item in items:
+        if item.path.parent == Path(__file__).parent:
+            item.add_marker(pytest.mark.xdist_group("diffusiongemma"))
+
+
 @pytest.fixture(scope="session", autouse=True)
 def torchs_compiler() -> None:
     """Imported by the class at its first canvas, and some of it warns of other parts of torch."""

@@ -6,6 +6,8 @@ import string
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from tests.diffusiongemma.published import Published, cut
 from tests.diffusiongemma.tiny_models import CONFIG, network_of
 from tests.diffusiongemma.tiny_tokenizer import BOS, EOS, PAD, TURN_END, VOCABULARY
@@ -17,6 +19,7 @@ def test_it_is_tiny_and_has_a_vision_tower() -> None:
     assert sum(size for name, size in sizes.items() if "vision" in name) == 4432
 
 
+@pytest.mark.slow
 def test_canvases_end_early_and_late_and_answers_have_ends(published: Published) -> None:
     said = [published.says([5, 6, 7 + n], seed=n, gen_length=24, confidence_threshold=1.5) for n in range(24)]
     steps = [each.denoised / each.encoded for each in said]

@@ -78,7 +78,7 @@ def test_the_text_of_a_ticket_grows_to_the_whole(lm: LoadedModel) -> None:
     assert len(set(seen)) > 1
 
 
-@settings(max_examples=5, deadline=None)
+@settings(max_examples=3, deadline=None)
 @given(
     st.lists(st.sampled_from(["{{2}}", "{{5}}", "4, ", "Sorted: ", "9."]), min_size=1, max_size=5),
     st.integers(0, 9),
@@ -87,8 +87,8 @@ def test_neighbours_change_nothing(lm: LoadedModel, pieces: list[str], seed: int
     template = "".join([*pieces, "{{1}}"])
     mine = GenerationRequest(prompt=SORT, template=template, parameters={"temperature": 1.0, "seed": seed})
     others = [
-        GenerationRequest(prompt=SUM, parameters={"max_tokens": 24}, algorithm="basic"),
-        GenerationRequest(prompt=SUM, parameters={"max_tokens": 24}, stop=("= ",)),
+        GenerationRequest(prompt=SUM, parameters={"max_tokens": 12}, algorithm="basic"),
+        GenerationRequest(prompt=SUM, parameters={"max_tokens": 12}, stop=("= ",)),
     ]
     together = lm.generate_batch([others[0], mine, others[1]])[1]
     alone = lm.generate_batch([mine])[0]
@@ -145,7 +145,7 @@ def test_an_answer_ends_before_the_first_stop(lm: LoadedModel, stop: str, algori
 
 
 def test_a_stop_saves_the_forwards_behind_it(lm: LoadedModel) -> None:
-    options = {"max_tokens": 64, "early_stop": False, "block_length": 8}
+    options = {"max_tokens": 32, "early_stop": False, "block_length": 8}
     ended = result(lm, prompt=SUM, stop=("=",), algorithm="basic", parameters=options)
     whole = result(lm, prompt=SUM, algorithm="basic", parameters=options)
     assert ended.nfe < whole.nfe / 2
@@ -182,7 +182,7 @@ def test_confidence_is_told_of_each_token_where_it_is_asked_for(lm: LoadedModel)
 
 @pytest.mark.parametrize("algorithm", ["basic", "prefix_cache", "dual_cache"])
 def test_the_likeliest_tokens_are_told_of_each_position(lm: LoadedModel, algorithm: str) -> None:
-    asked = {"prompt": SUM, "algorithm": algorithm, "parameters": {"max_tokens": 32}}
+    asked = {"prompt": SUM, "algorithm": algorithm, "parameters": {"max_tokens": 16}}
     told, plain = result(lm, **asked, logprobs=3), result(lm, **asked)
     assert (told.token_ids, told.nfe, plain.alternatives) == (plain.token_ids, plain.nfe, None)
     assert told.confidence is not None
@@ -198,7 +198,7 @@ def test_the_likeliest_tokens_are_told_of_each_position(lm: LoadedModel, algorit
 
 
 def test_a_drawn_token_is_told_beside_the_likeliest(lm: LoadedModel) -> None:
-    parameters = {"max_tokens": 32, "temperature": 30.0, "seed": 5, "early_stop": False}
+    parameters = {"max_tokens": 16, "temperature": 30.0, "seed": 5, "early_stop": False}
     told = result(lm, prompt=SUM, parameters=parameters, logprobs=1)
     assert told.alternatives is not None
     assert told.confidence is not None

@@ -130,7 +130,7 @@ def test_2_1_decodes_behind_an_end_token_only_if_asked_to(lm: LoadedModel) -> No
     source, spent = random.Random(1), 0
     for _ in range(4):
         ids = prompt(source)
-        asked = {"gen_length": 24, "block_length": 4, "threshold": 0.5}
+        asked = {"gen_length": 16, "block_length": 4, "threshold": 0.5}
         stopped, whole = (
             lm.generate(ids, algorithm="llada2_edit", early_stop=stops, **asked) for stops in (True, False)
         )
