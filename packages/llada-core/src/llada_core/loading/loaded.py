@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterable, Mapping
-from dataclasses import replace
+from collections.abc import Generator, Iterable
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, NoReturn, overload
 
@@ -20,17 +19,17 @@ from llada_core.generation.algorithm import GenerationAlgorithm
 from llada_core.generation.jobs import Job
 from llada_core.generation.loads import network_class_of
 from llada_core.generation.model import Model
-from llada_core.generation.prompt_kinds import Given, prompts_of
+from llada_core.generation.prompt_kinds import prompts_of
 from llada_core.generation.prompts import AnyPrompts, Prompt, Prompts
 from llada_core.generation.results import GenerationRequest, GenerationResult, requests_of
-from llada_core.generation.rollouts import Rollout, check_count, rollouts
 from llada_core.generation.steps import Step
 from llada_core.generation.templates import Template
 from llada_core.imports import LazyModule
+from llada_core.loading.asked import requests_for
 from llada_core.loading.measures import Measures
 from llada_core.loading.resting import Resting
-from llada_core.loading.session import Session, check_room
-from llada_core.parameters import parameters_of_row
+from llada_core.loading.rounds import Rounds
+from llada_core.loading.session import Session
 from llada_core.plugins.info import EngineInfo
 
 if TYPE_CHECKING:
@@ -56,7 +55,7 @@ def default_algorithm(engine: EngineInfo) -> str:
         raise UnknownAlgorithm(message, name=exc.name, candidates=exc.candidates) from exc
 
 
-class LoadedModel(Measures):
+class LoadedModel(Measures, Rounds):
     """A checkpoint in memory; each call may name its algorithm and parameters, and affects no other.
 
     Made by ``load_model``. A context manager: leaving it, or ``close``, lets go of the network. ``dcp`` tells
@@ -171,7 +170,7 @@ class LoadedModel(Measures):
         row that failed once all rows have ended, with the ``results`` of the others.
         """
         given = prompts_of(prompt)
-        results = self.generate_batch(_requests(given, algorithm, raw, params))
+        results = self.generate_batch(requests_for(given, algorithm, raw, params))
         return results[0] if given.single else results
 
     def generate_batch(self, requests: Iterable[GenerationRequest]) -> list[GenerationResult]:
@@ -190,7 +189,8 @@ class LoadedModel(Measures):
         An algorithm that cannot be watched gives one final step. Closing the iterator stops the work. Raises
         as ``generate`` does, at the call.
         """
-        return execution.run(self.model, self._prepare(_requests(prompts_of(prompt), algorithm, raw, params)))
+        requests = requests_for(prompts_of(prompt), algorithm, raw, params)
+        return execution.run(self.model, self._prepare(requests))
 
     def infill(
         self,
@@ -213,39 +213,6 @@ class LoadedModel(Measures):
         )
         return self.generate_batch([request])[0]
 
-    def rollouts(
-        self,
-        prompts: AnyPrompts,
-        *,
-        n: int = 1,
-        algorithm: str | None = None,
-        raw: bool = False,
-        trajectory: bool = True,
-        rows: int = execution.ROWS,
-        columns: int | None = None,
-        **params: Any,
-    ) -> Generator[Rollout, None, None]:
-        """``n`` answers to each prompt, as they end: for training by reward, with thousands of prompts.
-
-        They are those of ``generate`` for a list that has each prompt ``n`` times in succession: with a
-        ``seed``, answer i to prompt p draws from seed + p n + i, so that no two draw from one, and a next
-        round of as many begins at seed + n · prompts. At temperature 0 the answers to a prompt are alike.
-        Prompts are encoded once each and at the call; ``rows`` answers are in flight at a time, and no more
-        of them have memory. ``rows`` and ``columns`` are those of ``session``, ``trajectory`` that of a
-        request.
-
-        A row that fails is told by its ``error``, and ends nothing else. Closing the iterator stops the work.
-        Raises as ``generate`` does, at the call; what needs more cached columns than there are raises
-        ``PromptError`` when its turn comes.
-        """
-        check_count(n)
-        check_room(rows, columns)
-        jobs = [
-            self._job(replace(request, trajectory=trajectory), n * index)
-            for index, request in enumerate(_requests(prompts_of(prompts), algorithm, raw, params, n))
-        ]
-        return rollouts(self.model, jobs, params, n=n, rows=rows, columns=columns)
-
     def session(self, *, rows: int = execution.ROWS, columns: int | None = None) -> Session:
         """An open loop on this model: requests of any algorithms come and go between its steps.
 
@@ -256,44 +223,6 @@ class LoadedModel(Measures):
 
     def _prepare(self, requests: Iterable[GenerationRequest]) -> list[Job]:
         return [self._job(request, index) for index, request in enumerate(requests_of(requests))]
-
-    def load_weights(
-        self, weights: Mapping[str, Any] | Iterable[tuple[str, Any]], *, partial: bool = False
-    ) -> None:
-        """Give the network other weights, in its own memory: a round of training has ended.
-
-        ``weights`` are tensors by the names of the published checkpoint, of any floating-point dtype and on
-        any device; they are cast, packed and put in eight bits as they would be when a checkpoint is loaded,
-        so that answers are those of the model freshly loaded with them. CUDA graphs stay valid. A name
-        without a place in the network, another shape, and, unless ``partial``, a name that is missing are
-        each a ``CheckpointError`` that says it. A mapping is checked whole before anything is written. Pairs,
-        as a generator gives them, are written one by one; where one of them is wrong the model refuses
-        requests until all weights have been given.
-
-        Raises ``UsageError`` while requests are in work, while the model sleeps, and where it is split
-        between ranks or runs by its own code; ``AlgorithmUnavailable`` where its engine cannot do it.
-        """
-        self._resting.load_weights(self.model, weights, partial=partial)
-
-    @property
-    def asleep(self) -> bool:
-        """Whether it sleeps, so that ``wake`` has to come before a request."""
-        return self._resting.asleep
-
-    def sleep(self, *, level: int = 1) -> None:
-        """Release the memory of the device: CUDA graphs, keys and values, and the weights.
-
-        At level 1 the weights go to the host's memory, so that on the CPU they stay where they are; at level
-        2 they are dropped, and ``load_weights`` has to bring others once the model is awake. Requests are
-        refused meanwhile; open sessions stay open. Raises as ``load_weights``, and ``UsageError`` for another
-        level, or where it sleeps already.
-        """
-        self._resting.sleep(self.model, level)
-
-    def wake(self) -> None:
-        """Take the memory again after ``sleep``, and capture CUDA graphs as loading does. Raises
-        ``UsageError`` where it is awake."""
-        self._resting.wake(self.model)
 
     def _awake(self) -> Model:
         """The model, which can be asked. Raises ``UsageError`` while it sleeps, and once closed."""
@@ -331,15 +260,3 @@ class LoadedModel(Measures):
     def __repr__(self) -> str:
         path = "closed" if self._model is None else self._model.path
         return f"<LoadedModel {path} on engine {self.engine.name!r}>"
-
-
-def _requests(
-    given: Given, algorithm: str | None, raw: bool, params: dict[str, Any], n: int = 1
-) -> list[GenerationRequest]:
-    """A request for each prompt; of ``n`` answers to each, the first one's."""
-    return [
-        GenerationRequest(
-            prompt=each, algorithm=algorithm, raw=raw, parameters=parameters_of_row(params, n * row)
-        )
-        for row, each in enumerate(given.prompts)
-    ]
