@@ -10,8 +10,10 @@ import torch
 from llada_core import AlgorithmUnavailable
 from llada_runtime import LLaDAModel, NoCache, Plan, Quota, Reading, StepAlgorithm
 from llada_runtime.models.llada_moe import LLaDAMoEModel
+from llada_runtime.network.graphs import Graphed
 from llada_runtime.testing import FakeNetwork, small_llada
 
+NEVER: Any = None  # which nothing here asks
 BLOCKS, NEXT = Reading(attention="blocks"), Reading(shift=1)
 
 
@@ -123,7 +125,10 @@ def test_a_network_around_another_is_read_as_that() -> None:
     assert Shifted().unfit_reason(Around(network(NEXT))) is None
     assert Plain().unfit_reason(Around(network(NEXT))) is not None
     assert Plain().unfit_reason(Around(FakeNetwork.random())) is None
-    assert OnExperts().unfit_reason(Around(network(None))) is not None
+    assert OnLLaDA().unfit_reason(Graphed(network(None), record=NEVER)) is None
+    assert "this network is a LLaDAModel" in str(
+        OnExperts().unfit_reason(Graphed(network(None), record=NEVER))
+    )
 
 
 def test_a_declaration_of_another_kind_is_told() -> None:

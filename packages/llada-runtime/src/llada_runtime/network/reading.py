@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -46,16 +47,17 @@ class Reading:
 
 def declared_reading(network: Any) -> Any:
     """The ``reading`` of ``network``, or of the one that it stands around; None where nothing is declared."""
-    return getattr(_declaring(network), "reading", None)
+    declared = (getattr(each, "reading", None) for each in _around(network))
+    return next((found for found in declared if found is not None), None)
 
 
 def other_class(network: Any, kind: type[Any] | None) -> str | None:
     """Why a decoder for networks of the class ``kind`` cannot decode on ``network``; None where it can, or
     where the network declares no reading, and nobody knows. A ``kind`` of None is any."""
-    known = _declaring(network)
-    if kind is None or known is None or isinstance(known, kind):
+    known = list(_around(network))
+    if kind is None or declared_reading(network) is None or any(isinstance(each, kind) for each in known):
         return None
-    return f"it is for a {kind.__name__}, and this network is a {type(known).__name__}; {_REMEDY}"
+    return f"it is for a {kind.__name__}, and this network is a {type(known[-1]).__name__}; {_REMEDY}"
 
 
 def reading_of(network: Any) -> Reading:
@@ -64,15 +66,13 @@ def reading_of(network: Any) -> Reading:
     return declared if isinstance(declared, Reading) else Reading()
 
 
-def _declaring(network: Any) -> Any:
-    """``network``, or the one that it stands around, whichever declares a reading; None where none does."""
+def _around(network: Any) -> Iterator[Any]:
+    """``network``, the one that it stands around, and so on."""
     inner, seen = network, set()
     while inner is not None and id(inner) not in seen:
         seen.add(id(inner))
-        if getattr(inner, "reading", None) is not None:
-            return inner
+        yield inner
         inner = getattr(inner, "network", None)
-    return None
 
 
 def _place(columns: int) -> str:
