@@ -135,9 +135,11 @@ def test_a_model_that_has_slept_answers_as_before(lm: LoadedModel, level: int) -
         request = GenerationRequest(prompt=PROMPTS[0], algorithm="dual_cache", parameters=ASKED)
         session.submit(request)
         assert [*session]
+        waiting = lm.rollouts(PROMPTS)
         lm.sleep(level=level)
         assert lm.asleep
         for ask in (
+            lambda: next(waiting),
             lambda: lm.generate("Hello"),
             lambda: session.submit(request),
             lambda: lm.load_weights({}),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterable, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from llada_core.errors import GenerationError, UsageError
@@ -52,14 +52,25 @@ def samples_of(job: Job, n: int, params: Mapping[str, object]) -> Iterable[Job]:
 
 
 def rollouts(
-    model: Model, jobs: Sequence[Job], params: Mapping[str, object], *, n: int, rows: int, columns: int | None
+    model: Model,
+    jobs: Sequence[Job],
+    params: Mapping[str, object],
+    *,
+    n: int,
+    rows: int,
+    columns: int | None,
+    check: Callable[[], None],
 ) -> Generator[Rollout, None, None]:
-    """The answers to each of ``jobs``, ``n`` of each, as they end; closing it ends those in flight."""
+    """The answers to each of ``jobs``, ``n`` of each, as they end; closing it ends those in flight.
+
+    ``check`` raises where the model takes no requests, as it may between two answers.
+    """
     execution = Execution(model, rows=rows, columns=columns)
     try:
         for sample in (sample for job in jobs for sample in samples_of(job, n, params)):
             while not execution.room:
                 yield from _ended(execution.step(), n)
+            check()
             execution.submit(sample)
         while execution.active:
             yield from _ended(execution.step(), n)

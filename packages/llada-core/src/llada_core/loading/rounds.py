@@ -70,7 +70,8 @@ class Rounds:
             self._job(replace(request, trajectory=trajectory), n * index)
             for index, request in enumerate(requests_for(prompts_of(prompts), algorithm, raw, params, n))
         ]
-        return rollouts(self._awake(), jobs, params, n=n, rows=rows, columns=columns)
+        check = self._resting.check
+        return rollouts(self._awake(), jobs, params, n=n, rows=rows, columns=columns, check=check)
 
     def load_weights(
         self, weights: Mapping[str, Any] | Iterable[tuple[str, Any]], *, partial: bool = False
