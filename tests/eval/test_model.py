@@ -56,8 +56,7 @@ def test_likelihoods_are_those_of_the_registry_and_their_errors_are_reported(
     log = tmp_path / "likelihoods.jsonl"
     model = LladaLM(**SETTINGS, device="cpu", mc_samples=8, mc_seed=3, mc_batch=5, likelihood_log=str(log))
     context = contexts(small)[0]
-    said = context + "12 + 30 ="  # the spaces at the end of a context are lm-eval's to move
-    texts = [(said, " 42."), (said, " 43."), ("", "12 + 30")]
+    texts = [(context, "12 + 30 = 42."), (context, "12 + 30 = 43."), ("", "12 + 30")]
     found = model.loglikelihood(asks("loglikelihood", *texts), disable_tqdm=True)
     for (before, behind), (value, is_greedy) in zip(texts, found, strict=True):
         pair = model._encode_pair(before, behind) if before else ([0], model.tok_encode(behind, False))
@@ -71,6 +70,13 @@ def test_likelihoods_are_those_of_the_registry_and_their_errors_are_reported(
     told = model.get_model_info()["llada"]["likelihoods"]
     assert told["standard_error"]["greatest"] == max(line["standard_error"] for line in lines)
     assert (told["count"], told["nfe"]) == (3, sum(line["nfe"] for line in lines))
+
+
+def test_white_space_before_a_text_is_masked_only_where_it_is_of_its_first_token(small: LladaLM) -> None:
+    context = contexts(small)[0]
+    assert context.endswith("\n\n")
+    assert small._encode_pair(context, "12") == (small.tok_encode(context), small.tok_encode("12", False))
+    assert small._encode_pair("Ann has ", "apples") == small._encode_pair("Ann has", " apples")
 
 
 def test_likelihoods_by_the_chain_where_asked(small: LladaLM) -> None:

@@ -114,6 +114,16 @@ class LladaLM(TemplateLM):
             return encode_fixed(self.tokenizer, string, where="the text")
         return self.lm.model.encode(string, raw=True)
 
+    def _encode_pair(self, context: str, continuation: str) -> tuple[list[int], list[int]]:
+        """The ids of both, as they are in the whole. White space at the end of a context, which lm-eval moves
+        behind it, stays where its tokens do: masks in what a chat template writes are nothing that a model
+        was trained on."""
+        before, whole = self.tok_encode(context), self.tok_encode(context + continuation)
+        if before and whole[: len(before)] == before and len(whole) > len(before):
+            return before, whole[len(before) :]
+        found: tuple[list[int], list[int]] = super()._encode_pair(context, continuation)
+        return found
+
     def generate_until(self, requests: list[Instance], disable_tqdm: bool = False) -> list[str]:
         """The answers, in the order of the requests, each up to the first of its ``until``.
 
