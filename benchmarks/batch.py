@@ -1,13 +1,14 @@
-"""The same chats by one call of the library, by `llada batch run`, and over HTTP to a server, in one run.
+"""The same chats by one call of the library, as `llada batch run` does them, and over HTTP, in one run.
 
     python benchmarks/batch.py [--requests 512] [--tokens 64] [--repeats 3] [--json FILE]
 
 The three take turns, each with 32 rows, so that a slow moment of the machine strikes all alike; the fastest
-run of each counts, and the median is printed beside it. The library runs in this process; the batch in one
-of its own, whose loading does not count (its last line tells the seconds from its first request on); the
-server in a third, asked by as many connections at a time as it has rows and places in the queue. Each has
-`OMP_NUM_THREADS` threads, on the same processors. Every answer is compared with the library's; one that
-differs ends the program.
+run of each counts. The library and the batch run in this process, on one model: the batch reads a file of
+requests and writes one of answers, as the command does once its model is loaded. The server has a process
+of its own, and is asked by as many connections at a time as it has rows and places in the queue. Each has
+`OMP_NUM_THREADS` threads, on the same processors. Beside the seconds of the clock stand those of the
+processor, of server and clients together: others who use the machine change them less. Every answer is
+compared with the library's; one that differs ends the program.
 
 Printed are a table and one line of JSON.
 """
@@ -19,13 +20,12 @@ import asyncio
 import json
 import os
 import random
-import re
-import statistics
-import subprocess
-import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from math import inf
 from pathlib import Path
 from typing import Any
 
@@ -34,36 +34,51 @@ import torch
 from server_process import ENGINE, EXACT, ServerProcess, serving
 
 from llada_core import GenerationRequest, LoadedModel, load_model
+from llada_server.batch.answering import Answering
+from llada_server.batch.lines import lines_of
+from llada_server.batch.output import Output
+from llada_server.http.served import Served
+from llada_server.serving import served_model
+from llada_server.settings import ServerSettings
 from llada_tiny.tasks import held_out
 
 ROWS, CONNECTIONS = 32, 32 + 256  # what library, batch and server have where nothing is said
 URL = "/v1/chat/completions"
-SECONDS = re.compile(r" · (\d+\.\d+) s · ")
 Bodies = list[dict[str, Any]]
 Texts = list[str]
 
 
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """Seconds of one run, by the clock and of the processor, and its answers."""
+
+    clock: float
+    processor: float
+    texts: Texts
+
+
 def main() -> None:
     options = _options()
-    bodies = _bodies(options.requests, options.tokens)
-    with load_model(engine=ENGINE, device="cpu", dtype="float32") as model, serving(*EXACT) as server:
-        ways: dict[str, Callable[[], tuple[float, Texts]]] = {
+    bodies, known = _bodies(options.requests, options.tokens), Texts()
+    exact = load_model(engine=ENGINE, device="cpu", dtype="float32")
+    with exact as model, batching(model) as served, serving(*EXACT) as server:
+        ways: dict[str, Callable[[], Taken]] = {
             "generate_batch": lambda: library(model, bodies),
-            "llada batch run": lambda: batch(bodies),
+            "llada batch": lambda: batch(served, bodies),
             "server, HTTP": lambda: asyncio.run(over_http(server, bodies)),
         }
-        load = os.getloadavg()[0]
-        seconds = _seconds(ways, options.repeats)
-        load = max(load, os.getloadavg()[0])
-    tokens = sum(len(model.model.encode(text, raw=True)) for text in _KNOWN)
-    run = {"about": _about(options, load), "tokens": tokens, "seconds": seconds}
+        load = [os.getloadavg()[0]]
+        seconds = _seconds(ways, options.repeats, known)
+        load.append(os.getloadavg()[0])
+        tokens = sum(len(model.model.encode(text, raw=True)) for text in known)
+    run = {"about": _about(options, max(load)), "tokens": tokens, "seconds": seconds}
     _print_table(run, options.requests)
     print(json.dumps(run))
     if options.json:
         options.json.write_text(json.dumps(run, indent=1) + "\n")
 
 
-def library(model: LoadedModel, bodies: Bodies) -> tuple[float, Texts]:
+def library(model: LoadedModel, bodies: Bodies) -> Taken:
     """One call of ``generate_batch``."""
     requests = [
         GenerationRequest(
@@ -73,34 +88,44 @@ def library(model: LoadedModel, bodies: Bodies) -> tuple[float, Texts]:
         )
         for body in bodies
     ]
-    began = time.perf_counter()
+    began = time.perf_counter(), time.process_time()
     results = model.generate_batch(requests)
-    return time.perf_counter() - began, [result.text for result in results]
+    return _taken(began, [result.text for result in results])
 
 
-def batch(bodies: Bodies) -> tuple[float, Texts]:
-    """One run of the command, on files."""
+@contextmanager
+def batching(model: LoadedModel) -> Iterator[Served]:
+    """The model as a batch has it."""
+    served, _ = served_model(model, ServerSettings(engine=ENGINE, request_timeout=inf))
+    served.worker.start()
+    try:
+        yield served
+    finally:
+        served.worker.stop()
+
+
+def batch(served: Served, bodies: Bodies) -> Taken:
+    """A file of requests, answered into another one."""
+    lines = [
+        {"custom_id": str(n), "method": "POST", "url": URL, "body": body} for n, body in enumerate(bodies)
+    ]
     with tempfile.TemporaryDirectory() as folder:
         source, out = Path(folder) / "in.jsonl", Path(folder) / "out.jsonl"
-        lines = [
-            {"custom_id": str(n), "method": "POST", "url": URL, "body": body} for n, body in enumerate(bodies)
-        ]
         source.write_text("".join(json.dumps(line) + "\n" for line in lines))
-        command = [sys.executable, "-m", "llada_core", "batch", "run", str(source), "--out", str(out), *EXACT]
-        done = subprocess.run(command, capture_output=True, text=True)
-        if done.returncode:
-            raise SystemExit(f"the batch ended with {done.returncode}: {done.stderr}")
+        began = time.perf_counter(), time.process_time()
+        with source.open("rb") as file, Output(out) as output:
+            for one in Answering(served, lines_of(file, most=served.settings.max_body)):
+                output.write(one.text.encode() + b"\n")
+        taken = _taken(began, [])
         told = sorted(map(json.loads, out.read_text().splitlines()), key=lambda each: int(each["custom_id"]))
-        seconds = SECONDS.search(done.stderr)
-    assert seconds is not None
-    return float(seconds[1]), [_text(each["response"]["body"]) for each in told]
+    return Taken(taken.clock, taken.processor, [_text(each["response"]["body"]) for each in told])
 
 
-async def over_http(server: ServerProcess, bodies: Bodies) -> tuple[float, Texts]:
-    """All requests to a server, so many at a time."""
+async def over_http(server: ServerProcess, bodies: Bodies) -> Taken:
+    """All requests to a server."""
     places = asyncio.Semaphore(CONNECTIONS)
     limits = httpx.Limits(max_connections=CONNECTIONS)
-    async with httpx.AsyncClient(base_url=server.url, timeout=600, limits=limits) as http:
+    async with httpx.AsyncClient(base_url=server.url, timeout=3600, limits=limits) as http:
 
         async def ask(body: dict[str, Any]) -> str:
             async with places:
@@ -108,9 +133,14 @@ async def over_http(server: ServerProcess, bodies: Bodies) -> tuple[float, Texts
 
         # Connections are made before the clock starts.
         await asyncio.gather(*(http.get("/health") for _ in range(min(CONNECTIONS, len(bodies)))))
-        began = time.perf_counter()
+        began, used = (time.perf_counter(), time.process_time()), server.processor_seconds
         texts = await asyncio.gather(*map(ask, bodies))
-        return time.perf_counter() - began, list(texts)
+        taken = _taken(began, list(texts))
+    return Taken(taken.clock, taken.processor + server.processor_seconds - used, taken.texts)
+
+
+def _taken(began: tuple[float, float], texts: Texts) -> Taken:
+    return Taken(time.perf_counter() - began[0], time.process_time() - began[1], texts)
 
 
 def _text(body: dict[str, Any]) -> str:
@@ -128,28 +158,21 @@ def _bodies(count: int, tokens: int) -> Bodies:
     return [{"messages": each, "algorithm": "dual_cache", "max_tokens": tokens} for each in prompts]
 
 
-_KNOWN: Texts = []
-
-
-def _seconds(ways: dict[str, Callable[[], tuple[float, Texts]]], repeats: int) -> dict[str, list[float]]:
+def _seconds(
+    ways: dict[str, Callable[[], Taken]], repeats: int, known: Texts
+) -> dict[str, dict[str, list[float]]]:
     """What each run took, in rounds of all in turn, every second one backwards; the first does not count."""
-    seconds: dict[str, list[float]] = {name: [] for name in ways}
+    seconds: dict[str, dict[str, list[float]]] = {name: {"clock": [], "processor": []} for name in ways}
     for number in range(repeats + 1):
-        names = list(ways) if number % 2 else list(ways)[::-1]
-        for name in names:
-            taken, texts = ways[name]()
-            _compare(texts, name)
+        for name in list(ways)[:: -1 if number % 2 else 1]:
+            taken = ways[name]()
+            known += [] if known else taken.texts
+            if taken.texts != known:
+                raise SystemExit(f"{name} answers differently than the library; find out why")
             if number:
-                seconds[name].append(taken)
+                seconds[name]["clock"].append(taken.clock)
+                seconds[name]["processor"].append(taken.processor)
     return seconds
-
-
-def _compare(texts: Texts, name: str) -> None:
-    if not _KNOWN:
-        _KNOWN.extend(texts)
-    wrong = sum(one != other for one, other in zip(_KNOWN, texts, strict=True))
-    if wrong:
-        raise SystemExit(f"{name} answers {wrong} of {len(texts)} differently; find out why")
 
 
 def _about(options: argparse.Namespace, load: float) -> str:
@@ -162,14 +185,15 @@ def _about(options: argparse.Namespace, load: float) -> str:
 
 def _print_table(run: dict[str, Any], requests: int) -> None:
     print(run["about"])
-    print(f"{'':18}{'seconds':>10}{'median':>10}{'requests/s':>12}{'tokens/s':>10}{'of the library':>16}")
-    best = {name: min(each) for name, each in run["seconds"].items()}
+    print(
+        f"{'':16}{'seconds':>9}{'requests/s':>12}{'tokens/s':>10}{'processor, s':>14}{'over the library':>18}"
+    )
+    alone = min(run["seconds"]["generate_batch"]["processor"])
     for name, each in run["seconds"].items():
-        taken = best[name]
-        share = best["generate_batch"] / taken
+        clock, processor = min(each["clock"]), min(each["processor"])
         print(
-            f"{name:18}{taken:10.2f}{statistics.median(each):10.2f}{requests / taken:12.1f}"
-            f"{run['tokens'] / taken:10.0f}{share:15.0%}"
+            f"{name:16}{clock:9.2f}{requests / clock:12.1f}{run['tokens'] / clock:10.0f}"
+            f"{processor:14.2f}{processor / alone - 1:18.1%}"
         )
 
 

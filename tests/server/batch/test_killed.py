@@ -54,7 +54,7 @@ def said(answer: dict[str, Any]) -> Any:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(900)
+@pytest.mark.timeout(1800)
 def test_ten_kills_lose_nothing_and_repeat_nothing(tmp_path: Path) -> None:
     source = write(tmp_path / "in.jsonl", questions())
     whole, out = tmp_path / "whole.jsonl", tmp_path / "out.jsonl"
