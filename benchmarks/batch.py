@@ -43,6 +43,8 @@ from llada_server.settings import ServerSettings
 from llada_tiny.tasks import held_out
 
 ROWS, CONNECTIONS = 32, 32 + 256  # what library, batch and server have where nothing is said
+# Connections wait while others are made, and requests for all that came before.
+PATIENT = ("--keep-alive", "3600", "--client-timeout", "3600", "--request-timeout", "inf")
 URL = "/v1/chat/completions"
 Bodies = list[dict[str, Any]]
 Texts = list[str]
@@ -61,7 +63,7 @@ def main() -> None:
     options = _options()
     bodies, known = _bodies(options.requests, options.tokens), Texts()
     exact = load_model(engine=ENGINE, device="cpu", dtype="float32")
-    with exact as model, batching(model) as served, serving(*EXACT) as server:
+    with exact as model, batching(model) as served, serving(*EXACT, *PATIENT) as server:
         ways: dict[str, Callable[[], Taken]] = {
             "generate_batch": lambda: library(model, bodies),
             "llada batch": lambda: batch(served, bodies),
