@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 
-from llada_core.testing import suites_of
 from tests.dream.dream_data import ALGORITHMS
 from tests.dream.tiny import write_model
 from tests.support.contract import LONG, held, held_by_all
@@ -20,12 +19,6 @@ def test_the_distribution_keeps_the_contract_with_all_that_it_brings(tmp_path: P
     found = held_by_all("llada-dream", str(write_model(tmp_path)), gen_length=12)
     assert [subject for subject, _ in found] == ["llada-dream", "dream", *sorted(ALGORITHMS)]
     assert all("a batch is its rows alone" in passed for _, passed in found[2:])
-
-
-def test_the_engine_keeps_the_contract(tmp_path: Path) -> None:
-    distribution, engine, *_ = suites_of("llada-dream", model=str(write_model(tmp_path)))
-    for suite in (distribution, engine):
-        assert [each for each in suite.outcomes() if each.status == "failed"] == []
 
 
 def test_an_algorithm_decodes_as_the_contract_says(tmp_path: Path) -> None:

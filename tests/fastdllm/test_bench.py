@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 
 import pytest
 
-from llada_core import load_model
+from llada_core import LoadedModel, load_model
 from llada_core.bench import Case, measure, tasks
 from tests.support.program import Llada
 
@@ -20,16 +21,21 @@ SETTINGS = [
 ]
 
 
+@pytest.fixture(scope="module")
+def lm() -> Iterator[LoadedModel]:
+    with load_model(device="cpu") as loaded:
+        yield loaded
+
+
 @pytest.mark.parametrize(("algorithm", "parameters"), SETTINGS)
 @pytest.mark.parametrize("rows", [1, 3])
 def test_counts_are_those_of_the_answers_themselves(
-    algorithm: str, parameters: dict[str, object], rows: int
+    lm: LoadedModel, algorithm: str, parameters: dict[str, object], rows: int
 ) -> None:
     questions = tasks(2, ["lists", "json"])
     case = Case(label="", algorithm=algorithm, parameters={"gen_length": 64, **parameters}, rows=rows)
-    with load_model(device="cpu") as lm:
-        sample = measure(lm, case, questions)
-        alone = [lm.generate_batch([case.request(each, 0)])[0] for each in questions]
+    sample = measure(lm, case, questions)
+    alone = [lm.generate_batch([case.request(each, 0)])[0] for each in questions]
     assert [answer.result.text for answer in sample.answers] == [result.text for result in alone]
     assert sample.row_forwards == sum(result.nfe for result in alone)
     assert sample.tokens == sum(result.completion_tokens for result in alone)

@@ -21,7 +21,7 @@ def told(llada: Llada, *arguments: str) -> Any:
     return json.loads(ran.out)
 
 
-@pytest.mark.parametrize("algorithm", ["basic", "dual_cache"])
+@pytest.mark.parametrize("algorithm", [pytest.param("basic", marks=pytest.mark.slow), "dual_cache"])
 def test_the_filters_are_parameters_as_any_other(llada: Llada, algorithm: str) -> None:
     plain = told(llada, "--algorithm", algorithm)
     narrow = told(llada, "--algorithm", algorithm, "-p", "top_p=0.5", "-p", "top_k=20", "-p", "min_p=0.05")

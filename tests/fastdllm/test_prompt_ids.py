@@ -147,16 +147,15 @@ def test_the_ids_of_a_question_are_answered_as_its_text(lm: LoadedModel, make: A
 
 
 @pytest.mark.parametrize(
-    "files",
+    ("name", "files"),
     [
-        {"generation_config": {"eos_token_id": [1, ZERO]}},
-        {"config": {"eos_token_id": [1, ZERO]}},
-        {"config": {"eos_token_id": ...}, "generation_config": {"eos_token_id": [ZERO, 1]}},
-        {"tokenizer_config": {"eos_token": "0"}, "special_tokens_map": {"eos_token": "0"}},
+        ("basic", {"generation_config": {"eos_token_id": [1, ZERO]}}),
+        ("dual_cache", {"config": {"eos_token_id": [1, ZERO]}}),
+        ("basic", {"config": {"eos_token_id": ...}, "generation_config": {"eos_token_id": [ZERO, 1]}}),
+        ("dual_cache", {"tokenizer_config": {"eos_token": "0"}, "special_tokens_map": {"eos_token": "0"}}),
     ],
     ids=str,
 )
-@pytest.mark.parametrize("name", ["basic", "dual_cache"])
 def test_an_answer_ends_where_any_file_says(copy: Any, files: Any, name: str) -> None:
     with load_model(copy(**files), engine="fast-dllm") as lm:
         result = lm.generate(QUESTION, algorithm=name)

@@ -21,10 +21,10 @@ def options(**values: st.SearchStrategy[Any]) -> st.SearchStrategy[dict[str, Any
 
 thresholds = st.sampled_from([0.0, 0.5, 0.8, 0.9, 1.0])
 seeds = st.integers(0, 9)
-lengths = options(gen_length=st.integers(1, 40), block_length=st.integers(1, 20), early_stop=st.booleans())
+lengths = options(gen_length=st.integers(1, 20), block_length=st.integers(1, 12), early_stop=st.booleans())
 
 fastdllm_rules = st.one_of(
-    options(steps=st.integers(1, 60), threshold=st.none()),
+    options(steps=st.integers(1, 30), threshold=st.none()),
     options(threshold=thresholds),
     options(factor=st.sampled_from([0.5, 1.0, 2.0])),
     options(temperature=st.just(0.7), seed=seeds),
@@ -51,7 +51,7 @@ iterations = options(
 )
 dinfer_rules = {
     "dinfer_blockwise": st.one_of(
-        options(threshold=thresholds), options(steps=st.integers(1, 60), start_block_align=st.just(False))
+        options(threshold=thresholds), options(steps=st.integers(1, 30), start_block_align=st.just(False))
     ),
     "dinfer_hierarchy": options(
         threshold=st.one_of(st.none(), thresholds), low_threshold=st.sampled_from([None, 0.3, 0.6])
@@ -77,9 +77,9 @@ def batches(draw: st.DrawFn, models: list[str] = MODELS) -> tuple[str, list[Row]
     model = draw(st.sampled_from(models))
     config = golden_model(model).config
     tokens = st.integers(0, config.vocab_size - 1).filter(lambda token: token != config.mask_token_id)
-    prompts = st.lists(tokens, min_size=1, max_size=40)
+    prompts = st.lists(tokens, min_size=1, max_size=24)
     installed = sorted(parameters.keys() & set(llada_core.list_algorithms()))
-    names = draw(st.lists(st.sampled_from(installed), min_size=1, max_size=16))
+    names = draw(st.lists(st.sampled_from(installed), min_size=1, max_size=6))
     return model, [(name, draw(prompts), draw(parameters[name])) for name in names]
 
 

@@ -9,9 +9,9 @@ import torch
 from safetensors.torch import load_file
 
 import llada_core
-from llada_core.testing import check_algorithm
 from llada_runtime import drain, reference
 from tests.parity.parity_data import MOE_GOLDENS, MOE_MODEL, golden_cases, golden_model, needs_engine
+from tests.support.contract import held_by_answers
 from tests.support.logits import TOLERANCE
 
 Case = dict[str, Any]
@@ -69,9 +69,8 @@ def test_the_reference_equals_upstream(case: Case) -> None:
 def test_an_algorithm_keeps_its_contract_on_layers_of_experts(name: str, engine: str) -> None:
     if engine not in llada_core.list_engines():
         pytest.skip(f"the engine {engine} is not installed")
-    held = check_algorithm(name, model=golden_model(MOE_MODEL))
-    assert "a batch is its rows alone" in held
-    assert "each parameter changes something, or is declared neutral" in held
+    passed = held_by_answers(name, golden_model(MOE_MODEL), gen_length=12)
+    assert "a batch is its rows alone" in passed
 
 
 @pytest.mark.gpu

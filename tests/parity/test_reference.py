@@ -43,11 +43,16 @@ CASES: list[tuple[str, dict[str, Any]]] = [
     ("dinfer_credit", {"threshold": 0.7}),
     ("dinfer_credit", {"cache": "none", **DRAWN}),
 ]
+NETWORKS = ["gqa-eos-80", "mha-soft-72", MOE_MODEL]
 ENGINES = {"basic": "fast-dllm", "prefix_cache": "fast-dllm", "dual_cache": "fast-dllm"}
 
 
-def named(name: str, given: dict[str, Any]) -> Any:
-    return pytest.param(name, given, marks=needs_engine(ENGINES.get(name, "dinfer")), id=f"{name} {given}")
+def named(at: int, turn: int) -> Any:
+    """A case on one of the models. Quick ones take the models in turns."""
+    (name, given), model = CASES[at], NETWORKS[turn]
+    marks = [needs_engine(ENGINES.get(name, "dinfer"))]
+    marks += [] if turn == at % len(NETWORKS) else [pytest.mark.slow]
+    return pytest.param(model, name, given, marks=marks, id=f"{name} {given} {model}")
 
 
 def decoded(model: Any, name: str, prompt: list[int], given: dict[str, Any]) -> tuple[list[int], int]:
@@ -64,8 +69,10 @@ def referred(model: Any, name: str, prompt: list[int], given: dict[str, Any]) ->
     return list(answer.token_ids), answer.nfe
 
 
-@pytest.mark.parametrize("model", ["gqa-eos-80", "mha-soft-72", MOE_MODEL])
-@pytest.mark.parametrize(("name", "given"), [named(*case) for case in CASES])
+@pytest.mark.parametrize(
+    ("model", "name", "given"),
+    [named(at, turn) for at in range(len(CASES)) for turn in range(len(NETWORKS))],
+)
 def test_the_loop_decodes_as_the_reference_does(model: str, name: str, given: dict[str, Any]) -> None:
     network, source = golden_model(model), random.Random(model)
     prompt = source.choices(range(200), k=11)

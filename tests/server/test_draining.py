@@ -77,11 +77,7 @@ def _lives(server: Ending) -> bool:
         return False
 
 
-@pytest.fixture(params=["slow", "held"])
-def kind(request: pytest.FixtureRequest) -> str:
-    return str(request.param)
-
-
+@pytest.mark.parametrize("kind", ["slow", pytest.param("held", marks=SLOW)])
 def test_what_does_not_end_in_time_is_answered_and_the_process_ends_well(tmp_path: Path, kind: str) -> None:
     with endless(tmp_path, kind) as server:
         whole, streamed = server.begin(ENDLESS), None
@@ -154,6 +150,7 @@ def test_a_body_that_does_not_come_holds_nobody_up(tmp_path: Path) -> None:
         assert "Traceback" not in server.log.read_text()
 
 
+@pytest.mark.parametrize("kind", ["held", pytest.param("slow", marks=SLOW)])
 def test_a_certain_number_of_seconds_may_be_none(tmp_path: Path, kind: str) -> None:
     with endless(tmp_path, kind, "0") as server:
         asked: Callable[[], httpx.Response] = server.begin(ENDLESS).result

@@ -26,7 +26,7 @@ def held(
 
 
 def held_by_all(
-    distribution: str, model: str, *, trust_remote_code: bool = False, **params: Any
+    distribution: str, model: str | None, *, trust_remote_code: bool = False, **params: Any
 ) -> list[tuple[str, set[str]]]:
     """As `held`, of a distribution, its engine and each of its algorithms, in this order and by name.
 
