@@ -63,6 +63,10 @@ def failing(fault: BaseException) -> GenerationAlgorithm:
         (KeyError("wte"), "KeyError: 'wte'; that is a fault of the code that loads it"),
         (ValueError(), "ValueError; that is a fault of the code that loads it"),
         (MemoryError(), "the memory does not hold it (MemoryError); free some"),
+        (
+            RuntimeError("DefaultCPUAllocator: can't allocate memory"),
+            "the memory does not hold it (RuntimeError: DefaultCPUAllocator: can't allocate memory); free",
+        ),
         (torch.OutOfMemoryError("CUDA"), "the memory does not hold it (OutOfMemoryError: CUDA); free some"),
         (Panic("unwrap on None"), "Panic: unwrap on None; that is a fault of the code"),
         (SystemExit(3), "SystemExit: 3; that is a fault of the code"),
@@ -184,6 +188,10 @@ def test_settings_without_their_tokenizer_are_told(folder: Path) -> None:
         (
             ImportError("requires the SentencePiece library"),
             "pip install sentencepiece, or remove it to use ids",
+        ),
+        (
+            ModuleNotFoundError("No module named 'transformers'", name="transformers"),
+            "pip install transformers, which reads them",
         ),
         (ValueError("`tiktoken` is required"), "pip install tiktoken, or remove it to use ids"),
         (ImportError("requires the protobuf library"), "pip install protobuf, or remove it to use ids"),

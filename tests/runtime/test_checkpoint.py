@@ -120,6 +120,16 @@ def test_a_missing_unknown_or_misshapen_tensor_is_named(write_checkpoint, weight
         LLaDAModel.from_pretrained(write_checkpoint(weights=weights))
 
 
+def test_files_are_compared_with_the_config_before_the_network_has_memory(write_checkpoint) -> None:
+    folder = write_checkpoint()
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps({**config, "embedding_size": 10**12}))
+    with pytest.raises(
+        CheckpointError, match=r"wte\.weight is \[32, 16\], and config\.json makes it \[1000000"
+    ):
+        LLaDAModel.from_pretrained(folder)
+
+
 def test_a_folder_without_config_is_refused(tmp_path: Path) -> None:
     with pytest.raises(CheckpointError, match=r"config\.json does not exist"):
         LLaDAModel.from_pretrained(tmp_path)

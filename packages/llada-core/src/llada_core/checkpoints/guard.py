@@ -42,10 +42,16 @@ def loading(path: str) -> Iterator[None]:
 
 
 def _not_loaded(path: str, exc: BaseException) -> ModelLoadError:
-    if isinstance(exc, MemoryError) or type(exc).__name__ == "OutOfMemoryError":  # torch's, which it names so
+    if _is_of_memory(exc):
         reason = f"the memory does not hold it ({one_line(exc)}); free some, or give another dtype or device"
     elif isinstance(exc, (CheckpointError, OSError, ValueError, RuntimeError)) and str(exc).strip():
         reason = str(exc)
     else:
         reason = f"{one_line(exc)}; that is a fault of the code that loads it: report it to its author"
     return ModelLoadError(f"{path} cannot be loaded: {reason}", path=path, reason=reason)
+
+
+def _is_of_memory(exc: BaseException) -> bool:
+    """Whether it says that memory ran out; torch has a class for that of a GPU, and none for the CPU's."""
+    kinds = isinstance(exc, MemoryError) or type(exc).__name__ == "OutOfMemoryError"
+    return kinds or (isinstance(exc, RuntimeError) and "can't allocate memory" in str(exc))

@@ -71,6 +71,8 @@ def _again(file: Path) -> str:
 
 
 def _refusal(folder: Path, files: str, exc: BaseException) -> ModelLoadError:
+    if isinstance(exc, ModuleNotFoundError) and exc.name == "transformers":  # as where no engine is installed
+        return _cannot(folder, f"{files}: {one_line(exc)}", "pip install transformers, which reads them")
     said = str(exc).lower()
     missing = next((name for name in _LIBRARIES if name in said), None)
     if missing is not None and isinstance(exc, (ImportError, ValueError)):

@@ -22,7 +22,7 @@ from llada_runtime.network.sources import Source, Stored
 from llada_runtime.network.split import Piece
 from llada_runtime.network.weight_files import UnusedWeights
 
-__all__ = ["check_source", "choose_device", "choose_dtype", "fill", "follows_from_config"]
+__all__ = ["check_floating", "check_source", "choose_device", "choose_dtype", "fill", "follows_from_config"]
 
 _WHOLE: Mapping[str, Piece] = MappingProxyType({})
 # What tools that quantise put beside or in place of a weight.
@@ -149,12 +149,17 @@ def _compare_names(folder: Path, names: list[list[str]], *, found: Iterable[str]
         )
 
 
-def _compare_contents(name: str, facts: Stored, shape: tuple[int, ...], piece: Piece | None) -> None:
+def check_floating(name: str, facts: Stored) -> None:
+    """Refuse a tensor whose numbers are no floating-point ones. Raises ``CheckpointError``."""
     if not facts.floating:
         raise CheckpointError(
             f"{facts.place}: {name} is stored as {facts.dtype}, whose numbers mean nothing without "
             f"the scales of what quantised it; {_UNQUANTISED}"
         )
+
+
+def _compare_contents(name: str, facts: Stored, shape: tuple[int, ...], piece: Piece | None) -> None:
+    check_floating(name, facts)
     wanted = shape if piece is None else piece.whole(shape)
     if facts.shape != wanted:
         raise CheckpointError(

@@ -78,9 +78,10 @@ class Pretrained(nn.Module):
         """
         place, kind = choose_device(device), check_quantization(quantization)
         config = cls.config_class.from_pretrained(folder)
+        # Before the network has memory: a config that asks for too much of it is not of these weights.
         source = None if dcp is None else cls._checked(config, dcp)
+        read: Source = source or cls._checked_folder(config, folder)
         whole = {} if ranks is None else {"ranks": ranks}
-        read: Source = source or SafetensorsSource(Path(folder))
         with nullcontext() if kind is None else without_memory():
             network = cls(config, device=place, dtype=choose_dtype(dtype, place), **whole)
         if kind is not None:
@@ -112,6 +113,13 @@ class Pretrained(nn.Module):
         shapes = cls._shapes(config)
         source = TrainerSource(dcp, shapes.keys())
         check_source(shapes, source)
+        return source
+
+    @classmethod
+    def _checked_folder(cls, config: Any, folder: str | Path) -> SafetensorsSource:
+        """The files in ``folder``, known to hold what the network needs."""
+        source = SafetensorsSource(Path(folder))
+        check_source(cls._shapes(config), source)
         return source
 
     @classmethod
