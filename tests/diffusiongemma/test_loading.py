@@ -11,6 +11,7 @@ from unittest import mock
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
+from transformers.utils import logging
 
 import llada_core
 from llada_core import CheckpointError, LoadOptions, ModelLoadError, PromptError, UnsupportedArchitecture
@@ -104,8 +105,43 @@ def test_missing_weights_are_named_and_not_made_up(copied: Path) -> None:
 
 
 def test_weights_of_another_shape_are_refused(copied: Path) -> None:
-    with pytest.raises(ModelLoadError, match=r"transformers .* cannot load it"):
+    said = rf"{_REMOVED} is \[3, 3\], and config\.json makes it \[48, 32\]; check that config\.json and the"
+    with pytest.raises(ModelLoadError, match=said):
         llada_core.load_model(rewritten(copied, **{_REMOVED: torch.zeros(3, 3)}), device="cpu")
+
+
+def test_integers_are_no_weights(copied: Path) -> None:
+    quantised = torch.ones(48, 32, dtype=torch.int8)
+    with pytest.raises(
+        ModelLoadError, match=rf"{_REMOVED} is stored as I8, .*; take the checkpoint that was"
+    ):
+        llada_core.load_model(rewritten(copied, **{_REMOVED: quantised}), device="cpu")
+
+
+def test_pickles_are_not_read(copied: Path) -> None:
+    (copied / "model.safetensors").rename(copied / "pytorch_model.bin")
+    with pytest.raises(
+        ModelLoadError, match=r"holds neither model\.safetensors nor .*pytorch_model\.bin: pick"
+    ):
+        llada_core.load_model(copied, device="cpu")
+
+
+def test_a_damaged_file_is_named(copied: Path) -> None:
+    path = copied / "model.safetensors"
+    path.write_bytes(path.read_bytes()[:-100])
+    with pytest.raises(ModelLoadError, match=r"model\.safetensors is not a complete .*; download it again"):
+        llada_core.load_model(copied, device="cpu")
+
+
+@pytest.mark.parametrize("changed", [None, torch.zeros(3, 3)])
+def test_transformers_says_nothing_beside_the_error(
+    changed: torch.Tensor | None, copied: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    verbosity = logging.get_verbosity()
+    with pytest.raises(ModelLoadError):
+        llada_core.load_model(rewritten(copied, **{_REMOVED: changed}), device="cpu")
+    assert capfd.readouterr() == ("", "")
+    assert logging.get_verbosity() == verbosity
 
 
 def test_weights_without_a_place_are_told(copied: Path) -> None:

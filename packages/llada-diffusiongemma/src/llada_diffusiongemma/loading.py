@@ -20,7 +20,8 @@ from llada_core.checkpoints import read_fields
 from llada_core.checkpoints.guard import raised_as
 from llada_core.faults import one_line
 from llada_core.names import some
-from llada_runtime.network.checkpoint import choose_device, choose_dtype
+from llada_runtime.network.checkpoint import check_floating, choose_device, choose_dtype
+from llada_runtime.network.sources import SafetensorsSource
 from llada_runtime.network.weight_files import UnusedWeights
 
 from .config import GemmaConfig
@@ -60,6 +61,7 @@ def load(folder: Path, options: LoadOptions) -> Any:
     config = GemmaConfig.from_dict(fields)
     _check_tables(fields["text_config"])
     check_file(folder)
+    _check_stored(folder)
     device = choose_device(options.device)
     dtype = choose_dtype(options.dtype, device)
     if device.type not in ("cpu", "cuda"):
@@ -69,7 +71,12 @@ def load(folder: Path, options: LoadOptions) -> Any:
         )
     with raised_as(lambda exc: _failed(folder, exc)), _quiet():
         network, told = DiffusionGemmaForBlockDiffusion.from_pretrained(
-            str(folder), dtype=dtype, output_loading_info=True, local_files_only=True
+            str(folder),
+            dtype=dtype,
+            output_loading_info=True,
+            local_files_only=True,
+            use_safetensors=True,
+            ignore_mismatched_sizes=True,  # they are told of, and refused below
         )
     _check_complete(folder, told)
     network.model.encoder.vision_tower = network.model.encoder.embed_vision = None
@@ -101,11 +108,26 @@ def _check_tables(text: Mapping[str, Any]) -> None:
             )
 
 
+def _check_stored(folder: Path) -> None:
+    """Refuse what transformers would read all the same: pickles, and integers as if they were weights; and
+    damaged files, by their names. Raises ``CheckpointError``."""
+    for name, facts in SafetensorsSource(folder).stored().items():
+        if not name.startswith(_TOWER):
+            check_floating(name, facts)
+
+
 def _check_complete(folder: Path, told: Mapping[str, Any]) -> None:
     missing = sorted(name for name in told["missing_keys"] if not name.startswith(TOWER))
     if missing:
         raise CheckpointError(
             f"{folder}: the weights lack {some(missing)}, which the network needs; download them again"
+        )
+    differing = sorted(told["mismatched_keys"], key=str)
+    if differing:
+        name, stored, wanted = differing[0]
+        raise CheckpointError(
+            f"{folder}: {name} is {list(stored)}, and config.json makes it {list(wanted)}; "
+            "check that config.json and the weights belong together"
         )
     unused = sorted(told["unexpected_keys"])
     if unused:
@@ -128,11 +150,14 @@ def _not_taken(name: str, value: str, how: str) -> UsageError:
 
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
-    """The caller has a bar of its own, or wants none."""
-    shown = logging.is_progress_bar_enabled()
+    """The caller has a bar of its own, or wants none; and what transformers logs of weights that do not fit,
+    in tables, an error or a warning of ours tells."""
+    shown, logged = logging.is_progress_bar_enabled(), logging.get_verbosity()
     logging.disable_progress_bar()
+    logging.set_verbosity(logging.CRITICAL)
     try:
         yield
     finally:
+        logging.set_verbosity(logged)
         if shown:
             logging.enable_progress_bar()
