@@ -199,7 +199,7 @@ def test_no_python_of_core_names_an_engine() -> None:
 
 
 def test_the_rows_of_known_wheels_say_what_the_engines_say_of_themselves() -> None:
-    facts = ("priority", "summary", "model_types", "architectures", "strangers")
+    facts = ("aliases", "priority", "summary", "model_types", "architectures", "strangers")
     rows = {row.engine: row for row in published().rows}
     assert len(rows) == len(published().rows)
     assert sorted(rows) == sorted(engine.name for engine in engines())

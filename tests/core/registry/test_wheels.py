@@ -82,6 +82,12 @@ def test_a_row_of_a_plugin_is_advice_where_its_engine_is_not_installed(
     }
 
 
+def test_an_engine_that_is_not_installed_is_known_by_its_other_names(site: Site) -> None:
+    site.add("llada-hints", plugin=wheels(row(aliases=("distant",))))
+    with pytest.raises(UnknownEngine, match=r"^the engine distant is not installed; pip install llada-far$"):
+        site.registry().engine("distant")
+
+
 def test_a_field_that_is_negative_says_nothing(site: Site, detected: Detect) -> None:
     site.add("llada-hints", plugin=wheels(row(fields=("far_noise", "far_id"))))
     assert detected(far_noise="cosine", far_id=-1).candidates == ()
@@ -186,7 +192,8 @@ def test_a_stranger_of_a_row_is_told_what_it_is_and_gets_no_advice(
     site.add("llada-hints", plugin=wheels(rows))
     found = detected(**config)
     assert found.candidates == ()
-    assert " is a game, which fills no masks; no plugin brought an engine" in (found.reason or "")
+    assert " is a game, which fills no masks; choose a model of a known type (" in (found.reason or "")
+    assert (found.reason or "").endswith("; no plugin brought an engine; `llada plugins` tells why")
 
 
 def engine_with_a_stranger(site: Site) -> None:

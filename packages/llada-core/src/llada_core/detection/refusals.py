@@ -90,4 +90,8 @@ def _taken(registry: Registry) -> str:
     specs = [registry.engine(name).spec for name in registry.engines()]
     takes = {spec.name: ", ".join((*spec.model_types, *spec.architectures)) for spec in specs}
     told = "; ".join(f"{name} takes {listed or 'what it is given'}" for name, listed in takes.items())
-    return registry.why_empty() or f"choose a model of an installed engine: {told}"
+    empty = registry.why_empty()
+    if empty is None:
+        return f"choose a model of an installed engine: {told}"
+    known = ", ".join(sorted(kind for row in registry.missing_wheels() for kind in row.model_types))
+    return f"choose a model of a known type ({known}); {empty}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import reprlib
 from collections.abc import Generator, Iterable, Sequence
 
-from llada_core.errors import ParameterError, PromptError
+from llada_core.errors import AlgorithmUnavailable, ParameterError, PromptError
 from llada_core.generation.algorithm import GenerationAlgorithm
 from llada_core.generation.encoding import encode_fixed
 from llada_core.generation.model import Model
@@ -48,7 +48,7 @@ def score_steps(
     raw: bool,
 ) -> Generator[None, None, list[Score]]:
     """What ``scores`` returns, with a pause after each forward, for those who have others to serve."""
-    texts = _texts(candidates)
+    texts, mask = _texts(candidates), _mask(algorithm, model)
     pieces = pieces_of(template)
     if sum(isinstance(piece, Blank) for piece in pieces) > 1:
         raise PromptError("the template has several blanks, and candidates stand in one; leave one of them")
@@ -57,7 +57,7 @@ def score_steps(
     found: dict[str, Score] = {}
     for length in sorted({len(each) for each in ids.values()}):
         alike = [text for text in ids if len(ids[text]) == length]
-        canvas = [*before, *[_mask(model)] * length, *behind]
+        canvas = [*before, *[mask] * length, *behind]
         blank = (len(before), len(before) + length)
         told = algorithm.log_probabilities(model.network, canvas, blank, [ids[text] for text in alike])
         for text, each in zip(alike, told, strict=True):
@@ -94,9 +94,13 @@ def _ids(model: Model, texts: Sequence[str], *, beside: int) -> dict[str, tuple[
     return ids
 
 
-def _mask(model: Model) -> int:
+def _mask(algorithm: GenerationAlgorithm, model: Model) -> int:
     mask = model.limits.mask_id
     if mask is None:
+        reason = algorithm.infill_reason()
+        if reason is not None:  # there are no blanks at all
+            message = f"{algorithm.name} cannot score: {reason}"
+            raise AlgorithmUnavailable(message, name=algorithm.name, reason=reason)
         raise PromptError(
             "this model names no mask token, so nothing can be scored; take one that fills masks, or give "
             "mask_token_id where it does"

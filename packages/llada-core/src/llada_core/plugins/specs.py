@@ -148,8 +148,9 @@ class WheelSpec:
     ``summary`` is a sentence for people; ``priority``, ``model_types``, ``architectures`` and ``strangers``
     repeat what the engine says of itself, which alone counts once it is installed. A model is one of its
     models too where its ``auto_map`` names a module that fits one of the patterns in ``modules``, or where
-    its config sets all of ``fields``. ``algorithms`` are the names and aliases of its algorithms, for whoever
-    asks for one. Fields that contradict each other raise ``InvalidSpec``.
+    its config sets all of ``fields``. ``aliases`` are other names of the engine, and ``algorithms`` the names
+    and aliases of its algorithms, for whoever asks for one. Fields that contradict each other raise
+    ``InvalidSpec``.
     """
 
     distribution: str
@@ -162,6 +163,7 @@ class WheelSpec:
     fields: tuple[str, ...] = ()
     strangers: tuple[StrangerSpec, ...] = ()
     algorithms: tuple[str, ...] = ()
+    aliases: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         owner = f"wheel {self.distribution!r}"
@@ -171,6 +173,7 @@ class WheelSpec:
         _check_words(owner, "modules", self.modules)
         _check_words(owner, "fields", self.fields)
         _check_words(owner, "algorithms", self.algorithms)
+        _check_words(owner, "aliases", self.aliases)
         _check_models(owner, self)
 
 

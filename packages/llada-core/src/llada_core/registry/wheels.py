@@ -96,8 +96,8 @@ class Wheels:
         return kept
 
     def find(self, engine: str) -> WheelSpec | None:
-        """The row for the engine of this name, or None."""
-        return next((row for row in self.rows() if row.engine == engine), None)
+        """The row for the engine of this name or alias, or None."""
+        return next((row for row in self.rows() if engine in (row.engine, *row.aliases)), None)
 
     def bringing(self, algorithm: str) -> WheelSpec | None:
         """The row for the engine that has an algorithm of this name or alias, or None."""
