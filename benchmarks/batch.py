@@ -31,6 +31,7 @@ from typing import Any
 
 import httpx
 import torch
+from outputs import output
 from server_process import ENGINE, EXACT, ServerProcess, serving
 
 from llada_core import GenerationRequest, LoadedModel, load_model
@@ -206,7 +207,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--requests", type=int, default=512)
     parser.add_argument("--tokens", type=int, default=64, help="max_tokens of each")
     parser.add_argument("--repeats", type=int, default=3, help="runs of each that count")
-    parser.add_argument("--json", type=Path)
+    parser.add_argument("--json", type=output)
     return parser.parse_args()
 
 

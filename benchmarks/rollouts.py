@@ -25,6 +25,7 @@ from typing import Any
 
 import torch
 from gpu_8b import LLADA_8B, SMALL, random_model
+from outputs import output
 
 import llada_core
 from llada_core import GenerationRequest, LoadedModel
@@ -91,7 +92,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--n", type=int, default=4)
     parser.add_argument("--rows", type=int, nargs="+", default=[4, 16, 32])
     parser.add_argument("--repeat", type=int, default=3)
-    parser.add_argument("--json", type=Path)
+    parser.add_argument("--json", type=output)
     return parser.parse_args()
 
 

@@ -214,7 +214,7 @@ def test_the_rows_of_known_wheels_say_what_the_engines_say_of_themselves() -> No
 
 
 def test_the_known_commands_and_distributions_are_those_of_this_repository() -> None:
-    planned = {"llada-eval", "llada-decoders"}  # names that are kept for what comes
+    planned = {"llada-decoders"}  # a name that is kept for what comes
     assert published().distributions == {package.name for package in PACKAGES} | planned
     ours = {
         spec.name: owner

@@ -13,6 +13,8 @@ from llada_eval.model import LladaLM
 from tests.eval.conftest import asks
 from tests.support.served import served_client
 
+pytestmark = pytest.mark.alone
+
 QUESTIONS = ["What is 12 + 30?", "What is 7 + 5?"]
 
 

@@ -12,6 +12,8 @@ from lm_eval.tasks import TaskManager
 
 from tests.support.program import Llada, Ran
 
+pytestmark = pytest.mark.alone
+
 ASKED = ["--tasks", "llada_tiny_lists", "--apply_chat_template", "--limit", "2"]
 SAID = "algorithm=dual_cache,block_length=32,threshold=0.9"
 

@@ -13,6 +13,8 @@ from llada_eval.model import LladaLM
 from llada_eval.registering import TASKS, register
 from tests.eval.conftest import SETTINGS
 
+pytestmark = pytest.mark.alone
+
 
 @pytest.fixture(scope="module")
 def manager() -> TaskManager:

@@ -12,6 +12,8 @@ from llada_core.errors import ParameterError, UsageError
 from llada_eval.model import LladaLM
 from tests.eval.conftest import SETTINGS, asks
 
+pytestmark = pytest.mark.alone
+
 QUESTIONS = ["What is 12 + 30?", "Say hello.", "Sort the numbers 3, 1, 2.", "What is 7 + 5?"]
 GREEDY: dict[str, Any] = {"until": [], "do_sample": False, "temperature": 0.0, "max_gen_toks": 48}
 

@@ -112,7 +112,7 @@ def _check_stored(folder: Path) -> None:
     """Refuse what transformers would read all the same: pickles, and integers as if they were weights; and
     damaged files, by their names. Raises ``CheckpointError``."""
     for name, facts in SafetensorsSource(folder).stored().items():
-        if not name.startswith(_TOWER):
+        if not name.startswith(TOWER):
             check_floating(name, facts)
 
 
