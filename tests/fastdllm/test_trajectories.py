@@ -165,7 +165,7 @@ def test_what_is_no_answer_to_the_question_is_refused(lm: LoadedModel) -> None:
 @pytest.mark.parametrize("temperature", [0.0, 0.8])
 def test_a_card_tells_it_too(temperature: float) -> None:
     """At temperature 0 by what a graph of a step leaves, above it by logits; the answer is the same."""
-    asked = {**DRAWN, "temperature": temperature, "max_tokens": 64}
+    asked: dict[str, Any] = {**DRAWN, "temperature": temperature, "max_tokens": 64}
     with llada_core.load_model(engine="fast-dllm", device="cuda") as lm:
         plain = lm.generate(SUM, algorithm="dual_cache", **asked)
         answer = result(lm, prompt=SUM, parameters=asked, algorithm="dual_cache", logprobs=0)
