@@ -37,7 +37,7 @@ nitpick_ignore_regex: list[tuple[str, str]] = [
     # In signatures: nothing is fetched to link to what is others'; what is inside our packages has no page.
     (r"py:(class|exc|obj)", r"(torch|collections|pathlib|os|contextlib|types)\..*"),
     (r"py:(class|exc|obj)", r"llada_(core|runtime)\.\w+\..*"),
-    (r"py:class", r"Cloze|IdArray|Prompt|Score|Template|_Default"),
+    (r"py:class", r"Cloze|Continuation|IdArray|Method|Order|Prompt|Score|Template|_Default"),
 ]
 
 # Pages that stand elsewhere in the repository, and the pages of the site that show them.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import runpy
 from functools import partial
 from pathlib import Path
 from unittest import mock
@@ -80,3 +81,9 @@ def test_what_a_config_says_is_not_overruled_by_our_defaults(llada: Llada, tmp_p
     assert [call.kwargs["model"] for call in asked.call_args_list] == ["dummy", "llada"]
     assert [call.kwargs["batch_size"] for call in asked.call_args_list] == [1, "auto"]
     assert asked.call_args.kwargs["tasks"] == ["mine"]
+
+
+def test_the_module_is_the_command() -> None:
+    with mock.patch("llada_core.cli.main") as main, mock.patch("sys.argv", ["llada_eval", "ls", "tasks"]):
+        runpy.run_module("llada_eval", run_name="__main__")
+    main.assert_called_once_with(["eval", "ls", "tasks"])
