@@ -46,7 +46,6 @@ class _Told:
         return self._answer.json()
 
 
-@pytest.mark.filterwarnings("ignore:Batch size > 1")
 def test_the_client_of_servers_gets_the_likelihoods_of_the_chain(
     small: LladaLM, client: LocalCompletionsAPI
 ) -> None:
