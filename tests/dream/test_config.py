@@ -124,6 +124,12 @@ def test_a_mask_that_no_file_tells_is_asked_for_and_memory_is_told_without(tmp_p
     assert DreamNetwork.planned_steps(fields, device="cpu", dtype="float32").startswith("steps run on ")
 
 
+def test_another_network_is_refused_before_a_mask_is_asked_for(tmp_path: Path) -> None:
+    folder = write_model(tmp_path, tokenizer=False, mask_token_id=..., clip_qkv=8.0)
+    with pytest.raises(UnsupportedArchitecture, match=r"clip_qkv = 8\.0 is not implemented"):
+        DreamConfig.from_pretrained(folder)
+
+
 def test_a_refusal_reaches_who_loads_the_model(tmp_path: Path) -> None:
     folder = write_model(tmp_path, use_sliding_window=True)
     with pytest.raises(ModelLoadError, match="use_sliding_window = True is not implemented"):

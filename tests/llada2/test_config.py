@@ -172,6 +172,13 @@ def test_without_any_a_vocabulary_of_its_own_is_refused(tmp_path: Path, tokenize
         llada_core.load_model(folder, device="cpu")
 
 
+def test_another_model_is_refused_before_a_mask_is_asked_for(tmp_path: Path) -> None:
+    fields = {**CONFIG, "mask_token_id": None, "delete_token_id": 48}
+    (tmp_path / "config.json").write_text(json.dumps(fields))
+    with pytest.raises(UnsupportedArchitecture, match=r"is of LLaDA2\.2, which inserts and deletes tokens"):
+        LLaDA2Config.from_pretrained(tmp_path)
+
+
 def test_the_published_vocabulary_has_the_published_mask(tmp_path: Path) -> None:
     (tmp_path / "config.json").write_text(json.dumps(MINI))
     assert LLaDA2Config.from_pretrained(tmp_path).mask_token_id == 156895

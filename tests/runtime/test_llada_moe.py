@@ -85,6 +85,13 @@ def test_what_the_network_does_not_do_is_refused_by_name(changes: dict[str, Any]
         LLaDAMoEConfig.from_dict({**LLADA_MOE_CONFIG, **changes})
 
 
+def test_another_network_is_refused_before_a_mask_is_asked_for(tmp_path: Path) -> None:
+    fields = {**LLADA_MOE_CONFIG, "mask_token_id": None, "clip_qkv": 8.0}
+    (tmp_path / "config.json").write_text(json.dumps(fields))
+    with pytest.raises(UnsupportedArchitecture, match=r"clip_qkv = 8\.0 is not implemented"):
+        LLaDAMoEConfig.from_pretrained(tmp_path)
+
+
 @pytest.mark.parametrize(
     ("changes", "told"),
     [

@@ -113,7 +113,9 @@ class DreamConfig(Estimated):
             CheckpointError: the file is missing, is not a JSON object, or lacks a field.
             UnsupportedArchitecture: it is of another network, or a field asks for what this one has not.
         """
-        return cls.from_dict(with_mask(read_fields(folder), folder, published=_PUBLISHED_MASK))
+        fields = read_fields(folder)
+        _refuse_other_networks(fields)  # they need not have a mask
+        return cls.from_dict(with_mask(fields, folder, published=_PUBLISHED_MASK))
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> DreamConfig:

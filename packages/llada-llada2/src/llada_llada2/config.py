@@ -115,6 +115,7 @@ class LLaDA2Config(Estimated):
             UnsupportedArchitecture: a field asks for what the network does not implement.
         """
         fields = read_fields(folder)
+        _refuse_variants(fields)  # LLaDA2.2 is told as that, whether its mask is known or not
         known = fields.get("vocab_size") == _PUBLISHED_VOCABULARY
         return cls.from_dict(with_mask(fields, folder, published=_PUBLISHED["mask_token_id"], assume=known))
 

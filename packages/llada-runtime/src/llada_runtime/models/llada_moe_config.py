@@ -83,7 +83,9 @@ class LLaDAMoEConfig:
             CheckpointError: the file is missing or damaged, or neither names a mask token.
             UnsupportedArchitecture: as `from_dict`.
         """
-        return cls.from_dict(with_mask(read_fields(folder), folder, published=_PUBLISHED_MASK))
+        fields = read_fields(folder)
+        _refuse_other_architectures(fields)  # they need not have a mask
+        return cls.from_dict(with_mask(fields, folder, published=_PUBLISHED_MASK))
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> LLaDAMoEConfig:
