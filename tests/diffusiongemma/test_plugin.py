@@ -114,6 +114,13 @@ def test_what_is_published_is_what_transformers_takes() -> None:
         ({"stability_threshold": -1}, "stability_threshold=-1 is out of range"),
         ({"max_denoising_steps": 0}, "max_denoising_steps=0 is out of range"),
         ({"canvas_length": 0}, "canvas_length=0 is out of range"),
+        ({"canvas_length": 1025}, "canvas_length=1025 is out of range; give an integer from 1 to 1024"),
+        (
+            {"canvas_length": 513},
+            r"canvas_length=513 is more tokens than .* limit of 512, .*; give 512 or less",
+        ),
+        ({"max_denoising_steps": 1025}, "max_denoising_steps=1025 is out of range"),
+        ({"stability_threshold": 1025}, "stability_threshold=1025 is out of range"),
         ({"temperature": 0}, r"does not take temperature=0, not even 0: it always draws, .* t_max to t_min"),
         ({"temperature": 0.7}, r"does not take temperature=0\.7"),
         ({"top_p": 0.9}, r"does not take top_p=0\.9; leave it out"),

@@ -129,6 +129,14 @@ class DiffusionGemmaGeneration(GenerationAlgorithm):
         text = model.config.text_config
         limits = Limits(max_length=text.max_position_embeddings, vocab_size=text.vocab_size)
         check_prompt(prompt_ids, limits, gen_length=values["gen_length"])
+        if values["canvas_length"] > text.max_position_embeddings:
+            raise ParameterError(
+                f"canvas_length={values['canvas_length']} is more tokens than this model's limit of "
+                f"{text.max_position_embeddings}, and a canvas is written at its full length; give "
+                f"{text.max_position_embeddings} or less",
+                parameter="canvas_length",
+                value=values["canvas_length"],
+            )
         image = model.config.image_token_id
         if image is not None and image in prompt_ids:
             raise PromptError(

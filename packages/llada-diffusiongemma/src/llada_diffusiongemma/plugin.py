@@ -29,6 +29,10 @@ PUBLISHED = {
 """What transformers takes where neither the checkpoint nor the caller says anything."""
 
 
+_MOST = 1024
+"""Tokens, steps and remembered steps of a canvas at most: it runs to its end, whoever waits."""
+
+
 def _said(name: str) -> str:
     return f"none is what the checkpoint's generation_config.json says, else {PUBLISHED[name]}."
 
@@ -46,6 +50,7 @@ PARAMETERS: tuple[Parameter, ...] = (
         name="canvas_length",
         kind=int,
         minimum=1,
+        maximum=_MOST,
         nullable=True,
         summary="Tokens of a canvas; none is what config.json says, the length that the model was made for.",
     ),
@@ -53,6 +58,7 @@ PARAMETERS: tuple[Parameter, ...] = (
         name="max_denoising_steps",
         kind=int,
         minimum=1,
+        maximum=_MOST,
         nullable=True,
         summary=f"Denoising steps of a canvas at most; {_said('max_denoising_steps')}",
     ),
@@ -86,6 +92,7 @@ PARAMETERS: tuple[Parameter, ...] = (
         name="stability_threshold",
         kind=int,
         minimum=0,
+        maximum=_MOST,
         nullable=True,
         summary=(
             "A canvas may end early when its likeliest tokens are those of so many steps before; "
