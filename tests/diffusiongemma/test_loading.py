@@ -172,7 +172,7 @@ NAMED = {"_cls_name": "EntropyBoundSamplerConfig"}
         ),
         ({"confidence_threshold": 1}, r"confidence_threshold is 1, and transformers .* write 1\.0"),
         ({"confidence_threshold": -0.5}, r"confidence_threshold is -0\.5; it must be a number above 0"),
-        ({"t_max": float("nan")}, "t_max is nan; it must be a number above 0"),
+        ({"t_max": float("nan")}, "t_max is nan; it must be a number, 1e-06 or more"),
         ({"t_max": 0.3}, r"t_max \(0\.3\) is not above t_min \(0\.4\)"),
         ({"t_min": "low"}, "t_min is 'low'; it must be a number, 0 or more"),
         ({"stability_threshold": True}, "stability_threshold is True; it must be an integer from 0 to 1024"),

@@ -119,6 +119,7 @@ def test_what_is_published_is_what_transformers_takes() -> None:
             {"canvas_length": 513},
             r"canvas_length=513 is more tokens than .* limit of 512, .*; give 512 or less",
         ),
+        ({"t_max": 1e-40, "t_min": 0}, "t_max=1e-40 is out of range; give a number, 1e-06 or more"),
         ({"max_denoising_steps": 1025}, "max_denoising_steps=1025 is out of range"),
         ({"stability_threshold": 1025}, "stability_threshold=1025 is out of range"),
         ({"temperature": 0}, r"does not take temperature=0, not even 0: it always draws, .* t_max to t_min"),

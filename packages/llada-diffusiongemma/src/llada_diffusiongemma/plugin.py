@@ -83,8 +83,7 @@ PARAMETERS: tuple[Parameter, ...] = (
     Parameter(
         name="t_max",
         kind=float,
-        minimum=0,
-        exclusive_minimum=True,
+        minimum=1e-6,  # logits divided by less may be infinite; to draw from these ends the process on a GPU
         nullable=True,
         summary=f"The temperature of a canvas's first step, above t_min; {_said('t_max')}",
     ),
