@@ -49,10 +49,17 @@ def test_what_the_network_does_not_implement_is_refused_by_name(field: str, valu
         config(**{field: value})
 
 
+def test_a_type_of_llada2_2_is_told_as_that() -> None:
+    with pytest.raises(UnsupportedArchitecture, match=r"model_type = 'llada22_moe' is of LLaDA2\.2"):
+        config(model_type="llada22_moe")
+
+
 @pytest.mark.parametrize("field", ["rope_scaling", "rope_parameters"])
 @pytest.mark.parametrize("kind", ["yarn", "linear", "dynamic", "llama3"])
 def test_other_kinds_of_rotary_embedding_are_refused(field: str, kind: str) -> None:
-    with pytest.raises(UnsupportedArchitecture, match=rf"rope_type = '{kind}' is not implemented \(only"):
+    with pytest.raises(
+        UnsupportedArchitecture, match=rf"{field}.rope_type = '{kind}' is not implemented \(only"
+    ):
         config(**{field: {"rope_type": kind, "factor": 4.0}})
 
 

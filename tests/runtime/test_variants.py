@@ -52,6 +52,17 @@ def test_a_field_is_named_with_where_it_is() -> None:
         refuse_unimplemented({"n_group": 8}, {}, within="text_config.")
 
 
+def test_what_to_do_about_a_quantised_checkpoint_is_said() -> None:
+    with pytest.raises(UnsupportedArchitecture, match="; take the checkpoint that was not quantised"):
+        LLaDAConfig.from_dict({**DENSE, "quantization_config": {"bits": 4}})
+
+
+def test_every_layer_of_a_mixture_has_experts_where_no_list_is_read() -> None:
+    refuse_unimplemented({"moe_layer_freq": 1}, {})
+    with pytest.raises(UnsupportedArchitecture, match=r"moe_layer_freq = \[1, 0\] is not implemented"):
+        refuse_unimplemented({"moe_layer_freq": [1, 0]}, {})
+
+
 @pytest.mark.parametrize("kinds", [5, True, 1.5, 0, False])
 def test_layer_types_that_are_no_list_are_refused(kinds: object) -> None:
     with pytest.raises(UnsupportedArchitecture, match="layer_types = "):

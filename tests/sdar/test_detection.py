@@ -95,7 +95,7 @@ def test_the_row_of_known_wheels_takes_the_same(config: dict[str, Any]) -> None:
 def test_a_field_that_is_not_implemented_is_refused_by_its_name(field: str, value: object) -> None:
     inner = [name for name in ("rope_type", "type", "partial_rotary_factor") if name in str(value)]
     named = inner[0] if inner else field
-    with pytest.raises(UnsupportedArchitecture, match=f"config.json: {named} = .* is not implemented"):
+    with pytest.raises(UnsupportedArchitecture, match=rf"config.json: ({field}\.)?{named} = .* is not impl"):
         SDARConfig.from_dict({**DENSE, field: value})
 
 
@@ -110,6 +110,7 @@ def test_a_field_that_is_not_implemented_is_refused_by_its_name(field: str, valu
         ("rope_scaling", "yarn"),
         ("max_position_embeddings", 0),
         ("block_size", 0),
+        ("block_size", 10**6),
         ("mask_token_id", 500),
         ("eos_token_id", [1, -1]),
         ("tie_word_embeddings", "no"),
@@ -156,6 +157,13 @@ def test_settings_of_transformers_five_are_read_too() -> None:
     fields = {**DENSE, "rope_theta": None, "rope_parameters": {"rope_type": "default", "rope_theta": 1e4}}
     config = SDARConfig.from_dict({**fields, "layer_types": ["full_attention"] * 2})
     assert config.rope_theta == 1e4
+
+
+def test_another_network_is_refused_before_a_mask_is_asked_for(tmp_path: Path) -> None:
+    fields = {**DENSE, "mask_token_id": None, "clip_qkv": 8.0}
+    (tmp_path / "config.json").write_text(json.dumps(fields))
+    with pytest.raises(UnsupportedArchitecture, match=r"clip_qkv = 8\.0 is not implemented"):
+        SDARConfig.from_pretrained(tmp_path)
 
 
 def test_an_old_file_leaves_the_mask_to_the_tokenizer(tmp_path: Path) -> None:

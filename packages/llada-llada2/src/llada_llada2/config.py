@@ -145,6 +145,8 @@ class LLaDA2Config(Estimated):
 
 def _refuse_variants(data: Mapping[str, Any]) -> None:
     newer = [field for field in _INSERTS if data.get(field) is not None]
+    if data.get("model_type") == "llada22_moe":
+        newer.append("model_type")
     if newer:
         raise UnsupportedArchitecture(
             f"config.json: {newer[0]} = {data[newer[0]]!r} is of LLaDA2.2, which inserts and deletes tokens "

@@ -88,7 +88,9 @@ class SDARConfig(Estimated):
             CheckpointError: a file or a field is missing or malformed; the message names it.
             UnsupportedArchitecture: a field asks for what the network does not implement.
         """
-        return cls.from_dict(with_mask(read_fields(folder), folder, published=_PUBLISHED_MASK))
+        fields = read_fields(folder)
+        _checked(fields)  # another network need not have a mask
+        return cls.from_dict(with_mask(fields, folder, published=_PUBLISHED_MASK))
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> SDARConfig:
@@ -97,19 +99,35 @@ class SDARConfig(Estimated):
         Raises as ``from_pretrained``.
         """
         shape = _shape(data)
+        longest = integer(data, "max_position_embeddings")
         return cls(
             shape=shape,
             rope_theta=rotary(data).theta,
-            max_position_embeddings=integer(data, "max_position_embeddings"),
-            block_size=None if data.get("block_size") is None else integer(data, "block_size"),
+            max_position_embeddings=longest,
+            block_size=_block_size(data, longest),
             mask_token_id=mask(data, shape.vocabulary),
             eos_ids=end_ids(data, shape.vocabulary),
         )
 
 
-def _shape(data: Mapping[str, Any]) -> Shape:
+def _block_size(data: Mapping[str, Any], longest: int) -> int | None:
+    if data.get("block_size") is None:
+        return None
+    width = integer(data, "block_size")
+    if width > longest:
+        raise wrong("block_size", width, f"at most max_position_embeddings, {longest}")
+    return width
+
+
+def _checked(data: Mapping[str, Any]) -> bool:
+    """Whether the model is one of experts. Refuse what the network does not implement."""
     mixture = _is_mixture(data)
     refuse_unimplemented(data, _FIXED, reads=("num_experts", "mlp_only_layers") if mixture else ())
+    return mixture
+
+
+def _shape(data: Mapping[str, Any]) -> Shape:
+    mixture = _checked(data)
     attention = heads(data)
     return Shape(
         width=attention.width,

@@ -39,6 +39,11 @@ __all__ = [
 ]
 
 _REMEDY = "take the config.json that was published with the weights"
+_OTHER_CODE = "this checkpoint needs its own model code"
+_INSTEAD = {
+    "quantization_config": "take the checkpoint that was not quantised; loading can put it in eight bits"
+}
+"""By field, what to do about a network that is not there; else it is the checkpoint's own code."""
 
 
 def wrong(name: str, value: object, expected: str) -> CheckpointError:
@@ -59,7 +64,7 @@ def unsupported(name: str, value: object, *implemented: object) -> UnsupportedAr
     listed = " or ".join(map(repr, implemented)) or "null"
     return UnsupportedArchitecture(
         f"config.json: {name} = {reprlib.repr(value)} is not implemented (only {listed} is); "
-        "this checkpoint needs its own model code"
+        f"{_INSTEAD.get(name.rpartition('.')[2], _OTHER_CODE)}"
     )
 
 
@@ -217,7 +222,7 @@ def rotary(
         raise _nameless(data, scaled[0])
     for name, kind in named.items():
         if kind not in kinds:
-            raise unsupported(name, kind, *kinds)
+            raise unsupported(f"{_field_with(data, name)}.{name}", kind, *kinds)
     part = number(settings, "partial_rotary_factor", default=1.0)
     if part != 1 and not parts:
         raise unsupported("partial_rotary_factor", part, 1.0)
@@ -263,5 +268,10 @@ def _settings(data: Mapping[str, Any], name: str) -> dict[str, Any]:
 
 def _nameless(data: Mapping[str, Any], setting: str) -> CheckpointError:
     """The error to raise where a ``setting`` is there and no kind that would read it."""
-    (field, *_) = (name for name in ("rope_parameters", "rope_scaling") if setting in _settings(data, name))
+    field = _field_with(data, setting)
     return wrong(field, data[field], f"an object that names the rope_type of its {setting}")
+
+
+def _field_with(data: Mapping[str, Any], setting: str) -> str:
+    """Which of the two spellings of the rotary embedding's settings has this one."""
+    return next(name for name in ("rope_parameters", "rope_scaling") if setting in _settings(data, name))

@@ -112,7 +112,9 @@ def _refuse_other_architectures(data: Mapping[str, Any]) -> None:
             f"config.json: architectures is {data.get('architectures')!r}, and this network runs "
             f"{_ARCHITECTURE!r}; load the model with the engine made for it"
         )
-    refuse_unimplemented(data, _FIXED, reads=("num_experts", "moe_router_enable_expert_bias"))
+    refuse_unimplemented(
+        data, _FIXED, reads=("num_experts", "moe_layer_freq", "moe_router_enable_expert_bias")
+    )
 
 
 def _shape(data: Mapping[str, Any]) -> Shape:

@@ -20,7 +20,9 @@ HARMLESS: Mapping[str, tuple[Any, ...]] = {
     **dict.fromkeys(("num_experts", "num_local_experts", "n_routed_experts"), (0,)),
     **dict.fromkeys(("num_shared_experts", "n_shared_experts", "shared_expert_intermediate_size"), (0,)),
     **dict.fromkeys(("first_k_dense_replace", "num_nextn_predict_layers"), (0,)),
-    **dict.fromkeys(("decoder_sparse_step", "n_group", "topk_group", "routed_scaling_factor"), (1,)),
+    **dict.fromkeys(
+        ("decoder_sparse_step", "moe_layer_freq", "n_group", "topk_group", "routed_scaling_factor"), (1,)
+    ),
     **dict.fromkeys(("router_num_group", "router_topk_group", "logits_scaling"), (1,)),
     **dict.fromkeys(("score_function", "scoring_func", "moe_router_score_function"), ("softmax",)),
     **dict.fromkeys(("clip_qkv", "quantization_config", "expert_capacity"), ()),
