@@ -101,8 +101,11 @@ class Unlucky(StepAlgorithm):
 
 
 def test_a_row_that_fails_is_told_and_ends_nothing_else(lm: LoadedModel) -> None:
-    register_algorithm(Unlucky)
-    found = in_order(lm.rollouts(PROMPTS[:2], n=2, algorithm="unlucky", seed=1, max_tokens=8))
+    undo = register_algorithm(Unlucky)
+    try:
+        found = in_order(lm.rollouts(PROMPTS[:2], n=2, algorithm="unlucky", seed=1, max_tokens=8))
+    finally:
+        undo()
     assert [each.result is None for each in found] == [False, False, True, False]
     assert isinstance(found[2].error, GenerationError)
     assert "unlucky failed in row 2" in str(found[2].error)
