@@ -24,7 +24,7 @@ from llada_core.errors import TokenizerMissing, UsageError
 from llada_core.machine import main_memory
 from llada_server import announcing
 from llada_server import room as rooms
-from llada_server.announcing import start_lines, steps_line, why_engine
+from llada_server.announcing import address_lines, start_lines, steps_line, why_engine
 from llada_server.opening import config_of, loaded
 from llada_server.reading import Reading
 from llada_server.room import Room, room_of
@@ -65,10 +65,8 @@ def lines(
 ) -> str:
     settings = ServerSettings(**given)
     served, _ = served_model(model, settings)
-    told = start_lines(
-        served, why="W", room=room, columns=columns, seconds=2.5, port=8765, steps=steps, weights=weights
-    )
-    return "\n".join(told)
+    told = start_lines(served, why="W", room=room, columns=columns, seconds=2.5, steps=steps, weights=weights)
+    return "\n".join((*told, *address_lines(settings, 8765)))
 
 
 def test_the_start_tells_model_engine_algorithms_limits_and_address(model: LoadedModel) -> None:

@@ -15,7 +15,7 @@ from llada_server.http.served import Served
 from llada_server.room import Room
 from llada_server.settings import ServerSettings
 
-__all__ = ["start_lines", "steps_line", "why_engine"]
+__all__ = ["address_lines", "start_lines", "steps_line", "why_engine"]
 
 
 def start_lines(
@@ -25,11 +25,10 @@ def start_lines(
     room: Room | str,
     columns: int | None,
     seconds: float,
-    port: int,
     steps: str | None = None,
     weights: str | None = None,
 ) -> Iterator[str]:
-    """The lines.
+    """The lines about the model.
 
     Args:
         why: why this engine loaded the model.
@@ -55,6 +54,10 @@ def start_lines(
             f"warning: max_model_len={settings.max_model_len} is more than the model takes; requests may "
             f"have {served.max_model_len} tokens"
         )
+
+
+def address_lines(settings: ServerSettings, port: int) -> Iterator[str]:
+    """Where the server listens, and a warning where it should not without a key."""
     yield f"listening on {_address(settings, port)}"
     if settings.public and settings.api_key is None:
         yield (

@@ -16,26 +16,42 @@ import sys
 import time
 from collections.abc import Iterator
 from types import FrameType
-from typing import NoReturn
+from typing import NoReturn, Protocol
 
 import uvicorn
-from fastapi import FastAPI
+from starlette.types import ASGIApp
 
 from llada_server.http.connections import configured
-from llada_server.scheduler.worker import Worker
 from llada_server.settings import ServerSettings
 
-__all__ = ["Server", "leave"]
+__all__ = ["Server", "Working", "leave"]
 
 _FAREWELL = 2  # whole seconds that clients get to take the last bytes of their answers
 _LOOK = 0.02
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
+class Working(Protocol):
+    """Who answers requests, and is told that the end is near."""
+
+    @property
+    def accepted(self) -> int:
+        """Requests that have not ended."""
+        ...
+
+    def close(self) -> None:
+        """Take no more; called by handlers of signals."""
+        ...
+
+    def dismiss(self) -> None:
+        """Tell whoever waits that nothing more comes."""
+        ...
+
+
 class Server(uvicorn.Server):
     """Serves ``app`` until a signal asks to stop, and then until nobody waits for the ``worker``."""
 
-    def __init__(self, app: FastAPI, worker: Worker, settings: ServerSettings) -> None:
+    def __init__(self, app: ASGIApp, worker: Working, settings: ServerSettings) -> None:
         super().__init__(configured(app, settings, farewell=_FAREWELL))
         self._worker, self._timeout, self._stopping = worker, settings.drain_timeout, False
 

@@ -24,7 +24,7 @@ from llada_core.generation.results import Score
 from llada_core.generation.scores import score_steps
 from llada_core.loading import LoadedModel
 from llada_core.progress import telling
-from llada_server.announcing import start_lines, steps_line, why_engine
+from llada_server.announcing import address_lines, start_lines, steps_line, why_engine
 from llada_server.draining import Server, leave
 from llada_server.http.application import application
 from llada_server.http.routes import chat, completions, health, infill, models, page, tokens
@@ -38,7 +38,7 @@ from llada_server.scheduler.spare_memory import SpareMemory, trimmer
 from llada_server.scheduler.worker import Worker
 from llada_server.settings import ServerSettings
 
-__all__ = ["application_of", "run", "serve", "served_model"]
+__all__ = ["application_of", "bound", "listen", "opened", "run", "serve", "served_model", "told_loaded"]
 
 EMBEDDED = "llada-tiny"  # what is served where no model is named
 _log = logging.getLogger(__name__)
@@ -57,23 +57,34 @@ def run(settings: ServerSettings) -> int:
     if follows(settings):
         loaded(settings)  # does not return
     with bound(settings) as taken, told_loaded(settings) as model:
-        config = config_of(settings)
-        room = room_of(model, config)
-        columns = columns_of(model, settings, room)
-        served, metrics = served_model(model, settings, columns=columns)
+        served, metrics, lines = opened(model, settings, began=began)
         listen(taken, settings)
-        for line in start_lines(
-            served,
-            why=why_engine(served.engine, config, settings),
-            room=room,
-            columns=columns,
-            seconds=time.perf_counter() - began,
-            port=taken.getsockname()[1],
-            steps=steps_line(model, config),
-            weights=None if model.dcp is None else model.dcp.told,
-        ):
+        for line in (*lines, *address_lines(settings, taken.getsockname()[1])):
             click.echo(line, err=True)
         return serve(served, metrics, taken)
+
+
+def opened(
+    model: LoadedModel, settings: ServerSettings, *, began: float
+) -> tuple[Served, Metrics, list[str]]:
+    """The model with its thread, not started yet, what counts for it, and what is said of it at the start.
+
+    ``began`` is when loading did, by ``time.perf_counter``. Raises as ``columns_of``.
+    """
+    config = config_of(settings)
+    room = room_of(model, config)
+    columns = columns_of(model, settings, room)
+    served, metrics = served_model(model, settings, columns=columns)
+    lines = start_lines(
+        served,
+        why=why_engine(served.engine, config, settings),
+        room=room,
+        columns=columns,
+        seconds=time.perf_counter() - began,
+        steps=steps_line(model, config),
+        weights=None if model.dcp is None else model.dcp.told,
+    )
+    return served, metrics, list(lines)
 
 
 def told_loaded(settings: ServerSettings) -> LoadedModel:

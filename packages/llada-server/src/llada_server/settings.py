@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,17 @@ from llada_core.errors import UsageError
 from llada_core.names import closest
 from llada_core.parameters import parse_assignments
 
-__all__ = ["CONFIG", "LEVELS", "OF_DCP", "PREFIX", "ServerSettings", "from_environment", "from_file"]
+__all__ = [
+    "CONFIG",
+    "LEVELS",
+    "OF_DCP",
+    "PREFIX",
+    "ServerSettings",
+    "beneath",
+    "from_environment",
+    "from_file",
+    "from_table",
+]
 
 PREFIX = "LLADA_SERVE_"
 CONFIG = f"{PREFIX}CONFIG"  # names the file, and is no setting
@@ -181,6 +191,17 @@ class ServerSettings:
         return self.host not in _LOCAL
 
 
+def beneath(config: Path | None = None) -> dict[str, Any]:
+    """The settings that hold where nothing else is given: those of the environment, and of the file, in this
+    order. Raises ``UsageError``.
+
+    Without ``config`` it is the file that ``LLADA_SERVE_CONFIG`` names, if it is set.
+    """
+    if config is None and os.environ.get(CONFIG):
+        config = Path(os.environ[CONFIG])
+    return {**(from_file(config) if config else {}), **from_environment()}
+
+
 def from_environment(environ: Mapping[str, str] = os.environ) -> dict[str, Any]:
     """The settings that ``LLADA_SERVE_…`` and ``LLADA_API_KEY`` give, by name. Raises ``UsageError``."""
     given = {
@@ -207,19 +228,33 @@ def from_file(path: Path) -> dict[str, Any]:
         told = tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as exc:
         raise UsageError(f"{path} cannot be read as TOML: {exc}; correct it") from exc
+    return from_table(told, str(path))
+
+
+def from_table(
+    told: Mapping[str, object], source: str, *, kind: type = ServerSettings, beside: Iterable[str] = ()
+) -> dict[str, Any]:
+    """The settings in a table, as of TOML or YAML; names may be written with ``-``. Raises ``UsageError``.
+
+    Args:
+        source: what the table is, for errors.
+        kind: the dataclass whose fields they are.
+        beside: other names that there are, for who mistyped one.
+    """
     return {
-        (name := _known(key.replace("-", "_"), str(path))): _of_file(name, value, path)
+        (name := _known(key.replace("-", "_"), source, kind, beside)): _of_table(name, value, source, kind)
         for key, value in told.items()
     }
 
 
-def _known(name: str, source: str) -> str:
-    names = [each.name for each in fields(ServerSettings)]
+def _known(name: str, source: str, kind: type = ServerSettings, beside: Iterable[str] = ()) -> str:
+    names = [each.name for each in fields(kind)]
     if name in _OTHER_NAMES:
         raise UsageError(f"{source} sets {name}, which is a flag's name; set {_OTHER_NAMES[name]}")
     if name not in names:
-        near = " or ".join(closest(name, names))
-        advice = f"did you mean {near}?" if near else f"give one of {', '.join(names)}"
+        there = [*names, *beside]
+        near = " or ".join(closest(name, there))
+        advice = f"did you mean {near}?" if near else f"give one of {', '.join(there)}"
         raise UsageError(f"{source} sets {name}, which is no setting; {advice}")
     return name
 
@@ -257,17 +292,17 @@ def _of_text(name: str, text: str, source: str) -> Any:
         raise UsageError(f"{source}={text!r} cannot be read; give {_CALLED[wanted or str]}") from exc
 
 
-def _of_file(name: str, value: object, path: Path) -> object:
-    """The value that a file gives, known to be of the setting's kind."""
-    kind = {each.name: str(each.type) for each in fields(ServerSettings)}[name]
-    if kind.startswith("tuple"):
+def _of_table(name: str, value: object, source: str, kind: type) -> object:
+    """The value that a table gives, known to be of the setting's kind."""
+    declared = {each.name: str(each.type) for each in fields(kind)}[name]
+    if declared.startswith("tuple"):
         if isinstance(value, list) and all(isinstance(part, str) for part in value):
             return tuple(value)
-        raise UsageError(f"{path} sets {name} to {value!r}; give a list of texts")
-    if kind.startswith("Mapping"):
+        raise UsageError(f"{source} sets {name} to {value!r}; give a list of texts")
+    if declared.startswith("Mapping"):
         wanted: tuple[type, ...] = (dict,)
     else:
-        wanted = {int: (int,), float: (float, int), bool: (bool,)}.get(_KINDS.get(kind, str), (str,))
+        wanted = {int: (int,), float: (float, int), bool: (bool,)}.get(_KINDS.get(declared, str), (str,))
     if not isinstance(value, wanted) or (isinstance(value, bool) and bool not in wanted):
-        raise UsageError(f"{path} sets {name} to {value!r}; give {_CALLED[wanted[0]]}")
+        raise UsageError(f"{source} sets {name} to {value!r}; give {_CALLED[wanted[0]]}")
     return value

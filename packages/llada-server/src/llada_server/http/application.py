@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from typing import Any
 
 from fastapi import APIRouter, FastAPI
 from fastapi.exceptions import RequestValidationError
@@ -22,7 +23,7 @@ from llada_server.http.parsing import WrongBody
 from llada_server.http.problems import HttpProblem, validation_problem
 from llada_server.settings import ServerSettings
 
-__all__ = ["application"]
+__all__ = ["application", "fronted"]
 
 
 def application(settings: ServerSettings, routers: Iterable[APIRouter]) -> FastAPI:
@@ -43,28 +44,38 @@ def application(settings: ServerSettings, routers: Iterable[APIRouter]) -> FastA
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(HTTPException, _refused)
     app.add_exception_handler(WrongBody, _wrong)
-    _wrap(app, settings)
+    for layer, options in _layers(settings):
+        app.add_middleware(layer, **options)
     return app
 
 
-def _wrap(app: FastAPI, settings: ServerSettings) -> None:
-    """Let requests pass, from the inside out: the limit of bodies, id and key and log, CORS, traces.
+def fronted(app: ASGIApp, settings: ServerSettings) -> ASGIApp:
+    """``app`` behind all that requests pass before the routes of ``application``."""
+    for layer, options in _layers(settings):
+        app = layer(app, **options)
+    return app
+
+
+def _layers(settings: ServerSettings) -> Iterator[tuple[Any, dict[str, Any]]]:
+    """What requests pass, from the inside out: the limit of bodies, id and key and log, CORS, traces.
 
     A preflight asks for no key, as browsers send none with it, and pages may read what a refusal says.
     """
-    app.add_middleware(BoundedBody, limit=settings.max_body, patience=settings.client_timeout)
-    app.add_middleware(Identified, key=settings.api_key)
+    yield BoundedBody, {"limit": settings.max_body, "patience": settings.client_timeout}
+    yield Identified, {"key": settings.api_key}
     if settings.cors_origins:
-        app.add_middleware(
+        yield (
             _Preflights,
-            allow_origins=list(settings.cors_origins),
-            allow_methods=["GET", "HEAD", "POST"],
-            allow_headers=["*"],  # clients of OpenAI send some of their own
-            expose_headers=["X-Request-Id", "Retry-After", "x-should-retry"],
+            {
+                "allow_origins": list(settings.cors_origins),
+                "allow_methods": ["GET", "HEAD", "POST"],
+                "allow_headers": ["*"],  # clients of OpenAI send some of their own
+                "expose_headers": ["X-Request-Id", "Retry-After", "x-should-retry"],
+            },
         )
     if tracing.available():
-        app.add_middleware(tracing.Traced)
-    app.add_middleware(_Rooted, path=settings.root_path)
+        yield tracing.Traced, {}
+    yield _Rooted, {"path": settings.root_path}
 
 
 class _Preflights(CORSMiddleware):
