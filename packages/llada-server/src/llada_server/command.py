@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Container, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
@@ -11,8 +10,9 @@ import click
 
 from llada_core.errors import UsageError
 from llada_core.parameters import parse_assignments
+from llada_server.ray import local
 from llada_server.serving import run
-from llada_server.settings import CONFIG, LEVELS, ServerSettings, from_environment, from_file
+from llada_server.settings import LEVELS, ServerSettings, beneath
 
 __all__ = ["model_flags", "serve", "settings_of"]
 
@@ -130,15 +130,21 @@ def model_flags(command: _Command) -> _Command:
 @click.argument("model", required=False)
 @click.option("--model", "--model-path", "named", help="The same as MODEL.")
 @click.option("--cors-origin", "cors_origins", multiple=True, help="Pages of this host may ask; repeatable.")
+@click.option(
+    "--replicas",
+    type=click.IntRange(min=1),
+    help="Serve so many copies of the model, each in a process of its own, by Ray Serve on this machine.",
+)
 @_flags
 @click.pass_context
-def serve(ctx: click.Context, /, config: Path | None, **flags: Any) -> None:
+def serve(ctx: click.Context, /, config: Path | None, replicas: int | None, **flags: Any) -> None:
     """Serve MODEL (a folder or a hub id; default: the embedded model) by the OpenAI API.
 
     Every setting may also stand in the environment, as LLADA_SERVE_PORT, or in the file of --config.
     Flags win over the environment, and the environment over the file.
     """
-    ctx.exit(run(settings_of(flags, config=config)))
+    settings = settings_of(flags, config=config)
+    ctx.exit(run(settings) if replicas is None else local.run(settings, replicas))
 
 
 def settings_of(flags: Mapping[str, Any], *, config: Path | None) -> ServerSettings:
@@ -151,8 +157,6 @@ def given_settings(flags: Mapping[str, Any], *, config: Path | None) -> dict[str
 
     Without ``config`` it is the file that ``LLADA_SERVE_CONFIG`` names, if it is set.
     """
-    if config is None and os.environ.get(CONFIG):
-        config = Path(os.environ[CONFIG])
     given = {name: value for name, value in flags.items() if value not in (None, ())}
     named = given.pop("named", None)
     if named is not None and given.setdefault("model", named) != named:
@@ -164,4 +168,4 @@ def given_settings(flags: Mapping[str, Any], *, config: Path | None) -> dict[str
     assignments = given.pop("assignments", ())
     if assignments:
         given["parameters"] = parse_assignments(assignments)
-    return {**(from_file(config) if config else {}), **from_environment(), **given}
+    return {**beneath(config), **given}

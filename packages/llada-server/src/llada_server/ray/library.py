@@ -1,0 +1,74 @@
+"""The library Ray, which is an extra: imported in this one place, on use."""
+
+from __future__ import annotations
+
+import importlib
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from llada_core.errors import UsageError
+
+__all__ = ["Faults", "faults", "imported", "own_signals"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Faults:
+    """The errors with which the library says how a call of a replica ended.
+
+    Attributes:
+        gone: the replica, its process or its machine is no more, or cannot be reached.
+        crowded: so many calls wait for a replica that this one is refused.
+        unavailable: no replica could be started.
+    """
+
+    gone: tuple[type[BaseException], ...]
+    crowded: tuple[type[BaseException], ...]
+    unavailable: tuple[type[BaseException], ...]
+
+
+def imported() -> tuple[Any, Any]:
+    """The modules ``ray`` and ``ray.serve``. Raises ``UsageError`` where they are not installed."""
+    try:
+        return importlib.import_module("ray"), importlib.import_module("ray.serve")
+    except ImportError as exc:
+        raise UsageError(
+            f"Ray Serve cannot be imported ({exc}); pip install 'llada-server[ray]', or start one server "
+            "without --replicas"
+        ) from exc
+
+
+def faults() -> Faults:
+    """The library's errors. Raises as ``imported``."""
+    ray, _ = imported()
+    serve = importlib.import_module("ray.serve.exceptions")
+    told = ray.exceptions
+    return Faults(
+        gone=(
+            told.RayActorError,
+            told.WorkerCrashedError,
+            told.NodeDiedError,
+            told.ObjectLostError,
+            told.OutOfMemoryError,
+            told.TaskCancelledError,
+        ),
+        crowded=(serve.BackPressureError,),
+        unavailable=(serve.DeploymentUnavailableError,),
+    )
+
+
+@contextmanager
+def own_signals() -> Iterator[None]:
+    """Leave the handler of SIGTERM as it is: the library's own, which it sets when a cluster starts, would
+    end this process with a status that no killed process has."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.getsignal(signal.SIGTERM)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)

@@ -1,0 +1,116 @@
+"""``llada serve --replicas``: a cluster of this machine alone, and the ingress in this process before it.
+
+No proxy of Ray's stands between: clients connect to the single server's web server, with its limits.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import Any
+
+import click
+
+from llada_core.errors import ModelError, UsageError
+from llada_core.faults import one_line, uninterrupted
+from llada_server.announcing import address_lines
+from llada_server.draining import Server
+from llada_server.http.application import fronted
+from llada_server.logs import log_to_stderr
+from llada_server.opening import check_certificate, config_of
+from llada_server.ray.building import models
+from llada_server.ray.ingress import Ingress
+from llada_server.ray.library import faults, imported, own_signals
+from llada_server.ray.replicas import Replicas
+from llada_server.ray.settings import PoolSettings
+from llada_server.serving import bound, listen
+from llada_server.settings import ServerSettings
+
+__all__ = ["run"]
+
+_STORE = 256 * 2**20  # bytes for what processes tell each other: requests and answers
+_QUIET = {"log_level": "WARNING", "enable_access_log": False}
+
+
+def run(settings: ServerSettings, replicas: int) -> int:
+    """Serve so many replicas of what the settings name until a signal asks to stop: the exit status.
+
+    Raises ``UsageError`` where Ray is not installed, the machine has too little for them, or the address
+    cannot be had, before anything is loaded, and ``ModelError`` where the replicas cannot load the model.
+    """
+    log_to_stderr(settings.log_level, requests=settings.log_requests, prompts=settings.log_prompts)
+    imported()
+    check_certificate(settings)
+    config_of(settings)
+    with bound(settings) as taken, _cluster() as (cpus, gpus):
+        pool = _pool(settings, replicas, cpus=cpus, gpus=gpus)
+        ingress = Ingress(Replicas(_deployed(settings, pool), faults()), settings)
+        listen(taken, settings)
+        for line in (_line(pool), *address_lines(settings, taken.getsockname()[1])):
+            click.echo(line, err=True)
+        all_together = replace(
+            settings,
+            max_num_seqs=settings.max_num_seqs * replicas,
+            max_queue=settings.max_queue * replicas,
+        )
+        server = Server(fronted(ingress, settings), ingress, all_together)
+        with uninterrupted():
+            asyncio.run(server.serve(sockets=[taken]))
+    return 0
+
+
+@contextmanager
+def _cluster() -> Iterator[tuple[int, int]]:
+    """A cluster of this machine, and how many cores and GPUs it has; all its processes end with it."""
+    ray, serve = imported()
+    os.environ["RAY_USAGE_STATS_ENABLED"] = "0"  # what it would tell its makers
+    with own_signals():
+        ray.init(
+            address="local",  # whatever RAY_ADDRESS says
+            include_dashboard=False,
+            object_store_memory=_STORE,
+            logging_level=logging.WARNING,
+        )
+    try:
+        there = ray.cluster_resources()
+        yield int(there.get("CPU", 0)), int(there.get("GPU", 0))
+    finally:
+        serve.shutdown()
+        ray.shutdown()
+
+
+def _pool(settings: ServerSettings, replicas: int, *, cpus: int, gpus: int) -> PoolSettings:
+    """What each replica has of this machine. Raises ``UsageError`` where it is not enough."""
+    each = settings.tensor_parallel if gpus and settings.device != "cpu" else 0
+    if each * replicas > gpus:
+        raise UsageError(
+            f"{replicas} replicas need {each * replicas} GPUs, and this machine has {gpus}; give a smaller "
+            "--replicas"
+        )
+    if replicas > cpus:
+        raise UsageError(
+            f"{replicas} replicas need a core each, and this machine has {cpus}; give a smaller --replicas"
+        )
+    return PoolSettings(num_replicas=replicas, cpus_per_replica=cpus // replicas, gpus_per_replica=each)
+
+
+def _deployed(settings: ServerSettings, pool: PoolSettings) -> Any:
+    """A handle of the replicas, once all have loaded the model. Raises ``ModelError``."""
+    _, serve = imported()
+    serve.start(proxy_location="Disabled", logging_config=_QUIET)
+    quiet = replace(settings, log_requests=False)  # the ingress logs each, in this process
+    try:
+        return serve.run(models(quiet, pool), route_prefix=None, logging_config=_QUIET)
+    except RuntimeError as exc:
+        raise ModelError(f"the replicas could not start: {one_line(exc)}") from exc
+
+
+def _line(pool: PoolSettings) -> str:
+    return (
+        f"{pool.num_replicas} replicas, each with {pool.cpus_per_replica:g} cores and "
+        f"{pool.gpus_per_replica:g} GPUs"
+    )
