@@ -29,6 +29,7 @@ NOT_RUN = {
     "docs/parallel.md": 3,
     "docs/evaluation.md": 3,
     "docs/publishing.md": 1,
+    "docs/ray.md": 2,
     "docs/server.md": 2,
     "docs/verify.md": 1,
     "docs/writing-an-algorithm.md": 5,

@@ -71,7 +71,7 @@ def test_the_settings_are_all_there_with_flag_variable_and_default() -> None:
     for flag in serve.params:
         flags.setdefault(SETTING_OF.get(str(flag.name), str(flag.name)), []).append(flag)
     expected = [cells_of(each.name, flags.pop(each.name)) for each in fields(ServerSettings)]
-    assert set(flags) == {"config"}
+    assert set(flags) == {"config", "replicas"}  # which is not of one server
     written = re.findall(r"^\| `.*$", section("Settings"), flags=re.MULTILINE)
     assert [[cell.strip() for cell in row.split("|")[1:4]] for row in written] == expected
 
