@@ -20,7 +20,8 @@ import yaml
 from nox.project import load_toml
 from packaging.requirements import Requirement
 
-from llada_server.settings import PREFIX, ServerSettings
+from llada_server.given import PREFIX
+from llada_server.settings import ServerSettings
 from tests.server.apps import scripted_server
 
 ROOT = Path(__file__).parents[1]

@@ -15,7 +15,8 @@ from typing import Any
 
 import pytest
 
-from llada_server.settings import PREFIX, ServerSettings
+from llada_server.given import PREFIX
+from llada_server.settings import ServerSettings
 from tests.docs.documents import DOCUMENTS, ROOT, blocks, name_of, prose, spans
 
 OURS = {path.parent.name.replace("-", "_"): path.parent for path in ROOT.glob("packages/*/pyproject.toml")}

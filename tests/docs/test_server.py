@@ -20,11 +20,12 @@ import pytest
 from pydantic import BaseModel
 
 from llada_server.command import serve
+from llada_server.given import PREFIX, from_file
 from llada_server.http.wire.neutral import NEUTRAL
 from llada_server.metrics import Metrics
 from llada_server.reference_flags import program
 from llada_server.serving import application_of
-from llada_server.settings import PREFIX, ServerSettings, from_file
+from llada_server.settings import ServerSettings
 from tests.docs.documents import DOCUMENTS, ROOT, blocks, name_of
 from tests.server.apps import Running, model_server, scripted_server
 
@@ -71,7 +72,7 @@ def test_the_settings_are_all_there_with_flag_variable_and_default() -> None:
     for flag in serve.params:
         flags.setdefault(SETTING_OF.get(str(flag.name), str(flag.name)), []).append(flag)
     expected = [cells_of(each.name, flags.pop(each.name)) for each in fields(ServerSettings)]
-    assert set(flags) == {"config", "replicas"}  # which is not of one server
+    assert set(flags) == {"config"}
     written = re.findall(r"^\| `.*$", section("Settings"), flags=re.MULTILINE)
     assert [[cell.strip() for cell in row.split("|")[1:4]] for row in written] == expected
 

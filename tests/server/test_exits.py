@@ -15,7 +15,8 @@ import pytest
 
 from llada_core.progress import listener
 from llada_server import serving
-from llada_server.settings import PREFIX, ServerSettings
+from llada_server.given import PREFIX
+from llada_server.settings import ServerSettings
 from llada_tiny import model_path
 from tests.support.program import Llada, error
 

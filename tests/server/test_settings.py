@@ -14,8 +14,9 @@ import pytest
 from llada_core.errors import UsageError
 from llada_server import opening
 from llada_server.command import serve, settings_of
+from llada_server.given import PREFIX, from_environment, from_file
 from llada_server.reference_flags import program
-from llada_server.settings import PREFIX, ServerSettings, from_environment, from_file
+from llada_server.settings import ServerSettings
 
 # Each: flags, text of the variable, value in a file; and what they make of it.
 ALL: dict[str, tuple[list[str], str, Any, Any]] = {
@@ -31,6 +32,7 @@ ALL: dict[str, tuple[list[str], str, Any, Any]] = {
     "base_model": (["--dcp-path", "w", "--base-model", "b"], "b", "b", "b"),
     "dcp_prefix": (["--dcp-path", "w", "--base-model", "b", "--dcp-prefix", "p"], "p", "p", "p"),
     "temp_dir": (["--dcp-path", "w", "--base-model", "b", "--temp-dir", "t"], "t", "t", "t"),
+    "replicas": (["--replicas", "2"], "2", 2, 2),
     "algorithm": (["--algorithm", "basic"], "basic", "basic", "basic"),
     "parameters": (
         ["-p", "threshold=0.8", "--parameter", "steps=4"],

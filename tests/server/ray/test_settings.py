@@ -35,17 +35,17 @@ def test_arguments_win_over_variables(monkeypatch: pytest.MonkeyPatch) -> None:
     assert (server.max_queue, server.max_num_seqs, server.api_key) == (5, 7, "k")
 
 
-def test_what_is_of_connections_is_refused_and_said_to_be_unused(
+def test_what_is_not_of_an_application_is_refused_and_from_elsewhere_said_to_be_unused(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    with pytest.raises(UsageError, match=r"port, and connections are Ray's; set it .* port"):
+    with pytest.raises(UsageError, match="port, which is none of an application; set port, among its"):
         settings_of({"port": 80})
     monkeypatch.setenv("LLADA_SERVE_HOST", "0.0.0.0")
     monkeypatch.setattr(logging.getLogger("llada_server"), "propagate", True)
     server, _ = settings_of({})
     assert (server.host, caplog.messages) == (
         ServerSettings().host,
-        ["host is not used, as connections are Ray's; http_options: host sets it"],
+        ["host is none of an application; set host, among its http_options of Serve's file"],
     )
 
 

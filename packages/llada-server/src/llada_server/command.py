@@ -10,11 +10,12 @@ import click
 
 from llada_core.errors import UsageError
 from llada_core.parameters import parse_assignments
+from llada_server import serving
+from llada_server.given import beneath
 from llada_server.ray import local
-from llada_server.serving import run
-from llada_server.settings import LEVELS, ServerSettings, beneath
+from llada_server.settings import LEVELS, ServerSettings
 
-__all__ = ["model_flags", "serve", "settings_of"]
+__all__ = ["given_settings", "model_flags", "run", "serve", "settings_of"]
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 
@@ -39,6 +40,7 @@ _FLAGS: tuple[tuple[tuple[str, ...], Any, str], ...] = (
     (("--base-model", "--base", "base_model"), None, "The model that was trained to what --dcp-path holds."),
     (("--dcp-prefix",), None, "Where in --dcp-path the model is. Default: as found."),
     (("--temp-dir",), None, "Where --dcp-path is converted for an engine that cannot read it."),
+    (("--replicas",), int, "Copies of the model, each in a process of its own, by Ray Serve. Default: none."),
     (
         ("--algorithm", "--dllm-algorithm"),
         None,
@@ -95,8 +97,8 @@ _SWITCHES: tuple[tuple[tuple[str, ...], str], ...] = (
 # What says nothing where nobody asks from outside.
 _OF_CLIENTS = frozenset(
     {
-        "--host", "--port", "--root-path", "--ssl-keyfile", "--ssl-certfile", "--api-key", "--max-wait",
-        "--request-timeout", "--client-timeout", "--drain-timeout", "--keep-alive", "--no-log-requests",
+        "--replicas", "--host", "--port", "--root-path", "--ssl-keyfile", "--ssl-certfile", "--api-key",
+        "--max-wait", "--request-timeout", "--client-timeout", "--drain-timeout", "--keep-alive", "--no-log-requests",
     }
 )  # fmt: skip
 
@@ -130,21 +132,20 @@ def model_flags(command: _Command) -> _Command:
 @click.argument("model", required=False)
 @click.option("--model", "--model-path", "named", help="The same as MODEL.")
 @click.option("--cors-origin", "cors_origins", multiple=True, help="Pages of this host may ask; repeatable.")
-@click.option(
-    "--replicas",
-    type=click.IntRange(min=1),
-    help="Serve so many copies of the model, each in a process of its own, by Ray Serve on this machine.",
-)
 @_flags
 @click.pass_context
-def serve(ctx: click.Context, /, config: Path | None, replicas: int | None, **flags: Any) -> None:
+def serve(ctx: click.Context, /, config: Path | None, **flags: Any) -> None:
     """Serve MODEL (a folder or a hub id; default: the embedded model) by the OpenAI API.
 
     Every setting may also stand in the environment, as LLADA_SERVE_PORT, or in the file of --config.
     Flags win over the environment, and the environment over the file.
     """
-    settings = settings_of(flags, config=config)
-    ctx.exit(run(settings) if replicas is None else local.run(settings, replicas))
+    ctx.exit(run(settings_of(flags, config=config)))
+
+
+def run(settings: ServerSettings) -> int:
+    """Serve by this process, or by as many replicas as the settings say: the exit status. Raises as each."""
+    return serving.run(settings) if settings.replicas is None else local.run(settings)
 
 
 def settings_of(flags: Mapping[str, Any], *, config: Path | None) -> ServerSettings:

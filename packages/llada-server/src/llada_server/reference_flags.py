@@ -14,9 +14,9 @@ from typing import Any, NoReturn
 import click
 
 from llada_core.cli.reporting import report, show_warning, status_of
-from llada_server.command import given_settings
-from llada_server.serving import run
-from llada_server.settings import CONFIG, OF_DCP, PREFIX, ServerSettings
+from llada_server.command import given_settings, run
+from llada_server.given import CONFIG, PREFIX
+from llada_server.settings import OF_DCP, ServerSettings
 
 __all__ = ["main", "program"]
 

@@ -1,36 +1,18 @@
-"""What the server is told at its start, from flags, the environment and a file, in this order.
+"""What the server is told at its start.
 
-This module does not know what the settings do.
+This module does not know what the settings do, and ``given`` where they come from.
 """
 
 from __future__ import annotations
 
-import os
 import re
-import tomllib
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, fields
-from pathlib import Path
-from typing import Any
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from llada_core.errors import UsageError
-from llada_core.names import closest
-from llada_core.parameters import parse_assignments
 
-__all__ = [
-    "CONFIG",
-    "LEVELS",
-    "OF_DCP",
-    "PREFIX",
-    "ServerSettings",
-    "beneath",
-    "from_environment",
-    "from_file",
-    "from_table",
-]
+__all__ = ["LEVELS", "OF_DCP", "ServerSettings"]
 
-PREFIX = "LLADA_SERVE_"
-CONFIG = f"{PREFIX}CONFIG"  # names the file, and is no setting
 OF_DCP = ("base_model", "dcp_prefix", "temp_dir")  # settings that say nothing without dcp_path
 LEVELS = ("debug", "info", "warning", "error")
 _LOCAL = frozenset({"127.0.0.1", "localhost", "::1"})
@@ -49,27 +31,9 @@ _RANGES: Mapping[str, tuple[float, float, str]] = {
     "drain_timeout": (0, _MOST, _SECONDS),
     "request_timeout": (0, float("inf"), "seconds above 0; inf is no limit"),
     "tensor_parallel": (1, _MOST, "a number of devices, 1 or more"),
+    "replicas": (1, _MOST, "1 or more"),
     "client_timeout": (0, _MOST, "seconds above 0"),
     "gpu_memory_utilization": (0, 1, "a share above 0, at most 1"),
-}
-# What flags are called beside their settings, and what stands for each in a file.
-_OTHER_NAMES: Mapping[str, str] = {
-    "model_path": "model",
-    "dllm_algorithm": "algorithm",
-    "dcp": "dcp_path",
-    "base": "base_model",
-    "parameter": "parameters, a table",
-    "max_running_requests": "max_num_seqs",
-    "max_queued_requests": "max_queue",
-    "timeout_keep_alive": "keep_alive",
-    "context_length": "max_model_len",
-    "mem_fraction_static": "gpu_memory_utilization",
-    "tensor_parallel_size": "tensor_parallel",
-    "cors_origin": "cors_origins, a list",
-    "uvicorn_log_level": "log_level",
-    "no_chat_template": "use_chat_template = false",
-    "no_log_requests": "log_requests = false",
-    "disable_log_requests": "log_requests = false",
 }
 
 
@@ -82,6 +46,8 @@ class ServerSettings:
             ``load_model``.
         dcp_path, base_model, dcp_prefix, temp_dir: weights of a ``torch.distributed.checkpoint``, as of
             ``load_dcp``.
+        replicas: so many copies of the model, each in a process of its own, answer; None is one, in this
+            process.
         algorithm, parameters: what a request gets that names none.
         host, port, root_path, ssl_keyfile, ssl_certfile: where it listens.
         served_model_name: what clients call the model; None is the last part of its path.
@@ -117,6 +83,7 @@ class ServerSettings:
     base_model: str | None = None
     dcp_prefix: str | None = None
     temp_dir: str | None = None
+    replicas: int | None = None
     algorithm: str | None = None
     parameters: Mapping[str, object] = field(default_factory=dict)
     host: str = "127.0.0.1"
@@ -189,120 +156,3 @@ class ServerSettings:
     def public(self) -> bool:
         """Whether other machines can reach it, as far as its address tells."""
         return self.host not in _LOCAL
-
-
-def beneath(config: Path | None = None) -> dict[str, Any]:
-    """The settings that hold where nothing else is given: those of the environment, and of the file, in this
-    order. Raises ``UsageError``.
-
-    Without ``config`` it is the file that ``LLADA_SERVE_CONFIG`` names, if it is set.
-    """
-    if config is None and os.environ.get(CONFIG):
-        config = Path(os.environ[CONFIG])
-    return {**(from_file(config) if config else {}), **from_environment()}
-
-
-def from_environment(environ: Mapping[str, str] = os.environ) -> dict[str, Any]:
-    """The settings that ``LLADA_SERVE_…`` and ``LLADA_API_KEY`` give, by name. Raises ``UsageError``."""
-    given = {
-        name.removeprefix(PREFIX).lower(): (name, text)
-        for name, text in environ.items()
-        if name.startswith(PREFIX) and name != CONFIG and not _is_service_link(name, text, environ)
-    }
-    if "LLADA_API_KEY" in environ:
-        given.setdefault("api_key", ("LLADA_API_KEY", environ["LLADA_API_KEY"]))
-    return {name: _of_text(name, text, source) for name, (source, text) in given.items()}
-
-
-def _is_service_link(name: str, text: str, environ: Mapping[str, str]) -> bool:
-    """Whether Kubernetes set the variable, as it does in every pod beside a service called llada-serve."""
-    if f"{PREFIX}SERVICE_HOST" not in environ:
-        return False
-    rest = name.removeprefix(PREFIX)
-    return rest.startswith(("SERVICE_", "PORT_")) or (rest == "PORT" and "://" in text)
-
-
-def from_file(path: Path) -> dict[str, Any]:
-    """The settings in a TOML file; names may be written with ``-``. Raises ``UsageError``."""
-    try:
-        told = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as exc:
-        raise UsageError(f"{path} cannot be read as TOML: {exc}; correct it") from exc
-    return from_table(told, str(path))
-
-
-def from_table(
-    told: Mapping[str, object], source: str, *, kind: type = ServerSettings, beside: Iterable[str] = ()
-) -> dict[str, Any]:
-    """The settings in a table, as of TOML or YAML; names may be written with ``-``. Raises ``UsageError``.
-
-    Args:
-        source: what the table is, for errors.
-        kind: the dataclass whose fields they are.
-        beside: other names that there are, for who mistyped one.
-    """
-    return {
-        (name := _known(key.replace("-", "_"), source, kind, beside)): _of_table(name, value, source, kind)
-        for key, value in told.items()
-    }
-
-
-def _known(name: str, source: str, kind: type = ServerSettings, beside: Iterable[str] = ()) -> str:
-    names = [each.name for each in fields(kind)]
-    if name in _OTHER_NAMES:
-        raise UsageError(f"{source} sets {name}, which is a flag's name; set {_OTHER_NAMES[name]}")
-    if name not in names:
-        there = [*names, *beside]
-        near = " or ".join(closest(name, there))
-        advice = f"did you mean {near}?" if near else f"give one of {', '.join(there)}"
-        raise UsageError(f"{source} sets {name}, which is no setting; {advice}")
-    return name
-
-
-_KINDS: dict[str, type] = {
-    "bool": bool,
-    "int": int,
-    "int | None": int,
-    "float": float,
-    "float | None": float,
-}
-_CALLED: dict[type, str] = {
-    bool: "true or false",
-    int: "a whole number",
-    float: "a number",
-    str: "text",
-    dict: "a table",
-}
-_TRUTH = {"1": True, "true": True, "yes": True, "0": False, "false": False, "no": False}
-
-
-def _of_text(name: str, text: str, source: str) -> Any:
-    """The value that a variable's ``text`` stands for."""
-    kind = {each.name: str(each.type) for each in fields(ServerSettings)}[_known(name, source)]
-    wanted = _KINDS.get(kind)
-    if kind.startswith("Mapping"):
-        return parse_assignments(part for part in text.split(",") if part.strip())
-    try:
-        if wanted is bool:
-            return _TRUTH[text.strip().lower()]
-        if kind.startswith("tuple"):
-            return tuple(part.strip() for part in text.split(",") if part.strip())
-        return text if wanted is None else wanted(text)
-    except (KeyError, ValueError) as exc:
-        raise UsageError(f"{source}={text!r} cannot be read; give {_CALLED[wanted or str]}") from exc
-
-
-def _of_table(name: str, value: object, source: str, kind: type) -> object:
-    """The value that a table gives, known to be of the setting's kind."""
-    declared = {each.name: str(each.type) for each in fields(kind)}[name]
-    if declared.startswith("tuple"):
-        if isinstance(value, list) and all(isinstance(part, str) for part in value):
-            return tuple(value)
-        raise UsageError(f"{source} sets {name} to {value!r}; give a list of texts")
-    if declared.startswith("Mapping"):
-        wanted: tuple[type, ...] = (dict,)
-    else:
-        wanted = {int: (int,), float: (float, int), bool: (bool,)}.get(_KINDS.get(declared, str), (str,))
-    if not isinstance(value, wanted) or (isinstance(value, bool) and bool not in wanted):
-        raise UsageError(f"{source} sets {name} to {value!r}; give {_CALLED[wanted[0]]}")
-    return value

@@ -36,13 +36,14 @@ _STORE = 256 * 2**20  # bytes for what processes tell each other: requests and a
 _QUIET = {"log_level": "WARNING", "enable_access_log": False}
 
 
-def run(settings: ServerSettings, replicas: int) -> int:
-    """Serve so many replicas of what the settings name until a signal asks to stop: the exit status.
+def run(settings: ServerSettings) -> int:
+    """Serve as many replicas as the settings say until a signal asks to stop: the exit status.
 
     Raises ``UsageError`` where Ray is not installed, the machine has too little for them, or the address
     cannot be had, before anything is loaded, and ``ModelError`` where the replicas cannot load the model.
     """
     log_to_stderr(settings.log_level, requests=settings.log_requests, prompts=settings.log_prompts)
+    replicas = settings.replicas or 1
     imported()
     check_certificate(settings)
     config_of(settings)

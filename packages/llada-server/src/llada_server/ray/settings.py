@@ -11,19 +11,21 @@ from dataclasses import dataclass, fields
 from typing import Any
 
 from llada_core.errors import UsageError
-from llada_server.settings import ServerSettings, beneath, from_table
+from llada_server.given import beneath, from_table
+from llada_server.settings import ServerSettings
 
 __all__ = ["PoolSettings", "settings_of"]
 
 _log = logging.getLogger(__name__)
 _SOURCE = "args"
-# What is of the proxies, which Ray runs, and where Serve's configuration sets it.
-_OF_PROXIES: Mapping[str, str] = {
-    "host": "http_options: host",
-    "port": "http_options: port",
-    "ssl_keyfile": "http_options: ssl_keyfile",
-    "ssl_certfile": "http_options: ssl_certfile",
-    "keep_alive": "http_options: keep_alive_timeout_s",
+# What is not of an application, and what of Serve's configuration stands for it: connections are Ray's.
+_ELSEWHERE: Mapping[str, str] = {
+    "replicas": "num_replicas, among the args",
+    "host": "host, among its http_options",
+    "port": "port, among its http_options",
+    "ssl_keyfile": "ssl_keyfile, among its http_options",
+    "ssl_certfile": "ssl_certfile, among its http_options",
+    "keep_alive": "keep_alive_timeout_s, among its http_options",
 }
 
 
@@ -102,17 +104,17 @@ class PoolSettings:
 def settings_of(args: Mapping[str, Any]) -> tuple[ServerSettings, PoolSettings]:
     """The settings that the arguments of an application make, over those of the environment and the file.
 
-    Raises ``UsageError``, also for settings of connections, which are Ray's.
+    Raises ``UsageError``, also for what is not of an application.
     """
     ours = {each.name for each in fields(PoolSettings)}
     given = {name.replace("-", "_"): value for name, value in args.items()}
     told = from_table(
         {name: value for name, value in given.items() if name not in ours}, _SOURCE, beside=sorted(ours)
     )
-    for name, where in _OF_PROXIES.items():
+    for name, instead in _ELSEWHERE.items():
         if name in told:
             raise UsageError(
-                f"{_SOURCE} sets {name}, and connections are Ray's; set it in Serve's configuration ({where})"
+                f"{_SOURCE} sets {name}, which is none of an application; set {instead} of Serve's file"
             )
     pool = from_table(
         {name: value for name, value in given.items() if name in ours}, _SOURCE, kind=PoolSettings
@@ -121,9 +123,9 @@ def settings_of(args: Mapping[str, Any]) -> tuple[ServerSettings, PoolSettings]:
 
 
 def _of_ours(found: dict[str, Any]) -> dict[str, Any]:
-    """What the environment and the file set but for connections; that these are left out is said."""
-    for name, where in _OF_PROXIES.items():
+    """What the environment and the file set for an application; what is left out is said."""
+    for name, instead in _ELSEWHERE.items():
         if name in found:
-            _log.warning("%s is not used, as connections are Ray's; %s sets it", name, where)
+            _log.warning("%s is none of an application; set %s of Serve's file", name, instead)
             del found[name]
     return found
