@@ -98,7 +98,8 @@ _SWITCHES: tuple[tuple[tuple[str, ...], str], ...] = (
 _OF_CLIENTS = frozenset(
     {
         "--replicas", "--host", "--port", "--root-path", "--ssl-keyfile", "--ssl-certfile", "--api-key",
-        "--max-wait", "--request-timeout", "--client-timeout", "--drain-timeout", "--keep-alive", "--no-log-requests",
+        "--max-wait", "--request-timeout", "--client-timeout", "--drain-timeout", "--keep-alive",
+        "--no-log-requests",
     }
 )  # fmt: skip
 

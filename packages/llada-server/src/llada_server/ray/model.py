@@ -65,7 +65,7 @@ class Model:
         """The replica's name, and what it counts in Prometheus' text format."""
         return self._name, self._metrics.exposition()
 
-    def check_health(self) -> None:
+    async def check_health(self) -> None:
         """Return while the model's thread works. Raises ``Broken`` when it does not, as ``/health`` tells:
         Ray starts another replica then."""
         if not self._worker.alive:
