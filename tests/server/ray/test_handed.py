@@ -23,10 +23,10 @@ SCOPE: Scope = {
     "state": object(),
     "app": lambda: None,
 }
-ASKED = Handed.of(SCOPE, b"body", request_id="mine")
+ASKED = Handed.of(SCOPE, b"body", {"X-Request-Id": "mine"})
 
 
-def test_a_request_is_data_with_the_id_that_it_was_given() -> None:
+def test_a_request_is_data_with_the_headers_that_it_was_given() -> None:
     there = pickle.loads(pickle.dumps(ASKED))
     assert there == ASKED
     assert there.scope == {

@@ -22,7 +22,7 @@ from llada_core.generation.results import GenerationResult
 from llada_core.generation.steps import Step, Ticket
 from llada_server.scheduler.events import Changed, Ended, Event
 
-__all__ = ["AnswerTrace", "Traced", "answer_trace", "available", "note_failure", "note_gone"]
+__all__ = ["AnswerTrace", "Traced", "answer_trace", "available", "carried", "note_failure", "note_gone"]
 
 try:
     _trace: Any = importlib.import_module("opentelemetry.trace")
@@ -36,6 +36,14 @@ _UNTRACED = frozenset({"/health", "/ready", "/metrics"})  # asked every few seco
 def available() -> bool:
     """Whether the library is installed."""
     return _trace is not None
+
+
+def carried() -> dict[str, str]:
+    """The headers with which another process goes on with the current trace; none where nobody traces."""
+    headers: dict[str, str] = {}
+    if available():
+        _propagate.inject(headers)
+    return headers
 
 
 def note_failure(kind: str | None) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -28,12 +28,13 @@ class Handed:
     body: bytes
 
     @classmethod
-    def of(cls, scope: Scope, body: bytes, *, request_id: str) -> Handed:
-        """The request of ``scope`` with its whole body, under this id."""
-        headers = [(name, value) for name, value in scope["headers"] if name != b"x-request-id"]
+    def of(cls, scope: Scope, body: bytes, headers: Mapping[str, str]) -> Handed:
+        """The request of ``scope`` with its whole body, and these ``headers`` for its own of such names."""
+        ours = [(name.lower().encode(), value.encode("latin-1")) for name, value in headers.items()]
+        names = {name for name, _ in ours}
         return cls(
             head={name: scope[name] for name in _KEPT if name in scope},
-            headers=[*headers, (b"x-request-id", request_id.encode("latin-1"))],
+            headers=[*(each for each in scope["headers"] if each[0] not in names), *ours],
             body=body,
         )
 

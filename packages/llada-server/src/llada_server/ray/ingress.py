@@ -76,7 +76,8 @@ class Ingress:
         if own is not None:
             await own(scope, receive, send)
             return
-        asked = Handed.of(scope, message.get("body", b""), request_id=request.state.id)
+        headers = {**tracing.carried(), "X-Request-Id": request.state.id}
+        asked = Handed.of(scope, message.get("body", b""), headers)
         reply = Reply(send)
         try:
             await unless_gone(request, self._kept(self._handed(asked, reply)))

@@ -1,0 +1,79 @@
+"""What stands between Ray and the rest: its proxy's id of a request, its absence, a machine's resources."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import sys
+from typing import Any
+
+import httpx
+import pytest
+
+from llada_core.errors import UsageError
+from llada_server.command import serve
+from llada_server.ray import front, local
+from llada_server.ray.front import Front
+from llada_server.ray.library import Faults, imported, own_signals
+from llada_server.ray.settings import PoolSettings
+from llada_server.settings import ServerSettings
+from tests.server.ray.fakes import Call, Handle, start
+
+
+def test_an_id_that_the_proxy_will_tell_is_not_told_twice(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(front, "faults", lambda: Faults(gone=(), crowded=(), unavailable=()))
+
+    async def ids(given: dict[str, str]) -> list[str]:
+        body = {"type": "http.response.body", "body": b"{}"}
+        made = Front(Handle(Call([[], [start(), body]])), ServerSettings())
+        app: Any = await made(None)  # type: ignore[arg-type]  # what is asked comes when the answer is sent
+        transport = httpx.ASGITransport(app=app)
+        async with httpx.AsyncClient(transport=transport, base_url="http://served") as client:
+            answer = await client.post("/v1/completions", headers=given)
+        assert answer.status_code == 200
+        return answer.headers.get_list("x-request-id")
+
+    assert asyncio.run(ids({"X-Request-Id": "mine"})) == []
+    (another,) = asyncio.run(ids({"X-Request-Id": "no id"}))
+    assert another != "no id"
+
+
+def test_without_ray_it_is_said_how_to_install_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "ray", None)
+    with pytest.raises(UsageError, match=r"pip install 'llada-server\[ray\]'"):
+        imported()
+    with pytest.raises(UsageError, match=r"pip install 'llada-server\[ray\]'"):
+        serve.main(["--replicas", "2"], standalone_mode=False)
+
+
+def test_the_handler_of_a_signal_stays() -> None:
+    before = signal.getsignal(signal.SIGTERM)
+    with own_signals():
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    assert signal.getsignal(signal.SIGTERM) == before
+
+
+@pytest.mark.parametrize(
+    ("settings", "machine", "expected"),
+    [
+        ({}, (8, 0), (4, 0)),
+        ({}, (9, 2), (4, 1)),
+        ({"device": "cpu"}, (8, 2), (4, 0)),
+        ({"tensor_parallel": 2}, (8, 4), (4, 2)),
+    ],
+)
+def test_a_machine_is_divided_between_replicas(
+    settings: dict[str, Any], machine: tuple[int, int], expected: tuple[int, int]
+) -> None:
+    cpus, gpus = machine
+    told = local._pool(ServerSettings(**settings), 2, cpus=cpus, gpus=gpus)
+    assert told == PoolSettings(num_replicas=2, cpus_per_replica=expected[0], gpus_per_replica=expected[1])
+
+
+@pytest.mark.parametrize(
+    ("machine", "said"),
+    [((1, 0), "2 replicas need a core each, and this machine has 1"), ((8, 1), "need 2 GPUs, and .* has 1")],
+)
+def test_a_machine_that_has_too_little_is_told(machine: tuple[int, int], said: str) -> None:
+    with pytest.raises(UsageError, match=said):
+        local._pool(ServerSettings(), 2, cpus=machine[0], gpus=machine[1])
