@@ -28,7 +28,7 @@ TARGETS = [
 # What the queries are made of; anything else in one of them is a mistake.
 TOKEN = re.compile(
     r"""\s+|histogram_quantile|sum|rate|by|\[\$__rate_interval\]|0\.\d+|[()/,]
-    |(?P<metric>llada_\w+)(?P<filter>\{model_name=~"\$model"\})?|(?P<label>[a-z_]+)""",
+    |(?P<metric>llada_\w+)(?P<filter>\{model_name=~"\$model",replica=~"\$replica"\})?|(?P<label>[a-z_]+)""",
     re.VERBOSE,
 )
 
@@ -71,12 +71,13 @@ def test_every_query_asks_for_figures_and_labels_that_there_are(expression: str,
     tokens = parsed(expression)
     metrics = [match.group("metric") for match in tokens if match.group("metric")]
     assert metrics
-    assert all(match.group("filter") for match in tokens if match.group("metric")), "of the chosen models"
+    chosen = [match.group("filter") for match in tokens if match.group("metric")]
+    assert all(chosen), "of the chosen models and replicas"
     labels = {match.group("label") for match in tokens if match.group("label")}
     labels |= set(re.findall(r"\{\{(\w+)\}\}", legend))
     for name in metrics:
         assert name in figures(), f"{name} is no figure of the server"
-        assert labels <= figures()[name]
+        assert labels - {"replica"} <= figures()[name]  # which the ingress of several adds
 
 
 @pytest.mark.parametrize(("expression", "legend"), TARGETS)
@@ -115,3 +116,11 @@ def test_the_models_to_choose_from_are_those_that_are_served() -> None:
     found = re.fullmatch(r"label_values\((\w+), (\w+)\)", choice["definition"])
     assert found is not None
     assert found.group(2) in figures()[found.group(1)]
+
+
+def test_replicas_can_be_chosen_of_the_chosen_models_and_one_server_is_shown_as_ever() -> None:
+    choice = next(each for each in BOARD["templating"]["list"] if each["name"] == "replica")
+    found = re.fullmatch(r'label_values\((\w+)\{model_name=~"\$model"\}, replica\)', choice["definition"])
+    assert found is not None
+    assert found.group(1) in figures()
+    assert choice["allValue"] == ".*", "which an absent label matches, too"
