@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import signal
 import sys
+from types import SimpleNamespace
 from typing import Any
 
 import httpx
 import pytest
 
-from llada_core.errors import UsageError
+from llada_core.errors import ModelLoadError, UsageError
 from llada_server.command import serve
 from llada_server.ray import front, local
 from llada_server.ray.front import Front
@@ -77,3 +78,27 @@ def test_a_machine_is_divided_between_replicas(
 def test_a_machine_that_has_too_little_is_told(machine: tuple[int, int], said: str) -> None:
     with pytest.raises(UsageError, match=said):
         local._pool(ServerSettings(), 2, cpus=machine[0], gpus=machine[1])
+
+
+@pytest.mark.parametrize(
+    ("message", "said"),
+    [
+        (
+            "failed 3 times. Error:\nTraceback:\n  File x\nllada_core.errors.UsageError: give less\n\n",
+            "give less",
+        ),
+        ("", "RuntimeError: Deploying failed"),
+    ],
+)
+def test_replicas_that_cannot_start_say_why(monkeypatch: pytest.MonkeyPatch, message: str, said: str) -> None:
+    def run(*given: Any, **more: Any) -> None:
+        raise RuntimeError("Deploying failed")
+
+    deployment = SimpleNamespace(message=message)
+    application = SimpleNamespace(deployments={"Model": deployment})
+    status = SimpleNamespace(applications={"default": application})
+    library = SimpleNamespace(start=lambda **how: None, run=run, status=lambda: status)
+    monkeypatch.setattr(local, "imported", lambda: (None, library))
+    monkeypatch.setattr(local, "models", lambda settings, pool: None)
+    with pytest.raises(ModelLoadError, match=f"the replicas could not start: .*{said}"):
+        local._deployed(ServerSettings(), PoolSettings())

@@ -38,7 +38,17 @@ from llada_server.scheduler.spare_memory import SpareMemory, trimmer
 from llada_server.scheduler.worker import Worker
 from llada_server.settings import ServerSettings
 
-__all__ = ["application_of", "bound", "listen", "opened", "run", "serve", "served_model", "told_loaded"]
+__all__ = [
+    "EMBEDDED",
+    "application_of",
+    "bound",
+    "listen",
+    "opened",
+    "run",
+    "serve",
+    "served_model",
+    "told_loaded",
+]
 
 EMBEDDED = "llada-tiny"  # what is served where no model is named
 _log = logging.getLogger(__name__)

@@ -15,7 +15,7 @@ from typing import Any
 
 import click
 
-from llada_core.errors import ModelError, UsageError
+from llada_core.errors import ModelLoadError, UsageError
 from llada_core.faults import one_line, uninterrupted
 from llada_server.announcing import address_lines
 from llada_server.draining import Server
@@ -27,7 +27,7 @@ from llada_server.ray.ingress import Ingress
 from llada_server.ray.library import faults, imported, own_signals
 from llada_server.ray.replicas import Replicas
 from llada_server.ray.settings import PoolSettings
-from llada_server.serving import bound, listen
+from llada_server.serving import EMBEDDED, bound, listen
 from llada_server.settings import ServerSettings
 
 __all__ = ["run"]
@@ -40,7 +40,7 @@ def run(settings: ServerSettings) -> int:
     """Serve as many replicas as the settings say until a signal asks to stop: the exit status.
 
     Raises ``UsageError`` where Ray is not installed, the machine has too little for them, or the address
-    cannot be had, before anything is loaded, and ``ModelError`` where the replicas cannot load the model.
+    cannot be had, before anything is loaded, and ``ModelLoadError`` where the replicas cannot load the model.
     """
     log_to_stderr(settings.log_level, requests=settings.log_requests, prompts=settings.log_prompts)
     replicas = settings.replicas or 1
@@ -100,14 +100,26 @@ def _pool(settings: ServerSettings, replicas: int, *, cpus: int, gpus: int) -> P
 
 
 def _deployed(settings: ServerSettings, pool: PoolSettings) -> Any:
-    """A handle of the replicas, once all have loaded the model. Raises ``ModelError``."""
+    """A handle of the replicas, once all have loaded the model. Raises ``ModelLoadError``."""
     _, serve = imported()
     serve.start(proxy_location="Disabled", logging_config=_QUIET)
     quiet = replace(settings, log_requests=False)  # the ingress logs each, in this process
     try:
         return serve.run(models(quiet, pool), route_prefix=None, logging_config=_QUIET)
     except RuntimeError as exc:
-        raise ModelError(f"the replicas could not start: {one_line(exc)}") from exc
+        reason = _reason(serve) or one_line(exc)
+        raise ModelLoadError(
+            f"the replicas could not start: {reason}", path=settings.named or EMBEDDED, reason=reason
+        ) from exc
+
+
+def _reason(serve: Any) -> str:
+    """What the first replica that could not start died of: the end of what Serve says; empty where it says
+    nothing."""
+    applications = serve.status().applications.values()
+    told = [each.message for application in applications for each in application.deployments.values()]
+    lines = [line.strip() for message in told for line in message.splitlines() if line.strip()]
+    return lines[-1] if lines else ""
 
 
 def _line(pool: PoolSettings) -> str:
