@@ -142,7 +142,7 @@ def test_the_log_has_the_start_and_each_request_with_its_id(server: Pool) -> Non
     until(lambda: "id=n4711" in server.log.read_text(), seconds=5)
     log = server.log.read_text()
     assert f"listening on {server.url}" in log
-    assert re.search(r"2 replicas, each with \d+ cores and 0 GPUs", log)
+    assert re.search(r"replicas: 2, cores of each: \d+, GPUs of each: 0", log)
     assert "lost its replica and is asked again" in log
 
 

@@ -80,7 +80,7 @@ class Ingress:
         asked = Handed.of(scope, message.get("body", b""), headers)
         reply = Reply(send)
         try:
-            await unless_gone(request, self._kept(self._handed(asked, reply)))
+            await unless_gone(_heard(request, reply), self._kept(self._handed(asked, reply)))
         except Gone:
             raise
         except Exception as exc:
@@ -158,6 +158,18 @@ class Ingress:
             raise Lost("the answer broke off; ask again") from exc
         except TimeoutError as exc:
             raise NoReplica(f"no replica took the request within {patience:g} s; try again later") from exc
+
+
+def _heard(request: Request, reply: Reply) -> Request:
+    """The request, of whose client it is not heard that it leaves with the whole answer: so does everybody."""
+
+    async def receive() -> Message:
+        message = await request.receive()
+        if reply.ended:
+            await asyncio.Event().wait()
+        return message
+
+    return Request(request.scope, receive)
 
 
 def _id_of(asked: Handed) -> str:

@@ -33,6 +33,7 @@ from llada_server.settings import ServerSettings
 __all__ = ["run"]
 
 _STORE = 256 * 2**20  # bytes for what processes tell each other: requests and answers
+_CHATTY = ("ray.serve", "ray._private.authentication")  # loggers that tell what goes well
 _QUIET = {"log_level": "WARNING", "enable_access_log": False}
 
 
@@ -69,6 +70,8 @@ def _cluster() -> Iterator[tuple[int, int]]:
     """A cluster of this machine, and how many cores and GPUs it has; all its processes end with it."""
     ray, serve = imported()
     os.environ["RAY_USAGE_STATS_ENABLED"] = "0"  # what it would tell its makers
+    for name in _CHATTY:
+        logging.getLogger(name).setLevel(logging.ERROR)
     with own_signals():
         ray.init(
             address="local",  # whatever RAY_ADDRESS says
@@ -123,7 +126,5 @@ def _reason(serve: Any) -> str:
 
 
 def _line(pool: PoolSettings) -> str:
-    return (
-        f"{pool.num_replicas} replicas, each with {pool.cpus_per_replica:g} cores and "
-        f"{pool.gpus_per_replica:g} GPUs"
-    )
+    cores, gpus = pool.cpus_per_replica, pool.gpus_per_replica
+    return f"replicas: {pool.num_replicas}, cores of each: {cores:g}, GPUs of each: {gpus:g}"
