@@ -28,7 +28,7 @@ from tests.server.test_openai_client import (  # noqa: F401  # the single server
 pytestmark = [needs_ray, pytest.mark.slow, pytest.mark.timeout(300), pytest.mark.xdist_group("ray")]
 COMPLETION = {"prompt": "12 + 30 = ", "max_tokens": 32}
 # As many forwards as tokens: long enough to lose a replica in the middle of it.
-LONG = {"prompt": "Once", "max_tokens": 256, "algorithm": "basic", "steps": 256, "early_stop": False}
+LONG = {"prompt": "Once", "max_tokens": 64, "algorithm": "basic", "steps": 64, "early_stop": False}
 
 
 @pytest.fixture(scope="module")

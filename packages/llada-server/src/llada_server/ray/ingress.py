@@ -161,7 +161,7 @@ class Ingress:
 
 
 def _heard(request: Request, reply: Reply) -> Request:
-    """The request, of whose client it is not heard that it leaves with the whole answer: so does everybody."""
+    """The request, of whose client it is not heard that it left with the whole answer: so does everybody."""
 
     async def receive() -> Message:
         message = await request.receive()
