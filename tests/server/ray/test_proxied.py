@@ -42,8 +42,9 @@ def test_the_key_is_asked_for(http: httpx.Client) -> None:
 
 
 def test_a_stream_comes_in_parts(http: httpx.Client) -> None:
-    asking = {**COMPLETION, "stream": True, "max_tokens": 128, "early_stop": False}
-    with http.stream("POST", "/v1/completions", json=asking, headers=KEY) as answer:
+    question = [{"role": "user", "content": "What is 12 + 30?"}]
+    asking = {"messages": question, "stream": True, "stream_options": {"denoise": True}}
+    with http.stream("POST", "/v1/chat/completions", json=asking, headers=KEY) as answer:
         parts = list(answer.iter_raw())
     assert len(parts) > 2
     lines = b"".join(parts).decode().split("\n\n")
