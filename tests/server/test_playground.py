@@ -93,16 +93,16 @@ def test_a_forward_touches_the_cells_that_it_changes_and_no_others(page: Page) -
     page.locator(".algorithm").select_option("basic")
     page.locator("summary").click()
     for name, value in (
-        ("steps", "128"),
+        ("steps", "64"),
         ("threshold", "none"),
-        ("gen_length", "128"),
-        ("block_length", "128"),
+        ("gen_length", "64"),
+        ("block_length", "64"),
     ):
         page.locator(f"[data-parameter={name}]").fill(value)
     page.evaluate(TOUCHED)
     ask(page, SORT)
     touched = page.evaluate("window.touched")[1:]  # the first change makes the cells
-    assert page.locator(".cell").count() == 128
+    assert page.locator(".cell").count() == 64
     assert len(touched) > 5
     # The new one and the one before it; the last change shows what is behind the end. Frames that come
     # together are one change.
@@ -110,7 +110,7 @@ def test_a_forward_touches_the_cells_that_it_changes_and_no_others(page: Page) -
     nodes = page.locator(".cell").element_handles()
     page.locator(".scrub").fill("1")
     page.locator(".scrub").fill(str(page.locator(".scrub").get_attribute("max")))
-    assert page.locator(".cell").count() == 128
+    assert page.locator(".cell").count() == 64
     assert all(node.evaluate("node => node.isConnected") for node in nodes)
 
 
