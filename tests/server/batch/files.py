@@ -15,7 +15,7 @@ def line(custom_id: str, url: str, body: Any, **more: Any) -> str:
     return json.dumps({"custom_id": custom_id, "method": "POST", "url": url, "body": body, **more})
 
 
-def completion(custom_id: str, prompt: str, **more: Any) -> str:
+def completion(custom_id: str, prompt: str | list[str], **more: Any) -> str:
     """A text to go on with; to a scripted model, its script."""
     return line(custom_id, "/v1/completions", {"prompt": prompt, **more})
 

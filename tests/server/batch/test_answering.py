@@ -12,7 +12,8 @@ import pytest
 from llada_server.batch.answering import Answering
 from llada_server.batch.lines import Line
 from llada_server.http.served import Served
-from llada_server.scheduler.work import Broken
+from llada_server.scheduler.work import Broken, Full
+from llada_server.scheduler.worker import Worker
 from llada_server.settings import ServerSettings
 from tests.server.batch.files import completion, line, texts_of
 from tests.server.batch.scripted import scripted
@@ -63,7 +64,7 @@ def test_no_more_lines_are_read_than_have_places() -> None:
             assert read <= done + 2 * (2 + 3)  # those that have places, and were just done
 
 
-def test_lines_that_hold_much_are_in_work_one_at_a_time() -> None:
+def test_lines_in_work_hold_so_many_bytes_together() -> None:
     session = ScriptedSession()
     most = 400
     long = completion("long", "ab", metadata={"a": "x" * 250})
@@ -86,6 +87,27 @@ def test_answers_to_one_line_have_a_place_each() -> None:
     assert [len(texts_of(found[str(n)])) for n in (5, 1, 4, 3)] == [5, 1, 4, 3]
     assert found["6"]["response"]["status_code"] == 400
     assert found["6"]["response"]["body"]["error"]["code"] == "too_many_answers"
+
+
+def test_places_of_answers_beside_one_that_failed_are_waited_for() -> None:
+    texts = [completion(str(number), ["!", "abcdefgh"]) for number in range(20)]
+    slow = ScriptedSession(breaks=lambda: time.sleep(0.01))
+    with served(slow, max_num_seqs=2, max_queue=3) as model:
+        found = told(model, texts)
+    assert [found[str(number)]["response"]["status_code"] for number in range(20)] == [500] * 20
+
+
+def test_what_is_full_all_the_same_is_asked_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    refusals, post = [Full("so many wait"), Full("so many wait")], Worker.post
+
+    def posted(worker: Worker, *given: Any, **more: Any) -> Any:
+        if refusals:
+            raise refusals.pop()
+        return post(worker, *given, **more)
+
+    monkeypatch.setattr(Worker, "post", posted)
+    with served() as model:
+        assert texts_of(told(model, [completion("a", "abc")])["a"]) == ["abc"]
 
 
 def test_what_fails_is_a_line_and_its_neighbours_are_answered() -> None:

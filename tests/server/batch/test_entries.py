@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from llada_server.batch.entries import Unusable, entry_of, named
+from llada_server.batch.entries import Unusable, named, request_of
 from llada_server.batch.lines import Line
 from tests.server.batch.files import line
 
@@ -17,7 +17,7 @@ GOOD = {"custom_id": "a", "method": "POST", "url": "/v1/completions", "body": {"
 
 def refusal(text: bytes | None) -> Unusable:
     with pytest.raises(Unusable) as told:
-        entry_of(named(Line(7, text), most=10_000), urls=URLS)
+        request_of(named(Line(7, text), most=10_000), urls=URLS)
     assert told.value.message.startswith("line 7")
     return told.value
 
@@ -27,8 +27,9 @@ def without(name: str) -> bytes:
 
 
 def test_a_request_is_read() -> None:
-    entry = entry_of(named(Line(7, line("é", URLS[0], {"prompt": "b"}).encode()), most=10_000), urls=URLS)
-    assert (entry.line, entry.custom_id, entry.url, entry.body) == (7, "é", URLS[0], {"prompt": "b"})
+    text = line("é", URLS[0], {"prompt": "b"}).encode()
+    request = request_of(named(Line(7, text), most=10_000), urls=URLS)
+    assert (request.custom_id, request.url, request.body) == ("é", URLS[0], {"prompt": "b"})
 
 
 @pytest.mark.parametrize(
@@ -50,6 +51,8 @@ def test_a_request_is_read() -> None:
         (without("body"), "invalid_field", "body", ": body is missing; give it"),
         (json.dumps({**GOOD, "method": "GET"}).encode(), "invalid_field", "method", "POST"),
         (json.dumps({**GOOD, "more": 1}).encode(), "invalid_field", "more", "more is no field"),
+        (json.dumps({**GOOD, "a\ud800": 1}).encode(), "invalid_field", r"a\ud800", "holds half a character"),
+        (json.dumps({**GOOD, "url": "\ud800"}).encode(), "invalid_field", "url", ": url holds half a char"),
         (json.dumps({**GOOD, "url": "/x"}).encode(), "invalid_field", "url", "give one of /v1/completions"),
     ],
 )  # fmt: skip

@@ -17,9 +17,9 @@ from typing import Any
 from pydantic import BaseModel
 from starlette.datastructures import State
 
-from llada_server.batch.entries import Entry, Unusable, entry_of, named
+from llada_server.batch.entries import Named, Unusable, named, request_of
 from llada_server.batch.lines import Line
-from llada_server.batch.wire import AnswerLine, LineError, Response
+from llada_server.batch.wire import AnswerLine, LineError, RequestLine, Response
 from llada_server.http.identified import told
 from llada_server.http.parsing import WrongBody, check_whole, validated
 from llada_server.http.problems import Fields
@@ -36,6 +36,7 @@ __all__ = ["KINDS", "Answered", "Answering"]
 KINDS: Mapping[str, Kind[Any]] = {kind.path: kind for kind in (CHAT, COMPLETIONS, INFILL, SCORE)}
 """What a line may ask, by its ``url``."""
 _TOGETHER = 16  # times the longest line: bytes of the lines in work
+_LOOK = 0.005  # seconds between two looks whether there is room
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,18 +91,18 @@ class Answering:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Ready:
-    """A line that was read: what it asks, or its answer where that is known already."""
+    """A line that was read: what it asks, or its answer where that is known already. Its JSON is let go."""
 
-    entry: Entry | None
-    asking: Whole | None
-    answer: Answered | None
+    line: int
+    custom_id: str | None
+    asked: Whole | Answered
     state: State
     size: int
 
     @property
     def count(self) -> int:
         """Places that it takes."""
-        return 1 if self.asking is None else self.asking.count
+        return 1 if isinstance(self.asked, Answered) else self.asked.count
 
 
 class _Flow:
@@ -110,7 +111,7 @@ class _Flow:
     def __init__(self, served: Served, lines: Iterator[Line]) -> None:
         settings = served.settings
         self._served, self._lines = served, lines
-        self._places = settings.max_num_seqs + settings.max_queue
+        self._limit = self._places = settings.max_num_seqs + settings.max_queue
         self._bytes = _TOGETHER * settings.max_body
         self._working: set[asyncio.Task[Answered]] = set()
         self._done: deque[asyncio.Task[Answered]] = deque()
@@ -167,68 +168,77 @@ class _Flow:
         self._any.set()
 
     async def _answer(self, ready: _Ready) -> Answered:
-        if ready.answer is not None:
-            return ready.answer
-        assert ready.asking is not None
-        assert ready.entry is not None
+        if isinstance(ready.asked, Answered):
+            return ready.asked
         try:
-            return _answer(200, await ready.asking.whole(), ready.entry, ready.state)
-        except (Broken, Closing, Full):
+            return _answer(200, await self._whole(ready.asked), ready.line, ready.custom_id, ready.state)
+        except (Broken, Closing):
             raise
         except Exception as exc:
-            return _refused(exc, ready.entry, ready.state)
+            return _refused(exc, ready.line, ready.custom_id, ready.state)
+
+    async def _whole(self, asked: Whole) -> BaseModel:
+        """Its answer, begun once there is room. Places are not free as soon as their line is told: answers
+        beside one that failed hold theirs until a forward has ended."""
+        worker = self._served.worker
+        while True:
+            if worker.accepted + asked.count <= self._limit:
+                with suppress(Full):  # of what is asked beside answers
+                    return await asked.whole()
+            await asyncio.sleep(_LOOK)
 
 
 def _ready(served: Served, line: Line) -> _Ready:
     """What a line asks; nothing is in work yet."""
     state, custom_id = State({"id": uuid.uuid4().hex, "fields": Fields()}), None
-    size = len(line.text or b"")
+    asked: Whole | Answered
     try:
         read = named(line, most=served.settings.max_body)
         custom_id = read.custom_id
-        entry = entry_of(read, urls=KINDS)
-        asked = _asked(served, entry, state)
+        asked = _asked(served, read, state)
     except Unusable as exc:
-        answer = _unusable(exc, line.number, custom_id, state)
-        return _Ready(entry=None, asking=None, answer=answer, state=state, size=size)
-    if isinstance(asked, Answered):
-        return _Ready(entry=entry, asking=None, answer=asked, state=state, size=size)
-    return _Ready(entry=entry, asking=asked, answer=None, state=state, size=size)
+        asked = _unusable(exc, line.number, custom_id, state)
+    size = len(line.text or b"")
+    return _Ready(line=line.number, custom_id=custom_id, asked=asked, state=state, size=size)
 
 
-def _asked(served: Served, entry: Entry, state: State) -> Whole | Answered:
-    """What an entry asks of the model, or why it is refused. Raises ``Unusable``."""
+def _asked(served: Served, line: Named, state: State) -> Whole | Answered:
+    """What a line asks of the model, or why it is refused. Raises ``Unusable``."""
+    request = request_of(line, urls=KINDS)
     try:
-        return _asking(served, entry, state)
+        return _asking(served, request, line, state)
     except Unusable:
         raise
     except Exception as exc:
-        return _refused(exc.problem if isinstance(exc, WrongBody) else exc, entry, state)
+        error = exc.problem if isinstance(exc, WrongBody) else exc
+        return _refused(error, line.line, line.custom_id, state)
 
 
-def _asking(served: Served, entry: Entry, state: State) -> Whole:
-    kind = KINDS[entry.url]
-    check_whole(entry.body, entry.text)
-    body = validated(kind.body, entry.body)
+def _asking(served: Served, request: RequestLine, line: Named, state: State) -> Whole:
+    kind = KINDS[request.url]
+    check_whole(request.body, line.text)
+    body = validated(kind.body, request.body)
     if isinstance(body, DecodingRequest) and body.stream:
-        told = f"line {entry.line}: stream is true, and a line has one answer; leave it out"
-        raise Unusable(told, "unsupported_field", "stream")
+        refusal = f"line {line.line}: stream is true, and a line has one answer; leave it out"
+        raise Unusable(refusal, "unsupported_field", "stream")
     state.fields = kind.fields(body)
     return kind.asked(served, body)
 
 
-def _refused(error: Exception, entry: Entry, state: State) -> Answered:
+def _refused(error: Exception, line: int, custom_id: str | None, state: State) -> Answered:
     problem = told(error, state)
-    return _answer(problem.status, problem.body, entry, state)
+    return _answer(problem.status, problem.body, line, custom_id, state)
 
 
-def _answer(status: int, body: BaseModel | dict[str, Any], entry: Entry, state: State) -> Answered:
+def _answer(
+    status: int, body: BaseModel | dict[str, Any], line: int, custom_id: str | None, state: State
+) -> Answered:
     response = Response(status_code=status, request_id=state.id, body=body)
-    line = AnswerLine(id=f"batch_req_{state.id}", custom_id=entry.custom_id, response=response)
+    answer = AnswerLine(id=f"batch_req_{state.id}", custom_id=custom_id, response=response)
     usage, generation = getattr(body, "usage", None), getattr(body, "generation", None)
     return Answered(
-        line=entry.line,
-        text=line.model_dump_json(),
+        line=line,
+        text=answer.model_dump_json(),
         failed=status != 200,
         tokens=usage.completion_tokens if usage else 0,
         nfe=generation.nfe if generation else 0,
@@ -237,5 +247,5 @@ def _answer(status: int, body: BaseModel | dict[str, Any], entry: Entry, state: 
 
 def _unusable(exc: Unusable, number: int, custom_id: str | None, state: State) -> Answered:
     error = LineError(code=exc.code, message=exc.message, param=exc.param, line=number)
-    line = AnswerLine(id=f"batch_req_{state.id}", custom_id=custom_id, error=error)
-    return Answered(line=number, text=line.model_dump_json(), failed=True)
+    answer = AnswerLine(id=f"batch_req_{state.id}", custom_id=custom_id, error=error)
+    return Answered(line=number, text=answer.model_dump_json(), failed=True)

@@ -8,15 +8,12 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from llada_core.values import shortened
 from llada_server.batch.lines import Line
-from llada_server.batch.wire import RequestLine
-from llada_server.http.parsing import WrongBody, value_of
+from llada_server.batch.wire import RequestLine, shown
+from llada_server.http.parsing import WrongBody, check_whole, value_of
 from llada_server.http.problems import HttpProblem, validation_problem
 
-__all__ = ["Entry", "Named", "Unusable", "entry_of", "named"]
-
-_SHOWN = 100  # characters of a value that are repeated
+__all__ = ["Named", "Unusable", "named", "request_of"]
 
 
 @dataclass(slots=True, eq=False)
@@ -43,17 +40,6 @@ class Named:
     line: int
     custom_id: str
     value: Mapping[str, Any]
-    text: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Entry:
-    """A request: what is sent, and where to. ``text`` is the JSON that the body is in."""
-
-    line: int
-    custom_id: str
-    url: str
-    body: Any
     text: str
 
 
@@ -87,15 +73,19 @@ def _custom_id(value: Mapping[str, Any], number: int) -> str:
     raise Unusable(f"line {number} has {told}; give each line its own, a text", "invalid_field", "custom_id")
 
 
-def entry_of(line: Named, *, urls: Collection[str]) -> Entry:
+def request_of(line: Named, *, urls: Collection[str]) -> RequestLine:
     """The request of a line, to one of these paths. Raises ``Unusable``."""
+    beside = {name: value for name, value in line.value.items() if name != "body"}
     try:
+        check_whole(beside, line.text)
         read = RequestLine.model_validate(line.value)
+    except WrongBody as exc:
+        raise Unusable.of(line.line, exc.problem) from exc
     except ValidationError as exc:
         first = exc.errors(include_url=False, include_input=False)[0]
         inside = {**first, "loc": ("body", *first["loc"])}  # as the server reads it: what is in a body
         raise Unusable.of(line.line, validation_problem([inside])) from exc
     if read.url not in urls:
-        told = f"line {line.line}: url is {shortened(read.url, _SHOWN)!r}; give one of {', '.join(urls)}"
-        raise Unusable(told, "invalid_field", "url")
-    return Entry(line=line.line, custom_id=line.custom_id, url=read.url, body=read.body, text=line.text)
+        refusal = f"line {line.line}: url is {shown(read.url)}; give one of {', '.join(urls)}"
+        raise Unusable(refusal, "invalid_field", "url")
+    return read

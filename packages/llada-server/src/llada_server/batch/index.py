@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from llada_core.errors import UsageError
-from llada_core.values import shortened
+from llada_server.batch.wire import shown
 
 __all__ = ["Index"]
 
@@ -25,7 +25,6 @@ _OPEN = """
     CREATE TABLE ids (id BLOB PRIMARY KEY, line INTEGER NOT NULL) WITHOUT ROWID;
     BEGIN;
 """
-_SHOWN = 100  # characters of an id that are repeated
 
 
 class Index:
@@ -68,8 +67,7 @@ class Index:
             first = self.line_of(custom_id)
             if first != line:
                 raise UsageError(
-                    f"lines {first} and {line} have one custom_id, {shortened(custom_id, _SHOWN)!r}; give "
-                    "each line its own"
+                    f"lines {first} and {line} have one custom_id, {shown(custom_id)}; give each line its own"
                 )
 
     def line_of(self, custom_id: str) -> int | None:

@@ -8,16 +8,14 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from llada_core.errors import UsageError
-from llada_core.values import shortened
 from llada_server.batch.entries import Unusable, named
 from llada_server.batch.index import Index
 from llada_server.batch.lines import Line, lines_of
 from llada_server.batch.output import Output
 from llada_server.batch.tally import Tally
+from llada_server.batch.wire import shown
 
 __all__ = ["left", "marked", "take_in"]
-
-_SHOWN = 100  # characters of an id that are repeated
 
 
 def take_in(index: Index, file: BinaryIO, source: Path, *, most: int) -> None:
@@ -92,4 +90,4 @@ def _line_of(told: dict[str, Any], index: Index) -> int | None:
 def _shown(told: dict[str, Any]) -> str:
     if told["custom_id"] is None:
         return f"line {told['error']['line']}"
-    return f"custom_id {shortened(told['custom_id'], _SHOWN)!r}"
+    return f"custom_id {shown(told['custom_id'])}"

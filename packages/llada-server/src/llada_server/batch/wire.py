@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
+from llada_core.values import shortened
 from llada_server.http.wire.base import Answer, Wire
 
-__all__ = ["BEGINNING", "AnswerLine", "LineError", "RequestLine", "Response"]
+__all__ = ["BEGINNING", "AnswerLine", "LineError", "RequestLine", "Response", "shown"]
 
 BEGINNING = b'{"id":"batch_req_'
 """What every answer begins with, as its fields stand in this order."""
+_SHOWN = 100  # characters of a value that are repeated
 
 
 class RequestLine(Wire):
@@ -45,3 +47,8 @@ class AnswerLine(Answer):
     custom_id: str | None
     response: Response | None = None
     error: LineError | None = None
+
+
+def shown(value: str) -> str:
+    """A text of one of the files as messages repeat it."""
+    return repr(shortened(value, _SHOWN))
