@@ -116,9 +116,10 @@ def batch(served: Served, bodies: Bodies) -> Taken:
         source, out = Path(folder) / "in.jsonl", Path(folder) / "out.jsonl"
         source.write_text("".join(json.dumps(line) + "\n" for line in lines))
         began = time.perf_counter(), time.process_time()
-        with source.open("rb") as file, Output(out) as output:
+        with source.open("rb") as file, Output(out) as answers:
+            answers.begin()
             for one in Answering(served, lines_of(file, most=served.settings.max_body)):
-                output.write(one.text.encode() + b"\n")
+                answers.write(one.text.encode() + b"\n")
         taken = _taken(began, [])
         told = sorted(map(json.loads, out.read_text().splitlines()), key=lambda each: int(each["custom_id"]))
     return Taken(taken.clock, taken.processor, [_text(each["response"]["body"]) for each in told])

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Iterator
+from types import SimpleNamespace
 
 import pytest
 
@@ -52,3 +54,12 @@ def test_what_lines_are_called_is_not_needed_to_know_which_are_done() -> None:
     index.close()
     assert index.mark(1)
     assert index.is_done(1)
+
+
+def test_what_sqlite_cannot_do_is_told(index: Index, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> None:
+        raise sqlite3.OperationalError("database or disk is full")
+
+    monkeypatch.setattr(index, "_ids", SimpleNamespace(execute=full, executemany=full, close=lambda: None))
+    with pytest.raises(UsageError, match=r"\(database or disk is full\); make room, or let SQLITE_TMPDIR"):
+        index.line_of("a")

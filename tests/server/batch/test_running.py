@@ -146,6 +146,9 @@ def test_outputs_of_others_are_refused_and_stay(batch: Batch) -> None:
     whole = batch.out.read_bytes()
     for text, said in [
         (b"some text\n", "line 1 of .* is no answer of a batch; give another --out"),
+        (b"text\n" + b"\0" * 40, "line 1 of .* is no answer of a batch"),
+        (b"text\n{", "line 1 of .* is no answer of a batch"),
+        (b"\0" * 40, "ends with half a line that is no answer of a batch"),
         (b'{"id": 7}\n', "line 1 of .* is no answer of a batch"),
         (whole * 2, "line 3 of .* answers custom_id '[ab]' once more"),
         (

@@ -37,7 +37,8 @@ class Index:
 
     def __init__(self) -> None:
         self._ids = sqlite3.connect("", isolation_level=None)
-        self._ids.executescript(_OPEN)
+        with _room():
+            self._ids.executescript(_OPEN)
         self._new: list[tuple[bytes, int, str]] = []
         self._nameless, self._marks = _Bits(), _Bits()
         self.count = self.done = self.last = 0
@@ -71,8 +72,9 @@ class Index:
                 )
 
     def line_of(self, custom_id: str) -> int | None:
-        """Which line is called so; None where none is."""
-        found = self._ids.execute("SELECT line FROM ids WHERE id = ?", (_key(custom_id),)).fetchone()
+        """Which line is called so; None where none is. Raises ``UsageError``."""
+        with _room():
+            found = self._ids.execute("SELECT line FROM ids WHERE id = ?", (_key(custom_id),)).fetchone()
         return None if found is None else int(found[0])
 
     def is_nameless(self, line: int) -> bool:

@@ -1,13 +1,13 @@
 """The file of answers: whole lines are appended, and a line that was written is there for good.
 
 A line is one write, after which no end of the process can lose it. Within a second it is on the disk, after
-which no power cut can. What a write left half done is cut off, by this process or by the next one.
+which no power cut can. What a write left half done is cut off, by this process or by the next one; and where
+the disk fails, so are the lines that it may not have, which would look done though they can be lost.
 """
 
 from __future__ import annotations
 
 import errno
-import fcntl
 import os
 import stat
 from collections.abc import Iterator
@@ -17,6 +17,11 @@ from types import TracebackType
 
 from llada_core.errors import LladaError, UsageError
 from llada_server.batch.wire import BEGINNING
+
+try:
+    import fcntl
+except ModuleNotFoundError:  # on Windows, where the rest of this would not do either
+    fcntl = None  # type: ignore[assignment]
 
 __all__ = ["Output", "OutputError"]
 
@@ -31,8 +36,10 @@ class OutputError(LladaError):
 class Output:
     """The file at ``path``, made if it is not there; nobody else writes it meanwhile. A context.
 
+    Its lines may be read at once; nothing is changed and nothing can be written before ``begin``.
+
     Raises ``UsageError`` for what cannot be written, is no file, is in the hands of another process, or ends
-    with half a line that is none of ours.
+    with half a line that is none of ours, and on systems without POSIX's locks.
     """
 
     def __init__(self, path: Path) -> None:
@@ -40,16 +47,14 @@ class Output:
         self._file = _opened(path)
         try:
             _lock(self._file, path)
-            self._length = self._cut_half_a_line()
-            _sync_folder(path)
+            self._length = self._whole()
         except BaseException:
             os.close(self._file)
             raise
-        self._unsynced = False
+        self._synced = 0  # bytes that are on the disk
         self._failure: OSError | None = None
         self._ending = Event()
-        self._thread = Thread(target=self._sync_now_and_then, name="llada-sync", daemon=True)
-        self._thread.start()
+        self._thread: Thread | None = None
 
     def __enter__(self) -> Output:
         return self
@@ -60,76 +65,110 @@ class Output:
         self.close()
 
     def lines(self) -> Iterator[bytes]:
-        """The lines that are there, without their ends."""
+        """The whole lines that are there, without their ends."""
+        left = self._length
         with open(self._file, "rb", closefd=False) as file:
             file.seek(0)
-            for line in file:
+            while left > 0:
+                line = file.readline()
+                left -= len(line)
                 yield line.rstrip(b"\n")
+
+    def begin(self) -> None:
+        """Cut off half a line at the end, and let lines be written: to be called once those that are there
+        are known to be ours. Raises ``OutputError``, and ``UsageError`` where the folder cannot be synced."""
+        try:
+            os.ftruncate(self._file, self._length)
+            os.fsync(self._file)  # what a process that was killed wrote last
+        except OSError as exc:
+            raise self._full(exc) from exc
+        _sync_folder(self.path.resolve().parent)
+        self._synced = self._length
+        self._thread = Thread(target=self._sync_now_and_then, name="llada-sync", daemon=True)
+        self._thread.start()
 
     def write(self, line: bytes) -> None:
         """Append a line, which ends with LF. Raises ``OutputError``; there is nothing of the line then."""
+        assert self._thread is not None, "begun"
         if self._failure is not None:
-            raise self._full(self._failure)
+            raise self._cut(self._failure, self._synced) from self._failure
         left = memoryview(line)
         try:
             while left:
                 left = left[os.write(self._file, left) :]
         except OSError as exc:
-            os.ftruncate(self._file, self._length)
-            raise self._full(exc) from exc
+            raise self._cut(exc, self._length) from exc
         self._length += len(line)
-        self._unsynced = True
 
     def close(self) -> None:
         """Have everything on the disk, and let others write the file. Raises ``OutputError``."""
-        self._ending.set()
-        self._thread.join()
         try:
-            if self._failure is not None:
-                raise self._failure
-            os.ftruncate(self._file, self._length)  # of a write that Ctrl-C came into
-            os.fsync(self._file)
-        except OSError as exc:
-            raise self._full(exc) from exc
+            if self._thread is not None:
+                self._ending.set()
+                self._thread.join()
+                self._end()
         finally:
             os.close(self._file)
 
+    def _end(self) -> None:
+        if self._failure is not None:
+            raise self._cut(self._failure, self._synced) from self._failure
+        try:
+            os.ftruncate(self._file, self._length)  # of a write that Ctrl-C came into
+            os.fsync(self._file)
+        except OSError as exc:
+            raise self._cut(exc, self._synced) from exc
+
     def _sync_now_and_then(self) -> None:
         while not self._ending.wait(_PERIOD):
-            if self._unsynced:
-                self._unsynced = False
+            length = self._length
+            if length > self._synced:
                 try:
                     os.fsync(self._file)
                 except OSError as exc:
                     self._failure = exc
                     return
+                self._synced = length
+
+    def _cut(self, exc: OSError, length: int) -> OutputError:
+        """What is to be raised of an error, once nothing but the first ``length`` bytes is left."""
+        try:
+            os.ftruncate(self._file, length)
+        except OSError:
+            return OutputError(
+                f"{self.path} can be neither written nor cut ({_words(exc)}); its first {length} bytes are "
+                "sure: copy them to another file, and go on with that"
+            )
+        self._length = length
+        return self._full(exc)
 
     def _full(self, exc: OSError) -> OutputError:
         return OutputError(
-            f"{self.path} cannot be written ({os.strerror(exc.errno or errno.EIO)}); what was answered so "
-            "far is in it: make room, and give the same command again to go on"
+            f"{self.path} cannot be written ({_words(exc)}); what was answered up to the last second is in "
+            "it: make room, and give the same command again to go on"
         )
 
-    def _cut_half_a_line(self) -> int:
-        """Cut off what follows the last end of a line: the length of what is left, in bytes."""
+    def _whole(self) -> int:
+        """The length of its whole lines, in bytes."""
         length = os.fstat(self._file).st_size
         end = _last_end(self._file, length)
-        tail = os.pread(self._file, len(BEGINNING), end).rstrip(b"\0")  # as a power cut may leave them
-        if end < length and not BEGINNING.startswith(tail):
+        tail = os.pread(self._file, len(BEGINNING), end)
+        # A power cut may leave zeros. Without a line before them, nothing says that they are ours.
+        ours = BEGINNING.startswith(tail.rstrip(b"\0")) if end else tail == BEGINNING
+        if end < length and not ours:
             raise UsageError(
                 f"{self.path} ends with half a line that is no answer of a batch; give another --out"
             )
-        os.ftruncate(self._file, end)
         return end
 
 
 def _opened(path: Path) -> int:
+    if fcntl is None:
+        raise UsageError("llada batch needs the locks of POSIX; run it on Linux or macOS, or under WSL")
     try:
         file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | os.O_NONBLOCK, 0o666)
     except OSError as exc:
-        raise UsageError(
-            f"--out: {path} cannot be written ({os.strerror(exc.errno or errno.EIO)}); give another file"
-        ) from exc
+        raise UsageError(f"--out: {path} cannot be written ({_words(exc)}); give another file") from exc
     if stat.S_ISREG(os.fstat(file).st_mode):
         return file
     os.close(file)
@@ -146,8 +185,7 @@ def _lock(file: int, path: Path) -> None:
         ) from exc
     except OSError as exc:
         raise UsageError(
-            f"--out: {path} cannot be locked ({os.strerror(exc.errno or errno.EIO)}); give a file on a disk "
-            "that can"
+            f"--out: {path} cannot be locked ({_words(exc)}); give a file on a disk that can"
         ) from exc
 
 
@@ -162,13 +200,18 @@ def _last_end(file: int, length: int) -> int:
     return 0
 
 
-def _sync_folder(path: Path) -> None:
-    """Have the name of the file on the disk."""
-    folder = os.open(path.parent, os.O_RDONLY)
+def _sync_folder(folder: Path) -> None:
+    """Have the names of its files on the disk."""
     try:
-        os.fsync(folder)
+        opened = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(opened)
+        finally:
+            os.close(opened)
     except OSError as exc:
         if exc.errno != errno.EINVAL:  # of file systems that cannot
-            raise UsageError(f"--out: {path.parent} cannot be synced ({exc.strerror}); give another") from exc
-    finally:
-        os.close(folder)
+            raise UsageError(f"--out: {folder} cannot be synced ({_words(exc)}); give another") from exc
+
+
+def _words(exc: OSError) -> str:
+    return os.strerror(exc.errno or errno.EIO)

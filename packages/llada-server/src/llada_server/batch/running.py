@@ -49,6 +49,7 @@ def run(source: Path, out: Path, settings: ServerSettings) -> int:
         with busy_bar(f"Reading {source}"), closing(Index()) as index:
             take_in(index, file, source, most=settings.max_body)
             tally = marked(index, output, source)
+            output.begin()
         if index.done < index.count:
             with opened(settings) as served:
                 _answer(served, file, index, output, tally)
