@@ -8,7 +8,7 @@ import re
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -31,8 +31,10 @@ class Batch:
         self.source, self.out = folder / "in.jsonl", folder / "out.jsonl"
         self.session, self.settings = ScriptedSession(), list[ServerSettings]()
         self._llada = llada
+        self.before: Callable[[], object] = lambda: None  # done while the model is loaded
 
     def opened(self, settings: ServerSettings) -> Any:
+        self.before()
         self.settings.append(settings)
         return scripted(settings, self.session)
 
@@ -150,6 +152,10 @@ def test_outputs_of_others_are_refused_and_stay(batch: Batch) -> None:
         (b"text\n{", "line 1 of .* is no answer of a batch"),
         (b"\0" * 40, "ends with half a line that is no answer of a batch"),
         (b'{"id": 7}\n', "line 1 of .* is no answer of a batch"),
+        (b"[" * 9000 + b"\n", "line 1 of .* is no answer of a batch"),
+        (b'{"id":"batch_req_1","custom_id":"a","response":[1]}\n', "line 1 of .* is no answer of a batch"),
+        (b'{"id":"batch_req_1","custom_id":null,"error":"a"}\n', "line 1 of .* is no answer of a batch"),
+        (b'{"id":"batch_req_1","custom_id":null}\n', "line 1 of .* is no answer of a batch"),
         (whole * 2, "line 3 of .* answers custom_id '[ab]' once more"),
         (
             whole.replace(b'_id":"a"', b'_id":"z"'),
@@ -159,6 +165,44 @@ def test_outputs_of_others_are_refused_and_stay(batch: Batch) -> None:
         batch.out.write_bytes(text)
         assert re.search(said, batch.refused())
         assert batch.out.read_bytes() == text
+
+
+def test_a_line_that_is_too_long_now_names_the_limit(batch: Batch) -> None:
+    write(batch.source, [completion("a", "b"), completion("b", "b", metadata={"c": "d" * 200})])
+    assert batch.run().status == 0
+    batch.settings.clear()
+    told = batch.refused("--max-body", "150")
+    assert "answers custom_id 'b', which" in told
+    assert "raise --max-body, as 1 of its lines have more than 150 bytes, or give the input" in told
+
+
+@pytest.mark.parametrize("after", [["a"], ["a", "c"], ["z", "b"]])
+def test_an_input_that_changes_while_it_is_answered_is_told(batch: Batch, after: list[str]) -> None:
+    write(batch.source, [completion(each, "x") for each in "ab"])
+    batch.before = lambda: write(batch.source, [completion(each, "x") for each in after])
+    ran = batch.run()
+    assert ran.status == 1
+    assert ran.err.splitlines()[-1].startswith("error: the input changed while it was answered: ")
+
+
+def test_lines_that_come_while_it_is_answered_are_of_the_next_run(batch: Batch) -> None:
+    write(batch.source, [completion("a", "x")])
+    batch.before = lambda: write(batch.source, [completion(each, "x") for each in "ab"])
+    for known in ({"a"}, {"a", "b"}):
+        assert batch.run().status == 0
+        assert answers_in(batch.out).keys() == known
+
+
+@pytest.mark.parametrize("flags", [(), ("-tp", "2")])
+def test_one_of_several_processes_is_refused(
+    batch: Batch, monkeypatch: pytest.MonkeyPatch, flags: tuple[str, ...]
+) -> None:
+    write(batch.source, [completion("a", "b")])
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    for rank in ("0", "1"):
+        monkeypatch.setenv("RANK", rank)
+        assert "WORLD_SIZE=2: each process would answer everything; start one" in batch.refused(*flags)
+    assert not batch.out.exists()
 
 
 def test_another_process_s_output_is_refused(batch: Batch) -> None:

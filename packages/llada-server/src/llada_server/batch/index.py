@@ -109,7 +109,7 @@ class _Bits:
         self._bytes[number // 8] |= 1 << number % 8
 
     def __contains__(self, number: int) -> bool:
-        return number // 8 < len(self._bytes) and bool(self._bytes[number // 8] & 1 << number % 8)
+        return 0 <= number // 8 < len(self._bytes) and bool(self._bytes[number // 8] & 1 << number % 8)
 
 
 def _key(custom_id: str) -> bytes:

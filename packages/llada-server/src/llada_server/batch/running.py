@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import os
 import signal
 import stat
 from collections.abc import Iterator
@@ -18,16 +19,16 @@ from llada_core.errors import LladaError, UsageError
 from llada_server.batch.answering import Answering
 from llada_server.batch.index import Index
 from llada_server.batch.output import Output
-from llada_server.batch.resuming import left, marked, take_in
+from llada_server.batch.resuming import Left, marked, take_in
 from llada_server.batch.signals import told_by_signals
 from llada_server.batch.tally import Tally
 from llada_server.draining import leave
 from llada_server.http.served import Served
 from llada_server.logs import log_to_stderr
-from llada_server.opening import config_of, loaded
+from llada_server.opening import config_of
 from llada_server.room import room_of
 from llada_server.scheduler.work import Broken, Closing
-from llada_server.serving import columns_of, follows, served_model, told_loaded
+from llada_server.serving import columns_of, served_model, told_loaded
 from llada_server.settings import ServerSettings
 
 __all__ = ["FAILED", "opened", "run"]
@@ -40,19 +41,19 @@ def run(source: Path, out: Path, settings: ServerSettings) -> int:
     """Answer the lines of ``source`` that ``out`` does not have: the exit status, 0 or ``FAILED``.
 
     Raises ``UsageError`` for files that cannot be used, before a model is loaded, what loading raises,
-    ``OutputError``, and ``LladaError`` where the model's thread broke; what was answered stays.
+    ``OutputError``, and ``LladaError`` where the model's thread broke and where the input has changed
+    meanwhile; what was answered stays.
     """
     log_to_stderr(settings.log_level, requests=False, prompts=settings.log_prompts)
-    if follows(settings):
-        loaded(settings)  # does not return
+    _check_alone()
     with ended_like_an_interrupt(), _input(source, out) as file, Output(out) as output:
         with busy_bar(f"Reading {source}"), closing(Index()) as index:
-            take_in(index, file, source, most=settings.max_body)
-            tally = marked(index, output, source)
+            taken = take_in(index, file, source, most=settings.max_body)
+            tally = marked(index, taken, output, source)
             output.begin()
         if index.done < index.count:
             with opened(settings) as served:
-                _answer(served, file, index, output, tally)
+                _answer(served, Left(file, index, taken), output, tally)
         click.echo(tally.summary, err=True)
     return FAILED if tally.failed else 0
 
@@ -76,13 +77,13 @@ def opened(settings: ServerSettings) -> Iterator[Served]:
                 leave(128 + getattr(exc, "number", signal.SIGINT))
 
 
-def _answer(served: Served, file: BinaryIO, index: Index, output: Output, tally: Tally) -> None:
+def _answer(served: Served, lines: Left, output: Output, tally: Tally) -> None:
     """Write what becomes of each line that is left, as soon as it is known."""
     gc.collect()
     gc.freeze()  # as the server does: a full collection of the model holds everybody up
     click.echo(_told(served), err=True)
     tally.begin()
-    answering = Answering(served, left(file, index, most=served.settings.max_body))
+    answering = Answering(served, lines)
     try:
         with (
             told_by_signals(answering.stop) as told,
@@ -98,6 +99,18 @@ def _answer(served: Served, file: BinaryIO, index: Index, output: Output, tally:
     if told:
         click.echo(f"stopped: {_so_far(output, tally)}", err=True)
         raise click.exceptions.Exit(128 + told[0])
+    if not lines.same:
+        raise LladaError(f"the input changed while it was answered: {_so_far(output, tally)}")
+
+
+def _check_alone() -> None:
+    """Refuse to be one of several processes, of which each would answer everything."""
+    count = os.environ.get("WORLD_SIZE", "1")
+    if count != "1":
+        raise UsageError(
+            f"WORLD_SIZE={count}: each process would answer everything; start one, and give "
+            "--tensor-parallel-size to split the model between GPUs"
+        )
 
 
 def _told(served: Served) -> str:
