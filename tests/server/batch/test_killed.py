@@ -1,8 +1,13 @@
-"""A batch that is killed again and again has every answer once, and the answers of one that was not."""
+"""A batch that is killed again and again has every answer once, and the answers of one that was not.
+
+``LLADA_TEST_KILLS`` and ``LLADA_TEST_LINES`` ask for more of them.
+"""
 
 from __future__ import annotations
 
+import os
 import random
+import signal
 import subprocess
 import sys
 import time
@@ -13,7 +18,9 @@ import pytest
 
 from tests.server.batch.files import answers_in, chat, write
 
-KILLS, LINES = 10, 300
+KILLS = int(os.environ.get("LLADA_TEST_KILLS", "10"))
+LINES = int(os.environ.get("LLADA_TEST_LINES", "300"))
+EARLY = 3  # kills of these: while it reads and loads, or just after
 
 
 def questions() -> list[str]:
@@ -39,10 +46,26 @@ def size_of(file: Path) -> int:
     return file.stat().st_size if file.exists() else 0
 
 
-def wait_for(run: subprocess.Popen[str], file: Path, size: int) -> None:
-    """Return once the file has so many bytes, or the process has ended."""
-    while run.poll() is None and size_of(file) < size:
-        time.sleep(0.001)
+def end(run: subprocess.Popen[str]) -> None:
+    """Kill it; it has not ended by itself."""
+    run.kill()
+    _, told = run.communicate()
+    assert run.returncode == -signal.SIGKILL, told
+
+
+def killed(source: Path, out: Path, *, size: int) -> None:
+    """Go on with the batch, and kill it once its output has so many bytes."""
+    with begun(source, out) as run:
+        while run.poll() is None and size_of(out) < size:
+            time.sleep(0.001)
+        end(run)
+
+
+def killed_early(source: Path, out: Path, *, seconds: float) -> None:
+    """Begin to go on with the batch, and kill it so many seconds later."""
+    with begun(source, out) as run:
+        time.sleep(seconds)
+        end(run)
 
 
 def said(answer: dict[str, Any]) -> Any:
@@ -55,21 +78,16 @@ def said(answer: dict[str, Any]) -> Any:
 
 @pytest.mark.slow
 @pytest.mark.timeout(900)
-def test_ten_kills_lose_nothing_and_repeat_nothing(tmp_path: Path) -> None:
+def test_kills_over_all_of_the_file_lose_nothing_and_repeat_nothing(tmp_path: Path) -> None:
     source = write(tmp_path / "in.jsonl", questions())
     whole, out = tmp_path / "whole.jsonl", tmp_path / "out.jsonl"
     with begun(source, whole) as run:
         assert run.wait() == 3, run.communicate()
-    chance, sizes = random.Random(7), set[int]()
-    for number in range(KILLS):
-        with begun(source, out) as run:
-            if number % 4:
-                wait_for(run, out, size_of(out) + chance.randrange(1, size_of(whole) // KILLS))
-            else:  # while it reads and loads, or just after
-                time.sleep(chance.uniform(0, 5))
-            run.kill()
-        sizes.add(size_of(out))
-    assert len(sizes) > KILLS // 2  # it was at work when it was killed
+    chance, stride = random.Random(7), size_of(whole) // (KILLS - EARLY + 1)
+    for number in range(KILLS - EARLY):
+        if number < EARLY:
+            killed_early(source, out, seconds=chance.uniform(0, 2))
+        killed(source, out, size=number * stride + chance.randrange(1, stride))
     with begun(source, out) as run:
         assert run.wait() == 3, run.communicate()
     expected, found = answers_in(whole), answers_in(out)
