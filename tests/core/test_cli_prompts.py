@@ -195,6 +195,22 @@ def test_a_bar_of_lines_counts_on_from_what_was_done_before(monkeypatch: pytest.
     assert "6/9" in terminal.getvalue()
 
 
+def test_lines_stand_above_a_bar(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TERM", "xterm")
+    with monkeypatch.context() as patch:
+        patch.setattr("sys.stderr", terminal := Terminal())
+        with lines_bar("Answering", 9, done=4) as bar:
+            assert bar.above is not None
+            bar.advance(1)
+            bar.above.write("ERROR: [b]request[/b] 7 failed\n")
+            bar.advance(1)
+    before, _, after = terminal.getvalue().partition("ERROR: [b]request[/b] 7 failed\n")
+    assert before.endswith("\r\x1b[2K")  # the bar is wiped off its line
+    assert "6/9" in after
+    with lines_bar("Answering", 9, done=4) as bar:
+        assert bar.above is None
+
+
 def test_the_bar_is_on_a_terminal_only(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TERM", "xterm")
     seen = []

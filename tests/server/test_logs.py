@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import logging
 import threading
 from collections.abc import Iterator
@@ -9,7 +10,7 @@ from collections.abc import Iterator
 import httpx
 import pytest
 
-from llada_server.logs import log_to_stderr
+from llada_server.logs import log_to_stderr, logged_to
 from tests.server.apps import scripted_server
 from tests.server.fakes import ScriptedSession
 from tests.server.test_worker import until
@@ -124,3 +125,25 @@ def test_errors_are_logged_with_their_words_only_where_prompts_are(
     assert written.count("in test_errors_are_logged_with_their_words_only_where_prompts_are") == 2
     assert ("a prompt\n" in written) is wanted
     assert ("('x', 'a prompt')" in written) is wanted
+
+
+def test_beside_a_bar_errors_of_one_kind_are_told_whole_once() -> None:
+    log_to_stderr("info")
+    log, stream = logging.getLogger("llada_server.scripted"), io.StringIO()
+    with logged_to(stream):
+        for number, text in enumerate("xxyx"):
+            try:
+                _ = int(text) if text == "x" else {"a": 1}[text]
+            except (ValueError, LookupError) as exc:
+                log.error("request %d failed", number, exc_info=exc)
+        log.error("something else")
+    log.error("after it")
+    told = stream.getvalue()
+    assert told.count(__file__) == 2
+    assert [line for line in told.splitlines() if line.startswith("ERROR:")] == [
+        "ERROR:     request 0 failed",
+        "ERROR:     request 1 failed, as one before it",
+        "ERROR:     request 2 failed",
+        "ERROR:     request 3 failed, as one before it",
+        "ERROR:     something else",
+    ]

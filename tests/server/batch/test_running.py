@@ -73,6 +73,16 @@ def test_every_line_is_answered_and_the_figures_are_told(batch: Batch) -> None:
     assert last.endswith(" · NFE 5 · 1.00 tokens/forward")
 
 
+def test_without_a_terminal_a_line_tells_now_and_then_how_far_it_is(
+    batch: Batch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(batch.source, [completion("a", "!"), completion("b", "b" * 9)])
+    monkeypatch.setattr(running, "_PERIOD", 0.0)
+    told = batch.run().err
+    assert re.search(r"^1 of 2 lines, 1 failed, 0 tokens/s, about \d+ min left$", told, re.MULTILINE)
+    assert re.search(r"^2 of 2 lines, 1 failed, \d+ tokens/s, about 0 min left$", told, re.MULTILINE)
+
+
 def test_lines_without_an_answer_have_a_status_of_their_own_also_when_all_is_done(batch: Batch) -> None:
     write(batch.source, [completion("a", "abc"), completion("b", "!"), "no JSON"])
     for told in ("3 requests · 2 failed · 3 tokens", "3 requests · 2 failed · 3 done before · 0 tokens"):
@@ -223,6 +233,19 @@ def test_settings_are_those_of_the_server_without_a_time_limit(
     assert (given.model, given.max_num_seqs, given.max_queue) == ("m", 3, 7)
     assert (given.parameters, given.request_timeout, given.max_wait) == ({"threshold": 0.8}, float("inf"), 0)
     assert batch.run("--port", "81").status == 2
+
+
+def test_what_is_about_clients_says_nothing(batch: Batch, monkeypatch: pytest.MonkeyPatch) -> None:
+    write(batch.source, [completion("a", "b")])
+    for name, value in [
+        ("LLADA_API_KEY", ""),
+        ("LLADA_SERVE_SSL_KEYFILE", "key"),
+        ("LLADA_SERVE_PORT", "99999"),
+        ("LLADA_SERVE_CORS_ORIGINS", "no origin"),
+        ("LLADA_SERVE_REPLICAS", "0"),
+    ]:
+        monkeypatch.setenv(name, value)
+    assert batch.run().status == 0
 
 
 def test_a_thread_that_breaks_is_told_and_what_was_answered_stays(batch: Batch) -> None:

@@ -15,7 +15,7 @@ from llada_server.given import beneath
 from llada_server.ray import local
 from llada_server.settings import LEVELS, ServerSettings
 
-__all__ = ["given_settings", "model_flags", "run", "serve", "settings_of"]
+__all__ = ["given_settings", "model_flags", "model_settings", "run", "serve", "settings_of"]
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 
@@ -102,6 +102,8 @@ _OF_CLIENTS = frozenset(
         "--no-log-requests",
     }
 )  # fmt: skip
+_CLIENTS = {each.removeprefix("--").removeprefix("no-").replace("-", "_") for each in _OF_CLIENTS}
+_SETTINGS_OF_CLIENTS = frozenset({*_CLIENTS, "cors_origins"})
 
 
 def _flags(command: _Command, *, without: Container[str] = ()) -> _Command:
@@ -152,6 +154,12 @@ def run(settings: ServerSettings) -> int:
 def settings_of(flags: Mapping[str, Any], *, config: Path | None) -> ServerSettings:
     """The settings that ``given_settings`` make. Raises ``UsageError``."""
     return ServerSettings(**given_settings(flags, config=config))
+
+
+def model_settings(flags: Mapping[str, Any], *, config: Path | None) -> dict[str, Any]:
+    """As ``given_settings``, without what is about clients, which says nothing where there are none."""
+    given = given_settings(flags, config=config)
+    return {name: value for name, value in given.items() if name not in _SETTINGS_OF_CLIENTS}
 
 
 def given_settings(flags: Mapping[str, Any], *, config: Path | None) -> dict[str, Any]:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import logging
 import traceback
 from collections.abc import Iterator
+from contextlib import contextmanager
 from types import TracebackType
+from typing import TextIO
 
-__all__ = ["log_to_stderr"]
+__all__ = ["log_to_stderr", "logged_to"]
 
 _FOREIGN = ("uvicorn", "asyncio")  # which log what goes wrong around our code
 _MOST_CAUSES = 20
@@ -35,6 +37,52 @@ def _write(log: logging.Logger, level: str, prompts: bool) -> None:
         kind = logging.Formatter if prompts else _Wordless
         handler.setFormatter(kind("%(levelname)s:     %(message)s"))  # as Uvicorn's
         log.addHandler(handler)
+
+
+@contextmanager
+def logged_to(stream: TextIO | None) -> Iterator[None]:
+    """While this is entered, what is logged is written to ``stream`` (None: where it was), and of errors of
+    one kind that one place raised, all but the first are without that place: there may be a million."""
+    logs = map(logging.getLogger, ("llada_server", *_FOREIGN))
+    handlers = [each for log in logs for each in log.handlers if isinstance(each, logging.StreamHandler)]
+    before, once = [each.stream for each in handlers], _Once()
+    for handler in handlers:
+        handler.addFilter(once)
+        handler.setStream(stream or handler.stream)
+    try:
+        yield
+    finally:
+        for handler, its in zip(handlers, before, strict=True):
+            handler.removeFilter(once)
+            handler.setStream(its)
+
+
+class _Once(logging.Filter):
+    """Lets all pass, and leaves out of errors what has been told of one before."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._known: set[tuple[object, ...]] = set()
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        if record.exc_info and record.exc_info[1] is not None:
+            kind = tuple(_kinds(record.exc_info[1]))
+            if kind in self._known:
+                record.msg, record.args = f"{record.getMessage()}, as one before it", ()
+                record.exc_info = None
+            self._known.add(kind)
+        return True
+
+
+def _kinds(error: BaseException) -> Iterator[object]:
+    """The kinds of an error and of what it came from, each with where it was raised."""
+    cause: BaseException | None = error
+    for _ in range(_MOST_CAUSES):
+        if cause is None:
+            return
+        places = [(frame.f_code, line) for frame, line in traceback.walk_tb(cause.__traceback__)]
+        yield type(cause), *places[-1:]
+        cause = cause.__cause__
 
 
 class _Wordless(logging.Formatter):

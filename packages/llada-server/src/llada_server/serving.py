@@ -42,6 +42,8 @@ __all__ = [
     "EMBEDDED",
     "application_of",
     "bound",
+    "columns_of",
+    "follows",
     "listen",
     "opened",
     "run",

@@ -6,7 +6,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, TextIO
 
 from llada_core.cli.streams import line_of
 from llada_core.imports import load_target
@@ -22,6 +22,14 @@ class Bar:
 
     def __init__(self, progress: Any = None, task: Any = None) -> None:
         self._progress, self._task, self._drawn = progress, task, 0.0
+
+    @property
+    def above(self) -> TextIO | None:
+        """Where whole lines may be written, from any thread, to stand above the bar; None without one."""
+        if self._progress is None:
+            return None
+        stream: TextIO = load_target("rich.file_proxy:FileProxy")(self._progress.console, sys.stderr)
+        return stream
 
     def tell(self, label: str) -> Told:
         """What makes this a bar of something that is counted, called ``label``, once a count is told."""

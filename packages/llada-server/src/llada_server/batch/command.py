@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from llada_server.batch.running import run
-from llada_server.command import given_settings, model_flags
+from llada_server.command import model_flags, model_settings
 from llada_server.settings import ServerSettings
 
 __all__ = ["batch", "batch_settings"]
@@ -43,5 +43,4 @@ def run_file(ctx: click.Context, /, source: Path, out: Path, config: Path | None
 def batch_settings(flags: dict[str, Any], *, config: Path | None) -> ServerSettings:
     """The settings that flags, the environment and a file make, with no time that a line may take: nobody
     waits for it. Raises ``UsageError``."""
-    given = given_settings(flags, config=config)
-    return ServerSettings(**{**given, "request_timeout": inf, "max_wait": 0.0})
+    return ServerSettings(**model_settings(flags, config=config), request_timeout=inf)

@@ -13,7 +13,7 @@ from typing import BinaryIO
 
 import click
 
-from llada_core.cli.progress import busy_bar, lines_bar
+from llada_core.cli.progress import Bar, busy_bar, lines_bar
 from llada_core.cli.signals import ended_like_an_interrupt
 from llada_core.errors import LladaError, UsageError
 from llada_server.batch.answering import Answering
@@ -24,7 +24,7 @@ from llada_server.batch.signals import told_by_signals
 from llada_server.batch.tally import Tally
 from llada_server.draining import leave
 from llada_server.http.served import Served
-from llada_server.logs import log_to_stderr
+from llada_server.logs import log_to_stderr, logged_to
 from llada_server.opening import config_of
 from llada_server.room import room_of
 from llada_server.scheduler.work import Broken, Closing
@@ -35,6 +35,7 @@ __all__ = ["FAILED", "opened", "run"]
 
 FAILED = 3
 """The exit status where every line is done, and some have no answer."""
+_PERIOD = 60.0  # seconds between two lines that tell how far it is
 
 
 def run(source: Path, out: Path, settings: ServerSettings) -> int:
@@ -88,12 +89,9 @@ def _answer(served: Served, lines: Left, output: Output, tally: Tally) -> None:
         with (
             told_by_signals(answering.stop) as told,
             lines_bar(tally.now, tally.count, done=tally.before) as bar,
+            logged_to(bar.above),
         ):
-            for one in answering:
-                output.write(one.text.encode() + b"\n")
-                tally.take(one)
-                bar.describe(tally.now)
-                bar.advance(1)
+            _keep(answering, output, tally, bar)
     except (Broken, Closing) as exc:
         raise LladaError(f"the model's thread broke: {_so_far(output, tally)}") from exc
     if told:
@@ -101,6 +99,19 @@ def _answer(served: Served, lines: Left, output: Output, tally: Tally) -> None:
         raise click.exceptions.Exit(128 + told[0])
     if not lines.same:
         raise LladaError(f"the input changed while it was answered: {_so_far(output, tally)}")
+
+
+def _keep(answering: Answering, output: Output, tally: Tally, bar: Bar) -> None:
+    """Write each answer, and tell how far it is: by the bar, or by a line now and then without one."""
+    said = tally.seconds
+    for one in answering:
+        output.write(one.text.encode() + b"\n")
+        tally.take(one)
+        bar.describe(tally.now)
+        bar.advance(1)
+        if bar.above is None and tally.seconds - said >= _PERIOD:
+            said = tally.seconds
+            click.echo(tally.line, err=True)
 
 
 def _check_alone() -> None:

@@ -50,6 +50,15 @@ class Tally:
         return f"Answering, {failed}{self.tokens / self.seconds:.0f} tokens/s"
 
     @property
+    def line(self) -> str:
+        """In a line, where there is no bar."""
+        done = self.before + self.done
+        failed = f", {self.failed} failed" if self.failed else ""
+        rest = (self.count - done) * self.seconds / self.done / 60 if self.done else None
+        left = "" if rest is None else f", about {rest:.0f} min left"
+        return f"{done} of {self.count} lines{failed}, {self.tokens / self.seconds:.0f} tokens/s{left}"
+
+    @property
     def summary(self) -> str:
         """In one line."""
         seconds = self.seconds
