@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from llada_server.batch.entries import Unusable, named, request_of
+from llada_server.batch.entries import Unusable, as_request, named
 from llada_server.batch.lines import Line
 from tests.server.batch.files import line
 
@@ -17,7 +17,7 @@ GOOD = {"custom_id": "a", "method": "POST", "url": "/v1/completions", "body": {"
 
 def refusal(text: bytes | None) -> Unusable:
     with pytest.raises(Unusable) as told:
-        request_of(named(Line(7, text), most=10_000), urls=URLS)
+        as_request(named(Line(7, text), most=10_000), urls=URLS)
     assert told.value.message.startswith("line 7")
     return told.value
 
@@ -28,7 +28,7 @@ def without(name: str) -> bytes:
 
 def test_a_request_is_read() -> None:
     text = line("é", URLS[0], {"prompt": "b"}).encode()
-    request = request_of(named(Line(7, text), most=10_000), urls=URLS)
+    request = as_request(named(Line(7, text), most=10_000), urls=URLS)
     assert (request.custom_id, request.url, request.body) == ("é", URLS[0], {"prompt": "b"})
 
 

@@ -17,7 +17,7 @@ from typing import Any
 from pydantic import BaseModel
 from starlette.datastructures import State
 
-from llada_server.batch.entries import Named, Unusable, named, request_of
+from llada_server.batch.entries import Named, Unusable, as_request, named
 from llada_server.batch.lines import Line
 from llada_server.batch.wire import AnswerLine, LineError, RequestLine, Response
 from llada_server.http.identified import told
@@ -204,7 +204,7 @@ def _ready(served: Served, line: Line) -> _Ready:
 
 def _asked(served: Served, line: Named, state: State) -> Whole | Answered:
     """What a line asks of the model, or why it is refused. Raises ``Unusable``."""
-    request = request_of(line, urls=KINDS)
+    request = as_request(line, urls=KINDS)
     try:
         return _asking(served, request, line, state)
     except Unusable:

@@ -13,7 +13,7 @@ from llada_server.batch.wire import RequestLine, shown
 from llada_server.http.parsing import WrongBody, check_whole, value_of
 from llada_server.http.problems import HttpProblem, validation_problem
 
-__all__ = ["Named", "Unusable", "named", "request_of"]
+__all__ = ["Named", "Unusable", "as_request", "named"]
 
 
 @dataclass(slots=True, eq=False)
@@ -73,7 +73,7 @@ def _custom_id(value: Mapping[str, Any], number: int) -> str:
     raise Unusable(f"line {number} has {told}; give each line its own, a text", "invalid_field", "custom_id")
 
 
-def request_of(line: Named, *, urls: Collection[str]) -> RequestLine:
+def as_request(line: Named, *, urls: Collection[str]) -> RequestLine:
     """The request of a line, to one of these paths. Raises ``Unusable``."""
     beside = {name: value for name, value in line.value.items() if name != "body"}
     try:
