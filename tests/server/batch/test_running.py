@@ -8,7 +8,7 @@ import re
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -52,7 +52,7 @@ class Batch:
 
 
 @pytest.fixture
-def batch(tmp_path: Path, llada: Llada, monkeypatch: pytest.MonkeyPatch) -> Iterator[Batch]:
+def batch(tmp_path: Path, llada: Llada, monkeypatch: pytest.MonkeyPatch) -> Batch:
     made = Batch(tmp_path, llada)
     monkeypatch.setattr(running, "opened", made.opened)
     monkeypatch.setattr(running.gc, "freeze", lambda: None)

@@ -63,7 +63,7 @@ def test_signals_are_the_caller_s_again_afterwards() -> None:
 
 
 def test_in_another_thread_nothing_changes() -> None:
-    before, during = [signal.getsignal(each) for each in ENDING], []
+    before, during = [signal.getsignal(each) for each in ENDING], list[object]()
 
     def enter() -> None:
         with told_by_signals(lambda: None):
