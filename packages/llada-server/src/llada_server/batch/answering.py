@@ -33,7 +33,7 @@ from llada_server.scheduler.work import Broken, Closing, Full
 
 __all__ = ["KINDS", "Answered", "Answering"]
 
-KINDS: Mapping[str, Kind[Any]] = {kind.path: kind for kind in (CHAT, COMPLETIONS, INFILL, SCORE)}
+KINDS: Mapping[str, Kind[Any, Whole]] = {kind.path: kind for kind in (CHAT, COMPLETIONS, INFILL, SCORE)}
 """What a line may ask, by its ``url``."""
 _TOGETHER = 16  # times the longest line: bytes of the lines in work
 _LOOK = 0.005  # seconds between two looks whether there is room
@@ -221,8 +221,7 @@ def _asking(served: Served, request: RequestLine, line: Named, state: State) -> 
     if isinstance(body, DecodingRequest) and body.stream:
         refusal = f"line {line.line}: stream is true, and a line has one answer; leave it out"
         raise Unusable(refusal, "unsupported_field", "stream")
-    state.fields = kind.fields(body)
-    return kind.asked(served, body)
+    return kind.take(served, body, state)
 
 
 def _refused(error: Exception, line: int, custom_id: str | None, state: State) -> Answered:

@@ -49,8 +49,7 @@ def router(served: Served) -> APIRouter:
     @routes.post(CHAT.path, response_model=ChatCompletion, responses=DECODED)
     async def chat_completions(body: ChatRequest, request: Request) -> Response:
         """The next message of a conversation."""
-        request.state.fields = _named(body)
-        return await answered(request, body, _asked(served, body))
+        return await answered(request, body, CHAT.take(served, body, request.state))
 
     return routes
 

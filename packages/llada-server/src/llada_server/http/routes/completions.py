@@ -47,8 +47,7 @@ def router(served: Served) -> APIRouter:
     @routes.post(COMPLETIONS.path, response_model=Completion, responses=DECODED)
     async def completions(body: CompletionRequest, request: Request) -> Response:
         """What comes after a text, or between it and its ``suffix``; no chat template is used."""
-        request.state.fields = _named(body)
-        return await answered(request, body, _asked(served, body))
+        return await answered(request, body, COMPLETIONS.take(served, body, request.state))
 
     return routes
 

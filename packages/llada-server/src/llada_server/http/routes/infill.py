@@ -48,14 +48,12 @@ def router(served: Served) -> APIRouter:
     @routes.post(INFILL.path, response_model=InfillCompletion, responses=DECODED)
     async def infill(body: InfillRequest, request: Request) -> Response:
         """A text with its blanks filled; what is given never changes."""
-        request.state.fields = _named(body)
-        return await answered(request, body, _asked(served, body))
+        return await answered(request, body, INFILL.take(served, body, request.state))
 
     @routes.post(SCORE.path, responses=SCORED)
     async def score(body: ScoreRequest, request: Request) -> ScoreTable:
         """How probable each candidate is in the blank: one forward for each length that they have."""
-        request.state.fields = _named_in_score(body)
-        return await unless_gone(request, _scoring(served, body).whole())
+        return await unless_gone(request, SCORE.take(served, body, request.state).whole())
 
     return routes
 

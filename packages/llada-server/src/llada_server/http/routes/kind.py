@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Generic, Protocol, TypeVar
 
 from pydantic import BaseModel
+from starlette.datastructures import State
 
 from llada_server.http.problems import Fields
 from llada_server.http.served import Served
@@ -28,8 +29,11 @@ class Whole(Protocol):
         ...
 
 
+Ask_co = TypeVar("Ask_co", bound=Whole, covariant=True)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Kind(Generic[Body]):
+class Kind(Generic[Body, Ask_co]):
     """One kind of request.
 
     Attributes:
@@ -41,4 +45,9 @@ class Kind(Generic[Body]):
     path: str
     body: type[Body]
     fields: Callable[[Body], Fields]
-    asked: Callable[[Served, Body], Whole]
+    asked: Callable[[Served, Body], Ask_co]
+
+    def take(self, served: Served, body: Body, state: State) -> Ask_co:
+        """What a body asks, once its ``state`` says what errors are about. Raises as ``asked``."""
+        state.fields = self.fields(body)
+        return self.asked(served, body)
