@@ -14,7 +14,8 @@ import pytest
 
 from llada_core.errors import AlgorithmUnavailable, ParameterError, PromptError, TokenizerMissing, UsageError
 from llada_core.generation.algorithm import GenerationAlgorithm
-from llada_core.generation.likelihood import Estimate, LogLikelihood
+from llada_core.generation import likelihood
+from llada_core.generation.likelihood import Estimate, LogLikelihood, Text
 from llada_core.generation.likelihoods import likelihoods, texts_of
 from llada_core.generation.model import Model
 from llada_core.generation.odds import Look, Odds
@@ -187,6 +188,23 @@ def test_masks_of_several_texts_share_forwards_and_none_is_looked_at_twice() -> 
     assert [each.nfe for each in found] == [1] * 5
     many = of_text(samples=1000)
     assert many.nfe == 2 ** len(TEXT) - 1
+
+
+def test_of_a_text_that_has_ended_nothing_is_held(monkeypatch: pytest.MonkeyPatch) -> None:
+    begun: list[Text] = []
+
+    def begins(text: Text, estimate: Estimate) -> Any:
+        begun.append(text)
+        return likelihood.measured(text, estimate)
+
+    monkeypatch.setattr("llada_core.generation.likelihoods.measured", begins)
+    algorithm = Tells()
+    texts = texts_of(algorithm, MODEL, [(CONTEXT, TEXT)] * 3, raw=False)
+    for ended in likelihoods(algorithm, MODEL, texts, Estimate(batch_size=1)):
+        for number, _ in ended:
+            assert not texts[number].seen
+            assert begun == texts[: number + 1], "those to come have asked nothing yet"
+    assert begun == texts
 
 
 def test_one_token_leaves_nothing_to_chance_and_one_sample_tells_of_no_error() -> None:

@@ -117,8 +117,8 @@ class LogLikelihood:
 
 @dataclass(slots=True, eq=False)
 class Text:
-    """A text behind its context, as ids, and what was ``seen`` of it: under each mask that was looked at, the
-    odds of the tokens in it, in their order."""
+    """A text behind its context, as ids, and, until its likelihood is found, what was ``seen`` of it: under
+    each mask that was looked at, the odds of the tokens in it, in their order."""
 
     context: tuple[int, ...]
     tokens: tuple[int, ...]

@@ -29,7 +29,7 @@ def likelihoods(
 
     Raises ``AlgorithmUnavailable`` where the algorithm cannot tell.
     """
-    coming = iter([_Asking(number, text, estimate) for number, text in enumerate(texts)])
+    coming = (_Asking(number, text, estimate) for number, text in enumerate(texts))
     asked: deque[tuple[_Asking, Masked]] = deque()
     while True:
         _fill(asked, coming, estimate.batch_size)
@@ -61,11 +61,12 @@ class _Asking:
     def __init__(self, number: int, text: Text, estimate: Estimate) -> None:
         self.number, self.text = number, text
         self.found: LogLikelihood | None = None
-        self._steps = measured(text, estimate)
+        self._steps: Generator[Sequence[Masked], None, LogLikelihood] | None = measured(text, estimate)
         self._waits: set[Masked] = set()
 
     def go_on(self) -> list[Masked]:
         """Go on as far as what was seen allows: what is to be looked at next, none where it has ended."""
+        assert self._steps is not None, "one that has ended waits for nothing"
         try:
             while not self._waits:
                 wanted = dict.fromkeys(next(self._steps))
@@ -75,6 +76,7 @@ class _Asking:
                     return new
         except StopIteration as end:
             self.found = end.value
+            self.text.seen, self._steps = {}, None  # thousands of texts may be still to come
         return []
 
     def hear(self, masked: Masked, odds: Sequence[Odds]) -> list[Masked]:
