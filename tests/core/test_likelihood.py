@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 
 from llada_core.errors import AlgorithmUnavailable, ParameterError, PromptError, TokenizerMissing, UsageError
-from llada_core.generation.algorithm import GenerationAlgorithm
 from llada_core.generation import likelihood
+from llada_core.generation.algorithm import GenerationAlgorithm
 from llada_core.generation.likelihood import Estimate, LogLikelihood, Text
 from llada_core.generation.likelihoods import likelihoods, texts_of
 from llada_core.generation.model import Model
@@ -52,13 +52,14 @@ def odds_of(look: Look, count: int) -> list[Odds]:
 
 
 class Tells(GenerationAlgorithm):
-    """Tells odds, and remembers how many rows each forward had."""
+    """Tells odds, and remembers how many rows each forward had, and of how many columns each row told."""
 
     name = "tells"
 
     def __init__(self) -> None:
         super().__init__()
         self.rows: list[int] = []
+        self.columns: list[int] = []
 
     def load_model_class(self) -> Any:
         raise NotImplementedError
@@ -68,6 +69,7 @@ class Tells(GenerationAlgorithm):
 
     def token_odds(self, model: Any, looks: Sequence[Look], *, likeliest: int = 1) -> list[list[Odds]]:
         self.rows.append(len(looks))
+        self.columns += [len(look.columns) for look in looks]
         return [odds_of(look, likeliest) for look in looks]
 
 
@@ -143,6 +145,26 @@ def test_a_chain_is_the_product_of_its_conditionals() -> None:
     assert math.fsum(each.log_probability for each in found.conditionals) == found.value
     assert {len(each.likeliest) for each in found.conditionals} == {2}
     assert (found.standard_error, found.samples, found.tokens) == (0.0, None, len(TEXT))
+
+
+def test_a_chain_asks_of_one_token_a_forward() -> None:
+    algorithm = Tells()
+    (found,) = measured((CONTEXT, TEXT), by=algorithm, method="chain", greedy=False)
+    assert algorithm.columns == [1] * len(TEXT)
+    greedy = of_text(method="chain")
+    assert (found.value, found.conditionals) == (greedy.value, greedy.conditionals)
+
+
+def test_a_chain_shares_the_masks_under_which_the_model_writes() -> None:
+    """Of two tokens the first mask is of both, and the second one of either."""
+    pairs = [([3], [first, second]) for first in range(1, VOCABULARY) for second in range(1, VOCABULARY)]
+    for pair, found in zip(pairs, measured(*pairs, method="chain"), strict=True):
+        (walk,) = measured(pair, method="chain", order="most_confident")
+        assert found.is_greedy is walk.is_greedy is measured(pair, samples=1)[0].is_greedy
+        left_first = max(told((3, MASK, MASK), 1)) >= max(told((3, MASK, MASK), 2))
+        begun = told((3, MASK, MASK), 1 if left_first else 2)
+        goes_on = begun.index(max(begun)) == pair[1][0 if left_first else 1]
+        assert found.nfe == (3 if goes_on and not left_first else 2)
 
 
 def test_the_most_confident_chain_gives_each_token_where_the_network_is_surest() -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import random
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Collection, Generator, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from statistics import fmean, variance
 from typing import Any, Literal, TypeAlias
@@ -18,12 +18,15 @@ from llada_core.generation.odds import Look, Odds
 from llada_core.names import closest
 from llada_core.values import shown
 
-__all__ = ["Estimate", "LogLikelihood", "Masked", "Text", "measured"]
+__all__ = ["Estimate", "LogLikelihood", "Question", "Text", "measured"]
 
 Method: TypeAlias = Literal["monte_carlo", "chain"]
 Order: TypeAlias = Literal["left_to_right", "most_confident"]
 Masked: TypeAlias = tuple[int, ...]
 """The positions of a text that are masked, ascending; one at least."""
+Question: TypeAlias = tuple[Masked, Masked]
+"""What is masked, and which of these places are asked of: what is told of one costs memory as long as a
+vocabulary."""
 
 _SAMPLES, _SEED, _ORDER = 128, 0, "left_to_right"
 _PAIR = 2  # draws of a stratum: as few as tell how far they are apart
@@ -118,53 +121,67 @@ class LogLikelihood:
 @dataclass(slots=True, eq=False)
 class Text:
     """A text behind its context, as ids, and, until its likelihood is found, what was ``seen`` of it: under
-    each mask that was looked at, the odds of the tokens in it, in their order."""
+    each mask that was looked at, the odds of tokens in it, by their places, ascending. ``nfe`` counts masks.
+    """
 
     context: tuple[int, ...]
     tokens: tuple[int, ...]
     mask_id: int
-    seen: dict[Masked, tuple[Odds, ...]] = field(default_factory=dict)
+    seen: dict[Masked, dict[int, Odds]] = field(default_factory=dict)
+    nfe: int = 0
 
-    def look(self, masked: Masked) -> Look:
-        """What the network is asked under this mask."""
+    def knows(self, question: Question) -> bool:
+        """Whether all that is asked of was seen."""
+        masked, asked = question
+        return self.seen.get(masked, {}).keys() >= set(asked)
+
+    def look(self, question: Question) -> Look:
+        """What the network is asked."""
+        masked, asked = question
         canvas, start = [*self.context, *self.tokens], len(self.context)
         for place in masked:
             canvas[start + place] = self.mask_id
         return Look(
             canvas=tuple(canvas),
-            columns=tuple(start + place for place in masked),
-            tokens=tuple(self.tokens[place] for place in masked),
+            columns=tuple(start + place for place in asked),
+            tokens=tuple(self.tokens[place] for place in asked),
         )
 
+    def hear(self, question: Question, odds: Sequence[Odds]) -> None:
+        """Keep what a forward told."""
+        masked, asked = question
+        self.seen[masked] = dict(zip(asked, odds, strict=True))
+        self.nfe += 1
 
-def measured(text: Text, estimate: Estimate) -> Generator[Sequence[Masked], None, LogLikelihood]:
-    """The log-likelihood of the text. What is yielded are masks that are to be ``seen`` next; some may have
-    been."""
+
+def measured(text: Text, estimate: Estimate) -> Generator[Sequence[Question], None, LogLikelihood]:
+    """The log-likelihood of the text. What is yielded are questions whose answers are to be ``seen`` next;
+    some may have been."""
     places = tuple(range(len(text.tokens)))
     conditionals: tuple[Odds, ...] | None = None
     error: float | None = 0.0
+    is_greedy: bool | None = None
     if estimate.method == "monte_carlo":
         value, error = yield from _monte_carlo(text, estimate)
+        if estimate.greedy:
+            is_greedy = yield from _greedy(text, places)
     else:
-        walk = _most_confident if estimate.order == "most_confident" else _left_to_right
-        found = yield from walk(text, places)
-        conditionals = tuple(found[place] for place in places)
+        conditionals, is_greedy = yield from _chain(text, places, estimate)
         value = math.fsum(each.log_probability for each in conditionals)
-    is_greedy = (yield from _greedy(text, places)) if estimate.greedy else None
     return LogLikelihood(
         value=value,
         standard_error=error,
         samples=None if conditionals is not None else estimate.samples or _SAMPLES,
         tokens=len(places),
         is_greedy=is_greedy,
-        nfe=len(text.seen),
+        nfe=text.nfe,
         conditionals=conditionals,
     )
 
 
 def _monte_carlo(
     text: Text, estimate: Estimate
-) -> Generator[Sequence[Masked], None, tuple[float, float | None]]:
+) -> Generator[Sequence[Question], None, tuple[float, float | None]]:
     """The estimate of LLaDA (arXiv:2502.09992, appendix B.5) and its standard error.
 
     A sample masks l of the L tokens, l from 1 to L being equally probable, and so all sets of l of them; its
@@ -174,8 +191,8 @@ def _monte_carlo(
     length, samples = len(text.tokens), estimate.samples or _SAMPLES
     source = random.Random(_SEED if estimate.seed is None else estimate.seed)
     strata = [[_drawn(length, share, source) for share in shares] for shares in _strata(samples, source)]
-    yield [masked for stratum in strata for masked in stratum]
-    values = [[_weighted(text.seen[masked], length) for masked in stratum] for stratum in strata]
+    yield [(masked, masked) for stratum in strata for masked in stratum]
+    values = [[_weighted(text.seen[masked].values(), length) for masked in stratum] for stratum in strata]
     mean = fmean(value for stratum in values for value in stratum)
     if length == 1:  # there is one mask
         return mean, 0.0
@@ -200,39 +217,58 @@ def _drawn(length: int, share: float, source: random.Random) -> Masked:
     return tuple(sorted(source.sample(range(length), count)))
 
 
-def _weighted(odds: Sequence[Odds], length: int) -> float:
+def _weighted(odds: Collection[Odds], length: int) -> float:
     return math.fsum(each.log_probability for each in odds) * length / len(odds)
 
 
-def _left_to_right(text: Text, places: Masked) -> Generator[Sequence[Masked], None, dict[int, Odds]]:
+def _chain(
+    text: Text, places: Masked, estimate: Estimate
+) -> Generator[Sequence[Question], None, tuple[tuple[Odds, ...], bool | None]]:
+    """The odds of each token in its turn, in the order of the text, and whether the model writes it."""
+    is_greedy: bool | None = None
+    if estimate.order == "most_confident":  # it goes as the model writes
+        found = yield from _most_confident(text, places)
+        if estimate.greedy:
+            is_greedy = all(odds.is_likeliest for odds in found.values())
+    else:
+        if estimate.greedy:  # first: it asks of more places, under masks that may be the chain's
+            is_greedy = yield from _greedy(text, places)
+        found = yield from _left_to_right(text, places)
+    return tuple(found[place] for place in places), is_greedy
+
+
+def _left_to_right(text: Text, places: Masked) -> Generator[Sequence[Question], None, dict[int, Odds]]:
     """The odds of each token with those before it given: all can be looked at together."""
-    yield [places[place:] for place in places]
-    return {place: text.seen[places[place:]][0] for place in places}
+    yield [(places[place:], (place,)) for place in places]
+    return {place: text.seen[places[place:]][place] for place in places}
 
 
-def _most_confident(text: Text, places: Masked) -> Generator[Sequence[Masked], None, dict[int, Odds]]:
+def _most_confident(text: Text, places: Masked) -> Generator[Sequence[Question], None, dict[int, Odds]]:
     """The odds of each token, where each in turn is given in whose place the model is surest of anything."""
     found: dict[int, Odds] = {}
     while places:
-        yield [places]
-        index = _surest(text.seen[places])
-        found[places[index]] = text.seen[places][index]
-        places = places[:index] + places[index + 1 :]
+        yield [(places, places)]
+        told = text.seen.pop(places)  # nobody asks again
+        place = _surest(told)
+        found[place] = told[place]
+        places = tuple(each for each in places if each != place)
     return found
 
 
-def _greedy(text: Text, places: Masked) -> Generator[Sequence[Masked], None, bool]:
+def _greedy(text: Text, places: Masked) -> Generator[Sequence[Question], None, bool]:
     """Whether the model writes these tokens itself, as upstream's ``suffix_greedy_prediction`` asks: the
     first that it writes otherwise settles it."""
     while places:
-        yield [places]
-        index = _surest(text.seen[places])
-        if not text.seen[places][index].is_likeliest:
+        yield [(places, places)]
+        told = text.seen[places]
+        text.seen[places] = {places[0]: told[places[0]]}  # of it a chain from left to right asks again
+        place = _surest(told)
+        if not told[place].is_likeliest:
             return False
-        places = places[:index] + places[index + 1 :]
+        places = tuple(each for each in places if each != place)
     return True
 
 
-def _surest(odds: Sequence[Odds]) -> int:
-    """Where the likeliest token is the most probable; the first of equal ones."""
-    return max(range(len(odds)), key=lambda index: (odds[index].likeliest[0][1], -index))
+def _surest(told: Mapping[int, Odds]) -> int:
+    """The place whose likeliest token is the most probable; the first of equal ones."""
+    return max(told, key=lambda place: (told[place].likeliest[0][1], -place))

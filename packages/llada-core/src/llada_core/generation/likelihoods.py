@@ -10,7 +10,7 @@ from typing import TypeAlias
 from llada_core.errors import ParameterError, PromptError
 from llada_core.generation.algorithm import GenerationAlgorithm
 from llada_core.generation.encoding import encode_fixed
-from llada_core.generation.likelihood import Estimate, LogLikelihood, Masked, Text, measured
+from llada_core.generation.likelihood import Estimate, LogLikelihood, Question, Text, measured
 from llada_core.generation.model import Model
 from llada_core.generation.odds import Odds
 from llada_core.generation.prompt_kinds import id_rows
@@ -30,29 +30,29 @@ def likelihoods(
     Raises ``AlgorithmUnavailable`` where the algorithm cannot tell.
     """
     coming = (_Asking(number, text, estimate) for number, text in enumerate(texts))
-    asked: deque[tuple[_Asking, Masked]] = deque()
+    asked: deque[tuple[_Asking, Question]] = deque()
     while True:
         _fill(asked, coming, estimate.batch_size)
         batch = [asked.popleft() for _ in range(min(estimate.batch_size, len(asked)))]
         if not batch:
             return
-        looks = [asking.text.look(masked) for asking, masked in batch]
+        looks = [asking.text.look(question) for asking, question in batch]
         told = algorithm.token_odds(model.network, looks, likeliest=estimate.likeliest)
         ended = []
-        for (asking, masked), odds in zip(batch, told, strict=True):
-            asked.extend((asking, more) for more in asking.hear(masked, odds))
+        for (asking, question), odds in zip(batch, told, strict=True):
+            asked.extend((asking, more) for more in asking.hear(question, odds))
             if asking.found is not None:
                 ended.append((asking.number, asking.found))
         yield ended
 
 
-def _fill(asked: deque[tuple[_Asking, Masked]], coming: Iterator[_Asking], rows: int) -> None:
-    """Let texts begin until so many masks are ``asked`` of."""
+def _fill(asked: deque[tuple[_Asking, Question]], coming: Iterator[_Asking], rows: int) -> None:
+    """Let texts begin until so many forwards of a row are ``asked`` for."""
     while len(asked) < rows:
         new = next(coming, None)
         if new is None:
             return
-        asked.extend((new, masked) for masked in new.go_on())
+        asked.extend((new, question) for question in new.go_on())
 
 
 class _Asking:
@@ -61,16 +61,16 @@ class _Asking:
     def __init__(self, number: int, text: Text, estimate: Estimate) -> None:
         self.number, self.text = number, text
         self.found: LogLikelihood | None = None
-        self._steps: Generator[Sequence[Masked], None, LogLikelihood] | None = measured(text, estimate)
-        self._waits: set[Masked] = set()
+        self._steps: Generator[Sequence[Question], None, LogLikelihood] | None = measured(text, estimate)
+        self._waits: set[Question] = set()
 
-    def go_on(self) -> list[Masked]:
+    def go_on(self) -> list[Question]:
         """Go on as far as what was seen allows: what is to be looked at next, none where it has ended."""
         assert self._steps is not None, "one that has ended waits for nothing"
         try:
             while not self._waits:
                 wanted = dict.fromkeys(next(self._steps))
-                new = [masked for masked in wanted if masked not in self.text.seen]
+                new = [question for question in wanted if not self.text.knows(question)]
                 self._waits.update(new)
                 if new:
                     return new
@@ -79,10 +79,10 @@ class _Asking:
             self.text.seen, self._steps = {}, None  # thousands of texts may be still to come
         return []
 
-    def hear(self, masked: Masked, odds: Sequence[Odds]) -> list[Masked]:
-        """Take what was seen under a mask: what is to be looked at next, if that was the last."""
-        self.text.seen[masked] = tuple(odds)
-        self._waits.remove(masked)
+    def hear(self, question: Question, odds: Sequence[Odds]) -> list[Question]:
+        """Take what was seen: what is to be looked at next, if that was the last."""
+        self.text.hear(question, odds)
+        self._waits.remove(question)
         return self.go_on()
 
 
