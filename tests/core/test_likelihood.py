@@ -12,7 +12,14 @@ from typing import Any
 
 import pytest
 
-from llada_core.errors import AlgorithmUnavailable, ParameterError, PromptError, TokenizerMissing, UsageError
+from llada_core.errors import (
+    AlgorithmUnavailable,
+    GenerationError,
+    ParameterError,
+    PromptError,
+    TokenizerMissing,
+    UsageError,
+)
 from llada_core.generation import likelihood
 from llada_core.generation.algorithm import GenerationAlgorithm
 from llada_core.generation.likelihood import Estimate, LogLikelihood, Text
@@ -210,6 +217,48 @@ def test_masks_of_several_texts_share_forwards_and_none_is_looked_at_twice() -> 
     assert [each.nfe for each in found] == [1] * 5
     many = of_text(samples=1000)
     assert many.nfe == 2 ** len(TEXT) - 1
+
+
+class Small(Tells):
+    """Memory for so many columns, whosever they are."""
+
+    def __init__(self, most: int) -> None:
+        super().__init__()
+        self.most = most
+
+    def token_odds(self, model: Any, looks: Sequence[Look], *, likeliest: int = 1) -> list[list[Odds]]:
+        if sum(len(look.canvas) for look in looks) > self.most:
+            raise MemoryError("the device is full")
+        return super().token_odds(model, looks, likeliest=likeliest)
+
+
+@pytest.mark.parametrize("most", [6, 20, 40])
+def test_a_batch_that_memory_does_not_hold_is_asked_for_in_parts(most: int) -> None:
+    pairs = [(CONTEXT, TEXT), ([5], [1, 3, 2]), (CONTEXT, TEXT[::-1])]
+    algorithm = Small(most)
+    assert measured(*pairs, by=algorithm) == measured(*pairs)
+    assert 1 <= max(algorithm.rows) <= most // 4
+    assert sum(algorithm.rows) == sum(each.nfe for each in measured(*pairs))
+
+
+def test_a_text_that_memory_never_holds_is_refused_with_the_remedy() -> None:
+    with pytest.raises(
+        GenerationError, match=r"one canvas of 6 columns .*device is full.*shorten the context"
+    ):
+        measured((CONTEXT, TEXT), by=Small(5))
+
+
+def test_a_forward_has_so_many_columns_of_logits_or_one_row(monkeypatch: pytest.MonkeyPatch) -> None:
+    alone = of_text()
+    for most in (1, 9):
+        monkeypatch.setattr("llada_core.generation.likelihoods._HEADS", most)
+        algorithm = Tells()
+        assert measured((CONTEXT, TEXT), by=algorithm) == [alone]
+        assert (max(algorithm.rows) == 1) is (most == 1)
+        columns = iter(algorithm.columns)
+        for rows in algorithm.rows:
+            told = sum(next(columns) for _ in range(rows))
+            assert rows == 1 or told <= most
 
 
 def test_of_a_text_that_has_ended_nothing_is_held(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -65,3 +65,18 @@ def test_odds_are_told_of_the_masks_that_are_asked_of_and_of_each_canvas_as_alon
     ((told,),) = token_odds(model, [looks[2]], likeliest=10_000, shift=shift)
     assert len(told.likeliest) == model.config.embedding_size - 1
     assert MASK not in {each for each, _ in told.likeliest}
+
+
+@pytest.mark.parametrize(
+    "said", [torch.OutOfMemoryError("CUDA out of memory"), RuntimeError("not enough memory")]
+)
+def test_a_forward_without_memory_is_told_by_an_error_that_holds_none(
+    model, said: Exception, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> torch.Tensor:
+        raise said
+
+    monkeypatch.setattr(model, "logits", full)
+    with pytest.raises(MemoryError, match="memory") as told:
+        token_odds(model, [Look(canvas=(5, MASK), columns=(1,), tokens=(4,))])
+    assert told.value.__context__ is None

@@ -171,7 +171,7 @@ class StepAlgorithm(OnTheRuntime):
     def token_odds(self, model: Network, looks: Ids[Look], *, likeliest: int = 1) -> list[list[Odds]]:
         """The odds of the tokens of each look, by one forward of all, told by the logits that `reading` says.
 
-        Raises AlgorithmUnavailable as `log_probabilities`, and torch.OutOfMemoryError.
+        Raises AlgorithmUnavailable as `log_probabilities`, and MemoryError.
         """
         if self.reading.attention == "blocks":
             self._cannot("tell a likelihood", _BEHIND)

@@ -15,6 +15,7 @@ from torch import Tensor
 from llada_core.generation.odds import Look, Odds
 from llada_runtime.network.layout import Layout
 from llada_runtime.network.protocol import Network
+from llada_runtime.network.shortage import give_back, is_out_of_memory
 from llada_runtime.network.spans import Span
 
 __all__ = ["log_probabilities", "token_odds"]
@@ -48,11 +49,19 @@ def token_odds(network: Network, looks: Ids[Look], *, likeliest: int = 1, shift:
     """The `Odds` of each look's tokens in their order, by one forward of all; ``shift`` as above.
 
     A look's are those of the look alone. So many of the ``likeliest`` tokens are told, fewer where the
-    vocabulary has no more. Raises torch.OutOfMemoryError where the device does not hold the forward.
+    vocabulary has no more. Raises MemoryError where the device does not hold the forward.
     """
     canvases, columns = [look.canvas for look in looks], [look.columns for look in looks]
-    sure = _told(network, canvases, columns, shift=shift)
-    return [_odds(rows, look.tokens, likeliest) for rows, look in zip(sure, looks, strict=True)]
+    try:
+        sure = _told(network, canvases, columns, shift=shift)
+        return [_odds(rows, look.tokens, likeliest) for rows, look in zip(sure, looks, strict=True)]
+    except Exception as exc:
+        if not is_out_of_memory(exc):
+            raise
+        reason = str(exc)
+    # Outside of the clause: an error's frames hold on to the memory that ran out.
+    give_back(network.device)
+    raise MemoryError(reason)
 
 
 def _odds(sure: Tensor, tokens: Ids[int], likeliest: int) -> list[Odds]:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 import reprlib
 from collections import deque
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from typing import TypeAlias
 
-from llada_core.errors import ParameterError, PromptError
+from llada_core.errors import GenerationError, ParameterError, PromptError
+from llada_core.faults import one_line
 from llada_core.generation.algorithm import GenerationAlgorithm
 from llada_core.generation.encoding import encode_fixed
 from llada_core.generation.likelihood import Estimate, LogLikelihood, Question, Text, measured
@@ -20,6 +22,8 @@ __all__ = ["Continuation", "likelihoods", "texts_of"]
 
 Continuation: TypeAlias = str | Sequence[int] | IdArray
 """A text, or its ids: a list, an array or an integer tensor ``[L]``."""
+_HEADS = 4096  # columns of logits in a forward: 1 GB of bfloat16 for LLaDA's vocabulary
+_RECOVERY = 1 / 512  # of the bound that memory sets, for each forward that meets it
 
 
 def likelihoods(
@@ -27,17 +31,26 @@ def likelihoods(
 ) -> Generator[list[tuple[int, LogLikelihood]], None, None]:
     """After each forward, who has ended by it: the number of a text among ``texts``, and what it has.
 
-    Raises ``AlgorithmUnavailable`` where the algorithm cannot tell.
+    Where memory does not hold a forward, it is asked for again in parts. Raises ``AlgorithmUnavailable``
+    where the algorithm cannot tell, and ``GenerationError`` where not even one canvas has room.
     """
     coming = (_Asking(number, text, estimate) for number, text in enumerate(texts))
     asked: deque[tuple[_Asking, Question]] = deque()
+    room = _Room(estimate.batch_size)
     while True:
         _fill(asked, coming, estimate.batch_size)
-        batch = [asked.popleft() for _ in range(min(estimate.batch_size, len(asked)))]
+        batch = room.take(asked)
         if not batch:
             return
         looks = [asking.text.look(question) for asking, question in batch]
-        told = algorithm.token_odds(model.network, looks, likeliest=estimate.likeliest)
+        try:
+            told = algorithm.token_odds(model.network, looks, likeliest=estimate.likeliest)
+        except MemoryError as exc:
+            if len(batch) == 1:
+                raise _too_small(algorithm, batch[0][0].text, exc) from exc
+            room.narrow(batch)
+            asked.extendleft(reversed(batch))
+            continue
         ended = []
         for (asking, question), odds in zip(batch, told, strict=True):
             asked.extend((asking, more) for more in asking.hear(question, odds))
@@ -53,6 +66,57 @@ def _fill(asked: deque[tuple[_Asking, Question]], coming: Iterator[_Asking], row
         if new is None:
             return
         asked.extend((new, question) for question in new.go_on())
+
+
+class _Room:
+    """How much of what is asked for a forward has room for: so many rows, so many columns whose logits are
+    computed, and, once memory ran out, so many columns in all. One row at least.
+
+    The third bound grows back a little with every forward that meets it, as that of the decoders does.
+    """
+
+    def __init__(self, rows: int) -> None:
+        self._rows = rows
+        self._widest: float = math.inf
+
+    def take(self, asked: deque[tuple[_Asking, Question]]) -> list[tuple[_Asking, Question]]:
+        """Take the next batch off ``asked``, none where nothing is."""
+        batch: list[tuple[_Asking, Question]] = []
+        heads = width = 0
+        while asked and len(batch) < self._rows:
+            heads += _heads(asked[0])
+            width += _width(asked[0])
+            if batch and heads > _HEADS:
+                break
+            if batch and width > self._widest:
+                self._widest *= 1 + _RECOVERY
+                break
+            batch.append(asked.popleft())
+        return batch
+
+    def narrow(self, batch: Sequence[tuple[_Asking, Question]]) -> None:
+        """Take half as much from now on as this batch, for which there was no memory."""
+        self._widest = sum(map(_width, batch)) / 2
+
+
+def _heads(asked: tuple[_Asking, Question]) -> int:
+    """Of how many columns logits are computed: from the first to the last of which something is asked."""
+    _, (_, places) = asked
+    return places[-1] - places[0] + 1
+
+
+def _width(asked: tuple[_Asking, Question]) -> int:
+    text = asked[0].text
+    return len(text.context) + len(text.tokens)
+
+
+def _too_small(algorithm: GenerationAlgorithm, text: Text, exc: MemoryError) -> GenerationError:
+    return GenerationError(
+        f"memory does not hold a forward of one canvas of {len(text.context) + len(text.tokens)} columns "
+        f"({one_line(exc)}); shorten the context or what stands behind it, or load the model in a smaller "
+        "dtype",
+        algorithm=algorithm.name,
+    )
 
 
 class _Asking:

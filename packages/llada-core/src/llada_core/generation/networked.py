@@ -41,7 +41,8 @@ class RunsNetworks:
         """The odds of the tokens of each look in their order, by one forward of all canvases; none depends
         on the others. So many of the ``likeliest`` are told, fewer where the vocabulary has no more.
 
-        This one refuses, as ``AlgorithmUnavailable``.
+        ``MemoryError`` says that there is no memory for so many: fewer are asked of then. This one refuses,
+        as ``AlgorithmUnavailable``.
         """
         self._cannot("tell a likelihood", _SCORE)
 
