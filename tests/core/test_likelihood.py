@@ -59,7 +59,8 @@ def odds_of(look: Look, count: int) -> list[Odds]:
 
 
 class Tells(GenerationAlgorithm):
-    """Tells odds, and remembers how many rows each forward had, and of how many columns each row told."""
+    """Tells odds, and remembers what it was asked, how many rows each forward had, and of how many columns
+    each row told."""
 
     name = "tells"
 
@@ -67,6 +68,7 @@ class Tells(GenerationAlgorithm):
         super().__init__()
         self.rows: list[int] = []
         self.columns: list[int] = []
+        self.looks: list[Look] = []
 
     def load_model_class(self) -> Any:
         raise NotImplementedError
@@ -76,6 +78,7 @@ class Tells(GenerationAlgorithm):
 
     def token_odds(self, model: Any, looks: Sequence[Look], *, likeliest: int = 1) -> list[list[Odds]]:
         self.rows.append(len(looks))
+        self.looks += looks
         self.columns += [len(look.columns) for look in looks]
         return [odds_of(look, likeliest) for look in looks]
 
@@ -210,6 +213,25 @@ def test_no_value_depends_on_the_batch_or_on_other_texts(how: dict[str, Any]) ->
         assert measured(*reversed(pairs), batch_size=size, **how) == alone[::-1]
 
 
+def looked_at(text: list[int], context: list[int] = CONTEXT, **how: Any) -> list[tuple[int, ...]]:
+    """The places that were masked, in the order of the draws."""
+    algorithm = Tells()
+    measured((context, text), by=algorithm, samples=8, greedy=False, **how)
+    return [tuple(column - len(context) for column in look.columns) for look in algorithm.looks]
+
+
+def test_masks_are_drawn_by_the_seed_and_the_context() -> None:
+    """The answers to a question are compared under the same ones, and documents have others."""
+    answers = [[1, 2, 3, 4, 5, 1, 2, 3], [5, 5, 1, 1, 4, 4, 3, 2]]
+    drawn = looked_at(answers[0])
+    assert looked_at(answers[1]) == drawn == looked_at(answers[0], paired=True, seed=0)
+    others = [looked_at(answers[0], [3, 2]), looked_at(answers[0], []), looked_at(answers[0], seed=1)]
+    parts = [looked_at(each, paired=False) for each in answers]
+    found = [drawn, *others, *parts]
+    assert all(found.count(each) == 1 for each in found)
+    assert looked_at(answers[0], paired=False) == parts[0], "and the same ones again"
+
+
 def test_masks_of_several_texts_share_forwards_and_none_is_looked_at_twice() -> None:
     algorithm = Tells()
     found = measured(*[([each], [2]) for each in (1, 2, 3, 4, 5)], by=algorithm, batch_size=4)
@@ -297,6 +319,9 @@ def test_one_token_leaves_nothing_to_chance_and_one_sample_tells_of_no_error() -
         ({"likeliest": 0}, "likeliest=0 .* is no count"),
         ({"seed": 0.5}, "seed=0.5 .* is no seed"),
         ({"greedy": 1}, "greedy=1 .* is neither"),
+        ({"greedy": None}, "greedy=None .* is neither"),
+        ({"paired": 1}, "paired=1 .* is neither"),
+        ({"method": "chain", "paired": False}, "paired is of method='monte_carlo'"),
         ({"sample": 4}, "did you mean samples"),
     ],
 )

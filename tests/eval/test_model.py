@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from llada_core.errors import ParameterError, UsageError
+from llada_core.generation.likelihood import Estimate
 from llada_eval.model import LladaLM
 from tests.eval.conftest import SETTINGS, asks
 
@@ -103,6 +105,13 @@ def test_a_whole_text_is_the_sum_of_its_windows(small: LladaLM) -> None:
     parts[-1] = (before[last : firsts[-1] + 1], ids[firsts[-1] :])
     wanted = [model.lm.log_likelihood(*part, method="chain").value for part in parts]
     assert found == pytest.approx(sum(wanted), abs=1e-4)
+    model.settings = replace(model.settings, estimate=Estimate(samples=6, seed=2))
+    before_that = model.reported.summary["nfe"]
+    (found,) = model.loglikelihood_rolling(asks("loglikelihood_rolling", (text,)), disable_tqdm=True)
+    each = [model.lm.log_likelihood(*part, samples=6, seed=2, paired=False, greedy=False) for part in parts]
+    assert found == pytest.approx(sum(part.value for part in each), abs=1e-4)
+    asked = model.reported.summary["nfe"] - before_that
+    assert asked == sum(part.nfe for part in each), "and nothing of what the model writes"
 
 
 def test_a_prompt_that_does_not_fit_is_refused_or_loses_its_beginning(small: LladaLM) -> None:

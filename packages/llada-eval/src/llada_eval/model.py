@@ -6,7 +6,8 @@ Answers come of one session, whatever tasks they are of; likelihoods of masks th
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 from lm_eval.api.instance import Instance
@@ -17,6 +18,7 @@ from tqdm import tqdm
 import llada_core
 from llada_core.errors import GenerationError, ParameterError, UsageError
 from llada_core.generation.encoding import encode_fixed
+from llada_core.generation.likelihood import Estimate, LogLikelihood
 from llada_core.generation.steps import Ticket
 from llada_eval.asking import length_of, request_of
 from llada_eval.reported import Reported
@@ -134,12 +136,11 @@ class LladaLM(TemplateLM):
         with self.lm.session(rows=self.settings.rows) as session:
             tickets = [session.submit(request) for request in made]
             asked = dict(zip(tickets, requests, strict=True))
-            bar = tqdm(total=len(tickets), desc="Generating", disable=disable_tqdm)
-            for step in session:
-                if step.finished:
-                    bar.update()
-                    self._keep(step.ticket, asked[step.ticket])
-            bar.close()
+            with tqdm(total=len(tickets), desc="Generating", disable=disable_tqdm) as bar:
+                for step in session:
+                    if step.finished:
+                        bar.update()
+                        self._keep(step.ticket, asked[step.ticket])
         _raise_first(tickets)
         return [ticket.result.text for ticket in tickets if ticket.result is not None]
 
@@ -174,21 +175,27 @@ class LladaLM(TemplateLM):
         self, requests: list[_Tokenized], disable_tqdm: bool = False, **kwargs: Any
     ) -> list[tuple[float, bool]]:
         """``(value, is_greedy)`` of each ``((context, continuation), ids, ids)``, in their order."""
-        pairs = [(list(self._fitting(context, len(behind))), list(behind)) for _, context, behind in requests]
         found: dict[int, tuple[float, bool]] = {}
-        how = self.settings.estimate.as_given()
-        bar = tqdm(total=len(pairs), desc="Likelihoods", disable=disable_tqdm)
-        for number, each in self.lm.log_likelihoods(pairs, algorithm=self.settings.algorithm, **how):
-            bar.update()
+        for number, each in self._likelihoods(requests, self.settings.estimate, disable_tqdm):
             assert each.is_greedy is not None, "it was asked for"
             found[number] = each.value, each.is_greedy
             texts = requests[number][0]
-            self.reported.take(texts, each)
             if texts is not None:
                 self.cache_hook.add_partial("loglikelihood", texts, found[number])
-        bar.close()
+        return [found[number] for number in range(len(requests))]
+
+    def _likelihoods(
+        self, requests: Sequence[_Tokenized], estimate: Estimate, disable_tqdm: bool
+    ) -> Iterator[tuple[int, LogLikelihood]]:
+        """The likelihood of each request with its number, as they end; they are reported."""
+        pairs = [(list(self._fitting(context, len(behind))), list(behind)) for _, context, behind in requests]
+        how = estimate.as_given()
+        with tqdm(total=len(pairs), desc="Likelihoods", disable=disable_tqdm) as bar:
+            for number, each in self.lm.log_likelihoods(pairs, algorithm=self.settings.algorithm, **how):
+                bar.update()
+                self.reported.take(requests[number][0], each)
+                yield number, each
         self.reported.tell()
-        return [found[number] for number in range(len(pairs))]
 
     def loglikelihood_rolling(self, requests: list[Instance], disable_tqdm: bool = False) -> list[float]:
         """Of each text the sum over its windows, each behind one token: what comes before, or at the
@@ -200,12 +207,21 @@ class LladaLM(TemplateLM):
                 windows.append((None, *each))
                 owners.append(number)
         sums = [0.0] * len(requests)
-        told = self._loglikelihood_tokens(windows, disable_tqdm)
-        for owner, (value, _) in zip(owners, told, strict=True):
+        values = [0.0] * len(windows)
+        for number, each in self._likelihoods(windows, self._of_windows(), disable_tqdm):
+            values[number] = each.value
+        for owner, value in zip(owners, values, strict=True):  # in order: a sum's bits depend on it
             sums[owner] += value
         for asked, value in zip(requests, sums, strict=True):
             self.cache_hook.add_partial("loglikelihood_rolling", asked.args, value)
         return sums
+
+    def _of_windows(self) -> Estimate:
+        """How windows are asked of: nobody wants to know if the model writes them itself, and contexts of one
+        token, which many have in common, are no reason for the same masks."""
+        estimate = self.settings.estimate
+        paired = False if estimate.method == "monte_carlo" else None
+        return replace(estimate, greedy=False, paired=paired)
 
     def _windows(self, text: str) -> list[tuple[list[int], list[int]]]:
         most = (self.max_length or _WINDOW + 1) - 1

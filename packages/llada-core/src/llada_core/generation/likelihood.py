@@ -1,7 +1,7 @@
 """How probable a text is behind another one, by a network that only fills masks: two ways to tell.
 
 Of one text each; whose masks are looked at together with whose, ``likelihoods`` says. What a text draws, it
-draws from a source of its own, so that its value depends on no other text and on no batch.
+draws by the seed and its context, so that its value depends on no other text and on no batch.
 """
 
 from __future__ import annotations
@@ -39,6 +39,9 @@ class Estimate:
     Attributes:
         method: ``"monte_carlo"`` or ``"chain"``.
         samples: masks that are drawn by ``"monte_carlo"``; None is 128. seed: of these; None is 0.
+        paired: whether texts of one length behind one context have the same masks, as they are to be compared
+            by; None is True. By False, the text itself says along which ones are drawn, as is right for a
+            sum: the errors of its parts are independent then.
         order: of ``"chain"``: ``"left_to_right"``, which None is, or ``"most_confident"``.
         batch_size: rows of a forward at most. No value depends on it.
         likeliest: how many of the likeliest tokens a chain tells of each place.
@@ -49,6 +52,7 @@ class Estimate:
     method: Method = "monte_carlo"
     samples: int | None = None
     seed: int | None = None
+    paired: bool | None = None
     order: Order | None = None
     batch_size: int = 32
     likeliest: int = 1
@@ -76,7 +80,7 @@ class Estimate:
         if self.order not in (None, "left_to_right", "most_confident"):
             known = "'left_to_right' or 'most_confident'"
             raise UsageError(f"order={shown(self.order)} is none; give {known}")
-        foreign = ("order",) if self.method == "monte_carlo" else ("samples", "seed")
+        foreign = ("order",) if self.method == "monte_carlo" else ("samples", "seed", "paired")
         for name in foreign:
             if getattr(self, name) is not None:
                 other = "chain" if self.method == "monte_carlo" else "monte_carlo"
@@ -85,8 +89,10 @@ class Estimate:
             value = getattr(self, name)
             if value is not None and (type(value) is not int or value < 1):
                 raise UsageError(f"{name}={shown(value)} is no count; give an integer from 1 on")
-        if not isinstance(self.greedy, bool):
-            raise UsageError(f"greedy={shown(self.greedy)} is neither; give True or False")
+        for name in ("greedy", "paired"):
+            value = getattr(self, name)
+            if not isinstance(value, bool) and (name == "greedy" or value is not None):
+                raise UsageError(f"{name}={shown(value)} is neither; give True or False")
         if self.seed is not None and type(self.seed) is not int:
             raise UsageError(f"seed={shown(self.seed)} is no seed; give an integer")
 
@@ -189,7 +195,7 @@ def _monte_carlo(
     are drawn from a stratum of their own, whose difference tells the error, and the mean stays unbiased.
     """
     length, samples = len(text.tokens), estimate.samples or _SAMPLES
-    source = random.Random(_SEED if estimate.seed is None else estimate.seed)
+    source = _source(text, estimate)
     strata = [[_drawn(length, share, source) for share in shares] for shares in _strata(samples, source)]
     yield [(masked, masked) for stratum in strata for masked in stratum]
     values = [[_weighted(text.seen[masked].values(), length) for masked in stratum] for stratum in strata]
@@ -199,6 +205,14 @@ def _monte_carlo(
     if samples == 1:
         return mean, None
     return mean, math.sqrt(sum(len(stratum) * variance(stratum) for stratum in values)) / samples
+
+
+def _source(text: Text, estimate: Estimate) -> random.Random:
+    """What the masks of a text are drawn from: others of other contexts, so that the errors of documents are
+    independent, and a mean over them has less of it."""
+    seed = _SEED if estimate.seed is None else estimate.seed
+    drawn_by = [text.context] if estimate.paired is not False else [text.context, text.tokens]
+    return random.Random(f"{seed}:{':'.join(' '.join(map(str, ids)) for ids in drawn_by)}")
 
 
 def _strata(samples: int, source: random.Random) -> list[list[float]]:

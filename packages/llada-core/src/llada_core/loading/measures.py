@@ -59,9 +59,10 @@ class Measures:
         behind an empty list, by itself.
 
         ``how`` is as of ``Estimate``: with ``method`` "monte_carlo", LLaDA's estimate by ``samples`` masks
-        that are drawn by ``seed``; with "chain", the product of the tokens' probabilities as they are given
-        in an ``order``. Raises as ``score``, ``UsageError`` for what cannot be asked, and ``ParameterError``
-        for what does not fit.
+        that are drawn by ``seed`` and the context; with "chain", the product of the tokens' probabilities as
+        they are given in an ``order``. Raises as ``score``, ``UsageError`` for what cannot be asked,
+        ``ParameterError`` for what does not fit, and ``GenerationError`` where the network tells NaN or has
+        no memory for one canvas.
         """
         pairs = [(context, continuation)]
         ((_, found),) = self.log_likelihoods(pairs, algorithm=algorithm, raw=raw, **how)
