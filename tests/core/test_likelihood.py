@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import random
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import cache
 from itertools import combinations, permutations
 from statistics import fmean, pstdev
@@ -15,6 +16,7 @@ import pytest
 from llada_core.errors import (
     AlgorithmUnavailable,
     GenerationError,
+    NumericalError,
     ParameterError,
     PromptError,
     TokenizerMissing,
@@ -30,6 +32,7 @@ from llada_core.generation.prompts import Limits
 
 MASK, VOCABULARY = 0, 6
 CONTEXT, TEXT = [3, 1], [2, 5, 1, 4]
+METHODS = [{"samples": 9}, {"method": "chain"}, {"method": "chain", "order": "most_confident"}]
 MODEL = Model(
     path="the model",
     network=object(),
@@ -202,9 +205,7 @@ def test_a_text_is_greedy_where_the_network_writes_it_itself() -> None:
     assert measured((CONTEXT, written), samples=1, greedy=False)[0].is_greedy is None
 
 
-@pytest.mark.parametrize(
-    "how", [{"samples": 9}, {"method": "chain"}, {"method": "chain", "order": "most_confident"}]
-)
+@pytest.mark.parametrize("how", METHODS)
 def test_no_value_depends_on_the_batch_or_on_other_texts(how: dict[str, Any]) -> None:
     pairs = [(CONTEXT, TEXT), ([5], [1]), ([], [4, 4]), ([2, 2, 2], [3, 1, 2, 5, 5])]
     alone = [measured(pair, batch_size=1, **how)[0] for pair in pairs]
@@ -281,6 +282,37 @@ def test_a_forward_has_so_many_columns_of_logits_or_one_row(monkeypatch: pytest.
         for rows in algorithm.rows:
             told = sum(next(columns) for _ in range(rows))
             assert rows == 1 or told <= most
+
+
+class Instead(Tells):
+    """Tells another number of the token 4."""
+
+    def __init__(self, number: float) -> None:
+        super().__init__()
+        self.number = number
+
+    def token_odds(self, model: Any, looks: Sequence[Look], *, likeliest: int = 1) -> list[list[Odds]]:
+        told = super().token_odds(model, looks, likeliest=likeliest)
+        return [
+            [
+                replace(odds, log_probability=self.number) if token == 4 else odds
+                for token, odds in zip(look.tokens, row, strict=True)
+            ]
+            for look, row in zip(looks, told, strict=True)
+        ]
+
+
+@pytest.mark.parametrize("how", METHODS)
+def test_what_is_no_number_is_refused(how: dict[str, Any]) -> None:
+    with pytest.raises(NumericalError, match="load the model in float32"):
+        measured((CONTEXT, TEXT), by=Instead(math.nan), **how)
+
+
+@pytest.mark.parametrize("how", METHODS)
+def test_a_text_that_the_network_rules_out_has_no_probability_for_sure(how: dict[str, Any]) -> None:
+    ruled_out, other = measured((CONTEXT, TEXT), (CONTEXT, TEXT[:-1]), by=Instead(-math.inf), **how)
+    assert (ruled_out.value, ruled_out.standard_error, ruled_out.is_greedy) == (-math.inf, 0.0, False)
+    assert other == measured((CONTEXT, TEXT[:-1]), **how)[0]
 
 
 def test_of_a_text_that_has_ended_nothing_is_held(monkeypatch: pytest.MonkeyPatch) -> None:

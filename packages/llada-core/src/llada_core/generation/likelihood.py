@@ -104,7 +104,8 @@ class LogLikelihood:
     Attributes:
         value: natural log. By ``"chain"``, of the product of its tokens' probabilities, each given the
             context and those that come before it in the order. By ``"monte_carlo"``, an estimate of the mean
-            of this over all orders.
+            of this over all orders. -inf where the network rules the text out, as one that never writes some
+            of its vocabulary.
         standard_error: of the estimate, 0 where nothing was left to chance; None where one sample tells
             nothing of it.
         samples: masks that were drawn; None for a chain.
@@ -200,7 +201,7 @@ def _monte_carlo(
     yield [(masked, masked) for stratum in strata for masked in stratum]
     values = [[_weighted(text.seen[masked].values(), length) for masked in stratum] for stratum in strata]
     mean = fmean(value for stratum in values for value in stratum)
-    if length == 1:  # there is one mask
+    if length == 1 or mean == -math.inf:  # there is one mask; one mask in which the text cannot be is enough
         return mean, 0.0
     if samples == 1:
         return mean, None

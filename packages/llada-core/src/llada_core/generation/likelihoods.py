@@ -14,7 +14,7 @@ from llada_core.generation.algorithm import GenerationAlgorithm
 from llada_core.generation.encoding import encode_fixed
 from llada_core.generation.likelihood import Estimate, LogLikelihood, Question, Text, measured
 from llada_core.generation.model import Model
-from llada_core.generation.odds import Odds
+from llada_core.generation.odds import Odds, refuse_nan
 from llada_core.generation.prompt_kinds import id_rows
 from llada_core.generation.prompts import IdArray, Prompt, check_prompt, check_vocabulary
 
@@ -32,7 +32,8 @@ def likelihoods(
     """After each forward, who has ended by it: the number of a text among ``texts``, and what it has.
 
     Where memory does not hold a forward, it is asked for again in parts. Raises ``AlgorithmUnavailable``
-    where the algorithm cannot tell, and ``GenerationError`` where not even one canvas has room.
+    where the algorithm cannot tell, ``GenerationError`` where not even one canvas has room, and of these
+    ``NumericalError`` where the network tells NaN.
     """
     coming = (_Asking(number, text, estimate) for number, text in enumerate(texts))
     asked: deque[tuple[_Asking, Question]] = deque()
@@ -51,6 +52,7 @@ def likelihoods(
             room.narrow(batch)
             asked.extendleft(reversed(batch))
             continue
+        refuse_nan((each.log_probability for odds in told for each in odds), algorithm.name)
         ended = []
         for (asking, question), odds in zip(batch, told, strict=True):
             asked.extend((asking, more) for more in asking.hear(question, odds))

@@ -5,9 +5,13 @@ Knows nothing of networks.
 
 from __future__ import annotations
 
+import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 
-__all__ = ["Look", "Odds"]
+from llada_core.errors import NumericalError
+
+__all__ = ["Look", "Odds", "refuse_nan"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,3 +36,13 @@ class Odds:
     def is_likeliest(self) -> bool:
         """Whether no token is more probable here."""
         return self.log_probability >= self.likeliest[0][1]
+
+
+def refuse_nan(logs: Iterable[float], algorithm: str) -> None:
+    """Raise ``NumericalError`` where what ``algorithm`` told is no number: it could be compared with none."""
+    if any(map(math.isnan, logs)):
+        raise NumericalError(
+            "the network's logits are NaN, so no text has a probability; load the model in float32 or check "
+            "its weights",
+            algorithm=algorithm,
+        )

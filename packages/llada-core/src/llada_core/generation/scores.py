@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import reprlib
 from collections.abc import Generator, Iterable, Sequence
+from itertools import chain
 
 from llada_core.errors import AlgorithmUnavailable, ParameterError, PromptError
 from llada_core.generation.algorithm import GenerationAlgorithm
 from llada_core.generation.encoding import encode_fixed
 from llada_core.generation.model import Model
+from llada_core.generation.odds import refuse_nan
 from llada_core.generation.prompts import Prompt, check_prompt, check_vocabulary
 from llada_core.generation.results import Score
 from llada_core.generation.templates import Blank, Piece, Template, check_cloze, pieces_of
@@ -27,7 +29,8 @@ def scores(
 ) -> list[Score]:
     """What each candidate has in the one blank of ``template``, in their order.
 
-    Raises ``PromptError``, ``ParameterError``, ``TokenizerMissing`` and ``AlgorithmUnavailable``.
+    Raises ``PromptError``, ``ParameterError``, ``TokenizerMissing`` and ``AlgorithmUnavailable``, and
+    ``NumericalError`` where the network tells NaN.
     """
     steps = score_steps(algorithm, model, template, candidates, prompt=prompt, raw=raw)
     while True:
@@ -60,6 +63,7 @@ def score_steps(
         canvas = [*before, *[mask] * length, *behind]
         blank = (len(before), len(before) + length)
         told = algorithm.log_probabilities(model.network, canvas, blank, [ids[text] for text in alike])
+        refuse_nan(chain.from_iterable(told), algorithm.name)
         for text, each in zip(alike, told, strict=True):
             found[text] = Score(text=text, token_ids=ids[text], log_probability=sum(each))
         yield
