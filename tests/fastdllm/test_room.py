@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from typing import Any
 from unittest import mock
@@ -9,7 +10,7 @@ from unittest import mock
 import pytest
 
 import llada_core
-from llada_core import GenerationRequest, LoadedModel, ParameterError, PromptError, UsageError
+from llada_core import GenerationRequest, LoadedModel, NumericalError, ParameterError, PromptError, UsageError
 
 SUM = "What is 12 + 30?"
 
@@ -78,6 +79,14 @@ def test_candidates_are_refused_before_a_forward_and_the_prompt_is_encoded_once(
     with mock.patch.object(algorithm, "encode", autospec=True, side_effect=algorithm.encode) as encoded:
         lm.score("{{1}}.", ["1", "11", "111"], prompt=SUM)
     assert encoded.call_count == 1
+
+
+def test_a_score_that_is_no_number_is_refused(lm: LoadedModel) -> None:
+    with (
+        mock.patch.object(type(lm.algorithm()), "log_probabilities", return_value=[[-1.0], [math.nan]]),
+        pytest.raises(NumericalError, match="load the model in float32"),
+    ):
+        lm.score("{{1}}.", ["1", "2"], prompt=SUM)
 
 
 def test_text_far_beyond_the_room_is_refused_without_being_encoded(lm: LoadedModel) -> None:
