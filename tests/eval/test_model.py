@@ -54,6 +54,26 @@ def test_a_generation_argument_that_the_algorithm_does_not_take_is_refused(small
         small.generate_until(asks("generate_until", (QUESTIONS[0], {**GREEDY, "num_beams": 4})), True)
 
 
+def test_an_argument_that_changes_nothing_is_none(small: LladaLM) -> None:
+    neutral = {"num_beams": 1, "repetition_penalty": 1.0, "length_penalty": 1, "early_stopping": False}
+    requests = asks("generate_until", *[(QUESTIONS[0], {**GREEDY, **more}) for more in ({}, neutral)])
+    plain, same = (small._request(number, each) for number, each in enumerate(requests))
+    assert same.parameters == plain.parameters
+    with pytest.raises(ParameterError, match="repetition_penalty"):
+        small.generate_until(asks("generate_until", (QUESTIONS[0], {"repetition_penalty": 1.1})), True)
+
+
+def test_who_wants_answers_drawn_says_how(small: LladaLM) -> None:
+    def parameters(**how: Any) -> Any:
+        return small._request(0, *asks("generate_until", (QUESTIONS[0], how))).parameters
+
+    with pytest.raises(UsageError, match="give temperature"):
+        parameters(do_sample=True)
+    assert parameters(do_sample=True, temperature=0.5)["temperature"] == 0.5
+    assert "temperature" not in parameters(do_sample=True, temperature=0.0)
+    assert "temperature" not in parameters(do_sample=False, temperature=0.5)
+
+
 def test_likelihoods_are_those_of_the_registry_and_their_errors_are_reported(
     small: LladaLM, tmp_path: Path
 ) -> None:

@@ -149,7 +149,9 @@ class LladaLM(TemplateLM):
         if not isinstance(text, str):
             raise UsageError(f"{asked.task_name} asks with more than text, which this model does not read")
         length = length_of(self.settings, how)
-        return request_of(self.settings, self._fitting(self.tok_encode(text), length), how, number)
+        prompt = self._fitting(self.tok_encode(text), length)
+        declared = self.lm.algorithm(self.settings.algorithm).parameters
+        return request_of(self.settings, prompt, how, number, declared)
 
     def _fitting(self, ids: Sequence[int], behind: int) -> Sequence[int]:
         """The ids before ``behind`` further ones; where they are too many and may be cut, the last that
