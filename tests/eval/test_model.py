@@ -8,9 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from lm_eval.api.instance import Instance
 
 from llada_core.errors import ParameterError, UsageError
 from llada_core.generation.likelihood import Estimate
+from llada_eval.asking import numbers_of
 from llada_eval.model import LladaLM
 from tests.eval.conftest import SETTINGS, asks
 
@@ -72,6 +74,20 @@ def test_who_wants_answers_drawn_says_how(small: LladaLM) -> None:
     assert parameters(do_sample=True, temperature=0.5)["temperature"] == 0.5
     assert "temperature" not in parameters(do_sample=True, temperature=0.0)
     assert "temperature" not in parameters(do_sample=False, temperature=0.5)
+
+
+def test_an_answer_is_drawn_by_what_it_is_of_and_not_by_its_place_in_the_call(small: LladaLM) -> None:
+    """So a run that goes on, whose first answers are in a cache, draws what it would have."""
+    several = asks("generate_until", *[(each, GREEDY) for each in QUESTIONS])
+    other = Instance("generate_until", {}, (QUESTIONS[0], GREEDY), 0, metadata=("another", 0, 1))
+    numbers = numbers_of([*several, other])
+    assert numbers_of(several[2:]) == numbers[2:4]
+    assert numbers_of([other, *several]) == [numbers[4], *numbers[:4]]
+    repeated = numbers_of([several[0]] * 3)
+    assert repeated[0] == numbers[0]
+    assert len({*numbers, *repeated}) == 7, "each has its own"
+    model = LladaLM(**SETTINGS, device="cpu", temperature=1.0, seed=5)
+    assert model._request(numbers[1], several[1]).parameters["seed"] == 5 + numbers[1]
 
 
 def test_likelihoods_are_those_of_the_registry_and_their_errors_are_reported(

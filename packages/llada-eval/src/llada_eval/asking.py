@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import random
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
+
+from lm_eval.api.instance import Instance
 
 from llada_core.errors import UsageError
 from llada_core.generation.results import GenerationRequest
 from llada_core.parameters import STANDARD, Parameter, called, parameters_of_row
 from llada_eval.settings import LENGTHS, Settings
 
-__all__ = ["length_of", "request_of"]
+__all__ = ["length_of", "numbers_of", "request_of"]
 
 _NEUTRAL: dict[str, object] = {
     "num_beams": 1,
@@ -72,6 +76,19 @@ def _asked(settings: Settings, asked: Mapping[str, Any], declared: Sequence[Para
     if asked.get("do_sample") is False or not rest.get("temperature"):
         rest.pop("temperature", None)
     return rest
+
+
+def numbers_of(requests: Sequence[Instance]) -> list[int]:
+    """Of each request a number of its own, by its task, its document, its place among that one's requests,
+    and how often it was there before: whatever else is asked in the call, as of a run that goes on, it is the
+    same."""
+    asked: Counter[str] = Counter()
+    found = []
+    for each in requests:
+        named = f"{each.task_name}:{each.doc_id}:{each.idx}"
+        found.append(random.Random(f"{named}:{asked[named]}").getrandbits(32))
+        asked[named] += 1
+    return found
 
 
 def length_of(settings: Settings, asked: Mapping[str, Any]) -> int:

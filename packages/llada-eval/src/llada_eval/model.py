@@ -20,7 +20,7 @@ from llada_core.errors import GenerationError, ParameterError, UsageError
 from llada_core.generation.encoding import encode_fixed
 from llada_core.generation.likelihood import Estimate, LogLikelihood
 from llada_core.generation.steps import Ticket
-from llada_eval.asking import length_of, request_of
+from llada_eval.asking import length_of, numbers_of, request_of
 from llada_eval.reported import Reported
 from llada_eval.settings import Settings
 
@@ -132,7 +132,7 @@ class LladaLM(TemplateLM):
         Raises ``PromptError`` and ``ParameterError`` before anything is run, and the ``GenerationError`` of a
         row that failed once all have ended.
         """
-        made = [self._request(number, each) for number, each in enumerate(requests)]
+        made = [self._request(*each) for each in zip(numbers_of(requests), requests, strict=True)]
         with self.lm.session(rows=self.settings.rows) as session:
             tickets = [session.submit(request) for request in made]
             asked = dict(zip(tickets, requests, strict=True))
