@@ -236,6 +236,13 @@ def test_only_a_tag_of_a_version_releases() -> None:
     assert build.endswith('--out dist --tag "$GITHUB_REF_NAME"')
 
 
+def test_a_package_that_is_used_by_its_private_modules_has_an_upper_bound() -> None:
+    (needed,) = [each for each in project("llada-eval")["dependencies"] if each.startswith("lm-eval")]
+    allowed = Requirement(needed).specifier
+    assert "0.4.13" in allowed
+    assert "0.5.0" not in allowed
+
+
 def test_the_order_puts_each_package_behind_those_that_it_requires(tools: dict[str, ModuleType]) -> None:
     order = tools["packages"].in_order(tools["packages"].projects())
     assert sorted(order) == PACKAGES
