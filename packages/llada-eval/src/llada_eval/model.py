@@ -210,8 +210,8 @@ class LladaLM(TemplateLM):
                 owners.append(number)
         sums = [0.0] * len(requests)
         values = [0.0] * len(windows)
-        for number, each in self._likelihoods(windows, self._of_windows(), disable_tqdm):
-            values[number] = each.value
+        for number, found in self._likelihoods(windows, self._of_windows(), disable_tqdm):
+            values[number] = found.value
         for owner, value in zip(owners, values, strict=True):  # in order: a sum's bits depend on it
             sums[owner] += value
         for asked, value in zip(requests, sums, strict=True):
