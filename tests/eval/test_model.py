@@ -14,6 +14,7 @@ from llada_core.errors import ParameterError, UsageError
 from llada_core.generation.likelihood import Estimate
 from llada_eval.asking import numbers_of
 from llada_eval.model import LladaLM
+from llada_eval.reported import Reported
 from tests.eval.conftest import SETTINGS, asks
 
 pytestmark = pytest.mark.alone
@@ -202,7 +203,7 @@ def test_what_is_kept_in_a_cache_is_there_as_soon_as_it_is_known(small: LladaLM)
         ({"likelihood": "exact"}, UsageError, "method='exact'"),
         ({"likelihood": "chain", "mc_samples": 4}, UsageError, "samples is of"),
         ({"batch_size": "many"}, UsageError, "batch_size='many'"),
-        ({"max_length": 0}, UsageError, "max_length=0"),
+        ({"max_length": 1}, UsageError, "max_length=1 .* from 2 on"),
         ({"truncate": "left"}, UsageError, "truncate='left'"),
         ({"likelihood_log": "/nowhere/to/be/found"}, UsageError, "cannot be written"),
     ],
@@ -210,6 +211,27 @@ def test_what_is_kept_in_a_cache_is_there_as_soon_as_it_is_known(small: LladaLM)
 def test_what_no_argument_can_be_is_refused(given: dict[str, Any], error: Any, said: str) -> None:
     with pytest.raises(error, match=said):
         LladaLM(device="cpu", **given)
+
+
+def test_a_file_of_likelihoods_is_gone_on_with_and_refused_before_a_model_is_loaded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log = tmp_path / "likelihoods.jsonl"
+    log.write_text("{}\n")
+    Reported(str(log))
+    assert log.read_text() == "{}\n"
+    monkeypatch.setattr("llada_core.load_model", lambda *_, **__: pytest.fail("it is loaded"))
+    with pytest.raises(UsageError, match="cannot be written"):
+        LladaLM(device="cpu", likelihood_log=str(tmp_path / "none" / "at all"))
+
+
+def test_model_args_fill_what_the_options_leave_open() -> None:
+    options = {"batch_size": "auto", "max_batch_size": None, "device": "auto"}
+    model = LladaLM.create_from_arg_string("device=cpu,batch_size=4", options)
+    assert model.settings.rows == 4
+    assert model.settings.loading == {"device": "cpu"}
+    with pytest.raises(UsageError, match="device is 'cpu' in model_args and 'cuda:0' as an option"):
+        LladaLM.create_from_arg_obj({"device": "cpu"}, {**options, "device": "cuda:0"})
 
 
 def test_several_processes_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:

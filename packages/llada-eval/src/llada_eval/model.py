@@ -6,13 +6,13 @@ Answers come of one session, whatever tasks they are of; likelihoods of masks th
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, Self
 
 from lm_eval.api.instance import Instance
 from lm_eval.api.model import TemplateLM
-from lm_eval.utils import get_rolling_token_windows, make_disjoint_window
+from lm_eval.utils import get_rolling_token_windows, make_disjoint_window, simple_parse_args_string
 from tqdm import tqdm
 
 import llada_core
@@ -22,7 +22,7 @@ from llada_core.generation.likelihood import Estimate, LogLikelihood
 from llada_core.generation.steps import Ticket
 from llada_eval.asking import length_of, numbers_of, request_of
 from llada_eval.reported import Reported
-from llada_eval.settings import Settings
+from llada_eval.settings import Settings, once
 
 __all__ = ["LladaLM"]
 
@@ -55,12 +55,27 @@ class LladaLM(TemplateLM):
         self.settings = settings = Settings.of(
             given, device=device, batch_size=batch_size, max_batch_size=max_batch_size
         )
+        self.reported = Reported(settings.likelihood_log)  # before a model is loaded, which may take minutes
         self.lm = llada_core.load_model(settings.pretrained, **settings.loading)
         chosen = self.lm.algorithm(settings.algorithm)
         chosen.validate_args(**settings.parameters)  # before tasks are read, which may take minutes
-        self.reported = Reported(settings.likelihood_log)
         self.tokenizer = self.lm.model.reads_text("encoded")
         self._template: str | None = None  # None is the tokenizer's own
+
+    @classmethod
+    def create_from_arg_obj(
+        cls, arg_dict: Mapping[str, Any], additional_config: Mapping[str, Any] | None = None
+    ) -> Self:
+        """The model of these ``model_args`` and the harness' own options. Raises ``UsageError`` for what both
+        give."""
+        return cls(**once(arg_dict, additional_config or {}))
+
+    @classmethod
+    def create_from_arg_string(
+        cls, arg_string: str, additional_config: Mapping[str, Any] | None = None
+    ) -> Self:
+        """The same of ``model_args`` as text."""
+        return cls.create_from_arg_obj(simple_parse_args_string(arg_string), additional_config)
 
     @property
     def max_length(self) -> int | None:

@@ -17,7 +17,8 @@ _log = logging.getLogger("lm_eval.llada")  # shown as what the harness says
 
 
 class Reported:
-    """The standard errors of all likelihoods of a run, and, where ``path`` is given, a line of JSON of each.
+    """The standard errors of all likelihoods of a run, and, where ``path`` is given, a line of JSON of each,
+    behind those of an earlier part of the run.
 
     Raises ``UsageError`` where that file cannot be written.
     """
@@ -28,7 +29,7 @@ class Reported:
         self._count = self._nfe = 0
         if self._path is not None:
             try:
-                self._path.write_text("", encoding="utf-8")
+                self._path.open("a", encoding="utf-8").close()
             except OSError as exc:
                 raise UsageError(
                     f"likelihood_log={path!r} cannot be written ({exc.strerror}); give another file"

@@ -11,7 +11,7 @@ from llada_core.generation.execution import ROWS
 from llada_core.generation.likelihood import Estimate
 from llada_core.parameters import STANDARD
 
-__all__ = ["LENGTHS", "Settings"]
+__all__ = ["LENGTHS", "Settings", "once"]
 
 _LOADING = ("engine", "dtype", "trust_remote_code", "revision", "quantization", "tensor_parallel")
 LENGTHS = STANDARD["gen_length"].names
@@ -46,10 +46,10 @@ class Settings:
     likelihood_log: str | None = None
 
     def __post_init__(self) -> None:
-        for name in ("max_gen_toks", "max_length"):
+        for name, least in (("max_gen_toks", 1), ("max_length", 2)):  # one before, and one behind it
             value = getattr(self, name)
-            if value is not None and (type(value) is not int or value < 1):
-                raise UsageError(f"{name}={value!r} is no number of tokens; give an integer from 1 on")
+            if value is not None and (type(value) is not int or value < least):
+                raise UsageError(f"{name}={value!r} is no number of tokens; give an integer from {least} on")
         if not isinstance(self.truncate, bool):
             raise UsageError(f"truncate={self.truncate!r} is neither; give True or False")
 
@@ -105,3 +105,18 @@ def _rows(batch_size: int | str | None, most: int | None) -> int:
     if rows < 1:
         raise UsageError(f"batch_size={batch_size!r} is no count of rows; give an integer from 1 on, or auto")
     return rows
+
+
+def once(model_args: Mapping[str, Any], options: Mapping[str, Any]) -> dict[str, Any]:
+    """What ``--model_args`` and the harness' own options give together; an option of "auto" leaves a thing
+    open. Raises ``UsageError`` for what both give."""
+    given = {
+        name: value
+        for name, value in options.items()
+        if value is not None and not (value == "auto" and name in model_args)
+    }
+    for name in given.keys() & model_args.keys():
+        raise UsageError(
+            f"{name} is {model_args[name]!r} in model_args and {given[name]!r} as an option; give one of them"
+        )
+    return {**model_args, **given}
