@@ -11,6 +11,7 @@ from itertools import combinations, permutations
 from statistics import fmean, pstdev
 from typing import Any
 
+import numpy as np
 import pytest
 
 from llada_core.errors import (
@@ -190,6 +191,11 @@ def test_the_most_confident_chain_gives_each_token_where_the_network_is_surest()
 def test_the_estimate_is_of_the_mean_over_all_orders_of_the_chain() -> None:
     orders = list(permutations(range(len(TEXT))))
     assert fmean(map(chained, orders)) == pytest.approx(expected(), abs=1e-12)
+
+
+@pytest.mark.parametrize("empty", [[], (), np.array([], dtype=int)], ids=["list", "tuple", "array"])
+def test_a_context_of_no_ids_is_none(empty: Any) -> None:
+    assert measured((empty, TEXT), samples=2) == measured(([], TEXT), samples=2)
 
 
 def test_a_text_is_greedy_where_the_network_writes_it_itself() -> None:

@@ -154,8 +154,10 @@ def test_a_whole_text_is_the_sum_of_its_windows(small: LladaLM) -> None:
 def test_a_prompt_that_does_not_fit_is_refused_or_loses_its_beginning(small: LladaLM) -> None:
     long = ("word " * 400) + QUESTIONS[0]
     requests = asks("generate_until", (long, {**GREEDY, "max_gen_toks": 900}))
-    with pytest.raises(ParameterError, match="truncate=True"):
+    with pytest.raises(ParameterError, match=r"of a task, document 0, .* truncate=True.*shorter answers"):
         small.generate_until(requests, True)
+    with pytest.raises(ParameterError, match=r"the context of ' an apple' .* fewer examples"):
+        small.loglikelihood(asks("loglikelihood", ("word " * 1200, " an apple")), True)
     model = LladaLM(**SETTINGS, device="cpu", truncate=True, max_length=64)
     ids = model.tok_encode(long)
     (text,) = model.generate_until(asks("generate_until", (long, GREEDY)), True)

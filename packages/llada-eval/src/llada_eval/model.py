@@ -6,6 +6,7 @@ Answers come of one session, whatever tasks they are of; likelihoods of masks th
 from __future__ import annotations
 
 import os
+import reprlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Self
@@ -161,24 +162,23 @@ class LladaLM(TemplateLM):
 
     def _request(self, number: int, asked: Instance) -> llada_core.GenerationRequest:
         text, how = asked.args
-        if not isinstance(text, str):
-            raise UsageError(f"{asked.task_name} asks with more than text, which this model does not read")
         length = length_of(self.settings, how)
-        prompt = self._fitting(self.tok_encode(text), length)
+        whose = f"the prompt of {asked.task_name}, document {asked.doc_id},"
+        prompt = self._fitting(self.tok_encode(text), length, whose, "ask for shorter answers")
         declared = self.lm.algorithm(self.settings.algorithm).parameters
         return request_of(self.settings, prompt, how, number, declared)
 
-    def _fitting(self, ids: Sequence[int], behind: int) -> Sequence[int]:
+    def _fitting(self, ids: Sequence[int], behind: int, whose: str, remedy: str) -> Sequence[int]:
         """The ids before ``behind`` further ones; where they are too many and may be cut, the last that
-        fit."""
+        fit. Raises ``ParameterError``, which says ``whose`` they are and a ``remedy``."""
         most = self.max_length
         if most is None or len(ids) + behind <= most:
             return ids
         if self.settings.truncate and behind < most:
             return ids[behind - most :]
         raise ParameterError(
-            f"a prompt of {len(ids)} tokens leaves no room for {behind} more: the model takes {most} in all; "
-            "give truncate=True, which cuts the beginning of prompts, or ask for shorter answers",
+            f"{whose} has {len(ids)} tokens and leaves no room for {behind} more: the model takes {most} in "
+            f"all; give truncate=True, which cuts the beginning, or {remedy}",
             parameter="max_length",
             value=len(ids) + behind,
         )
@@ -205,7 +205,7 @@ class LladaLM(TemplateLM):
         self, requests: Sequence[_Tokenized], estimate: Estimate, disable_tqdm: bool
     ) -> Iterator[tuple[int, LogLikelihood]]:
         """The likelihood of each request with its number, as they end; they are reported."""
-        pairs = [(list(self._fitting(context, len(behind))), list(behind)) for _, context, behind in requests]
+        pairs = [(list(self._context(each)), list(each[2])) for each in requests]
         how = estimate.as_given()
         with tqdm(total=len(pairs), desc="Likelihoods", disable=disable_tqdm) as bar:
             for number, each in self.lm.log_likelihoods(pairs, algorithm=self.settings.algorithm, **how):
@@ -213,6 +213,11 @@ class LladaLM(TemplateLM):
                 self.reported.take(requests[number][0], each)
                 yield number, each
         self.reported.tell()
+
+    def _context(self, asked: _Tokenized) -> Sequence[int]:
+        texts, context, behind = asked
+        whose = f"the context of {reprlib.repr(texts[1] if texts else behind)}"
+        return self._fitting(context, len(behind), whose, "leave such documents out, or give fewer examples")
 
     def loglikelihood_rolling(self, requests: list[Instance], disable_tqdm: bool = False) -> list[float]:
         """Of each text the sum over its windows, each behind one token: what comes before, or at the

@@ -161,8 +161,8 @@ def texts_of(
 ) -> list[Text]:
     """The ids of contexts and what stands behind them, known to be such that the network can be asked.
 
-    An empty list of ids is no context: then nothing but masks is before the text. Raises ``PromptError``,
-    ``ParameterError`` and ``TokenizerMissing``.
+    An empty list or array of ids is no context: then nothing but masks is before the text. Raises
+    ``PromptError``, ``ParameterError`` and ``TokenizerMissing``.
     """
     params = algorithm.validate_args()
     mask = model.limits.mask_id
@@ -176,13 +176,21 @@ def texts_of(
         if not isinstance(pair, tuple | list) or len(pair) != 2:
             raise PromptError(f"{reprlib.repr(pair)} is no pair; give a context and what stands behind it")
         context: list[int] = []
-        if not (isinstance(pair[0], list | tuple) and not pair[0]):
+        if not _is_empty(pair[0]):
             context = algorithm.encode(model, pair[0], params, raw=raw)
             check_prompt(context, model.limits, gen_length=None)
         tokens = _tokens(model, pair[1])
         _check_fits(model, context, tokens)
         made.append(Text(context=tuple(context), tokens=tokens, mask_id=mask))
     return made
+
+
+def _is_empty(context: Prompt) -> bool:
+    """Whether it is ids, and none of them."""
+    if isinstance(context, list | tuple):
+        return not context
+    shape = getattr(context, "shape", None)
+    return shape is not None and tuple(shape) == (0,)
 
 
 def _tokens(model: Model, continuation: Continuation) -> tuple[int, ...]:

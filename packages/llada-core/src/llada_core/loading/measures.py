@@ -79,10 +79,10 @@ class Measures:
         """The same of pairs of a context and a continuation, each with its number, as they end.
 
         Up to ``batch_size`` masks share a forward, whosever they are, and no value depends on the others.
-        Raises as ``log_likelihood``, before anything is run.
+        Raises as ``log_likelihood``: what is of the call at once, and what is of the network, as
+        ``AlgorithmUnavailable``, as it is asked.
         """
         estimate = Estimate.of(how)
-        chosen = self.algorithm(algorithm)
-        texts = texts_of(chosen, self._awake(), pairs, raw=raw)
-        found = likelihoods(chosen, self._awake(), texts, estimate)
+        chosen, model = self.algorithm(algorithm), self._awake()
+        found = likelihoods(chosen, model, texts_of(chosen, model, pairs, raw=raw), estimate)
         return (each for ended in found for each in ended)
