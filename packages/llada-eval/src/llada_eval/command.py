@@ -8,7 +8,6 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
-from unittest import mock
 
 import click
 from lm_eval._cli import HarnessCLI
@@ -53,8 +52,11 @@ def run(arguments: Sequence[str]) -> None:
 @contextmanager
 def _called_with(arguments: Sequence[str]) -> Iterator[None]:
     """The harness reads the arguments of the process."""
-    with mock.patch.object(sys, "argv", ["llada eval", *arguments]):
+    kept, sys.argv = sys.argv, ["llada eval", *arguments]
+    try:
         yield
+    finally:
+        sys.argv = kept
 
 
 def _complete(given: Namespace) -> None:

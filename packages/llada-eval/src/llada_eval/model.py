@@ -101,7 +101,7 @@ class LladaLM(TemplateLM):
 
     def chat_template(self, chat_template: bool | str = False) -> str | None:
         """The template that ``--apply_chat_template`` means: the checkpoint's, or of several the one of that
-        name.
+        name. lm-eval's command line asks for it, and not ``simple_evaluate`` without a tracker.
 
         Raises ``UsageError`` for a name where there is one template, and ``ValueError`` for one that is none.
         """
