@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 import pytest
 from lm_eval.api.instance import Instance
 
+from llada_core import Session
 from llada_core.errors import ParameterError, UsageError
 from llada_core.generation.likelihood import Estimate
 from llada_eval.asking import numbers_of
@@ -180,21 +182,51 @@ def test_a_template_is_chosen_by_its_name_where_there_are_several(
     assert small.apply_chat_template(said) == "Hello!"
 
 
-def test_what_is_kept_in_a_cache_is_there_as_soon_as_it_is_known(small: LladaLM) -> None:
-    kept: list[tuple[str, Any, Any]] = []
+class Kept:
+    """A cache of the harness, and how many were in it when the one after each was to be found."""
 
-    class Hook:
-        def add_partial(self, kind: str, arguments: Any, found: Any) -> None:
-            kept.append((kind, arguments, found))
+    def __init__(self) -> None:
+        self.entries: list[tuple[str, Any, Any]] = []
+        self.counts: list[int] = []
 
-    small.set_cache_hook(Hook())
-    context = contexts(small)[0]
-    (text,) = small.generate_until(asks("generate_until", (context, GREEDY)), True)
-    (found,) = small.loglikelihood(asks("loglikelihood", (context, "12")), True)
-    assert kept == [
-        ("generate_until", (context, GREEDY), text),
-        ("loglikelihood", (context, "12"), found),
-    ]
+    def add_partial(self, kind: str, arguments: Any, found: Any) -> None:
+        self.entries.append((kind, arguments, found))
+
+    def counted(self, found: Iterable[Any]) -> Iterator[Any]:
+        for each in found:
+            yield each
+            self.counts.append(len(self.entries))
+
+
+@pytest.fixture
+def kept(small: LladaLM, monkeypatch: pytest.MonkeyPatch) -> Kept:
+    kept = Kept()
+    monkeypatch.setattr(small, "cache_hook", kept)
+    return kept
+
+
+def test_a_likelihood_is_in_the_cache_as_soon_as_it_is_known(
+    small: LladaLM, kept: Kept, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tell = small.lm.log_likelihoods
+    monkeypatch.setattr(small.lm, "log_likelihoods", lambda *pairs, **how: kept.counted(tell(*pairs, **how)))
+    texts = [(contexts(small)[0], each) for each in ("12", "13")]
+    found = small.loglikelihood(asks("loglikelihood", *texts), True)
+    assert sorted(kept.entries) == sorted(
+        ("loglikelihood", text, each) for text, each in zip(texts, found, strict=True)
+    )
+    assert kept.counts == [1, 2]
+
+
+def test_an_answer_is_in_the_cache_as_soon_as_it_is_known(
+    small: LladaLM, kept: Kept, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    steps = Session.__iter__
+    monkeypatch.setattr(Session, "__iter__", lambda session: kept.counted(steps(session)))
+    asked = [(contexts(small)[0], {**GREEDY, "max_gen_toks": length}) for length in (4, 40)]
+    found = small.generate_until(asks("generate_until", *asked), True)
+    assert kept.entries == [("generate_until", *each) for each in zip(asked, found, strict=True)]
+    assert 1 in kept.counts, "while the second was still in work"
 
 
 @pytest.mark.parametrize(
