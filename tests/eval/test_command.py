@@ -26,11 +26,16 @@ def last_line(ran: Ran) -> str:
     return ran.err.splitlines()[-1]
 
 
+@pytest.fixture
+def all_tasks() -> None:
+    """For a test that wants those of lm-eval, too."""
+
+
 @pytest.fixture(autouse=True)
 def few_tasks(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """lm-eval sets up no logging here, and of its own tasks, which take it seconds, it reads none."""
     monkeypatch.setattr("llada_eval.command.setup_logging", lambda: None)
-    if "slow" not in request.keywords:
+    if "all_tasks" not in request.fixturenames:
         monkeypatch.setattr("lm_eval.tasks.TaskManager", partial(TaskManager, include_defaults=False))
 
 
@@ -51,6 +56,7 @@ def test_a_task_is_run_without_a_network_and_its_results_are_written(llada: Llad
 
 @pytest.mark.slow
 @pytest.mark.timeout(600)
+@pytest.mark.usefixtures("all_tasks")
 def test_tasks_of_somebody_else_stand_beside_ours(llada: Llada, tmp_path: Path) -> None:
     (tmp_path / "theirs.yaml").write_text(
         "task: theirs_alone\ndataset_path: json\noutput_type: generate_until\n"
@@ -59,6 +65,50 @@ def test_tasks_of_somebody_else_stand_beside_ours(llada: Llada, tmp_path: Path) 
     assert ran.status == 0
     for name in ("theirs_alone", "llada_tiny_unseen_chat", "gsm8k"):
         assert name in ran.out
+
+
+CHOICES = """\
+task: sums
+dataset_path: json
+dataset_kwargs: {{data_files: {{test: {file}}}}}
+test_split: test
+output_type: multiple_choice
+doc_to_text: "{{{{question}}}}"
+target_delimiter: ""
+doc_to_choice: "{{{{choices}}}}"
+doc_to_target: "{{{{answer}}}}"
+metric_list: [{{metric: acc}}, {{metric: acc_norm}}]
+"""
+
+
+@pytest.mark.slow
+def test_choices_are_told_with_their_errors_and_a_run_goes_on_from_its_cache(
+    llada: Llada, tmp_path: Path
+) -> None:
+    sums = [(12, 30, 1), (7, 5, 0)]
+    documents = [
+        {
+            "question": f"What is {left} + {right}?",
+            "choices": [f"{left} + {right} = {left + right + off}." for off in (index, index - 1)],
+            "answer": index,
+        }
+        for left, right, index in sums
+    ]
+    (tmp_path / "sums.jsonl").write_text("".join(json.dumps(each) + "\n" for each in documents))
+    (tmp_path / "sums.yaml").write_text(CHOICES.format(file=tmp_path / "sums.jsonl"))
+    asked = ["--tasks", "sums", "--include_path", str(tmp_path), "--apply_chat_template"]
+    asked += ["--model_args", "mc_samples=8", "--use_cache", str(tmp_path / "cache")]
+    told = []
+    for limit in ("1", "2"):
+        out = tmp_path / limit
+        assert llada("eval", *asked, "--limit", limit, "--output_path", str(out)).status == 0
+        (written,) = out.glob("**/results_*.json")
+        told.append(json.loads(written.read_text()))
+    assert [each["results"]["sums"]["acc,none"] for each in told] == [1.0, 1.0]
+    assert [each["results"]["sums"]["acc_norm,none"] for each in told] == [1.0, 1.0]
+    likelihoods = [each["config"]["llada"]["likelihoods"] for each in told]
+    assert [each["count"] for each in likelihoods] == [2, 2], "those of the first run are asked once"
+    assert all(each["standard_error"]["greatest"] > 0 for each in likelihoods)
 
 
 def test_a_task_that_is_none_is_an_error_without_a_traceback(llada: Llada) -> None:
