@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import torch
 
@@ -65,6 +67,20 @@ def test_odds_are_told_of_the_masks_that_are_asked_of_and_of_each_canvas_as_alon
     ((told,),) = token_odds(model, [looks[2]], likeliest=10_000, shift=shift)
     assert len(told.likeliest) == model.config.embedding_size - 1
     assert MASK not in {each for each, _ in told.likeliest}
+
+
+def test_logits_are_computed_of_what_is_asked_of_alone(model, monkeypatch: pytest.MonkeyPatch) -> None:
+    canvas, computed, logits = (5, MASK, MASK, 6, MASK), [], model.logits
+
+    def counted(layout: Any, cache: Any) -> torch.Tensor:
+        computed.append(logits(layout, cache))
+        return computed[-1]
+
+    monkeypatch.setattr(model, "logits", counted)
+    ((first, *_),) = token_odds(model, [Look(canvas=canvas, columns=(1, 2, 4), tokens=(4, 9, 3))])
+    ((alone,),) = token_odds(model, [Look(canvas=canvas, columns=(1,), tokens=(4,))])
+    assert alone.log_probability == pytest.approx(first.log_probability, abs=1e-5)
+    assert [len(rows) for rows in computed] == [4, 1]
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,7 @@ __all__ = ["Look", "Odds", "refuse_nan"]
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Look:
     """A canvas of ids and masks. ``tokens`` are asked of, one in each of ``columns``, which are masked and
-    ascending, one at least."""
+    ascending, one at least; others may be masked, too."""
 
     canvas: tuple[int, ...]
     columns: tuple[int, ...]
