@@ -53,11 +53,12 @@ def test_the_client_of_servers_gets_the_likelihoods_of_the_chain(
     said = context + "12 + 30 ="
     texts = [(said, " 42."), (said, " 43."), ("Ann has", " 3 apples")]
     found = client.loglikelihood(asks("loglikelihood", *texts), disable_tqdm=True)
-    chain = LladaLM(device="cpu", likelihood="chain")
-    for (value, _), (wanted, _) in zip(
-        found, chain.loglikelihood(asks("loglikelihood", *texts)), strict=True
-    ):
-        assert value == pytest.approx(wanted, abs=1e-4)
+    for text, (value, is_greedy) in zip(texts, found, strict=True):
+        wanted = small.lm.log_likelihood(*small._encode_pair(*text), method="chain", greedy=False)
+        assert value == pytest.approx(wanted.value, abs=1e-4)
+        assert wanted.conditionals is not None
+        assert is_greedy is all(each.is_likeliest for each in wanted.conditionals)
+    assert [is_greedy for _, is_greedy in found] == [True, False, False]
     assert found[0][0] > found[1][0] + 2
 
 
