@@ -10,9 +10,17 @@ from typing import Any
 import pytest
 
 import llada_core
-from llada_core import GenerationError, LoadedModel, PromptError, Rollout, UsageError, register_algorithm
+from llada_core import (
+    Answer,
+    GenerationError,
+    LoadedModel,
+    PromptError,
+    Rollout,
+    UsageError,
+    register_algorithm,
+)
 from llada_core.generation.execution import Execution
-from llada_runtime import NoCache, Quota, Sequence, StepAlgorithm
+from llada_runtime import LLaDAModel, NoCache, Quota, Sequence, StepAlgorithm
 
 PROMPTS = ["What is 12 + 30?", "What is 2 + 3?", "Sort the list 9, 4, 7, 1."]
 DRAWN: dict[str, Any] = {"max_tokens": 24, "temperature": 4.0, "steps": 6, "threshold": None}
@@ -100,6 +108,19 @@ class Unlucky(StepAlgorithm):
         return _Failing(4)
 
 
+class OneCall(llada_core.GenerationAlgorithm):
+    name, engine, parameters = "one_call", "fast-dllm", (llada_core.standard("gen_length"),)
+
+    def load_model_class(self) -> Any:
+        return LLaDAModel
+
+    def answers(self, model: Any, prompts: Any, params: Any) -> list[Answer]:
+        return [Answer(token_ids=(22, 23), nfe=1) for _ in prompts]
+
+    def generate(self, model: Any, prompt: Any, *, attention_mask: Any = None, **params: Any) -> Any:
+        raise AssertionError("answers are asked for")
+
+
 def test_a_row_that_fails_is_told_and_ends_nothing_else(lm: LoadedModel) -> None:
     undo = register_algorithm(Unlucky)
     try:
@@ -110,6 +131,51 @@ def test_a_row_that_fails_is_told_and_ends_nothing_else(lm: LoadedModel) -> None
     assert isinstance(found[2].error, GenerationError)
     assert "unlucky failed in row 2" in str(found[2].error)
     assert all(each.error is None for each in found if each.result)
+
+
+def test_one_that_has_no_room_is_told_too(lm: LoadedModel) -> None:
+    prompts = [PROMPTS[0], PROMPTS[0] * 12, PROMPTS[1]]
+    found = in_order(lm.rollouts(prompts, columns=100, algorithm="prefix_cache", max_tokens=8))
+    assert [each.result is None for each in found] == [False, True, False]
+    assert isinstance(found[1].error, GenerationError)
+    assert isinstance(found[1].error.__cause__, PromptError)
+    assert "failed in row 1" in str(found[1].error)
+
+
+def test_those_that_fail_when_they_are_made_do_not_pile_up(
+    lm: LoadedModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: Any, **__: Any) -> None:
+        raise RuntimeError("no rule")
+
+    monkeypatch.setattr(Unlucky, "rule", broken)
+    undo, taken = register_algorithm(Unlucky), 0
+    submit = Execution.submit
+
+    def noted(self: Execution, job: Any) -> Any:
+        nonlocal taken
+        taken += 1
+        return submit(self, job)
+
+    monkeypatch.setattr(Execution, "submit", noted)
+    try:
+        running = lm.rollouts(PROMPTS, n=9, rows=2, algorithm="unlucky", seed=1, max_tokens=8)
+        assert next(running).error is not None
+        assert taken == 2
+        assert len([*running]) == 26
+    finally:
+        undo()
+
+
+def test_an_algorithm_that_is_one_call_has_no_trajectory(lm: LoadedModel) -> None:
+    undo = register_algorithm(OneCall)
+    try:
+        found = [*lm.rollouts(PROMPTS, algorithm="one_call")]
+    finally:
+        undo()
+    assert [each.result and (each.result.token_ids, each.result.trajectory) for each in found] == [
+        ((22, 23), None)
+    ] * 3
 
 
 def test_closing_it_ends_what_is_in_flight(lm: LoadedModel) -> None:
@@ -125,8 +191,9 @@ def test_what_cannot_be_is_refused_at_the_call(lm: LoadedModel) -> None:
     for n in (0, 1.5, True, None):
         with pytest.raises(UsageError, match=r"is no number of answers to a prompt; give an integer from 1"):
             lm.rollouts(PROMPTS, n=n)  # type: ignore[arg-type]
-    with pytest.raises(UsageError, match="rows=0 is no count of rows"):
-        lm.rollouts(PROMPTS, rows=0)
+    for rows in (0, None):
+        with pytest.raises(UsageError, match=f"rows={rows} is no count of rows"):
+            lm.rollouts(PROMPTS, rows=rows)  # type: ignore[arg-type]
     with pytest.raises(PromptError):
         lm.rollouts([*PROMPTS, ""], n=2)
     with pytest.raises(UsageError, match="no_such"):

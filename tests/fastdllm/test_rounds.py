@@ -13,7 +13,7 @@ from torch import Tensor
 
 import llada_core
 import llada_tiny
-from llada_core import CheckpointError, GenerationRequest, LoadedModel, UsageError
+from llada_core import CheckpointError, GenerationRequest, LoadedModel, ModelLoadError, UsageError
 from tests.support.llada_moe import write_llada_moe, write_tokenizer
 
 PROMPTS = ["What is 12 + 30?", "Sort the list 9, 4, 7, 1."]
@@ -81,10 +81,11 @@ def test_so_are_those_of_a_mixture_of_experts(tmp_path: Path) -> None:
         write_tokenizer(write_llada_moe(place, seed=seed))
     asked: dict[str, Any] = {"prompts": ["abc", "xy z"], "max_tokens": 20, "algorithm": "prefix_cache"}
     with llada_core.load_model(places[0], device="cpu") as lm:
+        before = tokens(lm, **asked)
         lm.load_weights(weights(places[1]))
         found = tokens(lm, **asked)
     with llada_core.load_model(places[1], device="cpu") as fresh:
-        assert tokens(fresh, **asked) == found
+        assert tokens(fresh, **asked) == found != before
 
 
 def test_nothing_is_exchanged_or_released_while_rows_are_in_flight(lm: LoadedModel, after: Path) -> None:
@@ -100,7 +101,7 @@ def test_nothing_is_exchanged_or_released_while_rows_are_in_flight(lm: LoadedMod
     lm.load_weights(given)
     stream = lm.stream(PROMPTS[0], **SLOW)
     next(stream)
-    with pytest.raises(UsageError, match="1 requests are in work"):
+    with pytest.raises(UsageError, match="1 request is in work"):
         lm.load_weights(given)
     stream.close()
     lm.load_weights(given)
@@ -126,6 +127,104 @@ def test_weights_that_come_one_by_one_and_not_to_an_end_are_not_decoded_by(
     lm.load_weights(given.items())
     with llada_core.load_model(after, engine="fast-dllm", device="cpu") as fresh:
         assert tokens(lm) == tokens(fresh)
+
+
+@pytest.mark.parametrize(
+    "error", [RuntimeError("gather"), ModelLoadError("damaged", path="shard", reason="bytes")]
+)
+def test_whatever_ends_it_once_a_weight_has_been_written(
+    lm: LoadedModel, after: Path, error: Exception
+) -> None:
+    def given(count: int) -> Iterator[tuple[str, Tensor]]:
+        yield from [*weights(after).items()][:count]
+        raise error
+
+    before = tokens(lm)
+    with pytest.raises(type(error)):
+        lm.load_weights(given(0))
+    assert tokens(lm) == before
+    with pytest.raises(type(error)):
+        lm.load_weights(given(9))
+    with pytest.raises(UsageError, match="weights of two rounds; give it all of one"):
+        tokens(lm)
+
+
+def test_nothing_is_asked_while_weights_are_written_or_memory_is_moved(
+    lm: LoadedModel, after: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[str] = []
+
+    def ask(*_: Any) -> None:
+        for what in (lambda: lm.generate("Hello"), lambda: lm.load_weights({}, partial=True), lm.sleep):
+            with pytest.raises(UsageError) as info:
+                what()
+            told.append(str(info.value))
+
+    def given() -> Iterator[tuple[str, Tensor]]:
+        for pair in weights(after).items():
+            if not told:
+                ask()
+            yield pair
+
+    lm.load_weights(given())
+    assert len(told) == 3
+    assert all("is being given other weights; ask again once" in each for each in told)
+    told.clear()
+    loader = lm._resting._loader
+    monkeypatch.setattr(loader, "release_memory", ask)
+    monkeypatch.setattr(loader, "take_memory", lambda network: None)
+    lm.sleep()
+    assert all("is about to sleep or to wake; ask again once" in each for each in told)
+    lm.wake()
+    tokens(lm)
+
+
+def test_a_sleep_that_ends_half_way_can_be_woken_from(
+    lm: LoadedModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(network: Any, level: int) -> None:
+        raise MemoryError("the host is full")
+
+    before = tokens(lm)
+    with monkeypatch.context() as patch:
+        patch.setattr(lm._resting._loader, "release_memory", full)
+        with pytest.raises(MemoryError):
+            lm.sleep()
+    assert lm.asleep
+    lm.wake()
+    assert tokens(lm) == before
+
+
+def test_likelihoods_are_of_one_round(lm: LoadedModel, after: Path) -> None:
+    pairs = [("12 + 30 =", "42"), ("2 + 3 =", "5")]
+    how: dict[str, Any] = {"samples": 1, "batch_size": 1}
+    running = lm.log_likelihoods(pairs, **how)
+    next(running)
+    lm.load_weights(weights(after))
+    with pytest.raises(UsageError, match="other weights since these likelihoods were asked for"):
+        next(running)
+    running = lm.log_likelihoods(pairs, **how)
+    lm.sleep()
+    with pytest.raises(UsageError, match="this model sleeps"):
+        next(running)
+
+
+def test_rollouts_go_on_by_the_new_weights_and_end_with_the_model(lm: LoadedModel, after: Path) -> None:
+    before = tokens(lm)
+    running = lm.rollouts(PROMPTS, rows=1, algorithm="dual_cache", **ASKED)
+    first = next(running).result
+    lm.load_weights(weights(after))
+    second = next(running).result
+    with llada_core.load_model(after, engine="fast-dllm", device="cpu") as fresh:
+        wanted = tokens(fresh)
+    assert [first and first.token_ids, second and second.token_ids] == [before[0][0], wanted[1][0]]
+    assert wanted[1] != before[1]
+    assert not [*running]
+    running = lm.rollouts(PROMPTS, rows=1, max_tokens=4)
+    next(running)
+    lm.close()
+    with pytest.raises(UsageError, match="this model is closed"):
+        next(running)
 
 
 @pytest.mark.parametrize("level", [1, 2])

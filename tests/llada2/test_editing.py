@@ -139,6 +139,7 @@ def test_of_a_token_that_was_edited_the_last_forward_counts(lm: llada_core.Loade
         assert found is not None
         assert dict(zip(found.positions, found.committed_at, strict=True)) == last
         assert found.token_ids == ticket.token_ids
+        assert found.replaced == len(edits)
         assert found.drawn_log_probabilities is not None
         for position, at, drawn in zip(
             found.positions, found.committed_at, found.drawn_log_probabilities, strict=True

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, cast
 
@@ -115,6 +115,42 @@ def test_a_tied_weight_may_come_under_either_name_or_both(tmp_path: Path) -> Non
         network = loaded(folder(tmp_path, "tied", 0))
         exchange(network, {**given, **{name: matrix.clone() for name in names}})
         assert torch.equal(network(IDS), wanted)
+
+
+def test_of_tied_weights_the_memory_may_be_one_that_is_used_again(tmp_path: Path) -> None:
+    after = folder(tmp_path, "tied", 1)
+    given, bucket = weights(after), torch.empty(32 * 16)
+    given[HEAD] = given[EMBEDDING]
+
+    def pairs() -> Iterator[tuple[str, Tensor]]:
+        for name in (EMBEDDING, *(each for each in given if each not in (EMBEDDING, HEAD)), HEAD):
+            there = bucket[: given[name].numel()].view_as(given[name])
+            yield name, given[name] if name == HEAD else there.copy_(given[name])
+
+    network = loaded(folder(tmp_path, "tied", 0))
+    exchange(network, pairs())
+    assert torch.equal(network(IDS), loaded(after)(IDS))
+
+
+def test_tied_weights_may_be_no_numbers(tmp_path: Path) -> None:
+    given = weights(folder(tmp_path, "tied", 1))
+    given[EMBEDDING][0, 0] = torch.nan
+    for weighed in ({**given, HEAD: given[EMBEDDING].clone()}, [*given.items(), (HEAD, given[EMBEDDING])]):
+        network = loaded(folder(tmp_path, "tied", 0))
+        exchange(network, weighed)
+        assert network(IDS).isnan().any()
+
+
+def test_it_may_be_done_in_inference_mode_and_again_outside(tmp_path: Path) -> None:
+    after = folder(tmp_path, "experts", 1)
+    network = loaded(folder(tmp_path, "experts", 0), "experts")
+    with torch.inference_mode():
+        exchange(network, weights(folder(tmp_path, "experts", 0)))
+        release(network, 2)
+        take(network)
+    assert not any(parameter.is_inference() for parameter in network.parameters())
+    exchange(network, weights(after))
+    assert torch.equal(network(IDS), loaded(after, "experts")(IDS))
 
 
 class Spread(Tensor):  # type: ignore[misc]  # torch has no types here
@@ -270,6 +306,40 @@ def test_a_forward_without_weights_raises(tmp_path: Path) -> None:
     release(network, 2)
     with pytest.raises((RuntimeError, NotImplementedError)):
         network(IDS)
+
+
+def test_what_could_not_be_taken_is_given_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    place = folder(tmp_path, "llada", 0)
+    network, made = loaded(place), 0
+    wanted = network(IDS)
+    release(network, 2)
+    zeros = torch.zeros
+
+    def short(*args: Any, **given: Any) -> Tensor:
+        nonlocal made
+        made += 1
+        if made > 3:
+            raise torch.OutOfMemoryError
+        return cast("Tensor", zeros(*args, **given))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(torch, "zeros", short)
+        with pytest.raises(torch.OutOfMemoryError):
+            take(network)
+    assert all(parameter.is_meta for parameter in network.parameters())
+    take(network)
+    exchange(network, weights(place))
+    assert torch.equal(network(IDS), wanted)
+
+
+def test_a_cache_that_is_kept_by_a_traceback_does_not_keep_it_from_waking(captured: Graphed) -> None:
+    captured.reserve(64)
+    kept = captured.new_cache(columns=64)
+    extent = kept.take(16)
+    release(captured, 1)
+    take(captured)
+    assert captured.reserve(64).free == 64
+    assert extent is not None
 
 
 def test_graphs_are_let_go_and_captured_anew(tmp_path: Path, captured: Graphed, graphs: FakeGraphs) -> None:

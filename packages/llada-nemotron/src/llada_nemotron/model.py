@@ -7,7 +7,7 @@ handle has the interface of the runtime's ``Network``, so that step algorithms r
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -290,10 +290,15 @@ class OnNemotron:
         return None
 
     def exchange_weights(
-        self, model: NemotronModel, weights: Mapping[str, Any] | Iterable[tuple[str, Any]], *, partial: bool
+        self,
+        model: NemotronModel,
+        weights: Mapping[str, Any] | Iterable[tuple[str, Any]],
+        *,
+        partial: bool,
+        begun: Callable[[], None],
     ) -> None:
         """Give our own network other weights. Raises ``UsageError`` where the model's own code is loaded."""
-        exchange(_ours(model), weights, partial=partial)
+        exchange(_ours(model), weights, partial=partial, begun=begun)
 
     def release_memory(self, model: NemotronModel, level: int) -> None:
         """Let our own network free graphs and weights. Raises as ``exchange_weights``."""

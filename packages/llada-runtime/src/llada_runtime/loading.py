@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -60,10 +60,15 @@ class OnTheRuntime(GenerationAlgorithm):
         return dcp_contents(folder, options.dcp, kind=self._own_kind())
 
     def exchange_weights(
-        self, model: Any, weights: Mapping[str, Any] | Iterable[tuple[str, Any]], *, partial: bool
+        self,
+        model: Any,
+        weights: Mapping[str, Any] | Iterable[tuple[str, Any]],
+        *,
+        partial: bool,
+        begun: Callable[[], None],
     ) -> None:
         """As ``LoadedModel.load_weights``: into the memory that the network has, so that graphs stay."""
-        exchange(model, weights, partial=partial)
+        exchange(model, weights, partial=partial, begun=begun)
 
     def release_memory(self, model: Any, level: int) -> None:
         """Let the network free graphs and weights, as ``LoadedModel.sleep`` says."""

@@ -44,6 +44,13 @@ def _check(step: Step) -> None:
             f"its loop's step tells {len(step.tokens)} tokens at {len(step.positions)} positions; tell one "
             "for each"
         )
+    for name in ("confidence", "alternatives", "log_probabilities", "drawn_log_probabilities"):
+        count = len(getattr(step, name))
+        if count not in (0, len(step.positions)):
+            raise ContractError(
+                f"its loop's step has {count} of {name} at {len(step.positions)} positions; tell one for "
+                "each, or none"
+            )
 
 
 def _count(value: Any) -> bool:

@@ -9,7 +9,6 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
-from weakref import WeakSet
 
 from llada_core.checkpoints.chat_template import NO_VARIABLES, template_of
 from llada_core.checkpoints.ends import (
@@ -27,6 +26,7 @@ from llada_core.checkpoints.guard import raised_as
 from llada_core.errors import ModelError, ParameterError, PromptError, TokenizerMissing
 from llada_core.faults import one_line
 from llada_core.generation.encoding import NoChatTemplate, encode_fixed, encode_prompt, why_unread
+from llada_core.generation.executions import Executions
 from llada_core.generation.prompt_kinds import holds_ids, one_prompt
 from llada_core.generation.prompts import IdArray, Limits, Prompt, check_vocabulary
 from llada_core.generation.templates import Cloze, Template, cloze_of
@@ -51,7 +51,7 @@ class Model:
     end_tokens: tuple[EndToken, ...]
     pad_id: int
     limits: Limits
-    executions: WeakSet[Any] = field(default_factory=WeakSet, compare=False, repr=False)
+    executions: Executions = field(default_factory=Executions, compare=False, repr=False)
 
     @classmethod
     def of(cls, network: Any, tokenizer: Any = None, *, path: str = "the model") -> Model:

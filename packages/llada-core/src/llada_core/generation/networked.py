@@ -5,7 +5,7 @@ How to run a network, a runtime knows, whose base class answers.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NoReturn
 
 from llada_core.errors import AlgorithmUnavailable
@@ -15,7 +15,7 @@ from llada_core.generation.results import Answer
 __all__ = ["RunsNetworks"]
 
 _SCORE = "it does not run the network itself; take an algorithm that works step by step"
-_WEIGHTS = "how its engine keeps them, nobody here knows; close the model and load it again"
+_WEIGHTS = "how its engine keeps the weights, nobody here knows; close the model and load it again"
 _REFERENCE = (
     "it has no reference to be held to; let it define reference_answer, or make it a decoder that works step "
     "by step"
@@ -56,13 +56,19 @@ class RunsNetworks:
         self._cannot("be held to a reference", _REFERENCE)
 
     def exchange_weights(
-        self, model: Any, weights: Mapping[str, Any] | Iterable[tuple[str, Any]], *, partial: bool
+        self,
+        model: Any,
+        weights: Mapping[str, Any] | Iterable[tuple[str, Any]],
+        *,
+        partial: bool,
+        begun: Callable[[], None],
     ) -> None:
         """Give the network that this class has loaded other ``weights``, by the names of the checkpoint.
 
         In place, so that what holds the network goes on with them. With ``partial`` some may be missing. Of a
-        mapping nothing is written unless all of it is right. Raises ``CheckpointError`` for one that is not,
-        and ``UsageError``. This one refuses, as ``AlgorithmUnavailable``.
+        mapping nothing is written unless all of it is right. ``begun`` is called once, before the first is
+        written: if it fails after that, the model has weights of two rounds. Raises ``CheckpointError`` for
+        one that is not right, and ``UsageError``. This one refuses, as ``AlgorithmUnavailable``.
         """
         self._cannot("exchange weights", _WEIGHTS)
 

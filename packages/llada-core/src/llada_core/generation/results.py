@@ -173,8 +173,11 @@ class Trajectory:
     """How an answer came to be, token by token: what training by its reward needs.
 
     All but the first two have an entry for each token that the row wrote and did not take back, by position.
-    What the network was asked in forward f can be put together again: the prompt, and of ``length`` positions
-    those that were written before f, with masks in the others. What is fixed in a template has no entry;
+    What the network was asked in forward f can be put together again where ``replaced`` is 0: the prompt, and
+    of ``length`` positions those that were written before f, with masks in the others. Not where tokens were
+    taken back or replaced, which stood in forwards that nothing here tells of; of a template, whose fixed
+    tokens are not told; where a decoder of whole blocks has a ``length`` that is no multiple of its block, as
+    its canvas was longer; and where a decoder feeds the network embeddings. What is fixed has no entry;
     neither has what a decoder of whole blocks writes behind the answer, nor the end tokens that fill up the
     answer of a row that has stopped.
 
@@ -187,6 +190,7 @@ class Trajectory:
             these. What else was written stands behind an end, or behind a mask of a row that was cancelled.
         committed_at: the forward of the row that wrote each, counted from 1 as in its ``nfe``. Where an
             algorithm has replaced a token it is the last one that wrote there.
+        replaced: how many tokens that stood have been taken back or replaced.
         log_probabilities: natural logarithm of the token's probability under the network in that forward, to
             the precision of float32: at temperature 1, without filters, and without what a rule makes of the
             logits. The mask, which is never written, is left out. None where the algorithm does not tell.
@@ -200,6 +204,7 @@ class Trajectory:
     token_ids: tuple[int, ...]
     in_answer: tuple[bool, ...]
     committed_at: tuple[int, ...]
+    replaced: int
     log_probabilities: tuple[float, ...] | None = None
     drawn_log_probabilities: tuple[float, ...] | None = None
 

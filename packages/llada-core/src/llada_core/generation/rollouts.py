@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from llada_core.errors import GenerationError, UsageError
+from llada_core.errors import GenerationError, ParameterError, PromptError, UsageError
 from llada_core.generation.execution import Execution
 from llada_core.generation.jobs import Job
 from llada_core.generation.model import Model
+from llada_core.generation.outcomes import located
 from llada_core.generation.results import GenerationResult
 from llada_core.generation.steps import Step
 from llada_core.parameters import parameters_of_row
@@ -59,7 +60,7 @@ def rollouts(
     n: int,
     rows: int,
     columns: int | None,
-    check: Callable[[], None],
+    check: Callable[[], object],
 ) -> Generator[Rollout, None, None]:
     """The answers to each of ``jobs``, ``n`` of each, as they end; closing it ends those in flight.
 
@@ -68,14 +69,23 @@ def rollouts(
     execution = Execution(model, rows=rows, columns=columns)
     try:
         for sample in (sample for job in jobs for sample in samples_of(job, n, params)):
-            while not execution.room:
+            while execution.active >= rows:  # also of those that failed when they were made
                 yield from _ended(execution.step(), n)
             check()
-            execution.submit(sample)
+            try:
+                execution.submit(sample)
+            except (PromptError, ParameterError) as exc:  # refused; the others can be answered
+                yield _refused(located(exc, sample), n)
         while execution.active:
             yield from _ended(execution.step(), n)
     finally:
         execution.abandon()
+
+
+def _refused(error: GenerationError, n: int) -> Rollout:
+    assert error.row is not None
+    prompt, sample = divmod(error.row, n)
+    return Rollout(prompt=prompt, sample=sample, result=None, error=error)
 
 
 def _ended(steps: Iterable[Step], n: int) -> Iterable[Rollout]:

@@ -24,9 +24,12 @@ class Commits:
         self._at: dict[int, int] = {}
         self._log: dict[int, float] = {}
         self._drawn: dict[int, float] = {}
+        self._replaced = 0
 
     def see(self, step: Step) -> None:
         """Take note of what a step took back and wrote."""
+        gone = {*step.revoked, *step.positions} & self._tokens.keys()
+        self._replaced += len(gone)
         for position in step.revoked:
             for told in (self._tokens, self._at, self._log, self._drawn):
                 told.pop(position, None)
@@ -54,6 +57,7 @@ class Commits:
             token_ids=tuple(self._tokens[place] for place in places),
             in_answer=tuple(place in counts for place in places),
             committed_at=tuple(self._at[place] for place in places),
+            replaced=self._replaced,
             log_probabilities=_of(self._log, places),
             drawn_log_probabilities=_of(self._drawn, places),
         )

@@ -6,6 +6,7 @@ from abc import abstractmethod
 from collections.abc import Iterable, Iterator
 from typing import Any
 
+from llada_core.errors import UsageError
 from llada_core.generation.algorithm import GenerationAlgorithm
 from llada_core.generation.likelihood import Estimate, LogLikelihood
 from llada_core.generation.likelihoods import Continuation, likelihoods, texts_of
@@ -14,12 +15,17 @@ from llada_core.generation.prompts import Prompt
 from llada_core.generation.results import Score
 from llada_core.generation.scores import scores
 from llada_core.generation.templates import Template
+from llada_core.loading.resting import Resting
 
 __all__ = ["Measures"]
+
+_OTHER = "this model has been given other weights since these likelihoods were asked for; ask for them again"
 
 
 class Measures:
     """Scores and likelihoods, of whoever has a model and its algorithms."""
+
+    _resting: Resting
 
     @abstractmethod
     def _awake(self) -> Model:
@@ -80,9 +86,23 @@ class Measures:
 
         Up to ``batch_size`` masks share a forward, whosever they are, and no value depends on the others.
         Raises as ``log_likelihood``: what is of the call at once, and what is of the network, as
-        ``AlgorithmUnavailable``, as it is asked.
+        ``AlgorithmUnavailable``, as it is asked; and ``UsageError`` between two of them, where the model can
+        no longer be asked or has been given other weights.
         """
         estimate = Estimate.of(how)
         chosen, model = self.algorithm(algorithm), self._awake()
         found = likelihoods(chosen, model, texts_of(chosen, model, pairs, raw=raw), estimate)
-        return (each for ended in found for each in ended)
+        return self._by_one_round(found, self._resting.round)
+
+    def _by_one_round(
+        self, found: Iterator[list[tuple[int, LogLikelihood]]], begun: int
+    ) -> Iterator[tuple[int, LogLikelihood]]:
+        """What each forward has ``found``, all by the weights of the round that it was ``begun`` in."""
+        while True:
+            self._awake()
+            if self._resting.round != begun:
+                raise UsageError(_OTHER)
+            ended = next(found, None)
+            if ended is None:
+                return
+            yield from ended

@@ -5,10 +5,12 @@ How a network does that, the algorithm knows that has loaded it.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator
+from contextlib import contextmanager
+from threading import Lock
 from typing import Any
 
-from llada_core.errors import CheckpointError, LladaError, UsageError
+from llada_core.errors import LladaError, UsageError
 from llada_core.generation.algorithm import GenerationAlgorithm
 from llada_core.generation.model import Model
 from llada_core.values import shown
@@ -16,17 +18,27 @@ from llada_core.values import shown
 __all__ = ["Resting"]
 
 _ASLEEP = "this model sleeps; call its wake() first"
+_TWICE = "this model sleeps already; call wake() before it is to sleep at another level"
 _BARE = "this model has no weights since it slept at level 2; give it some by load_weights"
 _MIXED = "a load_weights failed half-way, so that this model has weights of two rounds; give it all of one"
+_EXCHANGING = "this model is being given other weights; ask again once load_weights has returned"
+_TURNING = "this model is about to sleep or to wake; ask again once sleep or wake has returned"
 
 
 class Resting:
-    """Whether a loaded model can be asked, and how that changes. ``loader`` has loaded it."""
+    """Whether a loaded model can be asked, and how that changes. ``loader`` has loaded it.
+
+    Attributes:
+        round: how often its weights have begun to be exchanged.
+    """
 
     def __init__(self, loader: GenerationAlgorithm) -> None:
         self._loader = loader
         self._level: int | None = None
         self._lacks: str | None = None  # why its weights are none to decode by
+        self._changing: str | None = None  # what is under way
+        self._lock = Lock()
+        self.round = 0
 
     @property
     def asleep(self) -> bool:
@@ -35,7 +47,7 @@ class Resting:
 
     def check(self) -> None:
         """Refuse a request that cannot be answered now. Raises ``UsageError``."""
-        reason = _ASLEEP if self.asleep else self._lacks
+        reason = self._changing or (_ASLEEP if self.asleep else self._lacks)
         if reason is not None:
             raise UsageError(reason)
 
@@ -45,19 +57,31 @@ class Resting:
 
     def load_weights(self, model: Model, weights: Any, *, partial: bool) -> None:
         """As ``LoadedModel.load_weights``."""
-        _check_idle(model, "its weights cannot be exchanged")
-        if self.asleep:
-            raise UsageError(_ASLEEP)
-        if partial and self._lacks is not None:
-            raise UsageError(f"{self._lacks}: leave partial out")
+        with self._alone(_EXCHANGING):
+            _check_idle(model, "its weights cannot be exchanged")
+            if self.asleep:
+                raise UsageError(_ASLEEP)
+            if partial and self._lacks is not None:
+                raise UsageError(f"{self._lacks}: leave partial out")
+            self._loader.exchange_weights(model.network, weights, partial=partial, begun=self._begin)
+            self._lacks = None
+
+    def _begin(self) -> None:
+        """The first weight is about to be written: until the last one has been, there are two rounds."""
+        self._lacks = _MIXED
+        self.round += 1
+
+    @contextmanager
+    def _alone(self, what: str) -> Iterator[None]:
+        """Refuse requests meanwhile: who looks for rows in work shall find what stays so."""
+        with self._lock:
+            if self._changing is not None:
+                raise UsageError(self._changing)
+            self._changing = what
         try:
-            self._loader.exchange_weights(model.network, weights, partial=partial)
-        except BaseException as exc:
-            one_by_one = isinstance(exc, CheckpointError) and not isinstance(weights, Mapping)
-            if one_by_one or not isinstance(exc, LladaError):  # else nothing has been written
-                self._lacks = _MIXED
-            raise
-        self._lacks = None
+            yield
+        finally:
+            self._changing = None
 
     def sleep(self, model: Model, level: int) -> None:
         """As ``LoadedModel.sleep``."""
@@ -65,29 +89,35 @@ class Resting:
             raise UsageError(
                 f"level={shown(level)} is none; give 1 to keep the weights in host memory, or 2 to drop them"
             )
-        if self.asleep:
-            raise UsageError("this model sleeps already; call wake() before it is to sleep at another level")
-        _check_idle(model, "its memory cannot be released")
-        for execution in list(model.executions):
-            execution.rest()
-        self._loader.release_memory(model.network, level)
-        self._level = level
-        if level == 2:
-            self._lacks = _BARE
+        with self._alone(_TURNING):
+            if self.asleep:
+                raise UsageError(_TWICE)
+            _check_idle(model, "its memory cannot be released")
+            for execution in model.executions:
+                execution.rest()
+            before = self._lacks
+            self._level, self._lacks = level, _BARE if level == 2 else before
+            try:
+                self._loader.release_memory(model.network, level)
+            except LladaError:  # refused; after anything else some may be gone, and wake brings it back
+                self._level, self._lacks = None, before
+                raise
 
     def wake(self, model: Model) -> None:
         """As ``LoadedModel.wake``."""
-        if not self.asleep:
-            raise UsageError("this model is awake; wake() is for one that sleeps")
-        self._loader.take_memory(model.network)
-        self._level = None
+        with self._alone(_TURNING):
+            if not self.asleep:
+                raise UsageError("this model is awake; wake() is for one that sleeps")
+            self._loader.take_memory(model.network)
+            self._level = None
 
 
 def _check_idle(model: Model, what: str) -> None:
     """Refuse while rows are in flight: what they have cached is of the weights as they are."""
-    count = sum(execution.in_work for execution in list(model.executions))
+    count = sum(execution.in_work for execution in model.executions)
     if count:
+        are = "1 request is" if count == 1 else f"{count} requests are"
         raise UsageError(
-            f"{count} requests are in work on this model, so that {what}; let their sessions and streams "
-            "come to an end, or close these"
+            f"{are} in work on this model, so that {what}; let their sessions and streams come to an end, or "
+            "close these"
         )

@@ -60,9 +60,9 @@ class Rounds:
         of them have memory. ``rows`` and ``columns`` are those of ``session``, ``trajectory`` that of a
         request.
 
-        A row that fails is told by its ``error``, and ends nothing else. Closing the iterator stops the work.
-        Raises as ``generate`` does, at the call; what needs more cached columns than there are raises
-        ``PromptError`` when its turn comes.
+        A row that fails is told by its ``error``, and ends nothing else; so does one that needs more cached
+        columns than there are. Closing the iterator stops the work. Raises as ``generate`` does, at the call;
+        and ``UsageError`` when a row's turn comes and the model can no longer be asked.
         """
         check_count(n)
         check_room(rows, columns)
@@ -70,8 +70,7 @@ class Rounds:
             self._job(replace(request, trajectory=trajectory), n * index)
             for index, request in enumerate(requests_for(prompts_of(prompts), algorithm, raw, params, n))
         ]
-        check = self._resting.check
-        return rollouts(self._awake(), jobs, params, n=n, rows=rows, columns=columns, check=check)
+        return rollouts(self._awake(), jobs, params, n=n, rows=rows, columns=columns, check=self._awake)
 
     def load_weights(
         self, weights: Mapping[str, Any] | Iterable[tuple[str, Any]], *, partial: bool = False
@@ -83,8 +82,8 @@ class Rounds:
         so that answers are those of the model freshly loaded with them. CUDA graphs stay valid. A name
         without a place in the network, another shape, and, unless ``partial``, a name that is missing are
         each a ``CheckpointError`` that says it. A mapping is checked whole before anything is written. Pairs,
-        as a generator gives them, are written one by one; where one of them is wrong the model refuses
-        requests until all weights have been given.
+        as a generator gives them, are written one by one. Requests are refused while weights are written;
+        and, where that ends by whatever error, until all weights have been given.
 
         Raises ``UsageError`` while requests are in work, while the model sleeps, and where it is split
         between ranks or runs by its own code; ``AlgorithmUnavailable`` where its engine cannot do it.
@@ -102,11 +101,15 @@ class Rounds:
         At level 1 the weights go to the host's memory, so that on the CPU they stay where they are; at level
         2 they are dropped, and ``load_weights`` has to bring others once the model is awake. Requests are
         refused meanwhile; open sessions stay open. Raises as ``load_weights``, and ``UsageError`` for another
-        level, or where it sleeps already.
+        level, or where it sleeps already. What else ends it half-way, as the host's memory may, leaves
+        the model asleep: ``wake`` brings back what there is.
         """
         self._resting.sleep(self.model, level)
 
     def wake(self) -> None:
-        """Take the memory again after ``sleep``, and capture CUDA graphs as loading does. Raises
-        ``UsageError`` where it is awake."""
+        """Take the memory again after ``sleep``, and capture CUDA graphs as loading does.
+
+        Raises ``UsageError`` where it is awake. Where the device has too little memory, its
+        ``torch.OutOfMemoryError`` is raised: the model sleeps on, and holds nothing of the device.
+        """
         self._resting.wake(self.model)

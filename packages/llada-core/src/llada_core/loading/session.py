@@ -17,8 +17,8 @@ __all__ = ["Session", "check_room"]
 
 def check_room(rows: object, columns: object) -> None:
     """Refuse what counts no rows or no cached columns. Raises ``UsageError``."""
-    for name, value in (("rows", rows), ("columns", columns)):
-        if value is not None and (not isinstance(value, int) or isinstance(value, bool) or value < 1):
+    for name, value in (("rows", rows), ("columns", 1 if columns is None else columns)):
+        if not isinstance(value, int) or isinstance(value, bool) or value < 1:
             raise UsageError(f"{name}={value!r} is no count of {name}; give an integer from 1 on")
 
 

@@ -6,7 +6,7 @@ it without any numbers tells. It is written there as it would have been read, ca
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -26,6 +26,7 @@ from llada_runtime.network.unfilled import memory_of
 
 __all__ = ["exchange", "whole"]
 
+_PACKING = (Linear, GroupedLinear)
 _ASK = "give them by the names of the published checkpoint"
 
 
@@ -49,15 +50,21 @@ def whole(network: Any, what: str) -> Transformer:
     return inner
 
 
+@torch.inference_mode(False)  # a caller's would make weights that nothing outside it can change
 @torch.no_grad()
 def exchange(
-    network: Any, weights: Mapping[str, Tensor] | Iterable[tuple[str, Tensor]], *, partial: bool = False
+    network: Any,
+    weights: Mapping[str, Tensor] | Iterable[tuple[str, Tensor]],
+    *,
+    partial: bool = False,
+    begun: Callable[[], None] = lambda: None,
 ) -> None:
     """Give ``network`` other weights, by their names in a checkpoint, of any floating-point dtype and device.
 
     Args:
         weights: a mapping is checked whole before anything is written; pairs are written one by one.
         partial: some may be missing, and stay what they are.
+        begun: is called once, before the first is written.
 
     Raises:
         CheckpointError: a tensor is missing, unknown, of another shape, given twice or no floating-point
@@ -68,12 +75,16 @@ def exchange(
     places, pairs = _places(inner), _pairs(weights)
     if isinstance(weights, Mapping):
         _check_all(pairs, places, partial=partial)
-    given = _Given(places)
+    given = _Given(places, inner)
+    written = 0
     try:
         for name, tensor in pairs:
             place = given.take(name, tensor)
             if place is not None:
+                if not written:
+                    begun()
                 place.write(inner, tensor)
+                written += 1
     finally:
         inner.pack()
     if not partial:
@@ -105,11 +116,18 @@ class _Place:
     def write(self, network: Transformer, tensor: Tensor) -> None:
         for path, name in self.owners:
             module = network.get_submodule(path)
-            if name == "weight" and isinstance(module, Linear | GroupedLinear):
+            if name == "weight" and isinstance(module, _PACKING):
                 module.write(self.first, tensor.to(network.device, self.dtype))
             else:
                 kept: Tensor = getattr(module, name)
                 kept[self.first : self.first + len(tensor)] = tensor.to(kept.device, kept.dtype)
+
+    def read(self, network: Transformer) -> Tensor:
+        """What is there, where an embedding shares it: that is as it was written, cast."""
+        parts = ((network.get_submodule(path), name) for path, name in self.owners)
+        kept = next(getattr(part, name) for part, name in parts if not isinstance(part, _PACKING))
+        assert isinstance(kept, Tensor)
+        return kept[self.first : self.first + self.shape[0]]
 
 
 def _places(network: Transformer) -> dict[str, _Place]:
@@ -173,10 +191,13 @@ def _check_all(pairs: Iterable[tuple[str, Tensor]], places: Mapping[str, _Place]
 
 
 class _Given:
-    """Which tensors of ``places`` have been given so far."""
+    """Which tensors of ``places`` have been given so far, and, with a ``network``, written there.
 
-    def __init__(self, places: Mapping[str, _Place]) -> None:
-        self._places = places
+    Without, they are held: of a mapping all are there anyway, of pairs the memory may have something else.
+    """
+
+    def __init__(self, places: Mapping[str, _Place], network: Transformer | None = None) -> None:
+        self._places, self._network = places, network
         self._names: dict[tuple[int, int], list[str]] = {}  # of what each place is called
         for name, place in places.items():
             self._names.setdefault(place.key, []).append(name)
@@ -194,14 +215,17 @@ class _Given:
         self._taken.add(name)
         if len(self._names[place.key]) == 1:
             return place
-        first = self._first.setdefault(place.key, tensor)
-        if first is not tensor and not _alike(first, tensor, place):
+        is_first = self._taken.isdisjoint({*self._names[place.key]} - {name})
+        if is_first and self._network is None:
+            self._first[place.key] = tensor
+        first = place.read(self._network) if self._network is not None else self._first[place.key]
+        if not is_first and not _alike(first, tensor, place):
             names = " and ".join(self._names[place.key])
             raise CheckpointError(
                 f"config.json ties {names} to each other, and the weights differ; give one of them, or load "
                 "a checkpoint whose config does not tie them"
             )
-        return None if self._taken.intersection(self._names[place.key]) - {name} else place
+        return place if is_first else None
 
     def check_complete(self) -> None:
         """Raise CheckpointError where a tensor has not been given."""
@@ -218,7 +242,8 @@ def _unknown(names: list[str]) -> str:
 
 
 def _alike(one: Tensor, other: Tensor, place: _Place) -> bool:
-    return torch.equal(one.to(dtype=place.dtype), other.to(device=one.device, dtype=place.dtype))
+    one, other = one.to(dtype=place.dtype), other.to(device=one.device, dtype=place.dtype)
+    return torch.allclose(one, other, rtol=0.0, atol=0.0, equal_nan=True)
 
 
 def _check_tensor(name: str, tensor: Any, place: _Place) -> None:

@@ -286,7 +286,7 @@ class Graphed:
 
     def let_go(self) -> None:
         """Forget graphs and what is reserved, and give the memory that nobody uses back."""
-        self._reserved = None
+        self._reserved, self._lent = None, _nobody  # what was lent is no more the reserved memory
         self._graphs.clear()
         self._prepared = 0
         self._met.clear()

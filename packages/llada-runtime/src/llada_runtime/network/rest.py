@@ -18,6 +18,7 @@ from llada_runtime.network.warmup import warm_up
 __all__ = ["release", "take"]
 
 
+@torch.inference_mode(False)
 def release(network: Any, level: int) -> None:
     """Free what the network has on its device: graphs, what is reserved for keys and values, and weights.
 
@@ -38,8 +39,12 @@ def release(network: Any, level: int) -> None:
     give_back(inner.device)
 
 
+@torch.inference_mode(False)
 def take(network: Any) -> None:
-    """Have the weights on the network's device again, 0 where they were dropped, and its graphs captured."""
+    """Have the weights on the network's device again, 0 where they were dropped, and its graphs captured.
+
+    Where that fails, as by torch.OutOfMemoryError, nothing of them stays on the device.
+    """
     inner = whole(network, "its memory cannot be taken again")
 
     def there(tensor: Tensor) -> Tensor:
@@ -47,8 +52,13 @@ def take(network: Any) -> None:
             return torch.zeros(tensor.shape, dtype=tensor.dtype, device=inner.device)
         return tensor.to(inner.device)
 
-    _replace(inner, there)
-    warm_up(network)
+    dropped = any(parameter.is_meta for parameter in inner.parameters())
+    try:
+        _replace(inner, there)
+        warm_up(network)
+    except BaseException:
+        release(network, 2 if dropped else 1)
+        raise
 
 
 @torch.no_grad()
