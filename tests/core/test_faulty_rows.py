@@ -131,7 +131,10 @@ def test_a_bare_row_fails_alone(lm: LoadedModel) -> None:
         ({"tokens": ("a", "b")}, "has a tuple of 2 as tokens; let it be a tuple of ids"),
         ({"tokens": ()}, "tells 0 tokens at 2 positions"),
         ({"confidence": (0.5,)}, "has 1 of confidence at 2 positions; tell one for each, or none"),
-        ({"log_probabilities": (-0.5,)}, "has 1 of log_probabilities at 2 positions; tell one for each, or none"),
+        (
+            {"log_probabilities": (-0.5,)},
+            "has 1 of log_probabilities at 2 positions",
+        ),
         ({"confidence": None}, "has None as confidence"),
         ({"revoked": (None,)}, "has a tuple of 1 as revoked"),
         ({"alternatives": None}, "has None as alternatives"),
