@@ -20,7 +20,8 @@ def launch(kernel: Any, grid: tuple[int, int, int], *args: Any, **options: Any) 
     """``kernel[grid](*args, **options)``; ``args`` are all of the kernel's, the compiled-in ones too.
 
     The first tensor is on the current device. Tensors are of one kind where dtypes and alignments are equal
-    (Triton compiles for a multiple of 16 bytes or any), numbers where they are equal.
+    (Triton compiles for a multiple of 16 bytes or any), numbers where they are equal and of one type (it
+    compiles an int of 1 in, and no float).
     """
     kind = (id(kernel), args[0].get_device(), *options.values(), *map(_kind, args))
     program = _programs.get(kind)
@@ -37,4 +38,4 @@ def launch(kernel: Any, grid: tuple[int, int, int], *args: Any, **options: Any) 
 def _kind(argument: Any) -> Any:
     if isinstance(argument, Tensor):
         return argument.dtype, argument.data_ptr() % 16 == 0
-    return argument
+    return type(argument), argument
