@@ -100,6 +100,7 @@ def test_another_network_is_refused_before_a_mask_is_asked_for(tmp_path: Path) -
         ({"expert_intermediate_size": 0}, "expert_intermediate_size = 0 is not a positive integer"),
         ({"moe_layer_freq": [1]}, r"moe_layer_freq = \[1\] is not a list of 0 or 1 for each of 2 layers"),
         ({"moe_layer_freq": [1, 2]}, "moe_layer_freq = .* is not a list of 0 or 1"),
+        ({"moe_layer_freq": [True, False]}, "moe_layer_freq = .* is not a list of 0 or 1"),
         ({"moe_layer_freq": None}, "moe_layer_freq = None is not a list"),
         ({"moe_layer_freq": [0, 1], "dense_intermediate_size": None}, "dense_intermediate_size is missing"),
         ({"num_attention_heads": 5}, "hidden_size = 32 is not an even number of channels for each of 5"),

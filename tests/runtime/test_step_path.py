@@ -64,6 +64,20 @@ def test_what_no_kernel_does_is_left_to_torch(
     assert why is None if told is None else told in str(why)
 
 
+@pytest.mark.parametrize(("dense", "told"), [((), None), ((0,), "the MLP has 100 channels, and")])
+def test_the_width_of_an_mlp_counts_where_a_layer_has_one(
+    network: LLaDAModel, monkeypatch: pytest.MonkeyPatch, dense: tuple[int, ...], told: str | None
+) -> None:
+    monkeypatch.setattr(fused, "why_no_kernels", lambda device: None)
+    monkeypatch.setattr(fused, "why_one_by_one", lambda *asked: None)
+    experts = Experts(count=4, chosen=2, width=64)
+    shape = replace(network.shape, **{**SHAPE, "mlp_width": 100}, experts=experts, dense_layers=dense)
+    why = why_plain(
+        shape, Rotary.plain(1e4, 128), network.layers, device=torch.device("cuda"), dtype=torch.bfloat16
+    )
+    assert why is None if told is None else told in str(why)
+
+
 @pytest.mark.parametrize(
     ("because", "said"),
     [

@@ -158,6 +158,10 @@ def _experts(data: Mapping[str, Any]) -> Experts:
 def _dense_layers(data: Mapping[str, Any], layers: int) -> tuple[int, ...]:
     """The layers with a 0 in ``moe_layer_freq``."""
     listed = data.get("moe_layer_freq")
-    if not isinstance(listed, list) or len(listed) != layers or any(each not in (0, 1) for each in listed):
+    if not isinstance(listed, list) or len(listed) != layers or not all(map(_is_flag, listed)):
         raise wrong("moe_layer_freq", listed, f"a list of 0 or 1 for each of {layers} layers")
     return tuple(index for index, each in enumerate(listed) if each == 0)
+
+
+def _is_flag(value: Any) -> bool:
+    return type(value) is int and value in (0, 1)

@@ -68,7 +68,8 @@ def _unfit_network(shape: Shape, rotary: Rotary, layers: Sequence[nn.Module]) ->
     if shape.head_dim not in (64, 128, 256):
         return f"heads have {shape.head_dim} channels, and the kernels take 64, 128 or 256"
     shared = shape.experts.shared_width if shape.experts else 0
-    odd = next((width for width in (shape.mlp_width, shared) if width % 64), None)
+    dense = any(shape.experts_of(layer) is None for layer in range(shape.n_layers))
+    odd = next((width for width in (shape.mlp_width if dense else 0, shared) if width % 64), None)
     if odd is not None:
         return f"the MLP has {odd} channels, and the kernels take multiples of 64"
     if shape.n_heads % shape.n_kv_heads:
