@@ -15,7 +15,7 @@ from torch import Tensor
 
 from llada_core import ParameterError
 from llada_runtime import BestFirst, Sequence, rules_of
-from llada_runtime.decoding.proposals import probability
+from llada_runtime.decoding.proposals import probability, tempered
 
 __all__ = ["DrawnEditing", "DrawnSchedule", "Editing", "NearTies", "Penalised", "Schedule", "Surest"]
 
@@ -162,10 +162,7 @@ class _Drawn:
 
 def _drawn_probability(sequence: Sequence, logits: Tensor, tokens: Tensor) -> Tensor:
     """Of ``tokens [L]`` in what they were drawn from, float64 ``[L]``, at any temperature above 0."""
-    wide = logits.double()
-    odds = (wide - wide.amax(-1, keepdim=True)) / sequence.temperature  # 0 for the likeliest, never infinite
-    if sequence.filters is not None:
-        odds = odds.masked_fill(~sequence.filters.kept(logits, sequence.temperature), -torch.inf)
+    odds = tempered(logits, sequence.temperature, sequence.filters)
     return odds.log_softmax(-1).gather(-1, tokens[:, None])[:, 0].exp()
 
 

@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from llada_runtime import BestFirst, Filters, Ranked, Rule, Sequence, rules_of
+from llada_runtime.decoding.proposals import tempered
 
 __all__ = [
     "BoundedEntropy",
@@ -59,11 +60,7 @@ class Odds:
 
     def log_probabilities(self, logits: Tensor) -> Tensor:
         """Natural logs, float64 ``[L, V]``, of ``logits [L, V]``; -inf for what cannot be drawn."""
-        wide = logits.double()
-        odds = (wide - wide.amax(-1, keepdim=True)) / self.temperature
-        if self.filters is not None:
-            odds = odds.masked_fill(~self.filters.kept(logits, self.temperature), -torch.inf)
-        return odds.log_softmax(-1)
+        return tempered(logits, self.temperature, self.filters).log_softmax(-1)
 
     def of(self, logits: Tensor, tokens: Tensor) -> Tensor:
         """The probability of ``tokens [L]``, float64 ``[L]``."""

@@ -19,6 +19,7 @@ from torch import Tensor
 from llada_core.errors import ContractError, NumericalError
 from llada_core.faults import fault_of
 from llada_core.values import told
+from llada_runtime.decoding.filters import Filters
 from llada_runtime.decoding.parts import Selector
 from llada_runtime.decoding.sequence import Sequence
 
@@ -175,14 +176,14 @@ def _sample(logits: Tensor, sequence: Sequence) -> Tensor:
     return torch.cat(drawn)
 
 
-def tempered(logits: Tensor, sequence: Sequence) -> Tensor:
-    """What the softmax is of, from which the sequence draws above temperature 0, float64 ``[N, V]``: its
-    ``logits [N, V]`` by temperature, those that its filters leave out at -inf."""
-    temperature = min(sequence.temperature, _HOTTEST)
+def tempered(logits: Tensor, temperature: float, filters: Filters | None) -> Tensor:
+    """What the softmax is of, from which is drawn at a temperature above 0, float64 ``[N, V]``: the
+    ``logits [N, V]`` by temperature, 0 for the likeliest, and those that the filters leave out at -inf."""
+    temperature = min(temperature, _HOTTEST)
     wide = logits.double()
     wide = wide.sub(wide.amax(-1, keepdim=True)).div_(temperature)
-    if sequence.filters is not None:
-        wide.masked_fill_(~sequence.filters.kept(logits, temperature), -torch.inf)
+    if filters is not None:
+        wide.masked_fill_(~filters.kept(logits, temperature), -torch.inf)
     return wide
 
 

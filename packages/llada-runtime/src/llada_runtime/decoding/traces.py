@@ -52,7 +52,7 @@ def traced(
         plain[:, sequence.mask_id] = -torch.inf
         under += _of(plain, of).tolist()
         if sequence.temperature:
-            drawn += _of(tempered(logits[rows], sequence), of).tolist()
+            drawn += _of(tempered(logits[rows], sequence.temperature, sequence.filters), of).tolist()
     drawn = drawn or [0.0] * len(under)
     return under, [0.0 if was_taken else log for log, was_taken in zip(drawn, taken, strict=True)]
 
