@@ -34,10 +34,17 @@ def trajectory(lm: LoadedModel, **request: Any) -> Trajectory:
     return found
 
 
-def test_what_the_network_was_asked_can_be_put_together_again(lm: LoadedModel) -> None:
+@pytest.mark.parametrize("temperature", [0.0, 0.8])
+def test_what_the_network_was_asked_can_be_put_together_again(lm: LoadedModel, temperature: float) -> None:
     """As a trainer does it: each token's log-probability on the canvas of its forward is the one told."""
-    found, network = trajectory(lm, prompt=SUM, parameters=DRAWN, algorithm="basic"), lm.model.network
+    asked = {**DRAWN, "temperature": temperature}
+    agree(trajectory(lm, prompt=SUM, parameters=asked, algorithm="basic"), lm.model.network, within=1e-4)
+
+
+def agree(found: Trajectory, network: Any, *, within: float) -> None:
+    """Hold what is told to a whole forward of each canvas, put together again."""
     assert found.log_probabilities is not None
+    assert found.replaced == 0
     mask, begin = network.config.mask_token_id, len(found.prompt_ids)
     entries = list(zip(found.positions, found.token_ids, found.committed_at, strict=True))
     for forward in sorted(set(found.committed_at)):
@@ -45,12 +52,12 @@ def test_what_the_network_was_asked_can_be_put_together_again(lm: LoadedModel) -
         for position, token, at in entries:
             if at < forward:
                 canvas[begin + position] = token
-        logits = network(torch.tensor([canvas]))[0].double()
+        logits = network(torch.tensor([canvas], device=network.device))[0].double().cpu()
         logits[:, mask] = -torch.inf
         sure = logits.log_softmax(-1)
         for (position, token, at), told in zip(entries, found.log_probabilities, strict=True):
             if at == forward:
-                assert told == pytest.approx(float(sure[begin + position, token]), abs=1e-4)
+                assert told == pytest.approx(float(sure[begin + position, token]), abs=within)
 
 
 @pytest.mark.parametrize("algorithm", ALGORITHMS)
@@ -159,6 +166,24 @@ def test_it_survives_a_process_and_json(lm: LoadedModel) -> None:
 def test_what_is_no_answer_to_the_question_is_refused(lm: LoadedModel) -> None:
     with pytest.raises(UsageError, match=r"trajectory=1 \(int\) is neither; give True or False"):
         lm.generate_batch([GenerationRequest(prompt=SUM, trajectory=1)])  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("device", ["cpu", pytest.param("cuda", marks=pytest.mark.gpu)])
+def test_the_confidence_that_it_is_taken_from_is_that_of_the_logits(device: str) -> None:
+    """At temperature 0 logarithms are the confidence's, on a card of what a graph leaves. A draw so cold that
+    noise changes nothing takes the same tokens, and its logarithms are a softmax of the logits."""
+    with llada_core.load_model(engine="fast-dllm", device=device) as lm:
+        likeliest, cold = (
+            trajectory(
+                lm,
+                prompt=SUM,
+                algorithm="dual_cache",
+                parameters={**DRAWN, "temperature": temperature, "max_tokens": 64},
+            )
+            for temperature in (0.0, 1e-9)
+        )
+    assert (likeliest.token_ids, likeliest.committed_at) == (cold.token_ids, cold.committed_at)
+    assert likeliest.log_probabilities == pytest.approx(cold.log_probabilities, abs=1e-3)
 
 
 @pytest.mark.gpu
