@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ from torch import Tensor
 
 from llada_runtime import Filters, NoCache, Quota, Sequence, drain
 from llada_runtime.decoding import glance
+from llada_runtime.decoding.traces import traced
 from llada_runtime.decoding.turn import Turn
 from llada_runtime.testing import MASK, FakeNetwork
 
@@ -96,6 +98,21 @@ def test_logarithms_are_those_of_the_network_and_of_what_was_drawn_from(
         wanted = [0.0 if was else log for log, was in zip(wanted, replaced, strict=True)]
         assert step.drawn_log_probabilities == pytest.approx(wanted, abs=2e-5)
         assert any(replaced) or not step.revoked
+
+
+def test_a_row_is_read_once_however_much_it_wrote(monkeypatch: pytest.MonkeyPatch) -> None:
+    read, tolist = [], Tensor.tolist
+
+    def noted(self: Tensor) -> Any:
+        read.append(self)
+        return tolist(self)
+
+    logits, count = torch.randn(200, 32), 150
+    row: Any = SimpleNamespace(temperature=0.7, filters=None, mask_id=MASK)
+    monkeypatch.setattr(Tensor, "tolist", noted)
+    logs, drawn = traced(row, logits, logits, [*range(count)], [1] * count, [False] * count)
+    assert len(read) == 1
+    assert len(logs) == len(drawn) == count
 
 
 def test_a_token_too_improbable_for_a_probability_has_its_logarithm() -> None:

@@ -43,18 +43,20 @@ def traced(
         offsets: rows of both, one a token.
         taken: of a token that a rule has named, which nobody has drawn: its second logarithm is 0.
     """
-    under: list[float] = []
-    drawn: list[float] = []
-    for first in range(0, len(offsets), _ROWS):
-        rows = torch.tensor(offsets[first : first + _ROWS], device=logits.device)
-        of = torch.tensor(tokens[first : first + _ROWS], device=logits.device)
+    places = torch.tensor([list(offsets), list(tokens)], device=logits.device)
+    under: list[Tensor] = []
+    drawn: list[Tensor] = []
+    for rows, of in (part.unbind() for part in places.split(_ROWS, dim=1)):
         plain = network[rows].float()
         plain[:, sequence.mask_id] = -torch.inf
-        under += _of(plain, of).tolist()
+        under.append(_of(plain, of).double())
         if sequence.temperature:
-            drawn += _of(tempered(logits[rows], sequence.temperature, sequence.filters), of).tolist()
-    drawn = drawn or [0.0] * len(under)
-    return under, [0.0 if was_taken else log for log, was_taken in zip(drawn, taken, strict=True)]
+            drawn.append(_of(tempered(logits[rows], sequence.temperature, sequence.filters), of))
+    both = torch.stack(
+        [torch.cat(part) for part in (under, drawn) if part]
+    ).tolist()  # one copy from a device
+    logs, drawn_logs = both if drawn else (both[0], [0.0] * len(tokens))
+    return logs, [0.0 if was_taken else log for log, was_taken in zip(drawn_logs, taken, strict=True)]
 
 
 def _of(logits: Tensor, tokens: Tensor) -> Tensor:
