@@ -13,7 +13,14 @@ from torch import Tensor
 
 import llada_core
 import llada_tiny
-from llada_core import CheckpointError, GenerationRequest, LoadedModel, ModelLoadError, UsageError
+from llada_core import (
+    CheckpointError,
+    GenerationRequest,
+    LoadedModel,
+    ModelLoadError,
+    ModelNotReady,
+    UsageError,
+)
 from tests.support.llada_moe import write_llada_moe, write_tokenizer
 
 PROMPTS = ["What is 12 + 30?", "Sort the list 9, 4, 7, 1."]
@@ -205,7 +212,7 @@ def test_likelihoods_are_of_one_round(lm: LoadedModel, after: Path) -> None:
         next(running)
     running = lm.log_likelihoods(pairs, **how)
     lm.sleep()
-    with pytest.raises(UsageError, match="this model sleeps"):
+    with pytest.raises(ModelNotReady, match="this model sleeps"):
         next(running)
 
 

@@ -23,6 +23,7 @@ TOLD: dict[type[LladaError], tuple[int, str, str | None, bool]] = {
     errors.UnknownAlgorithm: (400, "unknown_algorithm", "algorithm", True),
     errors.UnknownEngine: (400, "invalid_request", None, True),
     errors.IncompatibleAlgorithm: (400, "algorithm_unavailable", "algorithm", True),
+    errors.ModelNotReady: (503, "model_not_ready", None, True),
     errors.ParameterError: (400, "invalid_parameter", "threshold", True),
     errors.PromptError: (400, "invalid_prompt", "messages", True),
     errors.Unavailable: (500, "internal_error", None, False),

@@ -172,6 +172,7 @@ EXPORTS = [
     "ModelError",
     "ModelLoadError",
     "ModelNotFound",
+    "ModelNotReady",
     "NoChatTemplate",
     "NoProgress",
     "NumericalError",

@@ -5,6 +5,7 @@
     │   ├── UnknownAlgorithm (also KeyError)      .name .candidates
     │   ├── UnknownEngine (also KeyError)         .name .candidates
     │   ├── IncompatibleAlgorithm                 .name .engine .candidates; it runs on other models
+    │   ├── ModelNotReady                         for now: it sleeps, or its weights are being exchanged
     │   ├── ParameterError                        .parameter .value
     │   └── PromptError                           empty, too long, holds the mask token, or is of a wrong kind
     ├── Unavailable                             it exists but cannot run here; .name .reason
@@ -57,6 +58,7 @@ __all__ = [
     "ModelError",
     "ModelLoadError",
     "ModelNotFound",
+    "ModelNotReady",
     "NoProgress",
     "NumericalError",
     "ParameterError",
@@ -137,6 +139,10 @@ class IncompatibleAlgorithm(UsageError):
         self.name = name
         self.engine = engine
         self.candidates = tuple(candidates)
+
+
+class ModelNotReady(UsageError):
+    """A loaded model takes no requests for now: it sleeps, or has no weights of one round."""
 
 
 class ParameterError(UsageError):

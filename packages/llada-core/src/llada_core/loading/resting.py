@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from threading import Lock
 from typing import Any
 
-from llada_core.errors import LladaError, UsageError
+from llada_core.errors import LladaError, ModelNotReady, UsageError
 from llada_core.generation.algorithm import GenerationAlgorithm
 from llada_core.generation.model import Model
 from llada_core.values import shown
@@ -46,10 +46,10 @@ class Resting:
         return self._level is not None
 
     def check(self) -> None:
-        """Refuse a request that cannot be answered now. Raises ``UsageError``."""
+        """Refuse a request that cannot be answered now. Raises ``ModelNotReady``."""
         reason = self._changing or (_ASLEEP if self.asleep else self._lacks)
         if reason is not None:
-            raise UsageError(reason)
+            raise ModelNotReady(reason)
 
     def close(self) -> None:
         """Let go of the network."""

@@ -18,6 +18,7 @@ from llada_core.errors import (
     GenerationError,
     IncompatibleAlgorithm,
     LladaError,
+    ModelNotReady,
     NoProgress,
     NumericalError,
     ParameterError,
@@ -92,7 +93,7 @@ def problem_of(error: BaseException, *, request_id: str, fields: Fields = _FIELD
     match error:
         case HttpProblem():
             return error
-        case Full() | Closing() | Broken() | Late():
+        case Full() | Closing() | Broken() | Late() | ModelNotReady():
             return _busy(error)
         case ParameterError():
             param = fields.length if error.parameter == "gen_length" else error.parameter
@@ -128,14 +129,15 @@ def _is_for_users(error: BaseException | None) -> bool:
     return isinstance(error, UsageError | AlgorithmUnavailable)
 
 
-def _busy(error: Full | Closing | Broken | Late) -> HttpProblem:
+def _busy(error: Full | Closing | Broken | Late | ModelNotReady) -> HttpProblem:
     """What has nothing to do with the request itself."""
     if isinstance(error, Full):
         return HttpProblem(
             429, str(error), type="rate_limit_error", code="queue_full", headers={"Retry-After": "1"}
         )
-    if isinstance(error, Closing):
-        return HttpProblem(503, str(error), type="server_error", code="closing", headers={"Retry-After": "5"})
+    if isinstance(error, Closing | ModelNotReady):
+        code = "closing" if isinstance(error, Closing) else "model_not_ready"
+        return HttpProblem(503, str(error), type="server_error", code=code, headers={"Retry-After": "5"})
     if isinstance(error, Broken):
         return HttpProblem(500, str(error), type="server_error", code="internal_error")
     # A client would ask for the same again, and wait as long.
