@@ -95,7 +95,7 @@ def test_a_row_that_failed_of_it_sends_its_words_where_they_are_about_the_reques
     failed.__cause__ = made(kind)
     told = problem(failed)
     about = TOLD[kind][0] == 400 and TOLD[kind][3]
-    ours = issubclass(kind, errors.NoProgress | errors.NumericalError)
+    ours = issubclass(kind, errors.NoProgress | errors.NumericalError | errors.ModelNotReady)
     assert (told.status, told.code) == (500, "generation_failed")
     assert ("/srv" in told.message) is (about or ours)
 

@@ -54,7 +54,7 @@ def traced(
             drawn.append(_of(tempered(logits[rows], sequence.temperature, sequence.filters), of))
     both = torch.stack(
         [torch.cat(part) for part in (under, drawn) if part]
-    ).tolist()  # one copy from a device
+    ).tolist()  # one copy from the card
     logs, drawn_logs = both if drawn else (both[0], [0.0] * len(tokens))
     return logs, [0.0 if was_taken else log for log, was_taken in zip(drawn_logs, taken, strict=True)]
 
