@@ -1,4 +1,8 @@
-"""The arithmetic of a network is that of its own dtype, whatever a caller has switched on around it."""
+"""The arithmetic of a network is that of its own dtype, whatever autocast a caller has switched on around it.
+
+What holds for a whole process is left to it: with ``torch.set_float32_matmul_precision("high")`` products of
+float32 are torch's of fewer bits, those of a float32 network and of the plain way's routers.
+"""
 
 from __future__ import annotations
 
