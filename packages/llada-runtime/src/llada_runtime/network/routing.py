@@ -1,7 +1,7 @@
 """Which experts work on a column, and how much each of them counts.
 
-Everything here is float32, whatever the network computes in: two experts' scores often differ by little. Where
-a process lets torch multiply float32 with fewer bits (`precision`), so does the product here.
+Everything here is float32, whatever the network computes in: two experts' scores often differ by little.
+Where a process lets torch multiply float32 with fewer bits (`precision`), so does the product here.
 """
 
 from __future__ import annotations
