@@ -222,9 +222,9 @@ def layer_of(kind: str, *, width: int = 256, hidden: int = 128) -> ExpertMLP:
 )  # fmt: skip
 @torch.inference_mode()
 def test_a_layer_adds_what_the_plain_one_does(
-    kind: str, rows: int | str, hidden: int, eight_bits: str | None
+    kind: str, rows: Any, hidden: int, eight_bits: str | None
 ) -> None:
-    if isinstance(rows, str):
+    if isinstance(rows, str):  # what the kernels sort at most, or one column more
         rows = kernels.MOST_PAIRS // KINDS[kind].chosen + (rows == "more")
     layer, norm = layer_of(kind, hidden=hidden), RMSNorm(256, 1e-5, device=DEVICE, dtype=DTYPE)
     norm.weight.fill_(1.0)
