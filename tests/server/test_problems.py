@@ -12,6 +12,7 @@ from llada_core import errors
 from llada_core.errors import GenerationError, LladaError
 from llada_server.batch.output import OutputError
 from llada_server.http.problems import Fields, HttpProblem, Late, problem_of
+from llada_server.ray.replicas import Lost, NoReplica
 from llada_server.scheduler.work import Broken, Closing, Full
 
 SECRET = "the file /srv/models/secret of a prompt; what to do"
@@ -48,6 +49,8 @@ TOLD: dict[type[LladaError], tuple[int, str, str | None, bool]] = {
     Closing: (503, "closing", None, True),
     Broken: (500, "internal_error", None, True),
     Late: (504, "timeout", None, True),
+    Lost: (500, "internal_error", None, True),
+    NoReplica: (503, "closing", None, True),
 }
 
 
