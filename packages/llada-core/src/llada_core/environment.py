@@ -1,4 +1,4 @@
-"""The ``LLADA_*`` variables that are honoured, read when asked for and never at import."""
+"""The variables that are honoured, ``LLADA_*`` and torchrun's, read when asked for and never at import."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from packaging.utils import canonicalize_name
 
 from llada_core.errors import UsageError
 
-__all__ = ["Environment", "read_environment"]
+__all__ = ["Environment", "check_one_process", "read_environment"]
 
 _SWITCH = {"": False, "0": False, "false": False, "no": False, "1": True, "true": True, "yes": True}
 
@@ -44,6 +44,19 @@ def read_environment(environ: Mapping[str, str] | None = None) -> Environment:
         strict_plugins=_switch("LLADA_STRICT_PLUGINS", variables.get("LLADA_STRICT_PLUGINS", "")),
         graphs=_switch("LLADA_GRAPHS", variables.get("LLADA_GRAPHS") or "1"),
     )
+
+
+def check_one_process(split: str) -> None:
+    """Refuse to be one of several processes, of which each would answer everything.
+
+    ``split`` is the option that divides a model. Raises ``UsageError``.
+    """
+    count = os.environ.get("WORLD_SIZE", "1")
+    if count != "1":
+        raise UsageError(
+            f"WORLD_SIZE={count}: each process would answer everything; start one, and give {split} "
+            "where the model is to be split"
+        )
 
 
 def _names(text: str) -> frozenset[str]:

@@ -5,7 +5,6 @@ Answers come of one session, whatever tasks they are of; likelihoods of masks th
 
 from __future__ import annotations
 
-import os
 import reprlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -17,6 +16,7 @@ from lm_eval.utils import get_rolling_token_windows, make_disjoint_window, simpl
 from tqdm import tqdm
 
 import llada_core
+from llada_core.environment import check_one_process
 from llada_core.errors import GenerationError, ParameterError, UsageError
 from llada_core.generation.encoding import encode_fixed
 from llada_core.generation.likelihood import Estimate, LogLikelihood
@@ -51,7 +51,7 @@ class LladaLM(TemplateLM):
         **model_args: Any,
     ) -> None:
         super().__init__()
-        _refuse_ranks()
+        check_one_process("tensor_parallel in model_args")
         given = {"pretrained": pretrained, **model_args}
         self.settings = settings = Settings.of(
             given, device=device, batch_size=batch_size, max_batch_size=max_batch_size
@@ -269,16 +269,6 @@ class LladaLM(TemplateLM):
                 "likelihoods": {**settings.estimate.as_given(), **self.reported.summary},
             }
         }
-
-
-def _refuse_ranks() -> None:
-    """Refuse several processes of one evaluation."""
-    count = os.environ.get("WORLD_SIZE", "1")
-    if count != "1":
-        raise UsageError(
-            f"WORLD_SIZE={count}: each process would answer everything; start one, and give "
-            "tensor_parallel in model_args where the model is to be split"
-        )
 
 
 def _raise_first(tickets: Sequence[Ticket]) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gc
-import os
 import signal
 import stat
 from collections.abc import Iterator
@@ -15,6 +14,7 @@ import click
 
 from llada_core.cli.progress import Bar, busy_bar, lines_bar
 from llada_core.cli.signals import ended_like_an_interrupt
+from llada_core.environment import check_one_process
 from llada_core.errors import LladaError, UsageError
 from llada_server.batch.answering import Answering
 from llada_server.batch.index import Index
@@ -46,7 +46,7 @@ def run(source: Path, out: Path, settings: ServerSettings) -> int:
     meanwhile; what was answered stays.
     """
     log_to_stderr(settings.log_level, requests=False, prompts=settings.log_prompts)
-    _check_alone()
+    check_one_process("--tensor-parallel-size")
     with ended_like_an_interrupt(), _input(source, out) as file, Output(out) as output:
         with busy_bar(f"Reading {source}"), closing(Index()) as index:
             taken = take_in(index, file, source, most=settings.max_body)
@@ -112,16 +112,6 @@ def _keep(answering: Answering, output: Output, tally: Tally, bar: Bar) -> None:
         if bar.above is None and tally.seconds - said >= _PERIOD:
             said = tally.seconds
             click.echo(tally.line, err=True)
-
-
-def _check_alone() -> None:
-    """Refuse to be one of several processes, of which each would answer everything."""
-    count = os.environ.get("WORLD_SIZE", "1")
-    if count != "1":
-        raise UsageError(
-            f"WORLD_SIZE={count}: each process would answer everything; start one, and give "
-            "--tensor-parallel-size to split the model between GPUs"
-        )
 
 
 def _told(served: Served) -> str:
