@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import pytest
 import torch
 from transformers import DiffusionGemmaConfig, DiffusionGemmaForBlockDiffusion
 
@@ -28,8 +27,7 @@ FIELDS = (
 MODEL = Model(config=FACTS["config"], source=FACTS["source"], parameters=FACTS["parameters"])
 
 
-def test_it_gets_the_engine_and_its_default(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("LLADA_ENGINE", raising=False)
+def test_it_gets_the_engine_and_its_default(tmp_path: Path) -> None:
     check_detected(MODEL, tmp_path, engine="diffusion_gemma", default="diffusion_gemma")
 
 

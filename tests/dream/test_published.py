@@ -9,25 +9,14 @@ import pytest
 from llada_core import UnsupportedArchitecture
 from llada_dream import DreamConfig, DreamNetwork
 from tests.dream.published import MODELS
-from tests.support.published import check_detected, check_network, check_shape
+from tests.support.published import NUMBERS, check_detected, check_network, check_shape
 
 WORDS = {
-    "width": "hidden_size",
-    "n_layers": "num_hidden_layers",
-    "n_heads": "num_attention_heads",
-    "n_kv_heads": "num_key_value_heads",
+    **NUMBERS,
     "mlp_width": "intermediate_size",
-    "vocabulary": "vocab_size",
-    "eps": "rms_norm_eps",
-    "tied": "tie_word_embeddings",
 }
 
 each_model = pytest.mark.parametrize("name", MODELS)
-
-
-@pytest.fixture(autouse=True)
-def no_variables(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("LLADA_ENGINE", raising=False)
 
 
 @each_model

@@ -12,16 +12,10 @@ from llada_runtime.models.llada_moe import LLaDAMoEModel
 from llada_runtime.models.llada_moe_config import LLaDAMoEConfig
 from llada_runtime.models.register import network_class
 from tests.support.llada_moe import PUBLISHED
-from tests.support.published import check_detected, check_network, check_shape
+from tests.support.published import NUMBERS, check_detected, check_network, check_shape
 
 WORDS = {
-    "width": "hidden_size",
-    "n_layers": "num_hidden_layers",
-    "n_heads": "num_attention_heads",
-    "n_kv_heads": "num_key_value_heads",
-    "vocabulary": "vocab_size",
-    "eps": "rms_norm_eps",
-    "tied": "tie_word_embeddings",
+    **NUMBERS,
     "qk_norm": "qk_layernorm",
     "qkv_bias": "attention_bias",
 }
@@ -35,11 +29,6 @@ EXPERTS = {
 }
 
 each_model = pytest.mark.parametrize("name", PUBLISHED)
-
-
-@pytest.fixture(autouse=True)
-def no_variables(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("LLADA_ENGINE", raising=False)
 
 
 @each_model

@@ -8,18 +8,12 @@ import pytest
 
 from llada_llada2 import LLaDA2Config, LLaDA2Network
 from tests.llada2.tiny_models import PUBLISHED
-from tests.support.published import check_detected, check_network, check_shape
+from tests.support.published import NUMBERS, check_detected, check_network, check_shape
 
 WORDS = {
-    "width": "hidden_size",
-    "n_layers": "num_hidden_layers",
-    "n_heads": "num_attention_heads",
-    "n_kv_heads": "num_key_value_heads",
+    **NUMBERS,
     "head_dim": "head_dim",
     "mlp_width": "intermediate_size",
-    "vocabulary": "vocab_size",
-    "eps": "rms_norm_eps",
-    "tied": "tie_word_embeddings",
     "qk_norm": "use_qk_norm",
     "qkv_bias": "use_qkv_bias",
     "out_bias": "use_bias",
@@ -37,11 +31,6 @@ EXPERTS = {
 }
 
 each_model = pytest.mark.parametrize("name", PUBLISHED)
-
-
-@pytest.fixture(autouse=True)
-def no_variables(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("LLADA_ENGINE", raising=False)
 
 
 @each_model

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 from typing import Any
 
@@ -15,7 +16,19 @@ DTYPE = torch.bfloat16 if GPU else torch.float32  # the interpreter has no bf16 
 SMALL = 1 if GPU else 4  # shapes are divided by this
 BOUND = 6e-3 if GPU else 1e-4
 
+MARKS = [
+    pytest.mark.filterwarnings("ignore"),  # NumPy's of Triton's interpreter
+    *([pytest.mark.gpu] if GPU else []),
+]
 overlaps = pytest.mark.parametrize("overlap", [False, True] if GPU else [False])
+
+
+def kernels_or_skip() -> Any:
+    """The module of the kernels; the module of tests that asks for it is skipped where they cannot run."""
+    kernels = pytest.importorskip("llada_runtime.network.kernels", reason="the kernels need Triton")
+    if not GPU and os.environ.get("TRITON_INTERPRET") != "1":
+        pytest.skip("without a GPU kernels run only where TRITON_INTERPRET=1 is set", allow_module_level=True)
+    return kernels
 
 
 def poison(monkeypatch: pytest.MonkeyPatch) -> None:

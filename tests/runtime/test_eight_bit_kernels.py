@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from typing import Any
 
 import pytest
@@ -17,9 +16,11 @@ from tests.runtime.kernel_cases import (
     DEVICE,
     DTYPE,
     GPU,
+    MARKS,
     SMALL,
     close,
     drawn,
+    kernels_or_skip,
     nothing,
     overlaps,
     poison,
@@ -27,14 +28,9 @@ from tests.runtime.kernel_cases import (
     silu_up,
 )
 
-kernels: Any = pytest.importorskip("llada_runtime.network.kernels", reason="the kernels need Triton")
-if not GPU and os.environ.get("TRITON_INTERPRET") != "1":
-    pytest.skip("without a GPU kernels run only where TRITON_INTERPRET=1 is set", allow_module_level=True)
+kernels = kernels_or_skip()
 
-pytestmark = [
-    pytest.mark.filterwarnings("ignore"),  # NumPy's of Triton's interpreter
-    *([pytest.mark.gpu] if GPU else []),
-]
+pytestmark = MARKS
 
 
 @pytest.fixture(autouse=True)

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import os
 import random
 from dataclasses import replace
 from typing import Any
@@ -21,25 +20,22 @@ from tests.runtime.kernel_cases import (
     DEVICE,
     DTYPE,
     GPU,
+    MARKS,
     SMALL,
     close,
     drawn,
+    kernels_or_skip,
     nothing,
     overlaps,
     poison,
     silu_up,
 )
 
-kernels: Any = pytest.importorskip("llada_runtime.network.kernels", reason="the kernels need Triton")
-if not GPU and os.environ.get("TRITON_INTERPRET") != "1":
-    pytest.skip("without a GPU kernels run only where TRITON_INTERPRET=1 is set", allow_module_level=True)
+kernels = kernels_or_skip()
 
 from llada_runtime.network import expert_products  # noqa: E402 - it needs what was asked for above
 
-pytestmark = [
-    pytest.mark.filterwarnings("ignore"),  # NumPy's of Triton's interpreter
-    *([pytest.mark.gpu] if GPU else []),
-]
+pytestmark = MARKS
 
 KINDS = {
     "softmax": Experts(count=64, chosen=8, width=128),

@@ -6,7 +6,6 @@ TRITON_INTERPRET=1 is set, in float32 and on smaller shapes.
 
 from __future__ import annotations
 
-import os
 import random
 from typing import Any
 
@@ -19,10 +18,12 @@ from tests.runtime.kernel_cases import (
     DEVICE,
     DTYPE,
     GPU,
+    MARKS,
     SMALL,
     close,
     drawn,
     index,
+    kernels_or_skip,
     nothing,
     overlaps,
     poison,
@@ -30,14 +31,9 @@ from tests.runtime.kernel_cases import (
     silu_up,
 )
 
-kernels: Any = pytest.importorskip("llada_runtime.network.kernels", reason="the kernels need Triton")
-if not GPU and os.environ.get("TRITON_INTERPRET") != "1":
-    pytest.skip("without a GPU kernels run only where TRITON_INTERPRET=1 is set", allow_module_level=True)
+kernels = kernels_or_skip()
 
-pytestmark = [
-    pytest.mark.filterwarnings("ignore"),  # NumPy's of Triton's interpreter
-    *([pytest.mark.gpu] if GPU else []),
-]
+pytestmark = MARKS
 
 
 @pytest.fixture(autouse=True)

@@ -3,9 +3,6 @@
 
 from __future__ import annotations
 
-import os
-from typing import Any
-
 import pytest
 import torch
 
@@ -13,25 +10,21 @@ from llada_runtime.network.rotary import Rotary
 from tests.runtime.kernel_cases import (
     DEVICE,
     DTYPE,
-    GPU,
+    MARKS,
     SMALL,
     close,
     drawn,
     index,
+    kernels_or_skip,
     nothing,
     overlaps,
     poison,
     rotated,
 )
 
-kernels: Any = pytest.importorskip("llada_runtime.network.kernels", reason="the kernels need Triton")
-if not GPU and os.environ.get("TRITON_INTERPRET") != "1":
-    pytest.skip("without a GPU kernels run only where TRITON_INTERPRET=1 is set", allow_module_level=True)
+kernels = kernels_or_skip()
 
-pytestmark = [
-    pytest.mark.filterwarnings("ignore"),  # NumPy's of Triton's interpreter
-    *([pytest.mark.gpu] if GPU else []),
-]
+pytestmark = MARKS
 
 
 @pytest.fixture(autouse=True)

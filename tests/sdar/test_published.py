@@ -7,19 +7,13 @@ from pathlib import Path
 import pytest
 
 from llada_sdar import SDARConfig, SDARNetwork
-from tests.support.published import check_detected, check_network, check_shape, read_published
+from tests.support.published import NUMBERS, check_detected, check_network, check_shape, read_published
 
 MODELS = read_published(Path(__file__).parent / "published.json")
 WORDS = {
-    "width": "hidden_size",
-    "n_layers": "num_hidden_layers",
-    "n_heads": "num_attention_heads",
-    "n_kv_heads": "num_key_value_heads",
+    **NUMBERS,
     "head_dim": "head_dim",
     "mlp_width": "intermediate_size",
-    "vocabulary": "vocab_size",
-    "eps": "rms_norm_eps",
-    "tied": "tie_word_embeddings",
     "qkv_bias": "attention_bias",
     "out_bias": "attention_bias",
 }
@@ -31,11 +25,6 @@ EXPERTS = {
 }
 
 each_model = pytest.mark.parametrize("name", MODELS)
-
-
-@pytest.fixture(autouse=True)
-def no_variables(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("LLADA_ENGINE", raising=False)
 
 
 @each_model

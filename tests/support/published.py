@@ -8,16 +8,29 @@ the network under test says.
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import torch
 
 import llada_core
 
-__all__ = ["Model", "check_detected", "check_network", "check_shape", "read_published"]
+__all__ = ["NUMBERS", "Model", "check_detected", "check_network", "check_shape", "read_published"]
+
+NUMBERS = {
+    "width": "hidden_size",
+    "n_layers": "num_hidden_layers",
+    "n_heads": "num_attention_heads",
+    "n_kv_heads": "num_key_value_heads",
+    "vocabulary": "vocab_size",
+    "eps": "rms_norm_eps",
+    "tied": "tie_word_embeddings",
+}
+"""What fields are called in the files of all families."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,9 +80,11 @@ def read_published(file: Path) -> dict[str, Model]:
 
 
 def check_detected(model: Model, folder: Path, *, engine: str, default: str) -> None:
-    """The model gets ``engine``, whose default algorithm is ``default``."""
+    """The model gets ``engine``, whose default algorithm is ``default``; no variable names one."""
     (folder / "config.json").write_text(json.dumps(dict(model.config)))
-    assert llada_core.detect_engine(folder) == engine
+    with mock.patch.dict(os.environ):
+        os.environ.pop("LLADA_ENGINE", None)
+        assert llada_core.detect_engine(folder) == engine
     assert llada_core.get_default_algorithm_for_engine(engine) == default
 
 
