@@ -262,3 +262,11 @@ def test_no_file_names_a_path_of_somebodys_machine() -> None:
             continue  # weights
         named += [f"{path.relative_to(ROOT)}: {found.group()}" for found in MACHINE_PATH.finditer(text)]
     assert named == []
+
+
+@pytest.mark.xdist_group("house")
+def test_tests_of_a_group_share_a_worker(request: pytest.FixtureRequest) -> None:
+    """A worker tells the group by the test's name, which releases of pytest and pytest-xdist must agree on."""
+    if not request.config.getoption("loadgroup", False):
+        pytest.skip("no workers of pytest-xdist that run groups")
+    assert request.node.nodeid.endswith("@house"), "take pytest and pytest-xdist as constraints.txt pins them"
