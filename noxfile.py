@@ -71,6 +71,14 @@ def tests(session: nox.Session) -> None:
 
 
 @nox.session(venv_backend="none")
+def thorough(session: nox.Session) -> None:
+    """Run the slow tests with all of their random cases, of which `make test-slow` takes a fifth."""
+    arguments = ["-m", "pytest", *TWO_AT_A_TIME, "-m", "slow", *session.posargs]
+    env = {"OMP_NUM_THREADS": "1", "LLADA_TEST_CASES": "all"}
+    session.run(sys.executable, *arguments, env=env, external=True)
+
+
+@nox.session(venv_backend="none")
 def lint(session: nox.Session) -> None:
     """Check rules and formatting with ruff."""
     in_dev_environment(session, "ruff", "check", ".")

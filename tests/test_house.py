@@ -266,7 +266,7 @@ def test_no_file_names_a_path_of_somebodys_machine() -> None:
 
 @pytest.mark.xdist_group("house")
 def test_tests_of_a_group_share_a_worker(request: pytest.FixtureRequest) -> None:
-    """A worker tells the group by the test's name, which releases of pytest and pytest-xdist must agree on."""
+    """A worker tells the group by the test's id, of which pytest and pytest-xdist must have one idea."""
     if not request.config.getoption("loadgroup", False):
         pytest.skip("no workers of pytest-xdist that run groups")
     assert request.node.nodeid.endswith("@house"), "take pytest and pytest-xdist as constraints.txt pins them"

@@ -13,6 +13,7 @@ import torch
 from llada_core import GenerationRequest
 from tests.diffusiongemma.published import Published, cut
 from tests.diffusiongemma.tiny_tokenizer import EOS, TURN_END
+from tests.support.cases import cases
 
 pytestmark = pytest.mark.alone
 
@@ -49,27 +50,27 @@ def test_an_answer_is_that_of_the_class(number: int, lm: Any, published: Publish
 
 @pytest.mark.slow
 @pytest.mark.timeout(900)
-def test_two_hundred_answers_are_those_of_the_class(lm: Any, published: Published) -> None:
-    for number in range(14, 214):
+def test_more_answers_are_those_of_the_class(lm: Any, published: Published) -> None:
+    for number in range(14, 14 + cases(200)):
         check(lm, published, *case(number))
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(900)
-def test_two_hundred_rows_in_company_are_the_rows_alone(lm: Any, published: Published) -> None:
+def test_rows_in_company_are_the_rows_alone(lm: Any, published: Published) -> None:
     """Ragged rows with parameters of their own, some cancelled on the way, in sessions of twenty."""
-    for first in range(1000, 1200, 20):
-        cases = [case(number) for number in range(first, first + 20)]
+    for first in range(1000, 1000 + cases(200), 20):
+        some = [case(number) for number in range(first, first + 20)]
         with lm.session(rows=8) as session:
             tickets = [
-                session.submit(GenerationRequest(prompt=ids, parameters=params)) for ids, params in cases
+                session.submit(GenerationRequest(prompt=ids, parameters=params)) for ids, params in some
             ]
             session.step()
             for ticket in tickets[::7]:
                 session.cancel(ticket)
             for _ in session:
                 pass
-        for at, ((ids, params), ticket) in enumerate(zip(cases, tickets, strict=True)):
+        for at, ((ids, params), ticket) in enumerate(zip(some, tickets, strict=True)):
             wanted = published.says(ids, **params)
             whole, reached = cut(wanted.written, params["gen_length"]), tuple(ticket.result.token_ids)
             if at % 7 and ticket.result.finish_reason != "cancelled":

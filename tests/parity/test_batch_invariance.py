@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 import llada_core
 from llada_runtime import drain
 from tests.parity.parity_data import MODELS, MOE_MODEL, golden_model
+from tests.support.cases import cases
 
 Row = tuple[str, list[int], dict[str, Any]]
 
@@ -109,7 +110,7 @@ def thorough(examples: int) -> settings:
 
 @pytest.mark.slow
 @pytest.mark.timeout(900)
-@thorough(200)
+@thorough(cases(200))
 @given(batches())
 def test_rows_of_any_algorithm_decode_as_if_alone(batch: tuple[str, list[Row]]) -> None:
     check_rows(batch)
@@ -117,7 +118,7 @@ def test_rows_of_any_algorithm_decode_as_if_alone(batch: tuple[str, list[Row]]) 
 
 @pytest.mark.slow
 @pytest.mark.timeout(900)
-@thorough(200)
+@thorough(cases(200))
 @given(batches([MOE_MODEL]))
 def test_rows_on_layers_of_experts_decode_as_if_alone(batch: tuple[str, list[Row]]) -> None:
     check_rows(batch)

@@ -15,10 +15,10 @@ from llada_runtime import drain
 from llada_sdar import SDARNetwork
 from tests.sdar.golden_data import MODELS, golden_model
 from tests.sdar.tiny_models import Variant, write_model
+from tests.support.cases import cases
 
 Row = tuple[str, list[int], dict[str, Any]]
-CASES, QUICK = 200, 20
-AT_ONCE = 30
+QUICK = 20
 NETWORKS = [*MODELS, "moe"]
 
 
@@ -115,8 +115,7 @@ def test_on_a_gpu_it_decodes_as_on_the_cpu(tmp_path: Path, variant: Variant) -> 
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(300)
-@pytest.mark.parametrize("first", range(QUICK, CASES, AT_ONCE))
-def test_more_rows_of_any_algorithm_decode_as_if_alone(first: int) -> None:
-    for case in range(first, first + AT_ONCE):
+@pytest.mark.timeout(900)
+def test_more_rows_of_any_algorithm_decode_as_if_alone() -> None:
+    for case in range(QUICK, QUICK + cases(180)):
         compare(case)
