@@ -30,7 +30,7 @@ PROJECTS: dict[str, Mapping[str, Any]] = runpy.run_path(str(ROOT / "tools" / "pa
 EXAMPLES = sorted(path.parent for path in ROOT.glob("examples/*/pyproject.toml"))
 PLUGINS = [name for name, project in PROJECTS.items() if "llada.engines" in project.get("entry-points", {})]
 # Folders of tests that an engine's wheel must pass besides tests/<its short name>.
-MORE_TESTS = {"llada-dinfer": ["parity"], "llada-fastdllm": ["parity"]}
+MORE_TESTS = {"llada-decoders": ["parity"], "llada-dinfer": ["parity"], "llada-fastdllm": ["parity"]}
 # Engines for other models than llada-tiny's: the tests of such an engine generate on models of their own.
 OTHER_MODELS = {"llada-diffusiongemma", "llada-dream", "llada-llada2", "llada-nemotron", "llada-sdar"}
 # What the tests of a plugin need besides the plugin. One that brings no engine needs one.

@@ -20,6 +20,7 @@ RUN /srv/llada/bin/pip install -c constraints.txt hatchling \
         ./packages/llada-core ./packages/llada-runtime ./packages/llada-server \
         ./packages/llada-fastdllm ./packages/llada-dinfer ./packages/llada-nemotron ./packages/llada-sdar \
         ./packages/llada-dream ./packages/llada-llada2 ./packages/llada-diffusiongemma \
+        ./packages/llada-decoders \
     && /srv/llada/bin/pip uninstall --yes hatchling
 
 FROM python:3.11.14-slim-bookworm

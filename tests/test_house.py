@@ -24,6 +24,7 @@ from llada_dev.verify.upstream.places import UPSTREAMS
 ROOT = Path(__file__).parents[1]
 PACKAGES = sorted(path.parent for path in ROOT.glob("packages/*/pyproject.toml"))
 FRONT_ENDS = ("llada-dev", "llada-eval", "llada-server")  # plugins that bring commands and no engine
+DECODERS = ("llada-decoders",)  # those that bring algorithms for another's engine
 HEAVY = ("torch", "transformers", "safetensors", "numpy", "datasets", "lm_eval")
 MACHINE_PATH = re.compile(r"(?<![\w./])/(?:work|home|root|opt|Users)/[\w.-]")
 
@@ -180,7 +181,9 @@ def test_a_function_of_the_program_is_called_as_none_beneath_it_and_as_no_module
 
 def test_every_engine_of_this_repository_has_an_entry_point() -> None:
     declaring = [path.name for path in PACKAGES if "llada.engines" in project(path).get("entry-points", {})]
-    assert sorted(engine.distribution or "" for engine in engines()) == sorted({*declaring} - {*FRONT_ENDS})
+    assert sorted(engine.distribution or "" for engine in engines()) == sorted(
+        {*declaring} - {*FRONT_ENDS, *DECODERS}
+    )
 
 
 def test_no_python_of_core_names_an_engine() -> None:
@@ -214,8 +217,7 @@ def test_the_rows_of_known_wheels_say_what_the_engines_say_of_themselves() -> No
 
 
 def test_the_known_commands_and_distributions_are_those_of_this_repository() -> None:
-    planned = {"llada-decoders"}  # a name that is kept for what comes
-    assert published().distributions == {package.name for package in PACKAGES} | planned
+    assert published().distributions == {package.name for package in PACKAGES}
     ours = {
         spec.name: owner
         for spec in llada_core.list_commands()

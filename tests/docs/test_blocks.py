@@ -36,6 +36,7 @@ NOT_RUN = {
     "examples/llada-entropy/README.md": 2,
     "examples/llada-mymodel/README.md": 2,
     "packages/llada-core/README.md": 1,
+    "packages/llada-decoders/README.md": 1,
     "packages/llada-dev/README.md": 1,
     "packages/llada-diffusiongemma/README.md": 2,
     "packages/llada-dinfer/README.md": 1,
