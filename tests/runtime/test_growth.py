@@ -289,6 +289,13 @@ def test_two_canvases_decide_as_one(model: LLaDAModel, weight: float) -> None:
     assert plain.canvas == alone.canvas
 
 
+def test_a_sequence_tells_what_was_given_from_what_is_generated(model: LLaDAModel) -> None:
+    asked = row(model, [5, 6], gen_length=4, answer=[None, 7, None, None], end_ids=[3])
+    asked.commit([2], [9])
+    assert [asked.is_given(column) for column in range(6)] == [True, True, False, True, False, False]
+    assert (asked.eos_ids, asked.end_ids) == ({EOS}, {3})
+
+
 def test_a_policy_of_several_canvases_must_say_which_counts(model: LLaDAModel) -> None:
     class Careless(Guided):
         combine = Policy.combine

@@ -53,6 +53,7 @@ class Sequence:
 
     Attributes:
         canvas: prompt and answer, then what whole blocks have behind it; the mask's id where a mask stands.
+        eos_ids: what the config calls the end of sequence, whatever else ``end_ids`` has.
         block, block_start, block_end: index and columns of the current block.
         block_nfe, block_open: forwards that may fill masks since the block's schedule began, and masks that
             it began with.
@@ -97,7 +98,7 @@ class Sequence:
         limits = Limits.of(config)
         check_prompt(ids, limits, gen_length=gen_length)
         self.prompt_length, self.gen_length, self.block_length = len(ids), gen_length, block_length
-        self.mask_id = config.mask_token_id
+        self.mask_id, self.eos_ids = config.mask_token_id, frozenset(config.eos_ids)
         self.end_ids = frozenset(config.eos_ids if end_ids is None else end_ids)
         self.canvas = ids + self._begin(opening(answer, gen_length, limits))
         origin = len(ids) // block_length * block_length if align_blocks else len(ids)
@@ -185,10 +186,15 @@ class Sequence:
         self.idle = 0 if columns else self.idle + 1
         self._settle()
 
+    def is_given(self, column: int) -> bool:
+        """Whether what stands there does so from the beginning: the prompt, and what is fixed of the
+        answer."""
+        return column < self.prompt_length or column in self._fixed
+
     def may_revoke(self, column: int) -> bool:
         """Whether a token of the current block stands there that was generated."""
-        inside = self.block_start <= column < self.block_end and column >= self.prompt_length
-        return inside and column not in self._fixed and self.canvas[column] != self.mask_id
+        inside = self.block_start <= column < self.block_end
+        return inside and not self.is_given(column) and self.canvas[column] != self.mask_id
 
     def advance(self) -> None:
         """Stop at an end-of-sequence token, or go on to the next block if this one is full and left.
