@@ -226,6 +226,17 @@ def test_the_known_commands_and_distributions_are_those_of_this_repository() -> 
     assert published().commands == ours
 
 
+def test_the_known_algorithms_for_anothers_engine_are_those_of_this_repository() -> None:
+    brought = [llada_core.get_algorithm_info(name) for name in llada_core.list_algorithms()]
+    names = {
+        name: info.distribution
+        for info in brought
+        if info.distribution in DECODERS
+        for name in (info.name, *info.aliases)
+    }
+    assert published().algorithms == names
+
+
 def test_tests_are_packages_and_none_edits_the_path() -> None:
     tests = [path for path in tracked_files() if path.suffix == ".py" and path.is_relative_to(ROOT / "tests")]
     homes = {path.parent for path in tests if path.name.startswith("test_") or path.name == "conftest.py"}

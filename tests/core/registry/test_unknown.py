@@ -55,6 +55,16 @@ def test_an_algorithm_of_an_engine_that_is_not_installed_says_what_to_install(si
     )
 
 
+def test_an_algorithm_for_anothers_engine_says_what_to_install(site: Site) -> None:
+    site.add_engine("fast-dllm", algorithms={"echo": ()})
+    assert unknown(site, "eb_sampler") == (
+        "no algorithm is called 'eb_sampler' here; llada-decoders brings it and is not installed; "
+        "pip install llada-decoders"
+    )
+    site.add("llada-decoders", plugin=BROKEN)
+    assert "it is of llada-decoders, whose plugin decoders is broken" in unknown(site, "eb_sampler")
+
+
 def test_a_broken_plugin_of_another_name_is_mentioned(site: Site) -> None:
     site.add_engine("e", algorithms={"echo": ()})
     site.add("llada-pairs", plugin=BROKEN)

@@ -5,10 +5,25 @@ The classes are imported on first use: they need torch, and listing algorithms d
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from llada_core.imports import lazy_exports
+
+if TYPE_CHECKING:
+    from .eb_sampler import EBSamplerGeneration
+    from .llada import LLaDAGeneration
 
 __version__ = "0.2.0"
 
-__all__: list[str] = []
+__all__ = [
+    "EBSamplerGeneration",
+    "LLaDAGeneration",
+]
 
-__getattr__, __dir__ = lazy_exports(__name__, {})
+__getattr__, __dir__ = lazy_exports(
+    __name__,
+    {
+        "EBSamplerGeneration": "llada_decoders.eb_sampler",
+        "LLaDAGeneration": "llada_decoders.llada",
+    },
+)

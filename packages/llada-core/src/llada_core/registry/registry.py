@@ -203,17 +203,21 @@ class Registry:
     def missing_command(self, name: str) -> str | None:
         """Why a subcommand that a known distribution brings is not there, ending with the remedy, or None."""
         owner = published().commands.get(name)
-        if owner is None:
-            return None
-        return self._failed(owner) or f"{owner} brings it and is not installed; pip install {owner}"
+        return None if owner is None else self._missing_from(owner)
 
     def missing_algorithm(self, name: str) -> str | None:
         """Why an algorithm of a known wheel is not there, ending with the remedy; None for any other name."""
+        if (owner := published().algorithms.get(name)) is not None:
+            return f"no algorithm is called {name!r} here; {self._missing_from(owner)}"
         row = self._catalogue.wheels.bringing(name)
         if row is None or self._catalogue.engine_names.resolve(row.engine) is not None:
             return None
         told = self._failed(row.distribution) or self._catalogue.missing_engine(row.engine)
         return f"{name} is an algorithm of the engine {row.engine}, and {told}"
+
+    def _missing_from(self, owner: str) -> str:
+        """Why something that a known distribution brings is not there, ending with the remedy."""
+        return self._failed(owner) or f"{owner} brings it and is not installed; pip install {owner}"
 
     def _failed(self, distribution: str) -> str | None:
         """What became of an installed distribution's plugin, where that is why it brings nothing."""

@@ -24,12 +24,14 @@ __all__ = ["Published", "Title", "Wheels", "published", "takes", "title_of"]
 
 
 class Published(NamedTuple):
-    """The data file: its rows, the distribution for somebody who has no engine at all, the commands that
-    distributions bring, and the names of all distributions that are released together with this one."""
+    """The data file: its rows, the distribution for somebody who has no engine at all, the commands and the
+    algorithms for another's engine that distributions bring, and the names of all distributions that are
+    released together with this one."""
 
     rows: tuple[WheelSpec, ...]
     recommended: str
     commands: Mapping[str, str]
+    algorithms: Mapping[str, str]
     distributions: frozenset[str]
 
 
@@ -44,6 +46,7 @@ def published() -> Published:
         rows=rows,
         recommended=data["recommended"],
         commands=data["commands"],
+        algorithms=data["algorithms"],
         distributions=frozenset((*data["others"], *(row.distribution for row in rows))),
     )
 

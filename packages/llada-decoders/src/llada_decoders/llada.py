@@ -1,0 +1,153 @@
+"""``llada``: the sampler that LLaDA was published with.
+
+Source: LLaDA (arXiv 2502.09992; ML-GSAI/LLaDA @ b7e6c35, ``generate.py``); the orders by entropy and margin
+are those of NEUIR/PC-Sampler @ 8b106b0 and Kamichanw/d2Cache @ 72feb60. Differences from them: what LLaDA
+leaves to chance or error among equal confidences goes from left to right; ``confidence_eos_eot_inf`` does at
+every temperature what it does at 0, where upstream loses half of it above; end tokens are the checkpoint's
+and not two literals; a full block takes no further forwards; positions are ranked within their block, where
+PC-Sampler ranks the whole answer and leaves masks; guidance needs no attention mask; the mask token is never
+proposed; ``steps`` need not divide. Confidences are finer than a softmax in the model's dtype.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from collections.abc import Sequence as Ids
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor
+
+from llada_core import ParameterError
+from llada_core.parameters import steps_a_block
+from llada_fastdllm import FastDLLMGeneration
+from llada_runtime import Network, Policy, Quota, Rule, Sequence
+from llada_runtime.decoding.proposals import probability
+
+from .declared.llada import PARAMETERS
+from .guidance import guided
+from .orders import ORDERS
+
+__all__ = ["EndsLast", "LLaDAGeneration", "OrderedQuota"]
+
+
+@dataclass(frozen=True, slots=True)
+class OrderedQuota(Quota):
+    """`Quota`, ranking by one of `ORDERS`, or by the token's probability."""
+
+    order: str = "confidence"
+
+    def score(self, sequence: Sequence, logits: Tensor, tokens: Tensor) -> Tensor | None:
+        return ORDERS[self.order](logits) if self.order in ORDERS else None
+
+
+@dataclass(frozen=True, slots=True)
+class EndsLast(Quota):
+    """`Quota`, ranking by the confidence that is left once no token may end the answer.
+
+    A position whose token does has confidence 0, and is filled when the quota has nothing else; all other
+    confidences are those of distributions without such tokens.
+
+    Attributes:
+        eot_id: ends the answer besides the end of sequence; None is all that end the sequence's answers.
+    """
+
+    eot_id: int | None = None
+
+    def score(self, sequence: Sequence, logits: Tensor, tokens: Tensor) -> Tensor:
+        also = sequence.end_ids if self.eot_id is None else {self.eot_id}
+        late = torch.tensor(sorted(also | _eos(sequence)), device=logits.device)
+        sure = probability(logits.float().index_fill(-1, late, -torch.inf), tokens)
+        return sure.masked_fill(torch.isin(tokens, late), 0.0)
+
+
+class _Endless:
+    """Before a rule among the bases: that rule, on logits by which the sequence never ends."""
+
+    __slots__ = ()
+
+    rescores: ClassVar[bool] = True
+
+    def rescore(self, sequence: Sequence, logits: Tensor, open_: Tensor) -> None:
+        logits[:, sorted(_eos(sequence))] = -torch.inf
+
+
+class _EndlessQuota(_Endless, OrderedQuota):
+    __slots__ = ()
+
+
+class _EndlessEndsLast(_Endless, EndsLast):
+    __slots__ = ()
+
+
+def _eos(sequence: Sequence) -> frozenset[int]:
+    """What the network's config calls the end of sequence; where it does not, all that end an answer."""
+    return sequence.eos_ids or sequence.end_ids
+
+
+class LLaDAGeneration(FastDLLMGeneration):
+    """Upstream's ``generate``: a forward of the whole canvas every step, which commits its block's quota."""
+
+    name = "llada"
+    description = "LLaDA's sampler: a quota a step, by confidence, entropy, margin or chance, with guidance."
+    parameters = PARAMETERS
+
+    def policy(self, params: Mapping[str, Any]) -> Policy:
+        return guided(params)
+
+    def rule(self, params: Mapping[str, Any]) -> Rule:
+        steps, endless = steps_a_block(params), params.get("logits_eos_inf")
+        if params.get("confidence_eos_eot_inf"):
+            return (_EndlessEndsLast if endless else EndsLast)(steps, params.get("eot_id"))
+        order = params.get("order", "confidence")
+        if endless:
+            return _EndlessQuota(steps, order)
+        return Quota(steps) if order == "confidence" else OrderedQuota(steps, order)
+
+    def validate_args(self, **params: Any) -> dict[str, Any]:
+        """The effective values of ``params``; ``steps`` are rounded up to a multiple of the blocks.
+
+        Raises:
+            ParameterError: a name is unknown, a value of the wrong type or out of range, or two parameters
+                rank the positions, or one says something of another that is off.
+        """
+        values = super().validate_args(**params)
+        if self.yields_steps():
+            _refuse_two_orders(values)
+            if values.get("eot_id") is not None and not values.get("confidence_eos_eot_inf"):
+                raise _refused(values, "eot_id", "is read with confidence_eos_eot_inf=True only; give both")
+        return values
+
+    def sequence(
+        self,
+        model: Network,
+        prompt_ids: Ids[int],
+        params: Mapping[str, Any],
+        *,
+        answer: Ids[int | None] | None = None,
+    ) -> Sequence:
+        """As of every step algorithm. Raises ``ParameterError``, too, for an option about end tokens where
+        the model has none, and for an ``eot_id`` that is no token of it."""
+        eot, size = params.get("eot_id"), model.config.embedding_size
+        if eot is not None and eot >= size:
+            raise _refused(params, "eot_id", f"is no token of this model; give an id from 0 to {size - 1}")
+        row = super().sequence(model, prompt_ids, params, answer=answer)
+        for name in ("logits_eos_inf", "confidence_eos_eot_inf"):
+            if params.get(name) and not _eos(row):
+                raise _refused(params, name, "needs an end token, and this model declares none; leave it out")
+        return row
+
+
+def _refuse_two_orders(values: Mapping[str, Any]) -> None:
+    order, last = values.get("order", "confidence"), values.get("confidence_eos_eot_inf")
+    if last and order != "confidence":
+        told = "ranks by something else than the confidence, which confidence_eos_eot_inf changes"
+        raise _refused(values, "order", f"{told}; give one of the two")
+    other = "confidence_eos_eot_inf" if last else "order"
+    if values.get("remasking") == "random" and (last or order != "confidence"):
+        raise _refused(values, other, "ranks positions, which remasking=random leaves to chance; give one")
+
+
+def _refused(values: Mapping[str, Any], name: str, why: str) -> ParameterError:
+    return ParameterError(f"{name}={values[name]!r} {why}", parameter=name, value=values[name])

@@ -1,0 +1,37 @@
+"""The decoders keep the contract of plugins."""
+
+from __future__ import annotations
+
+import pytest
+
+import llada_core
+from llada_decoders.plugin import ALGORITHMS
+from llada_runtime.testing import small_llada
+from tests.support.contract import LONG, held, held_by_all
+
+pytestmark = pytest.mark.alone
+
+
+def test_a_decoder_keeps_its_contract() -> None:
+    passed = held("eb_sampler", small_llada(scale=0.4, max_sequence_length=256), but=LONG, gen_length=12)
+    assert "a batch is its rows alone" in passed
+    assert "its rule works on any device" in passed
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_the_distribution_keeps_the_contract_on_the_small_model() -> None:
+    found = held_by_all("llada-decoders", None, gen_length=16)
+    named = dict(found)
+    assert {spec.name for spec in ALGORITHMS} <= named.keys()
+    acting = {"each parameter changes something, or is declared neutral", "a batch is its rows alone"}
+    assert [
+        name for name in named if name in {s.name for s in ALGORITHMS} and not acting <= named[name]
+    ] == []
+
+
+def test_they_are_algorithms_of_an_engine_of_another_distribution() -> None:
+    infos = [llada_core.get_algorithm_info(spec.name) for spec in ALGORITHMS]
+    assert {(info.engine, info.distribution, info.reason) for info in infos} == {
+        ("fast-dllm", "llada-decoders", None)
+    }
