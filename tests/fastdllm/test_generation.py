@@ -51,7 +51,7 @@ def test_the_public_classes_are_these() -> None:
 def test_the_engine_declares_its_algorithms_default_and_aliases() -> None:
     engine = llada_core.get_engine("fast-dllm")
     assert engine.default_algorithm == "dual_cache"
-    assert sorted(engine.algorithms) == sorted(ALGORITHMS)
+    assert sorted(spec.name for spec in engine.spec.algorithms) == sorted(ALGORITHMS)
     assert engine.spec.memory == "llada_runtime.memory:estimate"
     aliases = {"no_cache": "basic", "simple": "basic", "prefix": "prefix_cache", "cache": "prefix_cache",
                "dual": "dual_cache", "double_cache": "dual_cache"}  # fmt: skip

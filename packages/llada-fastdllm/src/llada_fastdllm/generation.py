@@ -48,7 +48,8 @@ _UNCACHED = (
 )
 _BY_OWN_CODE = (
     "the model runs by the code that comes with it, as no network of ours implements it ({reason}): nothing "
-    "can be cached, so that every step is a forward of the whole canvas, and only the algorithm 'basic' runs"
+    "can be cached, so that every step is a forward of the whole canvas, and only what caches nothing runs, "
+    "such as 'basic'"
 )
 _NOT_QUANTISED = (
     "quantization {kind!r} is for networks of ours, and this model can be run by its own code alone; leave "
