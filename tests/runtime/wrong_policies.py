@@ -56,6 +56,11 @@ plans(
     lambda s: Plan(lo=0, hi=s.length, canvases=((1, 2),)),
     "a further canvas has not ",
 )
+plans(
+    "ShadowsNothing",
+    lambda s: Plan(lo=0, hi=s.length, targets=(0, 0), shadow=True),
+    "it has a shadow of no targets; give some, or leave the shadow out",
+)
 
 
 def in_policy(name: str, told: str, **members: Any) -> None:

@@ -53,12 +53,14 @@ class PlainForward:
         Keys and values of a span with an extent are kept for later ones; one that reads takes those of all
         other columns from there. Where in the extent they would lie does not matter.
         """
-        network, columns = self._network, torch.arange(span.lo, span.hi, device=self.device)
-        ids = torch.tensor(list(span.ids), device=self.device)
-        x = network.embed(ids) if span.inputs is None else span.inputs.to(network.dtype)
+        network, own = self._network, span.hi - span.lo
+        columns = torch.cat([torch.arange(lo, hi, device=self.device) for lo, hi in span.place.ranges])
+        x = network.embed(torch.tensor(list(span.ids), device=self.device))
+        if span.inputs is not None:
+            x[:own] = span.inputs.to(network.dtype)
         for index in range(len(network.layers)):
             x = self._layer(index, x, columns, span)
-        head = x[span.head_lo - span.lo : span.head_hi - span.lo]
+        head = torch.cat((x[span.head_lo - span.lo : span.head_hi - span.lo], x[own:]))
         logits: Tensor = network.head(network.norm(head))
         return logits
 
@@ -68,7 +70,8 @@ class PlainForward:
         q, k, v = self._projected(attention, layer.attention_norm(x), columns)
         if span.extent is not None:
             k, v = self._remembered(index, k, v, span)
-        k, v = k[: span.length], v[: span.length]
+        if span.shadow is None:
+            k, v = k[: span.length], v[: span.length]
         mixed = _attend(q, k, v, _seen(columns, span))
         x = attention.out(mixed.flatten(1)) + x
         mlp = layer.mlp.plainly if isinstance(layer.mlp, ExpertMLP) else layer.mlp
@@ -98,8 +101,13 @@ class PlainForward:
 
 
 def _seen(columns: Tensor, span: Span) -> Tensor:
-    """Which of the first ``length`` columns each of the span's attends to, bool ``[W, length]``."""
+    """Which of the first ``length`` columns each of the span's attends to, bool ``[W, length]``; with a
+    shadow, those of the shadow come behind, ``[W, W]``."""
     keys = torch.arange(span.length, device=columns.device)
+    if span.shadow is not None:
+        in_shadow = torch.arange(span.width, device=columns.device) >= span.length
+        hidden = torch.where(in_shadow, columns, -1)[:, None] == torch.where(in_shadow, -2, columns)
+        return ~hidden & (in_shadow[:, None] | ~in_shadow)
     if span.stride is None:
         return torch.ones(len(columns), span.length, dtype=torch.bool, device=columns.device)
     return keys[None] < ((columns // span.stride + 1) * span.stride)[:, None]

@@ -47,7 +47,8 @@ def likeliest_of(turns: list[Turn], device: torch.device) -> Likeliest | None:
 def _decides_by_all(turn: Turn) -> bool:
     policy = turn.sequence.policy
     unseen = isinstance(policy, Policy) and type(policy).after is Policy.after
-    return unseen and turn.decides and len(turn.spans) == 1 and not turn.plan.whole
+    alone = len(turn.spans) == 1 and not turn.plan.shadow
+    return unseen and turn.decides and alone and not turn.plan.whole
 
 
 def _takes_the_likeliest(sequence: Sequence) -> bool:

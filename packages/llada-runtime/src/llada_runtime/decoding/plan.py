@@ -30,6 +30,9 @@ class Plan:
         shift: how many columns before a target its logits are: 1 where the network predicts the next token.
         canvases: the ids ``[lo, hi)`` of further canvases that run in the same forward, for `Policy.combine`.
             Only without the cache: what they share of it would have to be theirs.
+        shadow: the targets run a second time in the same forward, as masks. Each of these sees all columns
+            but the one in whose place it stands, and the canvas does not see them. By their logits
+            `Rule.revoke` and `Rule.replace` judge what stands. Only without the cache.
 
     Raises ``ContractError`` for a plan that no sequence could follow.
     """
@@ -44,6 +47,7 @@ class Plan:
     targets: tuple[int, int] | None = None
     shift: int = 0
     canvases: tuple[tuple[int, ...], ...] = ()
+    shadow: bool = False
 
     def __post_init__(self) -> None:
         lo, hi, end, stride = self.lo, self.hi, self.end, self.stride
@@ -51,7 +55,8 @@ class Plan:
             raise ContractError(f"{self} cannot be run: give columns as integers")
         if stride is not None and stride < 1:
             raise ContractError(f"{self} cannot be run: give a stride of 1 or more, or None")
-        problem = self._contradiction() if self.reads or self.canvases or self.targets is not None else None
+        special = self.reads or self.canvases or self.targets is not None or self.shadow
+        problem = self._contradiction() if special else None
         if problem is not None:
             raise ContractError(f"{self} cannot be run: {problem}")
 
@@ -64,6 +69,8 @@ class Plan:
             return "it reads the cache for several canvases, which would have to share it; leave reads out"
         if any(len(ids) != self.hi - self.lo for ids in self.canvases):
             return f"a further canvas has not {self.hi - self.lo} ids; give those of the columns lo to hi"
+        if self.shadow and (self.writes or self.canvases or self.stride is not None or self.shift):
+            return "a shadow goes without writes, canvases, stride and shift; leave them out, or the shadow"
         return None
 
     def targets_of(self, block: tuple[int, int]) -> tuple[int, int]:
@@ -88,6 +95,8 @@ class Plan:
             head_lo, head_hi = targets[0] - self.shift, targets[1] - self.shift
             if not self.lo <= head_lo < head_hi <= self.hi:
                 return f"it decides {targets} from the logits of {head_lo} to {head_hi}, which it leaves out"
+        if self.shadow and targets[0] == targets[1]:
+            return "it has a shadow of no targets; give some, or leave the shadow out"
         if not self.reads and (self.lo, self.hi) != (0, end):
             return f"it reads no cache and leaves out columns of 0 to {end}, whose keys are then nowhere"
         return None

@@ -102,7 +102,8 @@ class Rule(ABC):  # noqa: B024  # of choose and select one is to be defined, and
     def revoke(self, sequence: Sequence, start: int, logits: Tensor) -> Iterable[int]:
         """Columns of the block that stand and are to be masks again, where the rule ``revokes``.
 
-        ``logits [L, V]`` are those of the columns from ``start``; what is chosen now does not stand yet.
+        ``logits [L, V]`` are those of the columns from ``start``, of the plan's shadow where it has one; what
+        is chosen now (``sequence.chosen``) does not stand yet.
         """
         return ()
 

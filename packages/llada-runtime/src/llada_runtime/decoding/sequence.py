@@ -57,6 +57,7 @@ class Sequence:
         block, block_start, block_end: index and columns of the current block.
         block_nfe, block_open: forwards that may fill masks since the block's schedule began, and masks that
             it began with.
+        chosen: columns that the forward in work fills, while its rule is asked what it revokes or replaces.
         nfe, idle: forwards that the sequence has taken part in, and those since one last wrote something.
         settled: how many leading positions of the answer no later step can change.
         cached_block: the block for which the whole canvas was last cached.
@@ -120,6 +121,7 @@ class Sequence:
         """Be as before the first forward; the first block begins at column ``origin``."""
         self.nfe = self.idle = self.settled = 0
         self.cancelled = self._complete = False
+        self.chosen: list[int] = []
         self.cached_block: int | None = None
         self.cached = bytearray(self.length if self.policy.caches else 0)
         self._generator: torch.Generator | None = None

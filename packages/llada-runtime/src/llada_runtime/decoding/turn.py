@@ -6,7 +6,6 @@ from __future__ import annotations
 import math
 from bisect import bisect_left
 from dataclasses import dataclass, field, replace
-from operator import index
 from typing import Any
 
 import torch
@@ -16,9 +15,9 @@ from llada_core.errors import ContractError
 from llada_core.generation.results import Likeliest
 from llada_core.generation.steps import Step
 from llada_core.values import told
-from llada_runtime.decoding.parts import Selector
 from llada_runtime.decoding.plan import Plan
 from llada_runtime.decoding.proposals import Proposals, probability
+from llada_runtime.decoding.revising import revision_of
 from llada_runtime.decoding.sequence import Sequence
 from llada_runtime.decoding.traces import by_logits, traced
 from llada_runtime.network.cache import Extent
@@ -39,6 +38,7 @@ class Turn:
         spans: its canvas, then the further ones of its plan.
         logits: ``[head columns, V]``, once it has run; what the policy made of them where it has several
             canvases.
+        shadow: the logits of its plan's shadow, ``[targets, V]``.
         columns, tokens, confidence: what is written. revoked: columns whose token is taken back before.
         alternatives: of each of ``columns``, where the sequence wants them told.
         log_probabilities, drawn_log_probabilities: of each of ``columns`` where the sequence is traced and
@@ -50,6 +50,7 @@ class Turn:
     targets: tuple[int, int]
     spans: list[Span]
     logits: Tensor = _NOT_RUN
+    shadow: Tensor = _NOT_RUN
     columns: list[int] = field(default_factory=list)
     tokens: list[int] = field(default_factory=list)
     confidence: list[float] = field(default_factory=list)
@@ -78,6 +79,9 @@ class Turn:
     def take(self, canvases: list[Tensor]) -> None:
         """Take over the logits of its spans. What the policy makes of several must be one's, ``[L, V]``."""
         self.logits = canvases[0]
+        if self.plan.shadow:
+            own = len(self.logits) - (self.targets[1] - self.targets[0])
+            self.logits, self.shadow = self.logits[:own], self.logits[own:]
         if len(canvases) == 1:
             return
         policy, one = self.sequence.policy, canvases[0]
@@ -108,9 +112,20 @@ def planned(sequence: Sequence, extent: Extent | None, network: Network) -> Turn
         problem = "a further canvas holds an id that is out of the vocabulary"
     if problem is not None:
         raise ContractError(f"{type(policy).__name__} planned what cannot be run: {problem}")
-    head_lo, head_hi = plan.head_of(targets)
-    canvas = Span(
-        ids=sequence.canvas[plan.lo : plan.hi],
+    canvas = _canvas(sequence, plan, targets, extent, network)
+    further = [replace(canvas, ids=ids, extent=None, inputs=None) for ids in plan.canvases]
+    return Turn(sequence=sequence, plan=plan, targets=targets, spans=[canvas, *further])
+
+
+def _canvas(
+    sequence: Sequence, plan: Plan, targets: tuple[int, int], extent: Extent | None, network: Network
+) -> Span:
+    """What the plan, which can be run, brings of the sequence's own canvas."""
+    ids, (head_lo, head_hi) = sequence.canvas[plan.lo : plan.hi], plan.head_of(targets)
+    if plan.shadow:
+        ids += [sequence.mask_id] * (targets[1] - targets[0])
+    return Span(
+        ids=ids,
         lo=plan.lo,
         hi=plan.hi,
         length=sequence.length if plan.end is None else plan.end,
@@ -120,9 +135,8 @@ def planned(sequence: Sequence, extent: Extent | None, network: Network) -> Turn
         reads=plan.reads,
         stride=plan.stride,
         inputs=_inputs(sequence, plan, network),
+        shadow=targets if plan.shadow else None,
     )
-    further = [replace(canvas, ids=ids, extent=None, inputs=None) for ids in plan.canvases]
-    return Turn(sequence=sequence, plan=plan, targets=targets, spans=[canvas, *further])
 
 
 def _unwritten(sequence: Sequence, plan: Plan) -> str | None:
@@ -194,7 +208,10 @@ def look_again(turn: Turn, logits: Tensor) -> None:
 
     Raises what its rule raises, and ``ContractError`` where that takes back what it may not.
     """
-    if turn.sequence.revokes:
+    if turn.sequence.revokes and turn.plan.shadow:
+        turn.shadow[:, turn.sequence.mask_id] = -torch.inf
+        _revise(turn, turn.shadow)
+    elif turn.sequence.revokes:
         _revise(turn, logits)
     if turn.sequence.alternatives and turn.columns:
         _compare(turn, logits)
@@ -207,57 +224,14 @@ def look_again(turn: Turn, logits: Tensor) -> None:
 
 
 def _revise(turn: Turn, logits: Tensor) -> None:
-    """Ask the turn's rule, by the ``logits [L, V]`` of its targets, what becomes of tokens that stand there.
-
-    Raises ``ContractError`` where it names a column that it may not, and what the rule raises.
-    """
-    sequence, (lo, hi) = turn.sequence, turn.targets
-    rule = sequence.rule
-    revoked, replaced = _revised(rule, rule.revoke(sequence, lo, logits), rule.replace(sequence, lo, logits))
-    for column in sorted([*revoked, *replaced]):
-        if not lo <= column < hi or not sequence.may_revoke(column) or {column} <= revoked & replaced.keys():
-            raise ContractError(
-                f"{type(rule).__name__} takes back column {column}; give columns from {lo} to {hi - 1} that "
-                "hold a token which was generated, each once"
-            )
-    if replaced:
-        _replace(turn, replaced, logits)
-    turn.revoked = sorted(revoked | replaced.keys())
-
-
-def _revised(rule: Selector[Sequence], revoked: Any, replaced: Any) -> tuple[set[int], dict[int, int]]:
-    """What ``revoke`` and ``replace`` returned, as integers. Raises ``ContractError`` for anything else."""
-    try:
-        taken = {index(column) for column in revoked}
-    except TypeError as exc:
-        raise ContractError(
-            f"{type(rule).__name__}.revoke returned {told(revoked)}; return columns as integers"
-        ) from exc
-    try:
-        return taken, {index(column): index(token) for column, token in replaced.items()}
-    except (AttributeError, TypeError) as exc:
-        raise ContractError(
-            f"{type(rule).__name__}.replace returned {told(replaced)}; return a dict of columns and tokens"
-        ) from exc
-
-
-def _replace(turn: Turn, replaced: dict[int, int], logits: Tensor) -> None:
-    """Let the turn write these tokens too, in the order of columns."""
-    lo = turn.targets[0]
-    if not all(
-        0 <= token < logits.shape[-1] and token != turn.sequence.mask_id for token in replaced.values()
-    ):
-        raise ContractError(
-            f"{type(turn.sequence.rule).__name__}.replace named {sorted(replaced.values())}; give ids of the "
-            "vocabulary, and not the mask's"
-        )
-    rows = torch.tensor([column - lo for column in replaced], device=logits.device)
-    tokens = torch.tensor(list(replaced.values()), device=logits.device)
-    sure = probability(logits[rows], tokens).tolist()
-    written = [*zip(turn.columns, turn.tokens, turn.confidence, strict=True)]
-    written += zip(replaced, replaced.values(), sure, strict=True)
-    columns, ids, confidence = zip(*sorted(written), strict=True)
-    turn.columns, turn.tokens, turn.confidence = list(columns), list(ids), list(confidence)
+    """Let the turn take back, and write, what its rule says of what stands among its targets."""
+    turn.sequence.chosen = list(turn.columns)
+    revision = revision_of(turn.sequence, turn.targets, logits)
+    turn.revoked = revision.revoked
+    if revision.written:
+        written = [*zip(turn.columns, turn.tokens, turn.confidence, strict=True), *revision.written]
+        columns, ids, confidence = zip(*sorted(written), strict=True)
+        turn.columns, turn.tokens, turn.confidence = list(columns), list(ids), list(confidence)
 
 
 def _compare(turn: Turn, logits: Tensor) -> None:

@@ -135,6 +135,8 @@ class RemoteNetwork:
         assert cache is None
         if any(place.stride is not None for place in layout.form.places):
             self._refuse("attention cannot be made causal")
+        if any(place.shadow is not None for place in layout.form.places):
+            self._refuse("attention cannot hide columns")
         logits = torch.cat([self._call(layout.ids, call) for call in layout.calls])  # [N, V]
         logits = logits if layout.form.asks_all else logits[layout.head]
         return logits if layout.form.in_order else logits[layout.restore]

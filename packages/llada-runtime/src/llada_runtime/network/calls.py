@@ -44,12 +44,14 @@ class Sight(NamedTuple):
     """What a row's queries attend to: its first ``keys`` columns, and in strides where ``stride`` is given.
 
     The queries are ``width`` columns from ``lo`` on. ``lo`` is 0 where all see all: it does not matter then.
+    Where they do not see their ``own`` column, query n sees all keys but ``lo + n``.
     """
 
     width: int
     keys: int
     lo: int
     stride: int | None
+    own: bool = True
 
     @property
     def parts(self) -> bool:
@@ -64,7 +66,7 @@ class Sight(NamedTuple):
         """What rows that attend in one call have in common."""
         if self.ragged(reads, merge):
             return (int(self.stride == 1),)
-        return (self.stride or 0, self.width, self.keys, self.lo, reads)
+        return (self.stride or 0, self.width, self.keys, self.lo, reads, self.own)
 
     @property
     def causal(self) -> bool:
@@ -106,6 +108,7 @@ class Call:
         pooled: they lie in the cache's pool; else they are the forward's own.
         lo, stride: where a stride is given, queries are at columns ``lo`` and following of their row, and
             column c sees the keys below ``(c // stride + 1) * stride``.
+        own: queries see the key of their own column; False is all but that.
         mask: bool ``[width, keys]``, which follows from the ints, where neither "all" nor "causal" says it;
             it may be a view of another's.
     """
@@ -119,6 +122,7 @@ class Call:
     pooled: bool
     lo: int
     stride: int | None
+    own: bool = True
     mask: Tensor | None = field(compare=False)
 
     @property
@@ -214,7 +218,7 @@ def _evenly_spaced(rows: Sequence[Asking]) -> Iterator[list[Asking]]:
 
 def _call(rows: Sequence[Asking], masks: Callable[[Sight], Tensor]) -> Call:
     one = rows[0]
-    width, keys, lo, stride = one.sight
+    width, keys, lo, stride, own = one.sight
     return Call(
         start=one.start,
         rows=len(rows),
@@ -225,7 +229,8 @@ def _call(rows: Sequence[Asking], masks: Callable[[Sight], Tensor]) -> Call:
         pooled=one.reads,
         lo=lo,
         stride=stride,
-        mask=None if stride is None or one.sight.causal else masks(one.sight),
+        own=own,
+        mask=None if (stride is None and own) or one.sight.causal else masks(one.sight),
     )
 
 
@@ -239,7 +244,8 @@ def _masks(rows: Sequence[Asking], device: torch.device) -> Callable[[Sight], Te
     made: dict[tuple[int, int | None], Tensor] = {}
 
     def mask(seen: Sight) -> Tensor:
-        assert seen.stride is not None
+        if seen.stride is None:
+            return _all_but_own(seen.width, seen.keys, seen.lo).to(device)
         if not seen.ends_aligned:
             return _mask(seen.width, seen.keys, seen.lo, seen.stride).to(device)
         kind = (seen.width, seen.stride)
@@ -255,6 +261,11 @@ def _mask(width: int, keys: int, lo: int, stride: int) -> Tensor:
     """True where a query sees a key, ``[width, keys]``."""
     ends = (torch.arange(lo, lo + width) // stride + 1) * stride  # [width]
     return torch.arange(keys) < ends[:, None]
+
+
+def _all_but_own(width: int, keys: int, lo: int) -> Tensor:
+    """False where the key is the query's own column, ``[width, keys]``."""
+    return torch.arange(keys) != torch.arange(lo, lo + width)[:, None]
 
 
 def _ragged(rows: Sequence[Asking], device: torch.device) -> Ragged:

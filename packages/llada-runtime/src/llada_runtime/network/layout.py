@@ -12,7 +12,7 @@ forward has baked in is its ``graph_key``; forwards of one key differ in the con
 from __future__ import annotations
 
 from array import array
-from collections.abc import Hashable, Iterable, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import accumulate
 
@@ -185,18 +185,26 @@ def _indices(form: Form, device: torch.device) -> Sequence[Tensor]:
     back = sorted(range(len(packed)), key=form.order.__getitem__)  # the packed row of each request
     more, last = form.repeated or 0, packed[-1]
     runs = [
-        *((place.lo, place.width) for place in packed),
+        *((lo, hi - lo) for lo, hi in form.ranges),
         *[(last.hi - 1, 1)] * more,
         *((start, place.width) for place, start in rows if place.start is not None),
         *([(last.width, more)] if more else []),
         *((place.start + place.lo, place.width) for place in packed if place.start is not None),
         *[((last.start or 0) + last.hi - 1, 1)] * more,
-        *((start + place.head_lo - place.lo, place.head_width) for place, start in rows),
+        *(run for place, start in rows for run in _head_runs(place, start)),
         *((head_starts[row], packed[row].head_width) for row in back),
     ]
     lengths = [form.columns, form.kept_columns, form.kept_columns, form.head_columns, form.head_columns]
     together = _concatenated(runs, sum(lengths)).to(device, non_blocking=True)
     return together.split_with_sizes(lengths)
+
+
+def _head_runs(place: Place, start: int) -> Iterator[tuple[int, int]]:
+    """The head columns of a packed row that starts there, as runs of packed columns."""
+    yield start + place.head_lo - place.lo, place.head_hi - place.head_lo
+    if place.shadow is not None:
+        lo, hi = place.shadow
+        yield start + place.hi - place.lo, hi - lo
 
 
 def _concatenated(runs: Sequence[tuple[int, int]], total: int) -> Tensor:
@@ -223,6 +231,10 @@ def _attention(
         first = place.start if pooled and place.start is not None else start
         whole.append(Asking(start, first, pooled, place.sight))
         head.append(Asking(head_start, first, pooled, place.head_sight))
+        if place.shadow is not None:
+            sees = place.shadow_sight
+            whole.append(Asking(start + place.hi - place.lo, first, False, sees))
+            head.append(Asking(head_start + place.head_hi - place.head_lo, first, False, sees))
         start += place.width
         head_start += place.head_width
     calls = calls_of(whole, form.merge, device)

@@ -130,12 +130,23 @@ class FakeNetwork:
         ids, pool = layout.ids.cpu(), None if cache is None else cache.layer(0)[0][:, 0, 0]
         if pool is not None:
             pool[layout.places.cpu()] = ids[layout.kept.cpu()]
-        parts = ids[: len(ids) - (form.repeated or 0)].split([hi - lo for lo, hi in form.ranges])
+        widths = [form.places[row].width for row in form.order]
+        parts = ids[: len(ids) - (form.repeated or 0)].split(widths)
         brought = dict(zip(form.order, parts, strict=True))
         self.forwards.append(tuple((place.lo, place.hi) for place in form.places))
         seen = [_seen(place, brought[row], pool) for row, place in enumerate(form.places)]
-        heads = [self._propose(c, p.head_lo, p.head_hi) for c, p in zip(seen, form.places, strict=True)]
+        heads = [each for c, place in zip(seen, form.places, strict=True) for each in self._head(place, c)]
         return torch.cat(heads).to(self.device)
+
+    def _head(self, place: Place, canvas: Tensor) -> Iterator[Tensor]:
+        """The logits of a request's head, and of its shadow: each column of that by a canvas where its own
+        token is the shadow's."""
+        length = place.length
+        yield self._propose(canvas[:length], place.head_lo, place.head_hi)
+        for offset, column in enumerate(range(*place.shadow or (0, 0))):
+            hidden = canvas[:length].clone()
+            hidden[column] = canvas[length + offset]
+            yield self._propose(hidden, column, column + 1)
 
 
 def _logits(config: FakeConfig, token: int, confidence: float) -> Tensor:

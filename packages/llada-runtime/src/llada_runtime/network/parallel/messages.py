@@ -13,7 +13,8 @@ __all__ = ["Forward", "message_of", "read_message"]
 
 _NOWHERE = -1  # of a start, and of a cache's number
 _ALL = 0  # of a stride
-_PLACE = len(Place._fields)
+_NO_SHADOW = (0, 0)
+_PLACE = len(Place._fields) + 1  # a shadow has two
 
 
 class Forward(NamedTuple):
@@ -56,14 +57,16 @@ def read_message(ints: Sequence[int]) -> Forward:
 
 
 def _numbers(place: Place) -> tuple[int, ...]:
-    lo, hi, length, head_lo, head_hi, start, reads, stride = place
+    lo, hi, length, head_lo, head_hi, start, reads, stride, shadow = place
     nowhere = _NOWHERE if start is None else start
-    return lo, hi, length, head_lo, head_hi, nowhere, reads, _ALL if stride is None else stride
+    way = _ALL if stride is None else stride
+    return lo, hi, length, head_lo, head_hi, nowhere, reads, way, *(shadow or _NO_SHADOW)
 
 
 def _place(numbers: Sequence[int]) -> Place:
-    lo, hi, length, head_lo, head_hi, start, reads, stride = numbers
+    lo, hi, length, head_lo, head_hi, start, reads, stride, *shadow = numbers
     return Place(
         lo, hi, length, head_lo, head_hi,
         None if start == _NOWHERE else start, bool(reads), None if stride == _ALL else stride,
+        None if tuple(shadow) == _NO_SHADOW else (shadow[0], shadow[1]),
     )  # fmt: skip
