@@ -12,12 +12,14 @@ from llada_core.imports import lazy_exports
 if TYPE_CHECKING:
     from .eb_sampler import EBSamplerGeneration
     from .llada import LLaDAGeneration
+    from .wino import WinoGeneration
 
 __version__ = "0.2.0"
 
 __all__ = [
     "EBSamplerGeneration",
     "LLaDAGeneration",
+    "WinoGeneration",
 ]
 
 __getattr__, __dir__ = lazy_exports(
@@ -25,5 +27,6 @@ __getattr__, __dir__ = lazy_exports(
     {
         "EBSamplerGeneration": "llada_decoders.eb_sampler",
         "LLaDAGeneration": "llada_decoders.llada",
+        "WinoGeneration": "llada_decoders.wino",
     },
 )

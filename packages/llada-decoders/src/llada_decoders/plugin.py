@@ -6,13 +6,14 @@ from collections.abc import Iterable
 
 from llada_core import AlgorithmSpec, hookimpl
 
-from .declared import eb_sampler, llada
+from .declared import eb_sampler, llada, wino
 
 __all__ = ["ALGORITHMS", "llada_algorithms"]
 
 ALGORITHMS: tuple[AlgorithmSpec, ...] = (
     llada.ALGORITHM,
     eb_sampler.ALGORITHM,
+    wino.ALGORITHM,
 )
 """All decoders of this package, for the engine ``fast-dllm``."""
 

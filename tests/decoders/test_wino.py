@@ -1,0 +1,158 @@
+"""WINO: published cases, what it takes back and who is told, and rows of it beside all others."""
+
+from __future__ import annotations
+
+import random
+from typing import Any
+
+import pytest
+import torch
+
+import llada_core
+from llada_core import ParameterError, Step
+from llada_runtime import RemoteNetwork, Sequence, drain
+from tests.decoders.golden_data import Case, check_published, each_case, golden_cases
+from tests.parity.parity_data import golden_model
+
+REVOKING = {"threshold": 0.3, "threshold_back": 0.95}
+
+
+@each_case("wino")
+def test_a_published_case_has_its_tokens_and_forwards(case: Case) -> None:
+    check_published(case, "wino", case["params"])
+
+
+def sequence_of(case: Case, **changes: Any) -> Sequence:
+    decoder = llada_core.get_algorithm("wino")
+    params = decoder.validate_args(**{**case["params"], **changes})
+    row: Sequence = decoder.sequence(golden_model(case["model"]), case["prompt"], params)
+    return row
+
+
+def steps_of(case: Case, **changes: Any) -> tuple[Sequence, list[Step]]:
+    row = sequence_of(case, **changes)
+    return row, list(drain(golden_model(case["model"]), [row], rows=1))
+
+
+@each_case("wino")
+def test_steps_tell_each_token_that_is_taken_back_and_none_of_what_has_settled(case: Case) -> None:
+    row, steps = steps_of(case, early_stop=False)
+    assert sum(len(step.revoked) for step in steps) == case["events"]["remasked"]
+    answer: list[int | None] = [None] * row.gen_length
+    settled = 0
+    for step in steps:
+        kept = answer[:settled]
+        for position in step.revoked:
+            assert answer[position] is not None
+            answer[position] = None
+        for position, token in zip(step.positions, step.tokens, strict=True):
+            assert answer[position] is None
+            answer[position] = token
+        assert answer[:settled] == kept
+        assert None not in answer[: step.settled]
+        settled = step.settled
+    assert answer == row.canvas[row.prompt_length :]
+
+
+@each_case("wino")
+def test_a_row_ends_with_the_block_that_its_end_token_is_in(case: Case) -> None:
+    """Before that block is full the end token, and what is before it, may still be taken back."""
+    (whole, _), (row, _) = steps_of(case, early_stop=False), steps_of(case, early_stop=True)
+    answer, published = (each.canvas[row.prompt_length :] for each in (row, whole))
+    end = next((at for at, token in enumerate(published) if token in row.end_ids), None)
+    if end is None:
+        assert (row.canvas, row.nfe) == (whole.canvas, whole.nfe)
+    else:
+        assert answer[: end + 1] == published[: end + 1]
+        assert set(answer[end:]) == {published[end]}
+        assert row.nfe <= whole.nfe
+
+
+def test_an_end_token_ends_some_cases_early() -> None:
+    shorter = [
+        case["id"] for case in golden_cases("wino") if steps_of(case)[0].nfe < case["expected"]["nfe"]
+    ]
+    assert shorter
+
+
+def test_the_cases_take_back_up_to_their_limit_and_are_capped() -> None:
+    events = [case["events"] for case in golden_cases("wino")]
+    assert all(sum(each[name] for each in events) for name in ("remasked", "capped", "forced", "limited"))
+
+
+def test_a_short_last_block_has_a_short_shadow() -> None:
+    (case,) = (case for case in golden_cases("wino") if case["id"] == "wi-pub-001-wino")
+    row, steps = steps_of(case, gen_length=11, block_length=8, early_stop=False, **REVOKING)
+    assert row.mask_id not in row.canvas
+    assert [step.block for step in steps if step.finished] == [1]
+    alone = llada_core.get_algorithm("wino").reference_answer(
+        golden_model(case["model"]),
+        case["prompt"],
+        llada_core.get_algorithm("wino").validate_args(
+            **{**case["params"], "gen_length": 11, "early_stop": False, **REVOKING}
+        ),
+    )
+    assert (list(alone.token_ids), alone.nfe) == (row.canvas[row.prompt_length :], row.nfe)
+
+
+def mixed(source: random.Random, model: Any, count: int) -> list[Sequence]:
+    """Rows of it and of other algorithms, as many of each."""
+    others = [name for name in ("basic", "dual_cache", "dinfer_hierarchy") if name in llada_core.list_algorithms()]
+    rows = []
+    for number in range(count):
+        name = "wino" if number % 2 else source.choice(others)
+        own = {"threshold": source.choice([0.2, 0.5]), "threshold_back": source.choice([0.5, 0.95])}
+        decoder = llada_core.get_algorithm(name)
+        params = decoder.validate_args(
+            gen_length=source.randint(1, 20), block_length=source.randint(2, 12),
+            early_stop=source.random() < 0.5, **(own if name == "wino" else {}),
+        )  # fmt: skip
+        prompt = [source.randrange(40) for _ in range(source.randint(1, 9))]
+        rows.append(decoder.sequence(model, prompt, params))
+    return rows
+
+
+def test_rows_beside_rows_of_other_algorithms_are_the_rows_alone() -> None:
+    model = golden_model("gqa-96")
+    together, alone = (mixed(random.Random("wino"), model, 10) for _ in range(2))
+    steps = list(drain(model, together, rows=6))
+    for row in alone:
+        list(drain(model, [row], rows=1))
+    assert [(row.canvas, row.nfe) for row in together] == [(row.canvas, row.nfe) for row in alone]
+    assert any(step.revoked for step in steps)
+
+
+def test_text_that_is_streamed_is_never_taken_back() -> None:
+    """With a tokenizer: tokens come and go in the steps, and the text of what has settled only grows."""
+    lm = llada_core.load_model(engine="fast-dllm")
+    told, revoked = "", 0
+    asked = {"algorithm": "wino", "gen_length": 32, "block_length": 16, **REVOKING}
+    for step in lm.stream("Count from 3 to 9.", **asked):
+        text = step.ticket.text_before(step.settled)
+        assert text.startswith(told)
+        told, revoked = text, revoked + len(step.revoked)
+        result = step.result
+    assert revoked
+    assert result is not None
+    assert told == result.text == lm.generate("Count from 3 to 9.", **asked).text
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        ({"threshold_back": 1.5}, "threshold_back=1.5 is out of range; give a number from 0 to 1"),
+        ({"threshold": None}, "threshold=None has the wrong type; give a number from 0 to 1"),
+        ({"steps": 8}, "steps"),
+        ({"remasking": "random"}, "remasking"),
+    ],
+)
+def test_what_it_does_not_take_is_refused_by_name(given: dict[str, Any], told: str) -> None:
+    with pytest.raises(ParameterError, match=told):
+        llada_core.get_algorithm("wino").validate_args(**given)
+
+
+def test_a_model_that_its_own_code_runs_is_refused() -> None:
+    model = golden_model("gqa-96")
+    own = RemoteNetwork(model, model.config)
+    with pytest.raises(llada_core.AlgorithmUnavailable, match="in whose attention no column can be hidden"):
+        llada_core.get_algorithm("wino").generate(own, torch.tensor([[1, 2]]), gen_length=4)
