@@ -177,7 +177,8 @@ class Step:
         ticket: whose answer it is.
         block: index of the block in work.
         positions, tokens, confidence: offsets into the answer that received a token, ascending, with the
-            token and its probability; ``confidence`` is empty where the algorithm does not tell.
+            token and its probability, which is 1 where the decoder has ended the answer before them;
+            ``confidence`` is empty where the algorithm does not tell.
         alternatives: of each position the likeliest tokens, with their probabilities, likeliest first; as
             many as the row's ``alternatives``, and empty where that is 0.
         log_probabilities, drawn_log_probabilities: of each position those of a `Trajectory`; empty where the

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import replace
 from operator import index
 
@@ -10,7 +10,15 @@ from llada_core.errors import ContractError, NoProgress, ParameterError, PromptE
 from llada_core.generation.prompts import Limits, check_prompt
 from llada_core.values import told
 
-__all__ = ["check_length", "check_width", "column_of", "no_progress", "opening"]
+__all__ = [
+    "check_answer_end",
+    "check_block_end",
+    "check_length",
+    "check_width",
+    "column_of",
+    "no_progress",
+    "opening",
+]
 
 
 def check_length(name: str, value: object) -> None:
@@ -32,6 +40,30 @@ def check_width(block_length: int, limits: Limits) -> None:
             f"and a block is decoded at its full width; give {limits.max_length} or less",
             parameter="block_length",
             value=block_length,
+        )
+
+
+def check_block_end(column: int, start: int, length: int) -> None:
+    """Refuse a column before which the block from ``start`` on cannot end, on a canvas of ``length``. Raises
+    ``ContractError``."""
+    if not start < column <= length:
+        raise ContractError(
+            f"the block from column {start} on was to end before column {column}; "
+            f"give one from {start + 1} to {length}"
+        )
+
+
+def check_answer_end(column: int, token: int, end_ids: Collection[int], *, may_end: bool) -> None:
+    """Refuse an end of the answer before what is prompt or fixed, and by a token that ends none. Raises
+    ``ContractError``."""
+    if not may_end:
+        raise ContractError(
+            f"the answer was to end before column {column}, and prompt or fixed text stands behind, or no "
+            "column does; end it where may_end says that it may"
+        )
+    if token not in end_ids:
+        raise ContractError(
+            f"the answer was to end by token {token}, and {sorted(end_ids)} end answers; give one of these"
         )
 
 

@@ -12,10 +12,17 @@ from typing import Any
 
 import torch
 
-from llada_core.errors import ContractError
 from llada_core.generation.prompts import Limits, check_prompt
 from llada_core.generation.steps import Ticket
-from llada_runtime.decoding.checks import check_length, check_width, column_of, no_progress, opening
+from llada_runtime.decoding.checks import (
+    check_answer_end,
+    check_block_end,
+    check_length,
+    check_width,
+    column_of,
+    no_progress,
+    opening,
+)
 from llada_runtime.decoding.filters import Filters
 from llada_runtime.decoding.parts import Planner, Selector
 from llada_runtime.network.protocol import TokenIds
@@ -63,6 +70,7 @@ class Sequence:
         cached_block: the block for which the whole canvas was last cached.
         cached: for each column 1 where a forward has written its keys and values to the cache; empty where
             nothing is cached.
+        overwritten: columns that `end_answer` has changed since the last forward, and what stood there.
         policy_state, rule_state: what its policy and its rule remember of it.
         ticket: the handle that its steps carry.
         alternatives: how many of the likeliest tokens its steps tell of each position, 0 unless somebody
@@ -122,6 +130,7 @@ class Sequence:
         self.nfe = self.idle = self.settled = 0
         self.cancelled = self._complete = False
         self.chosen: list[int] = []
+        self.overwritten: dict[int, int] = {}
         self.cached_block: int | None = None
         self.cached = bytearray(self.length if self.policy.caches else 0)
         self._generator: torch.Generator | None = None
@@ -183,6 +192,7 @@ class Sequence:
             self.canvas[column] = self.mask_id
         for column, token in zip(columns, tokens, strict=True):
             self.canvas[column] = token
+        self.overwritten = {}
         self.nfe += 1
         self.block_nfe += decides
         self.idle = 0 if columns else self.idle + 1
@@ -223,13 +233,26 @@ class Sequence:
         For a policy or rule that sees where a block should end from its logits. Raises ``ContractError`` for
         a column that is not behind its start and on the canvas.
         """
-        if not self.block_start < column <= self.length:
-            raise ContractError(
-                f"the block from column {self.block_start} on was to end before column {column}; "
-                f"give one from {self.block_start + 1} to {self.length}"
-            )
+        check_block_end(column, self.block_start, self.length)
         self.block_end = column
         self.begin_schedule()
+
+    def may_end(self, column: int) -> bool:
+        """Whether the answer may end before ``column``: neither prompt nor fixed text is behind."""
+        return max(self.prompt_length, self._fixed_end) <= column <= self.length
+
+    def end_answer(self, column: int, token: int) -> None:
+        """Let ``token``, which ends answers, stand from ``column`` on, whatever stands there; masks before
+        stay.
+
+        For a policy that sees, `after` a forward, where the answer ends; the step tells of it. Raises
+        ``ContractError`` where the answer may not end there, or such a token ends none.
+        """
+        check_answer_end(column, token, self.end_ids, may_end=self.may_end(column))
+        there = enumerate(self.canvas[column:], start=column)
+        self.overwritten = {at: was for at, was in there if was != token} | self.overwritten
+        self.canvas[column:] = [token] * (self.length - column)
+        self._settle()
 
     def forget(self) -> None:
         """Let go of what only decoding needs; the canvas stays."""
