@@ -69,9 +69,7 @@ def test_a_row_ends_with_the_block_that_its_end_token_is_in(case: Case) -> None:
 
 
 def test_an_end_token_ends_some_cases_early() -> None:
-    shorter = [
-        case["id"] for case in golden_cases("wino") if steps_of(case)[0].nfe < case["expected"]["nfe"]
-    ]
+    shorter = [case["id"] for case in golden_cases("wino") if steps_of(case)[0].nfe < case["expected"]["nfe"]]
     assert shorter
 
 
@@ -97,7 +95,9 @@ def test_a_short_last_block_has_a_short_shadow() -> None:
 
 def mixed(source: random.Random, model: Any, count: int) -> list[Sequence]:
     """Rows of it and of other algorithms, as many of each."""
-    others = [name for name in ("basic", "dual_cache", "dinfer_hierarchy") if name in llada_core.list_algorithms()]
+    others = [
+        name for name in ("basic", "dual_cache", "dinfer_hierarchy") if name in llada_core.list_algorithms()
+    ]
     rows = []
     for number in range(count):
         name = "wino" if number % 2 else source.choice(others)

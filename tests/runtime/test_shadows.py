@@ -163,7 +163,6 @@ def test_a_shadow_alone_changes_no_answer(model: LLaDAModel) -> None:
 def test_a_replaced_token_is_told_with_its_probability_in_the_shadow() -> None:
     class Replacing(Judging):
         def replace(self, sequence: Sequence, start: int, logits: Tensor) -> Mapping[int, int]:
-            self.revoke(sequence, start, logits)
             standing = [column for column in range(3, 8) if sequence.may_revoke(column)]
             return {standing[0]: 7} if sequence.nfe == 2 else {}
 
@@ -172,4 +171,5 @@ def test_a_replaced_token_is_told_with_its_probability_in_the_shadow() -> None:
     (step,) = (step for step in steps if step.revoked)
     place = step.positions.index(step.revoked[0])
     assert step.tokens[place] == 7
-    assert step.confidence[place] == pytest.approx(float(shown[-1][3][step.revoked[0]].softmax(-1)[7]))
+    (judged,) = (logits for _, canvas, _, logits in shown if canvas.count(MASK) == 3)
+    assert step.confidence[place] == pytest.approx(float(judged[step.revoked[0]].softmax(-1)[7]))

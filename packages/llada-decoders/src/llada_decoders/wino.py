@@ -1,11 +1,11 @@
-"""WINO, wide in and narrow out: tokens are written at a low threshold, and taken back in the next forward where
-all others together do not bear them out.
+"""WINO, wide in and narrow out: tokens are written at a low threshold, and taken back in the next forward
+where all others together do not bear them out.
 
-Source: arXiv 2507.18578; ``decoding_wino`` of Feng-Hong/WINO-DLLM @ 9549a1d, ``LLaDA/decoding.py``. Kept of it:
-what judges the tokens of a block (`Shadowed`) sees the block's positions twice, with masks in the one of them;
-the tokens of a block's last forward are never judged, and no block once it is full. Left out: the mask token may
-be proposed there, and masks in a prompt are filled; a block that does not divide the length is refused there, and
-here the last one is shorter, with a shorter shadow.
+Source: arXiv 2507.18578; ``decoding_wino`` of Feng-Hong/WINO-DLLM @ 9549a1d, ``LLaDA/decoding.py``. Kept of
+it: what judges the tokens of a block (`Shadowed`) sees the block's positions twice, once with masks; the
+tokens of a block's last forward are never judged, and no block once it is full. Left out: the mask token may
+be proposed there, and masks in a prompt are filled; a block that does not divide the length is refused there,
+and here the last one is shorter, with a shorter shadow.
 """
 
 from __future__ import annotations
@@ -78,9 +78,9 @@ class WideInNarrowOut(BestFirst):
     """Writes every proposal more confident than ``threshold``, one at least, and takes back what stands at a
     probability below ``threshold_back``.
 
-    At most seven tenths of the block's masks are written, but 5 in any case, and never more than 20. A forward
-    that writes one token takes none back, and others fewer than the forward before wrote, the least probable
-    ones: so each block comes to an end.
+    At most seven tenths of the block's masks are written, or 5 where that is more, and never more than 20. A
+    forward that writes one token takes none back, and others fewer than the forward before wrote, the least
+    probable ones: so each block comes to an end.
     """
 
     revokes: ClassVar[bool] = True

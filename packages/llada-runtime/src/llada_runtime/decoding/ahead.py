@@ -151,7 +151,9 @@ def _next_span(turn: Turn) -> Span | None:
     if further or turn.targets != block or not isinstance(policy, Policy) or not _is_foreseen(type(policy)):
         return None
     plan = policy.then(sequence, turn.plan)
-    if plan is None or plan.canvases or plan.shadow or plan.targets_of(block) != block or plan.head_of(block) != block:
+    if plan is None or plan.canvases or plan.shadow:
+        return None
+    if plan.targets_of(block) != block or plan.head_of(block) != block:
         return None
     return Span(
         ids=sequence.canvas[plan.lo : plan.hi], lo=plan.lo, hi=plan.hi,
