@@ -6,7 +6,7 @@ import json
 import re
 import shutil
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -114,15 +114,41 @@ def test_a_forward_touches_the_cells_that_it_changes_and_no_others(page: Page) -
     assert all(node.evaluate("node => node.isConnected") for node in nodes)
 
 
+def answer_with(page: Page, frames: list[dict[str, Any]]) -> None:
+    """Let the page be told these frames, whatever it asks."""
+    shape = {"object": "generation.denoise", "gen_length": 3, "inserted": [], "choices": []}
+    told = "".join(f"data: {json.dumps({**shape, **frame})}\n\n" for frame in frames) + "data: [DONE]\n\n"
+    page.route("**/v1/chat/completions", lambda route: route.fulfill(body=told))
+
+
+def test_cells_come_where_masks_are_put_in_and_go_at_the_end(page: Page) -> None:
+    nothing: dict[str, Any] = {"positions": [], "texts": [], "confidence": [], "revoked": []}
+    frames = [
+        {**nothing, "positions": [0, 2], "texts": ["a", "b"], "confidence": [0.9, 0.8]},
+        {**nothing, "inserted": [[1, 2]], "gen_length": 5},
+        {
+            **nothing,
+            "inserted": [[4, 1], [2, 1]],
+            "gen_length": 6,
+            "positions": [2],
+            "texts": ["c"],
+            "confidence": [0.7],
+        },
+    ]
+    answer_with(page, frames)
+    ask(page, SORT)
+    for count, cells in ((3, "a·c···"), (1, "a·b"), (2, "a···b"), (0, "···"), (3, "a·c···")):
+        page.locator(".scrub").fill(str(count))
+        assert "".join(page.locator(".cell").all_text_contents()) == cells
+
+
 def test_lines_break_where_the_answer_has_new_ones(page: Page) -> None:
     frames = [
         {"positions": [0, 1], "texts": ["a\n", "b"], "confidence": [0.9, 0.8], "revoked": []},
         {"positions": [0], "texts": ["c"], "confidence": [0.7], "revoked": [0]},
         {"positions": [2], "texts": ["d"], "confidence": [0.6], "revoked": [1]},
     ]
-    shape = {"object": "generation.denoise", "gen_length": 3, "choices": []}
-    told = "".join(f"data: {json.dumps({**shape, **frame})}\n\n" for frame in frames) + "data: [DONE]\n\n"
-    page.route("**/v1/chat/completions", lambda route: route.fulfill(body=told))
+    answer_with(page, frames)
     ask(page, SORT)
     for count, cells, breaks in ((3, "c·d", 0), (1, "a⏎b·", 1), (2, "cb·", 0), (0, "···", 0), (3, "c·d", 0)):
         page.locator(".scrub").fill(str(count))

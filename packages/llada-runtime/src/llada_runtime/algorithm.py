@@ -10,6 +10,7 @@ from abc import abstractmethod
 from collections.abc import Callable, Iterable, Mapping
 from collections.abc import Sequence as Ids
 from dataclasses import replace
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 
 import torch
@@ -32,7 +33,7 @@ from llada_runtime.decoding.sequence import Sequence
 from llada_runtime.loading import OnTheRuntime
 from llada_runtime.network.protocol import Network, is_network
 from llada_runtime.network.reading import Reading, other_class
-from llada_runtime.prompts import prompt_rows
+from llada_runtime.prompts import padded_answers, prompt_rows
 from llada_runtime.scoring import log_probabilities, token_odds
 
 if TYPE_CHECKING:
@@ -85,6 +86,10 @@ class StepAlgorithm(OnTheRuntime):
     """Whether blocks begin at multiples of their width, the first perhaps inside the prompt, and not where
     that ends; a parameter ``start_block_align`` may ask for it too."""
 
+    tried_with: ClassVar[Mapping[str, Any]] = MappingProxyType({})
+    """Parameters by which the checks of `conformance_checks` try the others, where at the short answers that
+    they ask for its defaults leave some of them nothing to do."""
+
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
         for part in () if cls.yields_steps() else ("policy", "rule"):
@@ -98,6 +103,11 @@ class StepAlgorithm(OnTheRuntime):
     @abstractmethod
     def rule(self, params: Mapping[str, Any]) -> Rule:
         """How one sequence with these effective parameters chooses tokens."""
+
+    def first_length(self, params: Mapping[str, Any]) -> int | None:
+        """How many masks an answer begins with where its policy makes it longer, up to ``gen_length``; None
+        is ``gen_length``."""
+        return None
 
     def filters(self, params: Mapping[str, Any]) -> Filters | None:
         """What is left out of the distribution that tokens are drawn from, by ``top_k``, ``top_p`` and
@@ -138,7 +148,8 @@ class StepAlgorithm(OnTheRuntime):
         return Sequence(
             prompt_ids,
             model.config,
-            gen_length=length,
+            gen_length=self.first_length(params) or length,
+            longest=length,
             block_length=params.get("block_length") or length,
             policy=_made(self, "policy", params, Policy),
             rule=_made(self, "rule", params, Rule),
@@ -252,7 +263,8 @@ class StepAlgorithm(OnTheRuntime):
 
         Returns:
             ``(output_ids, nfe)``: int64 ``[B, P + gen_length]`` on the prompt's device, the CPU where it has
-            none, and the largest of the rows' forward counts.
+            none, and the largest of the rows' forward counts. Of decoders that find an answer's length it is
+            the longest one's, and shorter ones have an end token behind them.
 
         Raises:
             ParameterError: a parameter is unknown, of a wrong type or out of range.
@@ -272,7 +284,8 @@ class StepAlgorithm(OnTheRuntime):
         ]
         # By steps, also where a subclass has a generate that calls this one.
         tickets = finished_tickets(loaded, [replace(job, runner=self) for job in jobs])
-        answers = torch.tensor([ticket.canvas for ticket in tickets])
+        end = next(iter(model.config.eos_ids), loaded.pad_id)
+        answers = padded_answers([ticket.canvas for ticket in tickets], end)
         return torch.cat((padded, answers.to(padded)), dim=1), max(ticket.nfe for ticket in tickets)
 
     def conformance_checks(self) -> Iterable[tuple[str, Callable[[], object]]]:

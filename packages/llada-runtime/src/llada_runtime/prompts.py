@@ -1,4 +1,4 @@
-"""From what ``generate`` is given as a prompt to rows of ids without padding."""
+"""From what ``generate`` is given as a prompt to rows of ids without padding; from answers to one tensor."""
 
 from __future__ import annotations
 
@@ -11,7 +11,13 @@ from torch import Tensor
 from llada_core.errors import PromptError
 from llada_core.generation.prompt_kinds import id_rows, mask_rows, tokenizer_output
 
-__all__ = ["prompt_rows"]
+__all__ = ["padded_answers", "prompt_rows"]
+
+
+def padded_answers(answers: Ids[Ids[int | None]], end_id: int) -> Tensor:
+    """Answers without masks as int64 ``[B, G]``, each with ``end_id`` behind it up to the longest one's G."""
+    longest = max(map(len, answers))
+    return torch.tensor([[*answer, *[end_id] * (longest - len(answer))] for answer in answers])
 
 
 def prompt_rows(prompt: Any, attention_mask: Any = None) -> tuple[Tensor, list[list[int]]]:

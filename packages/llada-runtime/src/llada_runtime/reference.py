@@ -114,7 +114,7 @@ def follow(network: Network, sequence: Sequence) -> tuple[list[int], int]:
     ``UnsupportedArchitecture`` as `PlainForward`, what the policy or the rule raises, and ``NoProgress``.
     """
     plain = PlainForward(network)
-    extent = Extent(start=0, length=sequence.length) if sequence.policy.caches else None
+    extent = Extent(start=0, length=sequence.columns) if sequence.policy.caches else None
     while not sequence.finished:
         with torch.inference_mode():
             turn = planned(sequence, extent, network)

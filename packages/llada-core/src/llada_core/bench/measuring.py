@@ -79,7 +79,10 @@ class _Watch:
             raise step.error
         assert step.result is not None, "a row that ended without an error has its result"
         answer = Answered(
-            question=row.question, result=step.result, committed=row.committed, first_text=row.first_text
+            question=row.question,
+            result=step.result,
+            committed=min(row.committed, row.ticket.gen_length),  # what no longer fitted in is gone
+            first_text=row.first_text,
         )
         self.ended.append((row.number, answer))
 

@@ -39,6 +39,11 @@ def _check(step: Step) -> None:
         value = getattr(step, name)
         if not fits(value):
             raise ContractError(f"its loop's step has {told(value)} as {name}; let it be {wanted}")
+    if step.inserted and step.gen_length is None:
+        raise ContractError(
+            f"its loop's step inserts {list(step.inserted)} and has no gen_length; tell how long the answer "
+            "is now"
+        )
     if len(step.tokens) != len(step.positions):
         raise ContractError(
             f"its loop's step tells {len(step.tokens)} tokens at {len(step.positions)} positions; tell one "
@@ -61,6 +66,11 @@ def _offsets(value: Any) -> bool:
     return isinstance(value, tuple) and all(type(each) is int for each in value)
 
 
+def _insertions(value: Any) -> bool:
+    pairs = isinstance(value, tuple) and all(isinstance(pair, tuple) and len(pair) == 2 for pair in value)
+    return pairs and all(_count(offset) and _count(count) and count for offset, count in value)
+
+
 def _tuple(value: Any) -> bool:
     return isinstance(value, tuple)
 
@@ -72,6 +82,8 @@ _KINDS: Mapping[str, tuple[Callable[[Any], bool], str]] = {
     "positions": (_offsets, "a tuple of ints"),
     "tokens": (_offsets, "a tuple of ids, as ints"),
     "revoked": (_offsets, "a tuple of ints"),
+    "inserted": (_insertions, "a tuple of offsets, each with a count of masks"),
+    "gen_length": (lambda value: value is None or _count(value), "an int, 0 or more, or None"),
     "confidence": (_tuple, "a tuple of probabilities"),
     "alternatives": (_tuple, "a tuple of the likeliest of each position"),
     "log_probabilities": (_tuple, "a tuple of logarithms"),

@@ -27,8 +27,9 @@ class Row(Protocol):
     """One request in work. Everything that changes while it is decoded is its own.
 
     ``canvas`` is prompt and answer, with the mask's id where a mask stands; what follows the ``gen_length``
-    columns of the answer is the row's own business. ``columns`` are the cached columns that it needs while it
-    is in flight, 0 where it caches nothing. ``warnings`` are sentences for whoever reads the answer.
+    columns of the answer, which may become more while it is decoded, is the row's own business. ``columns``
+    are the cached columns that it needs while it is in flight, 0 where it caches nothing. ``warnings`` are
+    sentences for whoever reads the answer.
 
     One that can tell more of its tokens has ``alternatives``, an int, and ``traced``, a bool: where somebody
     asks they are set, and its steps have the fields of the first name, and the log-probabilities.
@@ -171,7 +172,7 @@ class Step:
     """What one forward changed in one answer: no more than that. What stands, its ticket tells.
 
     One change is not told position by position: where an end-of-sequence token ends the row, all behind it
-    becomes that token.
+    becomes that token. All offsets are those of the answer as it stands after the step.
 
     Attributes:
         ticket: whose answer it is.
@@ -188,6 +189,11 @@ class Step:
         finished: whether this is the row's last step; each row has exactly one.
         revoked: offsets whose token was taken back, ascending: they hold the mask again, or, where they are
             among the ``positions``, another token.
+        inserted: pairs of an offset and a count, one after the other: so many masks were put in there, before
+            anything was taken back or written, and what stood there and behind has moved back. What came to
+            stand behind ``gen_length`` positions is gone.
+        gen_length: positions of the answer from now on; None where the loop does not tell, and nothing is
+            inserted.
         result: of a finished row, as a session gives it; a loop leaves it out, and a row that failed has
             none.
         error: why the row failed.
@@ -202,6 +208,8 @@ class Step:
     settled: int
     finished: bool = False
     revoked: tuple[int, ...] = ()
+    inserted: tuple[tuple[int, int], ...] = ()
+    gen_length: int | None = None
     alternatives: tuple[Likeliest, ...] = ()
     log_probabilities: tuple[float, ...] = ()
     drawn_log_probabilities: tuple[float, ...] = ()

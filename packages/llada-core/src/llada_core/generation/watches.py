@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Collection, Mapping, Sequence
+from typing import Any
 
 from llada_core.errors import ContractError
 from llada_core.faults import fault_of
 from llada_core.generation.jobs import Job
 from llada_core.generation.model import Model
+from llada_core.generation.moved import follow
 from llada_core.generation.results import Likeliest, Trajectory
 from llada_core.generation.steps import Step
 from llada_core.generation.stops import INCOMPLETE, place_of
@@ -28,6 +30,9 @@ class Commits:
 
     def see(self, step: Step) -> None:
         """Take note of what a step took back and wrote."""
+        if step.inserted:
+            for told in (self._tokens, self._at, self._log, self._drawn):
+                _follow(told, step)
         gone = {*step.revoked, *step.positions} & self._tokens.keys()
         self._replaced += len(gone)
         for position in step.revoked:
@@ -63,6 +68,12 @@ class Commits:
         )
 
 
+def _follow(told: dict[int, Any], step: Step) -> None:
+    """Change what is known by offset as the step has moved it."""
+    assert step.gen_length is not None
+    follow(told, step.inserted, step.gen_length)
+
+
 def _of(told: Mapping[int, float], places: Sequence[int]) -> tuple[float, ...] | None:
     """What was told of each of the places; None where that was not told of all."""
     return tuple(told[place] for place in places) if all(place in told for place in places) else None
@@ -94,6 +105,9 @@ class Watch:
     def see(self, step: Step) -> bool:
         """Take note of a step; whether the row is to end now, because a text that ends it cannot change any
         more."""
+        if step.inserted:
+            _follow(self._sure or {}, step)
+            _follow(self._others or {}, step)
         if self._sure is not None:
             self._sure.update(zip(step.positions, step.confidence, strict=False))
         if self._others is not None:

@@ -16,6 +16,7 @@ from llada_core.generation import execution
 from llada_core.generation.algorithm import GenerationAlgorithm
 from llada_core.generation.loads import network_class_of
 from llada_core.generation.model import Model
+from llada_core.generation.moved import follow
 from llada_core.generation.steps import Step
 from llada_core.loading import LoadedModel
 from llada_core.parameters import parameters_of_row
@@ -195,6 +196,8 @@ def _streams(subject: Subject) -> None:
 
 def _written(step: Step, canvas: dict[int, int]) -> None:
     """Write on ``canvas`` what the step says; what it takes back is gone."""
+    if step.inserted and step.gen_length is not None:
+        follow(canvas, step.inserted, step.gen_length)
     for position in step.revoked:
         canvas.pop(position, None)
     canvas.update(zip(step.positions, step.tokens, strict=True))

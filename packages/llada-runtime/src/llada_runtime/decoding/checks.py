@@ -13,6 +13,7 @@ from llada_core.values import told
 __all__ = [
     "check_answer_end",
     "check_block_end",
+    "check_growth",
     "check_length",
     "check_width",
     "column_of",
@@ -41,6 +42,19 @@ def check_width(block_length: int, limits: Limits) -> None:
             parameter="block_length",
             value=block_length,
         )
+
+
+def check_growth(room: int, *, fixed: bool, whole_blocks: bool) -> None:
+    """Refuse an answer that may grow by ``room`` positions, where its positions have other reasons. Raises
+    ``ContractError``."""
+    if room < 0:
+        raise ContractError(
+            f"the answer begins with {-room} positions more than it may have; give a longest of its "
+            "gen_length or more"
+        )
+    if room and (fixed or whole_blocks):
+        what = "fixed text in it stays where it stands" if fixed else "whole blocks are decoded behind it"
+        raise ContractError(f"the answer may grow, and {what}; give a longest of its gen_length, or none")
 
 
 def check_block_end(column: int, start: int, length: int) -> None:

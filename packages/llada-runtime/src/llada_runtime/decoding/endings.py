@@ -1,4 +1,4 @@
-"""How a turn tells that its policy has ended the answer before a column.
+"""How a turn tells what its policy has made of the answer: that it has grown, or has ended before a column.
 
 What stands from there on is of the policy's making, and nobody asked the network: it is told as certain, with
 no other token beside it.
@@ -9,12 +9,20 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TypeVar
 
+from llada_core.generation.moved import moved
 from llada_runtime.decoding.traces import by_logits
 from llada_runtime.decoding.turn import Turn
 
-__all__ = ["tell_end"]
+__all__ = ["tell_end", "tell_growth"]
 
 _Told = TypeVar("_Told")
+
+
+def tell_growth(turn: Turn) -> None:
+    """Let the turn tell of its columns as they are counted since `Sequence.insert` has put masks in."""
+    inserted = turn.sequence.inserted
+    turn.columns = [moved(column, inserted) for column in turn.columns]
+    turn.revoked = [moved(column, inserted) for column in turn.revoked]
 
 
 def tell_end(turn: Turn) -> None:

@@ -15,7 +15,7 @@ from llada_core.faults import fault_of, one_line
 from llada_core.generation.steps import Row, Step, StepLoop
 from llada_runtime.decoding.ahead import Ahead, outcome, read
 from llada_runtime.decoding.choice import kept_of
-from llada_runtime.decoding.endings import tell_end
+from llada_runtime.decoding.endings import tell_end, tell_growth
 from llada_runtime.decoding.glance import Glance, likeliest_of, may_glance
 from llada_runtime.decoding.proposals import propose
 from llada_runtime.decoding.sequence import Sequence
@@ -280,6 +280,8 @@ class Loop(StepLoop):
             complete(turn, self.model)
         except BaseException as exc:  # of the policy, or that it gets nowhere: what was kept is told anyway
             faults[sequence] = fault_of(exc)
+        if sequence.inserted:
+            tell_growth(turn)
         if sequence.overwritten:
             tell_end(turn)
         return step_of(turn, block, faults.get(sequence))

@@ -15,8 +15,8 @@ import torch
 from llada_core.generation.prompts import Limits, check_prompt
 from llada_core.generation.steps import Ticket
 from llada_runtime.decoding.checks import (
-    check_answer_end,
     check_block_end,
+    check_growth,
     check_length,
     check_width,
     column_of,
@@ -25,18 +25,21 @@ from llada_runtime.decoding.checks import (
 )
 from llada_runtime.decoding.filters import Filters
 from llada_runtime.decoding.parts import Planner, Selector
+from llada_runtime.decoding.reshaping import Reshaping
 from llada_runtime.network.protocol import TokenIds
 
 __all__ = ["Sequence"]
 
 
-class Sequence:
+class Sequence(Reshaping):
     """A canvas of prompt and masks, filled block by block from left to right.
 
     Args:
         prompt: token ids, at least one, without the mask token.
         config: of the network: its special tokens and length limit.
         gen_length: how many tokens to generate.
+        longest: how many tokens the answer may come to have where its policy makes it longer; None is
+            ``gen_length``.
         block_length: width of a block; the last one may be shorter.
         policy, rule: how to plan forwards and choose tokens.
         temperature: 0 proposes the likeliest token, above it one drawn by the Gumbel-max trick.
@@ -57,6 +60,7 @@ class Sequence:
 
     Raises:
         PromptError, ParameterError: the prompt or the lengths do not fit the model.
+        ContractError: an answer that may grow has whole blocks or fixed text.
 
     Attributes:
         canvas: prompt and answer, then what whole blocks have behind it; the mask's id where a mask stands.
@@ -70,7 +74,7 @@ class Sequence:
         cached_block: the block for which the whole canvas was last cached.
         cached: for each column 1 where a forward has written its keys and values to the cache; empty where
             nothing is cached.
-        overwritten: columns that `end_answer` has changed since the last forward, and what stood there.
+        longest, room, inserted, overwritten: of an answer that is `Reshaping`.
         policy_state, rule_state: what its policy and its rule remember of it.
         ticket: the handle that its steps carry.
         alternatives: how many of the likeliest tokens its steps tell of each position, 0 unless somebody
@@ -86,6 +90,7 @@ class Sequence:
         config: TokenIds,
         *,
         gen_length: int,
+        longest: int | None = None,
         block_length: int,
         policy: Planner[Sequence],
         rule: Selector[Sequence],
@@ -105,11 +110,13 @@ class Sequence:
         check_length("gen_length", gen_length)
         check_length("block_length", block_length)
         limits = Limits.of(config)
-        check_prompt(ids, limits, gen_length=gen_length)
+        self.longest = gen_length if longest is None else longest
+        check_prompt(ids, limits, gen_length=self.longest)
         self.prompt_length, self.gen_length, self.block_length = len(ids), gen_length, block_length
         self.mask_id, self.eos_ids = config.mask_token_id, frozenset(config.eos_ids)
         self.end_ids = frozenset(config.eos_ids if end_ids is None else end_ids)
         self.canvas = ids + self._begin(opening(answer, gen_length, limits))
+        check_growth(self.room, fixed=bool(self._fixed), whole_blocks=whole_blocks)
         origin = len(ids) // block_length * block_length if align_blocks else len(ids)
         if whole_blocks:
             check_width(block_length, limits)
@@ -120,7 +127,8 @@ class Sequence:
         self.filters, self.seed = filters, seed
         # An unrolled loop runs up to a forward and a refresh a position of a block that is full.
         self.idle_limit = 2 * block_length + 16 if idle_limit is None else idle_limit
-        self.forward_limit = 8 * (self.length - origin) + 64 if forward_limit is None else forward_limit
+        most = self.length + self.room - origin
+        self.forward_limit = 8 * most + 64 if forward_limit is None else forward_limit
         self.ticket = Ticket(self)
         self.alternatives, self.traced = 0, False
         self._start(origin)
@@ -130,6 +138,7 @@ class Sequence:
         self.nfe = self.idle = self.settled = 0
         self.cancelled = self._complete = False
         self.chosen: list[int] = []
+        self.inserted: list[tuple[int, int]] = []
         self.overwritten: dict[int, int] = {}
         self.cached_block: int | None = None
         self.cached = bytearray(self.length if self.policy.caches else 0)
@@ -147,7 +156,7 @@ class Sequence:
     @property
     def columns(self) -> int:
         """Cached columns that the sequence needs while it is in flight."""
-        return self.length if self.policy.caches else 0
+        return self.length + self.room if self.policy.caches else 0
 
     @property
     def answer_end(self) -> int:
@@ -192,7 +201,7 @@ class Sequence:
             self.canvas[column] = self.mask_id
         for column, token in zip(columns, tokens, strict=True):
             self.canvas[column] = token
-        self.overwritten = {}
+        self.inserted, self.overwritten = [], {}
         self.nfe += 1
         self.block_nfe += decides
         self.idle = 0 if columns else self.idle + 1
@@ -236,23 +245,6 @@ class Sequence:
         check_block_end(column, self.block_start, self.length)
         self.block_end = column
         self.begin_schedule()
-
-    def may_end(self, column: int) -> bool:
-        """Whether the answer may end before ``column``: neither prompt nor fixed text is behind."""
-        return max(self.prompt_length, self._fixed_end) <= column <= self.length
-
-    def end_answer(self, column: int, token: int) -> None:
-        """Let ``token``, which ends answers, stand from ``column`` on, whatever stands there; masks before
-        stay.
-
-        For a policy that sees, `after` a forward, where the answer ends; the step tells of it. Raises
-        ``ContractError`` where the answer may not end there, or such a token ends none.
-        """
-        check_answer_end(column, token, self.end_ids, may_end=self.may_end(column))
-        there = enumerate(self.canvas[column:], start=column)
-        self.overwritten = {at: was for at, was in there if was != token} | self.overwritten
-        self.canvas[column:] = [token] * (self.length - column)
-        self._settle()
 
     def forget(self) -> None:
         """Let go of what only decoding needs; the canvas stays."""

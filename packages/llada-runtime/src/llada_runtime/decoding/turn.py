@@ -263,6 +263,8 @@ def step_of(turn: Turn, block: int, error: Exception | None) -> Step:
         settled=sequence.settled,
         finished=sequence.finished or error is not None,
         revoked=tuple([column - begin for column in turn.revoked if column < end]),
+        inserted=tuple([(column - begin, count) for column, count in sequence.inserted]),
+        gen_length=sequence.gen_length,
         alternatives=tuple(turn.alternatives[:shown]),
         log_probabilities=tuple(network[:shown]),
         drawn_log_probabilities=tuple(drawn[:shown]),

@@ -52,7 +52,7 @@ class Span:
         assert self.stride is None or self.stride > 0
         if self.shadow is not None:
             assert self.lo <= self.shadow[0] < self.shadow[1] <= self.hi
-            assert self.extent is self.stride is None, "a shadow sees what its forward brings"
+            assert (self.extent, self.stride) == (None, None), "a shadow sees what its forward brings"
 
     @property
     def width(self) -> int:

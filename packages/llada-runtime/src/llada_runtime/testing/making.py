@@ -28,6 +28,8 @@ class Algorithm(Protocol):
     def parameters(self) -> tuple[Parameter, ...]: ...
     @property
     def chat_options(self) -> tuple[str, ...]: ...
+    @property
+    def tried_with(self) -> Mapping[str, Any]: ...
     def filters(self, params: Mapping[str, Any]) -> Filters | None: ...
     def policy(self, params: Mapping[str, Any]) -> Any: ...
     def rule(self, params: Mapping[str, Any]) -> Any: ...
@@ -87,9 +89,10 @@ def of_its_own_ends(network: Any) -> Any:
 
 
 def base_of(algorithm: Algorithm) -> Setting:
-    """What is given in every run: a short answer, and a seed, where it takes them."""
+    """What is given in every run: a short answer, and a seed, where it takes them, and what it is tried
+    with."""
     names = {each.name for each in algorithm.parameters}
-    return {name: value for name, value in _BASE.items() if name in names}
+    return {name: value for name, value in _BASE.items() if name in names} | dict(algorithm.tried_with)
 
 
 def settings_of(algorithm: Algorithm) -> Iterator[Setting]:

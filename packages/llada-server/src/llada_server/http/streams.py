@@ -77,8 +77,9 @@ async def _said(answers: Answers, voice: Voice, options: StreamOptions) -> Async
             if canvas is not None:
                 yield canvas
     async for index, event in answers:
-        if options.denoise and (event.step.positions or event.step.revoked):
-            yield voice.step(index, event.step)
+        step = event.step
+        if options.denoise and (step.positions or step.revoked or step.inserted):
+            yield voice.step(index, step)
         text = voice.heard(index, event)
         if text:
             yield voice.text(index, text)

@@ -33,7 +33,8 @@ export class Canvas {
   }
 
   add(frame) {
-    if (frame.gen_length > this.cells.length) this.begin(Array(frame.gen_length).fill(null));
+    const before = frame.inserted.reduce((length, [, count]) => length - count, frame.gen_length);
+    if (!this.frames.length && before > this.cells.length) this.begin(Array(before).fill(null));
     const following = this.shown === this.frames.length;
     this.frames.push(frame);
     if (following) this.show(this.frames.length);
@@ -50,6 +51,7 @@ export class Canvas {
     if (count < this.shown) this.#rewind();
     for (; this.shown < count; this.shown += 1) this.#apply(this.frames[this.shown], this.shown);
     this.state.forEach((cell, place) => this.#draw(cell, place));
+    for (const { nodes } of this.drawn.splice(this.state.length)) nodes.forEach((node) => node.remove());
     const filled = this.state.filter((cell) => cell.text !== null).length;
     this.element.setAttribute(
       "aria-label",
@@ -63,6 +65,8 @@ export class Canvas {
   }
 
   #apply(frame, step) {
+    for (const [offset, count] of frame.inserted) this.state.splice(offset, 0, ...Array(count).fill(NO_CELL));
+    if (frame.inserted.length) this.state.length = Math.min(this.state.length, frame.gen_length);
     for (const position of frame.revoked) if (this.state[position]) this.state[position] = NO_CELL;
     frame.positions.forEach((position, index) => {
       const [text, confidence] = [frame.texts[index], frame.confidence[index] ?? null];

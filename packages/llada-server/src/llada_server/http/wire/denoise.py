@@ -22,7 +22,11 @@ class DenoiseFrame(Answer):
     index: int = Field(description="Which answer.")
     nfe: int = Field(description="Forward passes of it so far.")
     block: int
-    gen_length: int = Field(description="Positions of the answer.")
+    gen_length: int = Field(description="Positions of the answer, those that are inserted among them.")
+    inserted: list[tuple[int, int]] = Field(
+        description="Offsets and counts, one after the other: so many masks are put in there, before all "
+        "else, and what stands there and behind moves back; behind gen_length positions it is gone."
+    )
     positions: list[int] = Field(description="Offsets into the answer that hold a token now.")
     tokens: list[int]
     texts: list[str] = Field(description="Each token by itself.")
