@@ -23,7 +23,7 @@ def test_a_published_case_has_its_tokens_and_forwards(case: Case) -> None:
 
 
 def sequence_of(case: Case, **changes: Any) -> Sequence:
-    decoder = llada_core.get_algorithm("wino")
+    decoder: Any = llada_core.get_algorithm("wino")
     params = decoder.validate_args(**{**case["params"], **changes})
     row: Sequence = decoder.sequence(golden_model(case["model"]), case["prompt"], params)
     return row
@@ -102,7 +102,7 @@ def mixed(source: random.Random, model: Any, count: int) -> list[Sequence]:
     for number in range(count):
         name = "wino" if number % 2 else source.choice(others)
         own = {"threshold": source.choice([0.2, 0.5]), "threshold_back": source.choice([0.5, 0.95])}
-        decoder = llada_core.get_algorithm(name)
+        decoder: Any = llada_core.get_algorithm(name)
         params = decoder.validate_args(
             gen_length=source.randint(1, 20), block_length=source.randint(2, 12),
             early_stop=source.random() < 0.5, **(own if name == "wino" else {}),
@@ -126,7 +126,7 @@ def test_text_that_is_streamed_is_never_taken_back() -> None:
     """With a tokenizer: tokens come and go in the steps, and the text of what has settled only grows."""
     lm = llada_core.load_model(engine="fast-dllm")
     told, revoked = "", 0
-    asked = {"algorithm": "wino", "gen_length": 32, "block_length": 16, **REVOKING}
+    asked: dict[str, Any] = {"algorithm": "wino", "gen_length": 32, "block_length": 16, **REVOKING}
     for step in lm.stream("Count from 3 to 9.", **asked):
         text = step.ticket.text_before(step.settled)
         assert text.startswith(told)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from llada_core.imports import lazy_exports
 
 if TYPE_CHECKING:
+    from .daedal import DaedalGeneration
     from .eb_sampler import EBSamplerGeneration
     from .llada import LLaDAGeneration
     from .wino import WinoGeneration
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 __version__ = "0.2.0"
 
 __all__ = [
+    "DaedalGeneration",
     "EBSamplerGeneration",
     "LLaDAGeneration",
     "WinoGeneration",
@@ -25,6 +27,7 @@ __all__ = [
 __getattr__, __dir__ = lazy_exports(
     __name__,
     {
+        "DaedalGeneration": "llada_decoders.daedal",
         "EBSamplerGeneration": "llada_decoders.eb_sampler",
         "LLaDAGeneration": "llada_decoders.llada",
         "WinoGeneration": "llada_decoders.wino",

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from llada_core import AlgorithmSpec, hookimpl
 
-from .declared import eb_sampler, llada, wino
+from .declared import daedal, eb_sampler, llada, wino
 
 __all__ = ["ALGORITHMS", "llada_algorithms"]
 
@@ -14,6 +14,7 @@ ALGORITHMS: tuple[AlgorithmSpec, ...] = (
     llada.ALGORITHM,
     eb_sampler.ALGORITHM,
     wino.ALGORITHM,
+    daedal.ALGORITHM,
 )
 """All decoders of this package, for the engine ``fast-dllm``."""
 

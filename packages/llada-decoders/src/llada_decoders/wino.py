@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any, ClassVar
 
 import torch
@@ -40,6 +41,7 @@ class WinoGeneration(FastDLLMGeneration):
     name = ALGORITHM.name
     description = ALGORITHM.summary
     parameters = PARAMETERS
+    tried_with: ClassVar[Mapping[str, Any]] = MappingProxyType({"block_length": 11, "threshold": 0.3})
 
     def policy(self, params: Mapping[str, Any]) -> Policy:
         return Shadowed()
