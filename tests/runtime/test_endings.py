@@ -86,8 +86,10 @@ def test_masks_before_the_end_are_filled_and_its_steps_tell_all(
 
 def test_later_forwards_see_the_end(model: LLaDAModel) -> None:
     ended, plain = row(model, policy=ending(NoCache, (1, 6))), row(model, policy=NoCache())
-    decode(model, ended, plain)
-    assert ended.canvas[3:9] != plain.canvas[3:9]
+    steps = decode(model, ended, plain)
+    told, untold = ([step for step in steps if step.ticket is each.ticket] for each in (ended, plain))
+    assert told[0].confidence[0] == untold[0].confidence[0]
+    assert told[1].confidence != untold[1].confidence
 
 
 def test_what_stood_behind_the_end_is_told_as_revoked_and_what_is_written_then_once(
@@ -107,7 +109,9 @@ def test_what_stood_behind_the_end_is_told_as_revoked_and_what_is_written_then_o
 
 
 def test_an_answer_that_ends_earlier_again_and_within_one_forward_ends_there(model: LLaDAModel) -> None:
-    ended = row(model, policy=ending(NoCache, (1, 7), (1, 5), (3, 4)), gen_length=12, block_length=12)
+    ended = row(
+        model, policy=ending(NoCache, (1, 7), (1, 5), (3, 4)), rule=Quota(12), gen_length=12, block_length=12
+    )
     steps = decode(model, ended)
     assert ended.canvas[7:] == [EOS] * 8
     assert MASK not in ended.canvas
