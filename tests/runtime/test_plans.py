@@ -12,6 +12,7 @@ from llada_core import ContractError, ParameterError, Step, standard
 from llada_runtime import (
     DualCache,
     LLaDAModel,
+    Network,
     NoCache,
     Plan,
     Policy,
@@ -71,6 +72,42 @@ def test_a_token_comes_from_the_logits_that_the_shift_says(
             assert token == proposed(model, canvas, 3 + position - shift)
         for position, token in zip(step.positions, step.tokens, strict=True):
             canvas[3 + position] = token
+
+
+class Wide(NoCache):
+    """Shows its logits: of the block and so many columns on both sides, or of all."""
+
+    def __init__(self, look: int | None, shown: list[torch.Tensor], shift: int) -> None:
+        self.look, self.shown, self.shift = look, shown, shift
+
+    def plan(self, sequence: Sequence) -> Plan:
+        start, end, shift = sequence.block_start, sequence.block_end, self.shift
+        if self.look is None:
+            return Plan(lo=0, hi=sequence.length, whole=True, shift=shift)
+        look = (start - self.look - shift, min(end + self.look, sequence.length) - shift)
+        return Plan(lo=0, hi=sequence.length, look=look, shift=shift)
+
+    def after(self, sequence: Sequence, plan: Plan, logits: torch.Tensor, network: Network) -> None:
+        self.shown.append(logits)
+
+
+@pytest.mark.parametrize("shift", [0, 1])
+@pytest.mark.parametrize("look", [0, 2])
+def test_a_policy_sees_the_logits_of_its_look(model: LLaDAModel, look: int, shift: int) -> None:
+    shown: list[torch.Tensor] = []
+    whole: list[torch.Tensor] = []
+    wide, all_, plain = (
+        row(model, Wide(look, shown, shift)),
+        row(model, Wide(None, whole, shift)),
+        row(model, Shifted() if shift else NoCache()),
+    )
+    steps = decode(model, plain, wide, all_)
+    assert not [step.error for step in steps if step.error]
+    assert wide.canvas == all_.canvas == plain.canvas
+    assert [len(each) for each in shown] == [4 + 2 * look] * 4 + [4 + look] * 4
+    for forward, (part, every) in enumerate(zip(shown, whole, strict=True)):
+        first = 3 + forward // 4 * 4 - look - shift
+        assert torch.allclose(part, every[first : first + len(part)], atol=1e-4)
 
 
 def test_behind_the_end_nothing_is_seen(model: LLaDAModel) -> None:
@@ -190,6 +227,13 @@ def test_what_was_cached_once_may_be_read_ever_after(model: LLaDAModel) -> None:
 def test_columns_are_integers(fields: dict[str, Any]) -> None:
     with pytest.raises(ContractError, match=r"Plan\(.*\) cannot be run: give columns as integers"):
         Plan(**fields)
+
+
+def test_a_look_is_two_columns_and_not_beside_the_whole() -> None:
+    with pytest.raises(ContractError, match=r"look are \(0, None\); give two columns"):
+        Plan(lo=0, hi=3, look=(0, None))  # type: ignore[arg-type]
+    with pytest.raises(ContractError, match="and at the whole; give one of the two"):
+        Plan(lo=0, hi=3, look=(0, 2), whole=True)
 
 
 def test_a_block_ends_behind_its_start_and_on_the_canvas(model: LLaDAModel) -> None:

@@ -48,7 +48,8 @@ def _decides_by_all(turn: Turn) -> bool:
     policy = turn.sequence.policy
     unseen = isinstance(policy, Policy) and type(policy).after is Policy.after
     alone = len(turn.spans) == 1 and not turn.plan.shadow
-    return unseen and turn.decides and alone and not turn.plan.whole
+    deciding = turn.decides and not turn.plan.whole and turn.plan.look is None
+    return unseen and deciding and alone
 
 
 def _takes_the_likeliest(sequence: Sequence) -> bool:

@@ -27,6 +27,8 @@ class Plan:
             all before it. 1 is causal, a block's width block-causal; None attends to all.
         targets: columns ``[lo, hi)`` in which masks may be filled; None is the current block. An empty range
             is a forward that decides nothing.
+        look: columns ``[lo, hi)`` whose logits are computed, for `Policy.after`: those that decide, and as
+            many more as it is to see; None is those that decide.
         shift: how many columns before a target its logits are: 1 where the network predicts the next token.
         canvases: the ids ``[lo, hi)`` of further canvases that run in the same forward, for `Policy.combine`.
             Only without the cache: what they share of it would have to be theirs.
@@ -45,6 +47,7 @@ class Plan:
     end: int | None = None
     stride: int | None = None
     targets: tuple[int, int] | None = None
+    look: tuple[int, int] | None = None
     shift: int = 0
     canvases: tuple[tuple[int, ...], ...] = ()
     shadow: bool = False
@@ -55,14 +58,18 @@ class Plan:
             raise ContractError(f"{self} cannot be run: give columns as integers")
         if stride is not None and stride < 1:
             raise ContractError(f"{self} cannot be run: give a stride of 1 or more, or None")
-        special = self.reads or self.canvases or self.targets is not None or self.shadow
+        ranges = self.targets is not None or self.look is not None
+        special = self.reads or self.canvases or self.shadow or ranges
         problem = self._contradiction() if special else None
         if problem is not None:
             raise ContractError(f"{self} cannot be run: {problem}")
 
     def _contradiction(self) -> str | None:
-        if self.targets is not None and [type(column) for column in self.targets] != [int, int]:
-            return f"targets are {self.targets!r}; give two columns"
+        for name, columns in (("targets", self.targets), ("look", self.look)):
+            if columns is not None and [type(column) for column in columns] != [int, int]:
+                return f"{name} are {columns!r}; give two columns"
+        if self.look is not None and self.whole:
+            return f"it looks at {self.look} and at the whole; give one of the two"
         if self.reads and not self.writes:
             return "it reads the cache and does not write; give writes=True too, which costs nothing more"
         if self.canvases and self.reads:
@@ -80,6 +87,8 @@ class Plan:
     def head_of(self, targets: tuple[int, int]) -> tuple[int, int]:
         """The columns whose logits are computed: one at least, so that a forward always has some."""
         lo, hi = targets
+        if self.look is not None:
+            return self.look
         if self.whole:
             return self.lo, self.hi
         return (lo - self.shift, hi - self.shift) if lo < hi else (self.hi - 1, self.hi)
@@ -91,9 +100,12 @@ class Plan:
             return f"it covers columns {self.lo} to {self.hi} of {end}, and the canvas has {length}"
         if not 0 <= targets[0] <= targets[1] <= length:
             return f"it decides columns {targets}, and the canvas has {length}"
+        seen_lo, seen_hi = self.look or (self.lo, self.hi)
+        if not self.lo <= seen_lo < seen_hi <= self.hi:
+            return f"it looks at columns {seen_lo} to {seen_hi}, and covers {self.lo} to {self.hi}"
         if targets[0] < targets[1]:
             head_lo, head_hi = targets[0] - self.shift, targets[1] - self.shift
-            if not self.lo <= head_lo < head_hi <= self.hi:
+            if not seen_lo <= head_lo < head_hi <= seen_hi:
                 return f"it decides {targets} from the logits of {head_lo} to {head_hi}, which it leaves out"
         if self.shadow and targets[0] == targets[1]:
             return "it has a shadow of no targets; give some, or leave the shadow out"

@@ -61,7 +61,8 @@ class Policy(ABC):
     ) -> None:
         """Called when a forward's tokens stand on the canvas and before the sequence moves on.
 
-        ``logits`` are raw: ``[hi - lo, V]`` if the plan asked for the whole, else those of its targets.
+        ``logits`` are raw, ``[columns, V]``: of all columns if the plan asked for the whole, of those of its
+        ``look`` if it has one, else those of its targets.
         """
 
     def stays(self, sequence: Sequence) -> bool:

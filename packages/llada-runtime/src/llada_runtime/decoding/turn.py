@@ -71,9 +71,9 @@ class Turn:
     @property
     def deciding(self) -> Tensor:
         """The logits of its targets, ``[hi - lo, V]``."""
-        if not self.plan.whole:
+        if not self.plan.whole and self.plan.look is None:
             return self.logits
-        first = self.plan.lo + self.plan.shift
+        first = self.plan.head_of(self.targets)[0] + self.plan.shift
         return self.logits[self.targets[0] - first : self.targets[1] - first]
 
     def take(self, canvases: list[Tensor]) -> None:
