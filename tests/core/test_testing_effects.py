@@ -39,6 +39,14 @@ def test_a_parameter_of_one_value_is_not_judged() -> None:
         acts(FAR, WORD, run=lambda setting: setting.get("window"))
 
 
+def test_a_string_without_choices_is_tried_at_its_examples() -> None:
+    style = Parameter(name="style", kind=str, default="plain", examples=("bold", "wide"))
+    acts(style, run=lambda setting: setting.get("style"))
+    acts(style, FAR, run=lambda setting: setting.get("window", 0) * (setting.get("style") == "wide"))
+    with pytest.raises(AssertionError, match=r"style \(tried 'bold', 'wide', 'plain'\)"):
+        acts(style, run=lambda setting: 0)
+
+
 def test_a_parameter_whose_runs_all_fail_is_not_judged() -> None:
     def fail(setting: Any) -> Any:
         raise RuntimeError("out of ideas")

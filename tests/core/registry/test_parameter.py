@@ -129,6 +129,11 @@ def test_the_range_is_said_in_words(bounds: dict[str, Any], words: str) -> None:
         ),
         ({"name": "count", "kind": int, "default": 1, "neutral": (1.5,)}, "a neutral value is not accepted"),
         ({"name": "count", "kind": int, "default": 1, "neutral": (None,)}, "a neutral value is None, and"),
+        ({"name": "count", "kind": int, "default": 1, "examples": (1.5,)}, "an example is not accepted"),
+        (
+            {"name": "count", "kind": str, "default": "", "examples": "ab"},
+            "examples must be a tuple of values",
+        ),
     ],
 )
 def test_a_declaration_that_contradicts_itself_is_invalid(fields: dict[str, Any], message: str) -> None:

@@ -24,7 +24,9 @@ class Parameter:
     never stands for a number, and NaN and infinities are refused. ``coerce`` maps values of another type onto
     accepted ones. The default gives way to None when one of ``default_unless`` is given explicitly and is not
     None. ``neutral`` are the values that ask for nothing: an algorithm that does not take a standard
-    parameter accepts it at one of these. A declaration that contradicts itself raises ``InvalidSpec``.
+    parameter accepts it at one of these. ``examples`` are values that checks try besides those that follow
+    from the range: of a string without choices they know none. A declaration that contradicts itself raises
+    ``InvalidSpec``.
     """
 
     name: str
@@ -39,13 +41,15 @@ class Parameter:
     coerce: Mapping[Any, Any] = field(default_factory=dict, hash=False)
     default_unless: tuple[str, ...] = ()
     neutral: tuple[int | float | bool | str | None, ...] = ()
+    examples: tuple[int | float | bool | str, ...] = ()
     summary: str = ""
 
     def __post_init__(self) -> None:
         problem = self._contradiction()
         if problem is not None:
             raise InvalidSpec(f"parameter {self.name!r}: {problem}")
-        for what, values in (("the default", (self.default,)), ("a neutral value", self.neutral)):
+        self._check_own("the default", self.default)
+        for what, values in (("a neutral value", self.neutral), ("an example", self.examples)):
             for value in values:
                 self._check_own(what, value)
 
@@ -71,8 +75,9 @@ class Parameter:
                 return f"{field_name} must be a tuple of strings, not {values!r}"
         if len(set(self.names)) < len(self.names):
             return "the aliases must differ from the name and from each other"
-        if not isinstance(self.neutral, tuple):
-            return f"neutral must be a tuple of values, not {self.neutral!r}"
+        for field_name in ("neutral", "examples"):
+            if not isinstance(values := getattr(self, field_name), tuple):
+                return f"{field_name} must be a tuple of values, not {values!r}"
         for reserved in filter(None, map(why_reserved, self.names)):
             return reserved
         if self.choices and self.kind is not str:

@@ -39,7 +39,8 @@ def values_of(parameter: Parameter) -> list[Any]:
     """Values among which two should differ in what they do, the likelier ones first."""
     between = [parameter.kind(each) for each in _NUMBERS.get(parameter.kind, ())]
     accepted = [value for value in between if parameter.accepts(value)]
-    return _distinct([*accepted[:2], *bounds_of(parameter), *accepted[2:], *_near(parameter)])
+    usual = [*accepted[:2], *bounds_of(parameter), *accepted[2:], *_near(parameter)]
+    return _distinct([*parameter.examples, *usual])
 
 
 def _near(parameter: Parameter) -> list[Any]:
