@@ -20,6 +20,14 @@ SETTINGS: list[tuple[str, dict[str, Any]]] = [
     ("llada", {"confidence_eos_eot_inf": True, "cfg_scale": 0.4}),
     ("eb_sampler", {"gamma": 2.0}),
     ("eb_sampler", {"gamma": 3.0, "order": "confidence", "cfg_scale": 0.5}),
+    ("klass", {"conf_threshold": 0.1, "kl_threshold": 0.5}),
+    ("klass", {"conf_threshold": 0.1, "kl_threshold": 1.0, "unmask_strategy": "random", "seed": 3}),
+    ("adablock", {"threshold": 0.3, "delimiter_ids": "1,3,4,8", "delimiter_threshold": 0.05}),
+    (
+        "adablock",
+        {"threshold": 0.3, "delimiter_ids": "1,3,4,8", "cache": "prefix", "temperature": 0.5, "seed": 3},
+    ),
+    ("multiblock", {"threshold": 2.5, "block_add_threshold": 0.1}),
 ]
 OTHERS: list[tuple[str, dict[str, Any]]] = [
     ("basic", {"threshold": 0.3}),

@@ -10,26 +10,35 @@ from typing import TYPE_CHECKING
 from llada_core.imports import lazy_exports
 
 if TYPE_CHECKING:
+    from .adablock import AdaBlockGeneration
     from .daedal import DaedalGeneration
     from .eb_sampler import EBSamplerGeneration
+    from .klass import KLASSGeneration
     from .llada import LLaDAGeneration
+    from .multiblock import MultiBlockGeneration
     from .wino import WinoGeneration
 
 __version__ = "0.2.0"
 
 __all__ = [
+    "AdaBlockGeneration",
     "DaedalGeneration",
     "EBSamplerGeneration",
+    "KLASSGeneration",
     "LLaDAGeneration",
+    "MultiBlockGeneration",
     "WinoGeneration",
 ]
 
 __getattr__, __dir__ = lazy_exports(
     __name__,
     {
+        "AdaBlockGeneration": "llada_decoders.adablock",
         "DaedalGeneration": "llada_decoders.daedal",
         "EBSamplerGeneration": "llada_decoders.eb_sampler",
+        "KLASSGeneration": "llada_decoders.klass",
         "LLaDAGeneration": "llada_decoders.llada",
+        "MultiBlockGeneration": "llada_decoders.multiblock",
         "WinoGeneration": "llada_decoders.wino",
     },
 )

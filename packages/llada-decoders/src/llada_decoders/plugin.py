@@ -6,14 +6,17 @@ from collections.abc import Iterable
 
 from llada_core import AlgorithmSpec, hookimpl
 
-from .declared import daedal, eb_sampler, llada, wino
+from .declared import adablock, daedal, eb_sampler, klass, llada, multiblock, wino
 
 __all__ = ["ALGORITHMS", "llada_algorithms"]
 
 ALGORITHMS: tuple[AlgorithmSpec, ...] = (
     llada.ALGORITHM,
     eb_sampler.ALGORITHM,
+    klass.ALGORITHM,
     wino.ALGORITHM,
+    adablock.ALGORITHM,
+    multiblock.ALGORITHM,
     daedal.ALGORITHM,
 )
 """All decoders of this package, for the engine ``fast-dllm``."""

@@ -1,0 +1,183 @@
+"""``multiblock``: the next block is opened before the last one is full, and one forward serves all open ones.
+
+Source: d3LLM (arXiv 2601.07568; hao-ai-lab/d3LLM @ e5bfcac, ``d3llm_llada_generate_util.py``,
+``generate_multi_block``, which keeps no cache).
+
+Kept of upstream: ``early_stop`` is its own, which is off there: an end token ends the answer though masks
+are before it, and these are filled with that in sight. In the forward that follows, masks behind it still
+count as what could be filled, so that the one of least entropy may be one of these, and nothing is filled.
+Not kept: that such masks are written all the same, and stay so where that forward is the last; a block length
+that does not divide ``gen_length`` and never ends; ``decoded_token_threshold``, which decides nothing: of the
+open blocks with masks the first always follows a full one, and so has the guarantee that it gives.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor
+
+from llada_fastdllm import FastDLLMGeneration
+from llada_runtime import Network, NoCache, Plan, Policy, Rule, Sequence, rules_of
+
+from .declared.multiblock import PARAMETERS
+from .orders import entropies
+
+__all__ = ["LowEntropy", "MultiBlockGeneration", "OpenBlocks", "Pipeline"]
+
+
+@dataclass(frozen=True, slots=True)
+class Pipeline:
+    """How far a sequence is open.
+
+    Attributes:
+        opened: blocks from the first that are open.
+        end: column of the end token behind which the answer was ended; None before.
+        stale: columns that were masks until the last forward ended the answer before them.
+    """
+
+    opened: int
+    end: int | None = None
+    stale: tuple[int, ...] = ()
+
+
+class OpenBlocks(NoCache):
+    """Every forward covers the canvas and decides all open blocks; at most one is opened a forward.
+
+    A sequence with ``early_stop`` ends at its first end token, though masks before that are still filled.
+
+    Args:
+        share: of the last open block that is to be filled when the next one is opened.
+    """
+
+    def __init__(self, share: float) -> None:
+        self.share = share
+
+    def begin(self) -> Pipeline | None:
+        return None  # until the first forward has run
+
+    def plan(self, sequence: Sequence) -> Plan:
+        pipeline = self._pipeline(sequence)
+        end = sequence.length if pipeline.stale else _block(sequence, pipeline.opened - 1)[1]
+        return Plan(lo=0, hi=sequence.length, targets=(sequence.block_start, end))
+
+    def after(self, sequence: Sequence, plan: Plan, logits: Tensor, network: Network) -> None:
+        now = self._pipeline(sequence)
+        end, stale = self._ended(sequence, now.end) if sequence.early_stop else (None, ())
+        opened = now.opened if end is not None else self._opened(sequence, now.opened)
+        sequence.policy_state = Pipeline(opened, end, stale)
+
+    def _pipeline(self, sequence: Sequence) -> Pipeline:
+        """As of the next forward. Where given text fills a block, the ones up to the current are open."""
+        state: Pipeline = sequence.policy_state or Pipeline(self._opened(sequence, 1))
+        return Pipeline(max(state.opened, sequence.block + 1), state.end, state.stale)
+
+    def _opened(self, sequence: Sequence, opened: int) -> int:
+        """How many blocks are open once one more may be."""
+        lo, hi = _block(sequence, opened - 1)
+        masks = sequence.canvas[lo:hi].count(sequence.mask_id)
+        return opened + (hi < sequence.length and 1 - masks / (hi - lo) >= self.share)
+
+    def _ended(self, sequence: Sequence, end: int | None) -> tuple[int | None, tuple[int, ...]]:
+        """Where the answer ends by now, and what were masks behind until this forward."""
+        last = sequence.length if end is None else end
+        found = next((c for c in range(sequence.prompt_length, last) if _ends(sequence, c)), None)
+        if found is None or not sequence.may_end(found + 1):
+            return end, ()
+        behind = range(found + 1, sequence.length)
+        stale = tuple(column for column in behind if sequence.canvas[column] == sequence.mask_id)
+        sequence.end_answer(found + 1, sequence.canvas[found])
+        return found, stale
+
+
+def _block(sequence: Sequence, index: int) -> tuple[int, int]:
+    """Columns ``[lo, hi)`` of a block."""
+    lo = sequence.prompt_length + index * sequence.block_length
+    return lo, min(lo + sequence.block_length, sequence.length)
+
+
+def _ends(sequence: Sequence, column: int) -> bool:
+    return sequence.canvas[column] in sequence.end_ids
+
+
+@dataclass(slots=True)
+class Guarantees:
+    """Whether the position of least entropy is filled in any case, and the one of the first block."""
+
+    best: bool = True
+    first: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class LowEntropy(Rule):
+    """Every position of at most ``threshold`` nats; the best in any case, and the best of the current block
+    where nothing of it was taken."""
+
+    threshold: float
+
+    idles: ClassVar[bool] = True  # one forward, when the answer has been ended
+
+    def begin(self) -> Guarantees:
+        return Guarantees()
+
+    def score(self, sequence: Sequence, logits: Tensor, tokens: Tensor) -> Tensor:
+        scores = -entropies(logits).double()
+        pipeline = sequence.policy_state
+        stale = pipeline.stale if isinstance(pipeline, Pipeline) else ()
+        sequence.rule_state = self._guarantees(sequence, scores, stale) if stale else Guarantees()
+        return scores
+
+    def _guarantees(self, sequence: Sequence, scores: Tensor, stale: tuple[int, ...]) -> Guarantees:
+        """What upstream fills in any case where columns that are no masks any more still count as such."""
+        start, width = sequence.block_start, sequence.block_end - sequence.block_start
+        gone = torch.zeros(len(scores), dtype=torch.bool)
+        gone[[column - start for column in stale if column >= start]] = True
+        masks = [token == sequence.mask_id for token in sequence.canvas[start : start + len(scores)]]
+        known = scores.cpu().masked_fill(~(gone | torch.tensor(masks)), -torch.inf)
+        best, best_here = int(known.argmax()), int(known[:width].argmax())
+        taken = gone[:width] & (known[:width] >= -self.threshold)
+        spent = bool(taken.any()) or (best < width and bool(gone[best])) or bool(gone[best_here])
+        return Guarantees(best=not gone[best], first=not spent)
+
+    @classmethod
+    def parameters(cls, sequences: list[Sequence]) -> Tensor:
+        """Threshold, columns of the current block, and both guarantees of each row, float64 ``[R, 4]``."""
+        rows = zip(rules_of(sequences, cls), sequences, strict=True)
+        values = [
+            [
+                rule.threshold,
+                row.block_end - row.block_start,
+                row.rule_state.best,
+                row.rule_state.first,
+            ]
+            for rule, row in rows
+        ]
+        return torch.tensor(values, dtype=torch.float64)
+
+    @classmethod
+    def choose(cls, parameters: Tensor, scores: Tensor, open_: Tensor) -> Tensor:
+        threshold, width, best, first = parameters.split(1, dim=-1)  # [R, 1] each
+        columns = torch.arange(scores.shape[-1], device=scores.device)
+        taken = (scores >= -threshold) | ((columns == scores.argmax(-1, keepdim=True)) & best.bool())
+        here = columns < width
+        missing = ~(taken & open_ & here).any(-1, keepdim=True) & first.bool()
+        surest = scores.masked_fill(~here, -torch.inf).argmax(-1, keepdim=True)
+        return (taken | ((columns == surest) & missing)) & open_
+
+
+class MultiBlockGeneration(FastDLLMGeneration):
+    """Upstream's ``generate_multi_block``: a forward of the whole canvas every step."""
+
+    name = "multiblock"
+    description = "Several blocks at a time, by a threshold of entropy (d3LLM's, arXiv 2601.07568)."
+    parameters = PARAMETERS
+
+    def policy(self, params: Mapping[str, Any]) -> Policy:
+        return OpenBlocks(params["block_add_threshold"])
+
+    def rule(self, params: Mapping[str, Any]) -> Rule:
+        threshold = params["threshold"]
+        return LowEntropy(torch.inf if threshold is None else threshold)
