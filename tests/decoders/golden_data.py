@@ -20,6 +20,7 @@ __all__ = [
     "decode",
     "each_case",
     "each_single_row",
+    "each_that_stops",
     "golden_cases",
 ]
 
@@ -42,6 +43,11 @@ def each_case(file: str, *algorithms: str) -> pytest.MarkDecorator:
 def each_single_row(file: str, *algorithms: str) -> pytest.MarkDecorator:
     """Runs a test with each case of a file that is of one row."""
     return _each([case for case in golden_cases(file, *algorithms) if len(rows_of(case)) == 1])
+
+
+def each_that_stops(file: str) -> pytest.MarkDecorator:
+    """Runs a test with each case of a file in whose answer an end token comes to stand."""
+    return _each([case for case in golden_cases(file) if "stop_at_eos" in case])
 
 
 def _each(cases: list[Case]) -> pytest.MarkDecorator:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import accumulate
 from typing import Any
 
 import pytest
@@ -10,8 +11,8 @@ import llada_core
 from llada_core import ParameterError
 from llada_decoders.adablock import Delimited
 from llada_runtime import Sequence, drain
-from llada_runtime.testing import MASK, FakeNetwork, check_rule
-from tests.decoders.golden_data import Case, check_published, check_stopped, decode, each_case
+from llada_runtime.testing import MASK, FakeNetwork
+from tests.decoders.golden_data import Case, check_published, check_stopped, each_case, each_that_stops
 
 pytestmark = pytest.mark.alone
 
@@ -27,34 +28,24 @@ def params_of(case: Case) -> dict[str, Any]:
 
 
 @each_case("adablock")
-def test_tokens_and_forwards_are_upstreams(case: Case) -> None:
-    check_published(case, "adablock", params_of(case))
-
-
-@each_case("adablock")
-def test_a_row_ends_at_its_end_token(case: Case) -> None:
-    check_stopped(case, "adablock", params_of(case))
-
-
-@each_case("adablock")
-def test_blocks_end_where_upstreams_do(case: Case, monkeypatch: pytest.MonkeyPatch) -> None:
-    """As told when a block is left: where the next one begins, and after how many forwards."""
-    left: list[tuple[int, int]] = []
+def test_tokens_forwards_and_blocks_are_upstreams(case: Case, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of blocks, where each but the first begins, and after how many forwards."""
+    begun: list[tuple[int, int]] = []
     enter = Sequence._enter
 
     def entered(sequence: Sequence, block: int, start: int) -> None:
-        if block:
-            left.append((start, sequence.nfe))
+        begun.append((start - sequence.prompt_length, sequence.nfe))
         enter(sequence, block, start)
 
     monkeypatch.setattr(Sequence, "_enter", entered)
-    (row,) = decode(case, "adablock", {**params_of(case), "early_stop": False})
-    ends = [*left, (row.length, row.nfe)]
-    starts = [(row.prompt_length, 0), *left]
-    expected = case["expected"]
-    pairs = list(zip(starts, ends, strict=True))
-    assert [end - start for (start, _), (end, _) in pairs] == expected["block_lengths"]
-    assert [after - before for (_, before), (_, after) in pairs] == expected["block_nfe"]
+    check_published(case, "adablock", params_of(case))
+    lengths, forwards = case["expected"]["block_lengths"], case["expected"]["block_nfe"]
+    assert begun == list(zip(accumulate([0, *lengths[:-1]]), accumulate([0, *forwards[:-1]]), strict=True))
+
+
+@each_that_stops("adablock")
+def test_a_row_ends_at_its_end_token(case: Case) -> None:
+    check_stopped(case, "adablock", params_of(case))
 
 
 def decoded(
@@ -156,10 +147,6 @@ def test_the_line_end_is_that_of_the_model() -> None:
     algorithm.tokenizer = Lines(13, 14)
     with pytest.raises(ParameterError, match="this model's tokenizer makes 2 tokens; give ids"):
         delimiters()
-
-
-def test_its_rule_keeps_the_contract() -> None:
-    check_rule(Delimited(0.5, delimiters=frozenset((3, 4)), least=0.2))
 
 
 @pytest.mark.parametrize(

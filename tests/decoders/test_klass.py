@@ -14,7 +14,7 @@ from llada_core import ContractError, ParameterError
 from llada_decoders.klass import Stable, divergence
 from llada_runtime import NoCache, Plan, Policy, Sequence, drain
 from llada_runtime.testing import MASK, FakeConfig, FakeNetwork, check_rule
-from tests.decoders.golden_data import Case, check_published, check_stopped, each_case
+from tests.decoders.golden_data import Case, check_published, check_stopped, each_case, each_that_stops
 
 pytestmark = pytest.mark.alone
 
@@ -24,7 +24,7 @@ def test_tokens_and_forwards_are_upstreams(case: Case) -> None:
     check_published(case, "klass", case["params"])
 
 
-@each_case("klass")
+@each_that_stops("klass")
 def test_a_row_ends_at_its_end_token(case: Case) -> None:
     check_stopped(case, "klass", case["params"])
 
@@ -115,8 +115,7 @@ def test_it_compares_the_columns_of_a_block() -> None:
 
 
 def test_its_rule_keeps_the_contract() -> None:
-    for strategy in ("all", "max_conf"):
-        check_rule(Stable(steps=2, conf_threshold=0.5, kl_threshold=0.1, history=2, strategy=strategy))  # type: ignore[arg-type]
+    check_rule(Stable(steps=2, conf_threshold=0.5, kl_threshold=0.1, history=2, strategy="max_conf"))
 
 
 @pytest.mark.parametrize(
