@@ -287,6 +287,41 @@ def test_after_an_end_token_nothing_is_launched_ahead(network: Counting) -> None
     assert network.forwards == row.nfe
 
 
+class Ending(DualCache):
+    """Ends the answer behind its second block."""
+
+    looks = False
+
+    def after(self, sequence: Sequence, plan: Plan, logits: Tensor, network: Any) -> None:
+        if sequence.block == 1 and not sequence.open_columns:
+            sequence.end_answer(sequence.block_end, min(sequence.end_ids))
+
+
+class Looking(Ending):
+    """One that looks at the logits, whatever the class that it is of does."""
+
+    def after(self, sequence: Sequence, plan: Plan, logits: Tensor, network: Any) -> None:
+        assert len(logits)
+        super().after(sequence, plan, logits, network)
+
+
+@pytest.mark.parametrize(("policy", "looks"), [(Ending(), False), (Looking(), True)])
+def test_what_a_policy_does_without_a_look_keeps_nothing_from_being_launched_ahead(
+    network: Counting,
+    request: pytest.FixtureRequest,
+    monkeypatch: pytest.MonkeyPatch,
+    policy: Policy,
+    looks: bool,
+) -> None:
+    wanted = told(network, [sequence(network, Quota(8), policy)])
+    request.getfixturevalue("glancing")
+    launched = []
+    launch = Ahead.launch
+    monkeypatch.setattr(Ahead, "launch", lambda ahead, *given: launched.append(1) or launch(ahead, *given))
+    assert told(network, [sequence(network, Quota(8), policy)]) == wanted
+    assert (len(launched) > 0) is not looks
+
+
 class Broken(BestFirst):
     """A rule that cannot choose."""
 

@@ -352,7 +352,7 @@ def test_a_step_under_a_mask_is_not_captured_and_one_of_wide_strides_needs_none(
     for lo in (4, 8, 12, 16):
         agree(network, cache, strided(extents[0], lo, stride=2))
     assert graphs.asked == 0
-    monkeypatch.setattr("llada_runtime.network.calls._WIDE", 2)
+    monkeypatch.setattr("llada_runtime.network.sight._WIDE", 2)
     for lo in (4, 8, 12, 16):
         agree(network, cache, strided(extents[0], lo, stride=2))
     assert (graphs.captured, graphs.replayed) == (1, 3)  # wherever it stands

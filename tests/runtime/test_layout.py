@@ -40,6 +40,7 @@ def spans(draw: st.DrawFn) -> Span:
     hi = draw(st.integers(lo + 1, length)) if reads else length
     head_lo = draw(st.integers(lo, hi - 1))
     kept = reads or draw(st.booleans())
+    far = hi == length and draw(st.booleans())
     return Span(
         ids=draw(st.lists(st.integers(0, 99), min_size=hi - lo, max_size=hi - lo)),
         lo=lo,
@@ -49,8 +50,14 @@ def spans(draw: st.DrawFn) -> Span:
         head_hi=draw(st.integers(head_lo + 1, hi)),
         extent=Extent(draw(st.integers(0, 500)), 12) if kept else None,
         reads=reads,
-        stride=draw(st.sampled_from([None, 1, 4])),
+        stride=None if far else draw(st.sampled_from([None, 1, 4])),
+        tail=draw(st.integers(hi, 20)) if far else None,
+        apart=reads and draw(st.booleans()),
     )
+
+
+def position(span: Span, column: int) -> int:
+    return span.tail if span.tail is not None and column == span.hi - 1 else column
 
 
 @given(st.lists(spans(), min_size=1, max_size=8), st.sampled_from(list(Merge)))
@@ -60,8 +67,8 @@ def test_the_indices_are_those_of_the_columns_one_by_one(rows: list[Span], merge
     columns = [(row, column) for row in form.order for column in range(rows[row].lo, rows[row].hi)]
     columns += columns[-1:] * (form.repeated or 0)
     heads = [(row, column) for row, span in enumerate(rows) for column in range(span.head_lo, span.head_hi)]
-    kept = [n for n, (row, _) in enumerate(columns) if rows[row].extent is not None]
-    assert layout.positions.tolist() == [column for _, column in columns]
+    kept = [n for n, (row, _) in enumerate(columns) if rows[row].extent is not None and not rows[row].apart]
+    assert layout.positions.tolist() == [position(rows[row], column) for row, column in columns]
     assert layout.ids.tolist() == [rows[row].ids[column - rows[row].lo] for row, column in columns]
     assert layout.kept.tolist() == kept
     assert layout.places.tolist() == [rows[columns[n][0]].extent.start + columns[n][1] for n in kept]
@@ -191,7 +198,9 @@ def test_the_rotation_is_computed_once_a_form(model: LLaDAModel, monkeypatch: py
         span = replace(block(lo, 0), extent=extents[0])
         layout = Layout.of([span], device=CPU, merge=False, previous=layout)
         model.logits(layout, cache)
-    assert calls == [[4, 5, 6], [9, 10, 11]]
+    span = replace(block(9, 0, length=12), extent=extents[0], tail=15)
+    model.logits(Layout.of([span], device=CPU, merge=False, previous=layout), cache)
+    assert calls == [[4, 5, 6], [9, 10, 11], [9, 10, 15]]
 
 
 def test_other_positions_in_the_same_tensor_are_another_rotation(model: LLaDAModel) -> None:

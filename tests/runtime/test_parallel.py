@@ -267,6 +267,7 @@ PLACES = (
     Place(2, 4, 9, 2, 4, 17, True, 1),
     Place(0, 3, 3, 0, 3, 0, False, 4),
     Place(0, 8, 8, 2, 5, None, False, None, (2, 5)),
+    Place(2, 4, 4, 2, 3, 17, True, None, None, 11, True),
 )
 
 

@@ -161,6 +161,9 @@ def test_a_model_with_code_of_its_own_refuses_what_it_cannot_be_asked_for() -> N
     layout = Layout.of([strided(0, 4)], device=CPU, merge=True)
     with pytest.raises(UnsupportedArchitecture, match="attention cannot be made causal; use an algorithm"):
         network.logits(layout, None)
+    far = Span(ids=[1] * 4, lo=0, hi=4, length=4, head_lo=0, head_hi=1, tail=9)
+    with pytest.raises(UnsupportedArchitecture, match="columns cannot stand elsewhere; use an algorithm"):
+        network.logits(Layout.of([far], device=CPU, merge=True), None)
     with pytest.raises(UnsupportedArchitecture, match="keys and values cannot be cached; use"):
         network.new_cache(columns=4)
     assert network.affordable_columns() == 0

@@ -52,6 +52,23 @@ plans(
     DualCache,
 )
 plans(
+    "EndsNear",
+    lambda s: Plan(lo=0, hi=s.block_end, end=s.block_end, tail=s.block_end - 1),
+    "its last column is to be column ",
+)
+plans(
+    "EndsFarInStrides",
+    lambda s: Plan(lo=0, hi=s.length - 1, end=s.length - 1, tail=s.length - 1, stride=4),
+    ", and it goes in strides or does not end there",
+)
+plans(
+    "DecidesTheFarOne",
+    lambda s: Plan(
+        lo=0, hi=s.length - 1, end=s.length - 1, tail=s.length - 1, targets=(s.length - 2, s.length - 1)
+    ),
+    "it decides (",
+)
+plans(
     "ShortCanvases",
     lambda s: Plan(lo=0, hi=s.length, canvases=((1, 2),)),
     "a further canvas has not ",

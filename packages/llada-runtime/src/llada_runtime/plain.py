@@ -50,8 +50,8 @@ class PlainForward:
     def logits(self, span: Span) -> Tensor:
         """Logits ``[head columns, V]`` of the columns ``[lo, hi)``, in the network's dtype.
 
-        Keys and values of a span with an extent are kept for later ones; one that reads takes those of all
-        other columns from there. Where in the extent they would lie does not matter.
+        Keys and values of a span with an extent are kept for later ones, unless it is apart; one that reads
+        takes those of all other columns from there. Where in the extent they would lie does not matter.
         """
         network, own = self._network, span.hi - span.lo
         columns = torch.cat([torch.arange(lo, hi, device=self.device) for lo, hi in span.place.ranges])
@@ -96,7 +96,8 @@ class PlainForward:
         made = (known[0].clone(), known[1].clone())
         for store, new in zip(made, (k, v), strict=True):
             store[span.lo : span.hi] = new
-        self._kept[index] = made
+        if not span.apart:
+            self._kept[index] = made
         return made
 
 

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from llada_core.faults import fault_of
 from llada_runtime.decoding.glance import Glance, likeliest_of
-from llada_runtime.decoding.policies import Policy
+from llada_runtime.decoding.policies import Policy, sees_logits
 from llada_runtime.decoding.proposals import Proposals
 from llada_runtime.decoding.rules import Rule
 from llada_runtime.decoding.turn import Turn
@@ -156,16 +156,17 @@ def _next_span(turn: Turn) -> Span | None:
     if plan.targets_of(block) != block or plan.head_of(block) != block:
         return None
     return Span(
-        ids=sequence.canvas[plan.lo : plan.hi], lo=plan.lo, hi=plan.hi,
+        ids=plan.fed(sequence.canvas), lo=plan.lo, hi=plan.hi,
         length=sequence.length if plan.end is None else plan.end, head_lo=block[0], head_hi=block[1],
         extent=span.extent if plan.writes else None, reads=plan.reads, stride=plan.stride,
+        tail=plan.tail,
     )  # fmt: skip
 
 
 def _is_foreseen(kind: type[Policy]) -> bool:
     """Whether what the class says of the next plan is of its own planning, which nothing else changes."""
     planner = next(each for each in kind.__mro__ if "plan" in vars(each))
-    return "then" in vars(planner) and (kind.after, kind.inputs) == (Policy.after, Policy.inputs)
+    return "then" in vars(planner) and not sees_logits(kind) and kind.inputs is Policy.inputs
 
 
 def _keeps_fewer(turn: Turn) -> bool:

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from llada_core.faults import fault_of
 from llada_runtime.decoding.choice import kept_of
-from llada_runtime.decoding.policies import Policy
+from llada_runtime.decoding.policies import Policy, sees_logits
 from llada_runtime.decoding.proposals import Proposals, blame_nan, open_targets
 from llada_runtime.decoding.rules import BestFirst
 from llada_runtime.decoding.sequence import Sequence
@@ -46,7 +46,7 @@ def likeliest_of(turns: list[Turn], device: torch.device) -> Likeliest | None:
 
 def _decides_by_all(turn: Turn) -> bool:
     policy = turn.sequence.policy
-    unseen = isinstance(policy, Policy) and type(policy).after is Policy.after
+    unseen = isinstance(policy, Policy) and not sees_logits(type(policy))
     alone = len(turn.spans) == 1 and not turn.plan.shadow
     deciding = turn.decides and not turn.plan.whole and turn.plan.look is None
     return unseen and deciding and alone

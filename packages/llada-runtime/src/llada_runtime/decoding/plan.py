@@ -30,8 +30,13 @@ class Plan:
         look: columns ``[lo, hi)`` whose logits are computed, for `Policy.after`: those that decide, and as
             many more as it is to see; None is those that decide.
         shift: how many columns before a target its logits are: 1 where the network predicts the next token.
+        tail: which column of the canvas the last column of the call is, at its position there; what lies
+            between the two is neither computed nor attended to, as what is behind ``end``. Its keys are kept
+            where those of the last column of the call would be, which counts as not cached from then on.
+            None is no other.
         canvases: the ids ``[lo, hi)`` of further canvases that run in the same forward, for `Policy.combine`.
-            Only without the cache: what they share of it would have to be theirs.
+            With ``reads`` each attends to its own keys of these columns and, of all others, to the cached
+            ones, as the canvas itself does; with ``writes`` the canvas's are kept, and theirs are not.
         shadow: the targets run a second time in the same forward, as masks. Each of these sees all columns
             but the one in whose place it stands, and the canvas does not see them. By their logits
             `Rule.revoke` and `Rule.replace` judge what stands. Only without the cache.
@@ -49,12 +54,14 @@ class Plan:
     targets: tuple[int, int] | None = None
     look: tuple[int, int] | None = None
     shift: int = 0
+    tail: int | None = None
     canvases: tuple[tuple[int, ...], ...] = ()
     shadow: bool = False
 
     def __post_init__(self) -> None:
         lo, hi, end, stride = self.lo, self.hi, self.end, self.stride
-        if not type(lo) is type(hi) is type(self.shift) is int or not {type(end), type(stride)} <= _COLUMNS:
+        some = {type(end), type(stride), type(self.tail)}
+        if not type(lo) is type(hi) is type(self.shift) is int or not some <= _COLUMNS:
             raise ContractError(f"{self} cannot be run: give columns as integers")
         if stride is not None and stride < 1:
             raise ContractError(f"{self} cannot be run: give a stride of 1 or more, or None")
@@ -72,17 +79,25 @@ class Plan:
             return f"it looks at {self.look} and at the whole; give one of the two"
         if self.reads and not self.writes:
             return "it reads the cache and does not write; give writes=True too, which costs nothing more"
-        if self.canvases and self.reads:
-            return "it reads the cache for several canvases, which would have to share it; leave reads out"
         if any(len(ids) != self.hi - self.lo for ids in self.canvases):
             return f"a further canvas has not {self.hi - self.lo} ids; give those of the columns lo to hi"
-        if self.shadow and (self.writes or self.canvases or self.stride is not None or self.shift):
-            return "a shadow goes without writes, canvases, stride and shift; leave them out, or the shadow"
+        left = (self.writes, self.canvases, self.stride is not None, self.shift, self.tail is not None)
+        if self.shadow and any(left):
+            return (
+                "a shadow goes without writes, canvases, stride and shift, and without a tail; leave them out"
+            )
         return None
 
     def targets_of(self, block: tuple[int, int]) -> tuple[int, int]:
         """The columns in which masks may be filled, where the current block is ``block``."""
         return block if self.targets is None else self.targets
+
+    def fed(self, canvas: list[int]) -> list[int]:
+        """The ids that its columns have on ``canvas``."""
+        ids = canvas[self.lo : self.hi]
+        if self.tail is not None:
+            ids[-1] = canvas[self.tail]
+        return ids
 
     def head_of(self, targets: tuple[int, int]) -> tuple[int, int]:
         """The columns whose logits are computed: one at least, so that a forward always has some."""
@@ -111,4 +126,13 @@ class Plan:
             return "it has a shadow of no targets; give some, or leave the shadow out"
         if not self.reads and (self.lo, self.hi) != (0, end):
             return f"it reads no cache and leaves out columns of 0 to {end}, whose keys are then nowhere"
+        return None if self.tail is None else self._problem_of_tail(self.tail, length, targets)
+
+    def _problem_of_tail(self, tail: int, length: int, targets: tuple[int, int]) -> str | None:
+        if not self.hi <= tail < length:
+            return f"its last column is to be column {tail}; give one from {self.hi} to {length - 1}, or None"
+        if self.end != self.hi or self.stride is not None:
+            return f"its last column is column {tail}, and it goes in strides or does not end there"
+        if targets[0] < targets[1] and targets[1] >= self.hi:
+            return f"it decides {targets}, and its last column, {self.hi - 1}, is column {tail}"
         return None

@@ -7,7 +7,7 @@ rebuilt by one full forward at the start of every block, and that forward commit
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import Any
+from typing import Any, ClassVar
 
 from torch import Tensor
 
@@ -15,13 +15,17 @@ from llada_runtime.decoding.plan import Plan
 from llada_runtime.decoding.sequence import Sequence
 from llada_runtime.network.protocol import Network
 
-__all__ = ["DualCache", "NoCache", "Plan", "Policy", "PrefixCache"]
+__all__ = ["DualCache", "NoCache", "Plan", "Policy", "PrefixCache", "sees_logits"]
 
 
 class Policy(ABC):
     """What an algorithm supplies to plan forwards. One object may serve many sequences: it holds parameters,
     and what changes during generation is in the sequence, in ``policy_state`` if nowhere else.
     """
+
+    looks: ClassVar[bool] = True
+    """Whether `after` looks at its logits: a class that defines one which does not may say so, and it is
+    given none where that is faster."""
 
     @property
     @abstractmethod
@@ -62,7 +66,8 @@ class Policy(ABC):
         """Called when a forward's tokens stand on the canvas and before the sequence moves on.
 
         ``logits`` are raw, ``[columns, V]``: of all columns if the plan asked for the whole, of those of its
-        ``look`` if it has one, else those of its targets.
+        ``look`` if it has one, else those of its targets. A policy that never ``looks`` gets them or an empty
+        tensor.
         """
 
     def stays(self, sequence: Sequence) -> bool:
@@ -76,6 +81,13 @@ class Policy(ABC):
         Asked when the sequence enters the block.
         """
         return None
+
+
+def sees_logits(kind: type[Policy]) -> bool:
+    """Whether the `after` of policies of this class looks at logits. What a class ``looks`` at is not said of
+    an `after` that a subclass defines."""
+    told = next(each for each in kind.__mro__ if vars(each).keys() & {"after", "looks"})
+    return kind.after is not Policy.after and bool(vars(told).get("looks", True))
 
 
 def _refresh(sequence: Sequence) -> Plan:

@@ -113,7 +113,10 @@ def planned(sequence: Sequence, extent: Extent | None, network: Network) -> Turn
     if problem is not None:
         raise ContractError(f"{type(policy).__name__} planned what cannot be run: {problem}")
     canvas = _canvas(sequence, plan, targets, extent, network)
-    further = [replace(canvas, ids=ids, extent=None, inputs=None) for ids in plan.canvases]
+    cached = extent if plan.reads else None
+    further = [
+        replace(canvas, ids=ids, extent=cached, apart=plan.reads, inputs=None) for ids in plan.canvases
+    ]
     return Turn(sequence=sequence, plan=plan, targets=targets, spans=[canvas, *further])
 
 
@@ -121,7 +124,7 @@ def _canvas(
     sequence: Sequence, plan: Plan, targets: tuple[int, int], extent: Extent | None, network: Network
 ) -> Span:
     """What the plan, which can be run, brings of the sequence's own canvas."""
-    ids, (head_lo, head_hi) = sequence.canvas[plan.lo : plan.hi], plan.head_of(targets)
+    ids, (head_lo, head_hi) = plan.fed(sequence.canvas), plan.head_of(targets)
     if plan.shadow:
         ids += [sequence.mask_id] * (targets[1] - targets[0])
     return Span(
@@ -134,6 +137,7 @@ def _canvas(
         extent=extent if plan.writes else None,
         reads=plan.reads,
         stride=plan.stride,
+        tail=plan.tail,
         inputs=_inputs(sequence, plan, network),
         shadow=targets if plan.shadow else None,
     )
@@ -192,6 +196,8 @@ def complete(turn: Turn, network: Network) -> None:
     sequence.commit(turn.columns, turn.tokens, turn.revoked, decides=turn.decides)
     if plan.writes:
         sequence.cached[plan.lo : plan.hi] = b"\1" * (plan.hi - plan.lo)
+        if plan.tail is not None:  # whose keys are in the place of another column's
+            sequence.cached[plan.hi - 1] = 0
         if not plan.reads:
             sequence.cached_block = block
     sequence.policy.after(sequence, plan, turn.logits, network)

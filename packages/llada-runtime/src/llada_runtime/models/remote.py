@@ -137,6 +137,8 @@ class RemoteNetwork:
             self._refuse("attention cannot be made causal")
         if any(place.shadow is not None for place in layout.form.places):
             self._refuse("attention cannot hide columns")
+        if any(place.tail is not None for place in layout.form.places):
+            self._refuse("columns cannot stand elsewhere")
         logits = torch.cat([self._call(layout.ids, call) for call in layout.calls])  # [N, V]
         logits = logits if layout.form.asks_all else logits[layout.head]
         return logits if layout.form.in_order else logits[layout.restore]

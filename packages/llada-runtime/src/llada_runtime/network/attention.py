@@ -1,8 +1,8 @@
 """Grouped-query attention of packed rows: projections, rotation, one kernel call for rows that go together.
 
-Keys are never copied, whatever rows come and go: every call attends on views of the forward's own keys or of
-the cache's pool. Which rows attend in one call is laid out before (see `calls`); `choose_merge` says what
-suits a device.
+Keys are not copied, whatever rows come and go: every call attends on views of the forward's own keys or of
+the cache's pool, but for rows that have some in each (see `Apart`). Which rows attend in one call is laid out
+before (see `calls`); `choose_merge` says what suits a device.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from llada_runtime.network import flash
-from llada_runtime.network.calls import Call, Merge, Ragged
+from llada_runtime.network.calls import Apart, Call, Merge, Ragged
 from llada_runtime.network.layout import Layout
 from llada_runtime.network.linear import Linear
 from llada_runtime.network.norm import RMSNorm
@@ -93,10 +93,7 @@ class Attention(nn.Module):
             return flash.attend(q[call.start : call.start + call.columns], *pool, call).flatten(1)
         columns = call.rows * call.width
         query = q[call.start : call.start + columns].view(call.rows, call.width, self.heads, self.head_dim)
-        if call.pooled:
-            assert pool is not None
-            k, v = pool
-        key, value = _rows(k, call).transpose(1, 2), _rows(v, call).transpose(1, 2)  # [R, kv_heads, keys, hd]
+        key, value = _keys(call, k, pool and pool[0]), _keys(call, v, pool and pool[1])
         mixed = self._causal(query, key, value) if call.causal else self._seeing(query, key, value, call.mask)
         return mixed.reshape(columns, self.heads * self.head_dim)
 
@@ -131,6 +128,15 @@ class Attention(nn.Module):
         return mixed.view(rows, self.kv_heads, sharing, width, self.head_dim).permute(0, 3, 1, 2, 4)
 
 
+def _keys(call: Call, new: Tensor, cached: Tensor | None) -> Tensor:
+    """Keys or values ``[R, kv_heads, keys, hd]`` of a call, of ``new [N, kv_heads, hd]`` and of the pool."""
+    if call.pooled:
+        assert cached is not None
+        found = _rows(cached, call)
+        return (found if call.apart is None else _around(found, new, call, call.apart)).transpose(1, 2)
+    return _rows(new, call).transpose(1, 2)
+
+
 def _rows(store: Tensor, call: Call) -> Tensor:
     """Keys or values ``[rows, keys, kv_heads, hd]`` of a call, in ``store [columns, kv_heads, hd]``."""
     column, head, channel = store.stride()
@@ -139,6 +145,13 @@ def _rows(store: Tensor, call: Call) -> Tensor:
         (call.spacing * column, column, head, channel),
         store.storage_offset() + call.first * column,
     )
+
+
+def _around(cached: Tensor, new: Tensor, call: Call, own: Apart) -> Tensor:
+    """``cached [rows, keys, kv_heads, hd]`` with each row's own of ``new [N, kv_heads, hd]`` in its place."""
+    width = own.hi - own.lo
+    brought = new[own.start : own.start + call.rows * width].unflatten(0, (call.rows, width))
+    return torch.cat((cached[:, : own.lo], brought, cached[:, own.hi :]), dim=1)[:, : call.keys]
 
 
 def _keep(pool: Pool, k: Tensor, v: Tensor, layout: Layout) -> None:

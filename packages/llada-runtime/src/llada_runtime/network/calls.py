@@ -1,8 +1,9 @@
 """Which rows of a packed forward attend in one call, and on which keys.
 
-No call copies keys. Rows that bring all their own keys attend on views of these; rows that read the cache,
-on views of its pool: several in one call where they are alike and lie at equal distances, or, where there is
-a kernel for it, all that see everything and all that see what is before them (`Ragged`).
+Rows that bring all their own keys attend on views of these; rows that read the cache, on views of its pool:
+several in one call where they are alike and lie at equal distances, or, where there is a kernel for it, all
+that see everything and all that see what is before them (`Ragged`). Rows that read the cache and keep nothing
+there have their keys in two places (`Apart`): these alone are copied, for each call.
 
 A row whose attention goes in strides is cut where its mask would be large: each piece of its queries sees the
 keys up to its own end. A piece of one stride needs no mask, and is a row of the ragged kernel.
@@ -12,90 +13,53 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from enum import IntEnum
 from itertools import accumulate, groupby, pairwise
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
-__all__ = ["Asking", "Call", "Merge", "Ragged", "Sight", "calls_of", "sight"]
+from llada_runtime.network.sight import Merge, Sight, of_two_places, sight
+
+__all__ = ["Apart", "Asking", "Call", "Merge", "Ragged", "calls_of"]
 
 _LONG = 4096  # keys, up to which rows of all lengths are of one kind
 _MASK = 2**20  # entries that the mask of a piece may have: those of 1,024 columns
-_WIDE = 16  # columns of a stride, from which on it fills the ragged kernel's tile well enough
 
 
-class Merge(IntEnum):
-    """Which rows of a forward may attend in one call. As a bool, False is NONE and True is EQUAL.
+class Apart(NamedTuple):
+    """Keys ``[lo, hi)`` of a row that are the forward's own, from the packed column ``start`` on."""
 
-    Attributes:
-        NONE: each by itself, so that its arithmetic is exactly that of the row alone.
-        EQUAL: rows of one shape whose keys lie at equal distances.
-        RAGGED: besides, rows of any width and length that read the cache.
-    """
-
-    NONE = 0
-    EQUAL = 1
-    RAGGED = 2
-
-
-class Sight(NamedTuple):
-    """What a row's queries attend to: its first ``keys`` columns, and in strides where ``stride`` is given.
-
-    The queries are ``width`` columns from ``lo`` on. ``lo`` is 0 where all see all: it does not matter then.
-    Where they do not see their ``own`` column, query n sees all keys but ``lo + n``.
-    """
-
-    width: int
-    keys: int
+    start: int
     lo: int
-    stride: int | None
-    own: bool = True
-
-    @property
-    def parts(self) -> bool:
-        """Whether strides are so wide that each is a row of its own where there is a kernel for such."""
-        return self.stride is not None and self.stride >= _WIDE
-
-    def ragged(self, reads: bool, merge: Merge) -> bool:
-        """Whether a row that sees this attends in a `Ragged` call."""
-        return reads and merge is Merge.RAGGED and (self.stride in (None, 1) or self.parts)
-
-    def kind(self, reads: bool, merge: Merge) -> tuple[int, ...]:
-        """What rows that attend in one call have in common."""
-        if self.ragged(reads, merge):
-            return (int(self.stride == 1),)
-        return (self.stride or 0, self.width, self.keys, self.lo, reads, self.own)
-
-    @property
-    def causal(self) -> bool:
-        """Whether it is what kernels know as causal: query n sees keys 0 to n."""
-        return self.stride == 1 and self.width == self.keys
-
-    @property
-    def ends_aligned(self) -> bool:
-        """Whether what is not seen lies in its last ``width`` keys, and follows from width and stride."""
-        return self.stride is not None and self.lo % self.stride == 0 and self.keys == self.lo + self.width
-
-
-def sight(lo: int, hi: int, *, length: int, stride: int | None) -> Sight:
-    """What the columns ``[lo, hi)`` of ``length`` attend to. Keys that none of them sees are left out."""
-    if stride is None:
-        return Sight(hi - lo, length, 0, None)
-    keys = min(length, -(-hi // stride) * stride)
-    if (lo // stride + 1) * stride >= keys:
-        return Sight(hi - lo, keys, 0, None)
-    return Sight(hi - lo, keys, lo, stride)
+    hi: int
 
 
 class Asking(NamedTuple):
-    """A packed row: its first query, its first key, in the pool where it ``reads``, and what it sees."""
+    """A packed row: its first query, its first key, in the pool where it ``reads``, and what it sees; and
+    those of its keys that are ``apart``, where it reads the pool."""
 
     start: int
     first: int
     reads: bool
     sight: Sight
+    apart: Apart | None = None
+
+    def among(self, merge: Merge) -> Merge:
+        """Which rows it may attend with in one call, where others do as ``merge`` says."""
+        return merge if self.apart is None else of_two_places(merge)
+
+    def kind(self, merge: Merge) -> tuple[tuple[int, ...], tuple[int, ...]]:
+        """What rows that attend in one call have in common."""
+        return self.sight.kind(self.reads, self.among(merge)), () if self.apart is None else self.apart[1:]
+
+    def follows(self, row: Asking) -> bool:
+        """Whether its own keys stand where those of ``row`` end, where it has such."""
+        return (
+            self.apart is None
+            or row.apart is None
+            or self.apart.start == row.apart.start + row.apart.hi - row.apart.lo
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,6 +70,7 @@ class Call:
         start: the queries are ``rows`` times ``width`` packed columns from here on.
         first, spacing, keys: row r's keys are ``keys`` columns from ``first + r · spacing`` on.
         pooled: they lie in the cache's pool; else they are the forward's own.
+        apart: keys of row 0 that are the forward's own all the same; the next row's stand behind them.
         lo, stride: where a stride is given, queries are at columns ``lo`` and following of their row, and
             column c sees the keys below ``(c // stride + 1) * stride``.
         own: queries see the key of their own column; False is all but that.
@@ -124,6 +89,7 @@ class Call:
     stride: int | None
     own: bool = True
     mask: Tensor | None = field(compare=False)
+    apart: Apart | None = None
 
     @property
     def causal(self) -> bool:
@@ -172,9 +138,9 @@ def calls_of(rows: Sequence[Asking], merge: Merge, device: torch.device) -> tupl
     if merge is Merge.NONE:
         return tuple(_call([row], masks) for row in rows)
     calls: list[Call | Ragged] = []
-    for _, alike in groupby(rows, key=lambda row: row.sight.kind(row.reads, merge)):
+    for _, alike in groupby(rows, key=lambda row: row.kind(merge)):
         together = list(alike)
-        if together[0].sight.ragged(together[0].reads, merge):
+        if together[0].sight.ragged(together[0].reads, together[0].among(merge)):
             calls.append(_ragged(together, device))
         else:
             calls.extend(_call(run, masks) for run in _evenly_spaced(together))
@@ -186,7 +152,7 @@ def _cut(row: Asking, merge: Merge) -> Iterator[Asking]:
     seen = row.sight
     if seen.stride is None or seen.causal:
         yield row
-    elif seen.ragged(row.reads, merge):
+    elif seen.ragged(row.reads, row.among(merge)):
         yield from _pieces(row, seen.stride) if seen.parts else [row]
     elif seen.width * seen.keys > _MASK:
         yield from _pieces(row, _MASK // seen.keys)
@@ -209,7 +175,8 @@ def _evenly_spaced(rows: Sequence[Asking]) -> Iterator[list[Asking]]:
     run = [rows[0]]
     for row in rows[1:]:
         distance = row.first - run[-1].first
-        if distance < 0 or (len(run) > 1 and distance != run[1].first - run[0].first):
+        uneven = len(run) > 1 and distance != run[1].first - run[0].first
+        if distance < 0 or uneven or not row.follows(run[-1]):
             yield run
             run = []
         run.append(row)
@@ -231,6 +198,7 @@ def _call(rows: Sequence[Asking], masks: Callable[[Sight], Tensor]) -> Call:
         stride=stride,
         own=own,
         mask=None if (stride is None and own) or one.sight.causal else masks(one.sight),
+        apart=one.apart,
     )
 
 

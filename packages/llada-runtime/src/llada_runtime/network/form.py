@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import chain
 
-from llada_runtime.network.calls import Merge
+from llada_runtime.network.sight import Merge, of_two_places
 from llada_runtime.network.spans import Place
 
 __all__ = ["WHOLES", "Form"]
@@ -27,8 +27,8 @@ class Form:
         places: of the requests, in their order.
         merge: which of them may attend in one call.
         order: which request each packed row is.
-        ranges: columns ``[lo, hi)`` of the packed rows, one of each, and its shadow's behind it; positions,
-            and so the rotation, follow from these.
+        ranges: columns ``[lo, hi)`` of the packed rows, one of each, and behind it that of its shadow, or of
+            a last column that stands elsewhere; positions, and so the rotation, follow from these.
         columns, head_columns, kept_columns: how many are computed, asked for logits, and kept.
         repeated: how many of the columns are the last one again; None where none may be.
     """
@@ -56,7 +56,7 @@ class Form:
             ranges=tuple(chain.from_iterable(places[row].ranges for row in order)),
             columns=sum(place.width for place in places) + more,
             head_columns=sum(place.head_width for place in places),
-            kept_columns=sum(place.width for place in places if place.start is not None) + more,
+            kept_columns=sum(place.width for place in places if place.keeps) + more,
             repeated=repeated,
         )
 
@@ -76,15 +76,15 @@ class Form:
         return self.order == tuple(range(len(self.order)))
 
 
-def _sort_key(place: Place, merge: Merge) -> tuple[bool, tuple[int, ...], tuple[int, ...], int]:
+def _sort_key(place: Place, merge: Merge) -> tuple[bool, tuple[int, ...], bool, tuple[int, ...], int]:
     """Rows that attend together stand together, in the last layer too, and those with shadows apart.
 
     They are in the order of their keys where distances matter, else in that of the requests.
     """
-    pooled = place.pooled(merge)
+    pooled, merge = place.pooled(merge), of_two_places(merge) if place.apart else merge
     kinds = [found.kind(pooled, merge) for found in (place.sight, place.head_sight)]
     start = 0 if place.sight.ragged(pooled, merge) else place.start or 0
-    return place.shadow is not None, kinds[0], kinds[1], start
+    return place.shadow is not None, kinds[0], place.apart, kinds[1], start
 
 
 def _repeated(places: Sequence[Place], merge: Merge) -> int | None:

@@ -2,9 +2,9 @@
 
 The kernels of a block step take half as long as launching them one by one, and on a slow host so do those of
 a row's whole forward. `Graphed` is a network around another: forwards whose rows all ask of the cache, none
-under a mask, are captured once their like has been run a few times, and replayed from then on. All others are
-the wrapped network's. This module does not know what a network computes, and nothing but what loads networks
-knows that there are graphs.
+under a mask or with keys in two places, are captured once their like has been run a few times, and replayed
+from then on. All others are the wrapped network's. This module does not know what a network computes, and
+nothing but what loads networks knows that there are graphs.
 
 A graph has numbers and addresses baked in, ``Layout.graph_key`` and ``KVCache.graph_key``. The rest (tokens,
 positions, places, where keys lie) it reads from tensors of its own, which a layout is copied into.

@@ -19,7 +19,7 @@ from itertools import accumulate
 import torch
 from torch import Tensor
 
-from llada_runtime.network.calls import Asking, Call, Merge, Ragged, calls_of
+from llada_runtime.network.calls import Apart, Asking, Call, Merge, Ragged, calls_of
 from llada_runtime.network.form import Form
 from llada_runtime.network.spans import Place, Span
 
@@ -124,9 +124,12 @@ class Layout:
 
     @property
     def masked(self) -> bool:
-        """Whether some call has a mask: it follows from where its row stands, and so would a graph of it."""
+        """Whether some call has a mask, or keys in two places: both follow from where its row stands, and so
+        would a graph of it."""
         calls = (*self.calls, *self.head_calls)
-        return any(isinstance(call, Call) and call.mask is not None for call in calls)
+        return any(
+            isinstance(call, Call) and (call.mask is not None or call.apart is not None) for call in calls
+        )
 
     def copied(self) -> Layout:
         """The same forward, its ``indices`` in tensors of their own; ``inputs`` excepted."""
@@ -186,10 +189,10 @@ def _indices(form: Form, device: torch.device) -> Sequence[Tensor]:
     more, last = form.repeated or 0, packed[-1]
     runs = [
         *((lo, hi - lo) for lo, hi in form.ranges),
-        *[(last.hi - 1, 1)] * more,
-        *((start, place.width) for place, start in rows if place.start is not None),
+        *[(form.ranges[-1][1] - 1, 1)] * more,
+        *((start, place.width) for place, start in rows if place.keeps),
         *([(last.width, more)] if more else []),
-        *((place.start + place.lo, place.width) for place in packed if place.start is not None),
+        *(((place.start or 0) + place.lo, place.width) for place in packed if place.keeps),
         *[((last.start or 0) + last.hi - 1, 1)] * more,
         *(run for place, start in rows for run in _head_runs(place, start)),
         *((head_starts[row], packed[row].head_width) for row in back),
@@ -229,8 +232,9 @@ def _attention(
         pooled = place.pooled(form.merge)
         # Where its keys begin: in the pool, or among the packed columns of this forward.
         first = place.start if pooled and place.start is not None else start
-        whole.append(Asking(start, first, pooled, place.sight))
-        head.append(Asking(head_start, first, pooled, place.head_sight))
+        apart = Apart(start, place.lo, place.hi) if place.apart else None
+        whole.append(Asking(start, first, pooled, place.sight, apart))
+        head.append(Asking(head_start, first, pooled, place.head_sight, apart))
         if place.shadow is not None:
             sees = place.shadow_sight
             whole.append(Asking(start + place.hi - place.lo, first, False, sees))

@@ -9,7 +9,7 @@ from typing import NamedTuple
 from torch import Tensor
 
 from llada_runtime.network.cache import Extent
-from llada_runtime.network.calls import Merge, Sight, sight
+from llada_runtime.network.sight import Merge, Sight, sight
 
 __all__ = ["Place", "Span"]
 
@@ -22,10 +22,12 @@ class Span:
         ids: the tokens at columns ``[lo, hi)`` of its canvas, which are computed, and those of its shadow.
         length: its first ``length`` columns are attended to.
         head_lo, head_hi: columns, within ``[lo, hi)``, whose logits are wanted.
-        extent: where its keys and values are kept, None where they are not.
+        extent: where its keys and values are kept, None where they are not and none are read.
         reads: the keys and values of all columns outside ``[lo, hi)`` are read from ``extent``.
+        apart: it only reads: its own keys and values are not kept in ``extent``.
         stride: attention goes in strides of so many columns: column c attends to every column below
             ``(c // stride + 1) * stride``. 1 is causal, a block's width block-causal, None attends to all.
+        tail: the position of its last column, where that is not its place; None is its place.
         inputs: ``[hi - lo, d]``, fed instead of the embeddings of ``ids``.
         shadow: columns ``[lo, hi)`` that are computed once more, as other tokens. These see each other and
             all columns but each its own, and no column sees them; their logits come behind the others.
@@ -40,6 +42,8 @@ class Span:
     extent: Extent | None = None
     reads: bool = False
     stride: int | None = None
+    tail: int | None = None
+    apart: bool = False
     inputs: Tensor | None = None
     shadow: tuple[int, int] | None = None
 
@@ -48,11 +52,13 @@ class Span:
         assert 0 <= self.lo <= self.head_lo < self.head_hi <= self.hi <= self.length
         assert self.reads or (self.lo, self.hi) == (0, self.length), "columns outside the call have no keys"
         assert not self.reads or self.extent is not None
+        assert self.reads or not self.apart
         assert self.extent is None or self.length <= self.extent.length
         assert self.stride is None or self.stride > 0
+        assert self.tail is None or self.tail >= self.hi == self.length
         if self.shadow is not None:
             assert self.lo <= self.shadow[0] < self.shadow[1] <= self.hi
-            assert (self.extent, self.stride) == (None, None), "a shadow sees what its forward brings"
+            assert self.extent is self.stride is self.tail is None, "a shadow sees what its forward brings"
 
     @property
     def width(self) -> int:
@@ -69,7 +75,7 @@ class Span:
         start = None if self.extent is None else self.extent.start
         return Place(
             self.lo, self.hi, self.length, self.head_lo, self.head_hi, start, self.reads, self.stride,
-            self.shadow,
+            self.shadow, self.tail, self.apart,
         )  # fmt: skip
 
 
@@ -85,6 +91,8 @@ class Place(NamedTuple):
     reads: bool
     stride: int | None
     shadow: tuple[int, int] | None = None
+    tail: int | None = None
+    apart: bool = False
 
     @property
     def width(self) -> int:
@@ -95,8 +103,15 @@ class Place(NamedTuple):
         return self.head_hi - self.head_lo + _width(self.shadow)
 
     @property
+    def keeps(self) -> bool:
+        """Whether its keys and values go into the cache."""
+        return self.start is not None and not self.apart
+
+    @property
     def ranges(self) -> tuple[tuple[int, int], ...]:
         """Columns ``[lo, hi)`` that its packed columns stand at, one range after the other."""
+        if self.tail is not None:
+            return (self.lo, self.hi - 1), (self.tail, self.tail + 1)
         own = (self.lo, self.hi)
         return (own,) if self.shadow is None else (own, self.shadow)
 

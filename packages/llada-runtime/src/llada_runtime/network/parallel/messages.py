@@ -11,7 +11,7 @@ from llada_runtime.network.spans import Place
 
 __all__ = ["Forward", "message_of", "read_message"]
 
-_NOWHERE = -1  # of a start, and of a cache's number
+_NOWHERE = -1  # of a start and of a tail, and of a cache's number
 _ALL = 0  # of a stride
 _NO_SHADOW = (0, 0)
 _PLACE = len(Place._fields) + 1  # a shadow has two
@@ -57,16 +57,17 @@ def read_message(ints: Sequence[int]) -> Forward:
 
 
 def _numbers(place: Place) -> tuple[int, ...]:
-    lo, hi, length, head_lo, head_hi, start, reads, stride, shadow = place
-    nowhere = _NOWHERE if start is None else start
-    way = _ALL if stride is None else stride
-    return lo, hi, length, head_lo, head_hi, nowhere, reads, way, *(shadow or _NO_SHADOW)
+    lo, hi, length, head_lo, head_hi, start, reads, stride, shadow, tail, apart = place
+    nowhere, way = _NOWHERE if start is None else start, _ALL if stride is None else stride
+    far = _NOWHERE if tail is None else tail
+    return lo, hi, length, head_lo, head_hi, nowhere, reads, way, *(shadow or _NO_SHADOW), far, apart
 
 
 def _place(numbers: Sequence[int]) -> Place:
-    lo, hi, length, head_lo, head_hi, start, reads, stride, *shadow = numbers
+    lo, hi, length, head_lo, head_hi, start, reads, stride, *shadow, tail, apart = numbers
     return Place(
         lo, hi, length, head_lo, head_hi,
         None if start == _NOWHERE else start, bool(reads), None if stride == _ALL else stride,
         None if tuple(shadow) == _NO_SHADOW else (shadow[0], shadow[1]),
+        None if tail == _NOWHERE else tail, bool(apart),
     )  # fmt: skip
