@@ -13,9 +13,11 @@ if TYPE_CHECKING:
     from .adablock import AdaBlockGeneration
     from .daedal import DaedalGeneration
     from .eb_sampler import EBSamplerGeneration
+    from .freedave import FreeDaveGeneration
     from .klass import KLASSGeneration
     from .llada import LLaDAGeneration
     from .multiblock import MultiBlockGeneration
+    from .streaming import StreamingGeneration
     from .wino import WinoGeneration
 
 __version__ = "0.2.0"
@@ -24,9 +26,11 @@ __all__ = [
     "AdaBlockGeneration",
     "DaedalGeneration",
     "EBSamplerGeneration",
+    "FreeDaveGeneration",
     "KLASSGeneration",
     "LLaDAGeneration",
     "MultiBlockGeneration",
+    "StreamingGeneration",
     "WinoGeneration",
 ]
 
@@ -36,9 +40,11 @@ __getattr__, __dir__ = lazy_exports(
         "AdaBlockGeneration": "llada_decoders.adablock",
         "DaedalGeneration": "llada_decoders.daedal",
         "EBSamplerGeneration": "llada_decoders.eb_sampler",
+        "FreeDaveGeneration": "llada_decoders.freedave",
         "KLASSGeneration": "llada_decoders.klass",
         "LLaDAGeneration": "llada_decoders.llada",
         "MultiBlockGeneration": "llada_decoders.multiblock",
+        "StreamingGeneration": "llada_decoders.streaming",
         "WinoGeneration": "llada_decoders.wino",
     },
 )

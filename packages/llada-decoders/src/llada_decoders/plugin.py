@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from llada_core import AlgorithmSpec, hookimpl
 
-from .declared import adablock, daedal, eb_sampler, klass, llada, multiblock, wino
+from .declared import adablock, daedal, eb_sampler, freedave, klass, llada, multiblock, streaming, wino
 
 __all__ = ["ALGORITHMS", "llada_algorithms"]
 
@@ -15,8 +15,10 @@ ALGORITHMS: tuple[AlgorithmSpec, ...] = (
     eb_sampler.ALGORITHM,
     klass.ALGORITHM,
     wino.ALGORITHM,
+    streaming.ALGORITHM,
     adablock.ALGORITHM,
     multiblock.ALGORITHM,
+    freedave.ALGORITHM,
     daedal.ALGORITHM,
 )
 """All decoders of this package, for the engine ``fast-dllm``."""
