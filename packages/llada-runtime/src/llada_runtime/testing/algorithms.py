@@ -30,7 +30,7 @@ from llada_runtime.testing.making import (
     of_its_own_ends,
     settings_of,
 )
-from llada_runtime.testing.networks import FakeNetwork
+from llada_runtime.testing.networks import FakeConfig, FakeNetwork
 from llada_runtime.testing.policies import policy_checks
 from llada_runtime.testing.rules import rule_checks
 
@@ -155,6 +155,14 @@ def _steady() -> FakeNetwork:
     return FakeNetwork(propose)
 
 
+def _over() -> FakeNetwork:
+    """Logits by which an answer is over behind its first block, where nothing but end tokens follows."""
+    config = FakeConfig()
+    end = len(_PROMPT) + 4
+    answer = [4] * end + [config.eos_token_id] * (config.max_sequence_length - end)
+    return FakeNetwork.scripted(answer, config=config)
+
+
 @functools.cache
 def _transformer() -> LLaDAModel:
     """A real network, for what is fed to it as embeddings."""
@@ -168,6 +176,7 @@ _NETWORKS: tuple[Callable[[], Any], ...] = (
     functools.partial(FakeNetwork.random, 3, scale=100.0),  # so sure that it fills a block at once
     functools.partial(FakeNetwork.random, 1, scale=1.5),
     functools.partial(FakeNetwork.random, 2, scale=6.0),
+    _over,
 )
 """Networks of varied confidence: what changes nothing on all of them does nothing."""
 
