@@ -123,3 +123,30 @@ def test_what_they_are_changes_nothing_of_the_sequence(
     wanted = [follow(model, row(plain(), prompt)) for prompt in (4, 7, 5)]
     assert [(each.canvas, each.nfe) for each in (*echoed, beside)] == wanted
     assert follow(model, row(kind(), 4)) == wanted[0]
+
+
+@pytest.mark.usefixtures("ragged")
+def test_beside_them_steps_are_captured_as_ever(plain: AsCaptured, graphs: FakeGraphs) -> None:
+    def rows() -> list[Sequence]:
+        return [
+            Sequence(
+                range(1, prompt),
+                plain.config,
+                gen_length=12,
+                block_length=6,
+                policy=policy,
+                rule=Threshold(1.0),
+                early_stop=False,
+            )
+            for prompt, policy in ((4, EchoedBlock()), (7, DualCache()))
+        ]
+
+    def decoded(network: Any, *which: Sequence) -> list[tuple[list[int], int]]:
+        assert not [step.error for step in drain(network, which, rows=2) if step.error is not None]
+        return [(each.canvas, each.nfe) for each in which]
+
+    network = Graphed(plain, record=graphs, after=1)
+    assert decoded(network, *rows()) == [follow(plain, each) for each in rows()]
+    assert network.replays == 0
+    decoded(network, rows()[1])
+    assert network.replays > 0
