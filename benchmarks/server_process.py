@@ -12,7 +12,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
@@ -23,7 +23,7 @@ import httpx
 
 __all__ = ["ServerProcess", "probe_health", "quantile", "serving"]
 
-PATIENCE = 120.0  # seconds that a start may take
+PATIENCE = 300.0  # seconds that a start may take, of replicas on a busy machine
 ENGINE = "fast-dllm"
 EXACT = ("--engine", ENGINE, "--device", "cpu", "--dtype", "float32")  # answers alone are equal to the bit
 
@@ -100,12 +100,17 @@ def _field(status: Path, name: str) -> int:
 
 
 @contextmanager
-def serving(*flags: str, path: Path | None = None) -> Iterator[ServerProcess]:
-    """The embedded model served with these flags on a free port; plugins in ``path`` are found."""
+def serving(
+    *flags: str, path: Path | None = None, program: Sequence[str] = ("-m", "llada_server")
+) -> Iterator[ServerProcess]:
+    """The embedded model served with these flags on a free port; plugins in ``path`` are found.
+
+    Another ``program`` may serve it, which Python runs; it is told its ``--port`` as the server is.
+    """
     with tempfile.TemporaryDirectory() as folder:
         log = Path(folder) / "log"
         port = free_port()
-        command = [sys.executable, "-m", "llada_server", "--port", str(port), *flags]
+        command = [sys.executable, *program, "--port", str(port), *flags]
         began = time.perf_counter()
         with log.open("wb") as out:
             process = subprocess.Popen(command, stdout=out, stderr=out, env=_environment(path))
