@@ -76,10 +76,16 @@ def test_whole_answers_that_were_measured_are_in_the_notes_too(program: Any) -> 
         assert {*told.split(" to ")} <= known
 
 
-def test_numbers_of_rows_that_were_not_measured_are_refused(fleet: Any) -> None:
+def test_what_was_not_measured_or_cannot_be_is_refused(fleet: Any) -> None:
     assert fleet.between({1: 4.0, 2: 5.0, 8: 11.0}, 5) == 8.0
     with pytest.raises(ValueError, match="64 rows were not measured; give 1 to 32"):
         fleet.Gpu().seconds(64)
+    with pytest.raises(ValueError, match="4096 columns were not measured; give 768 to 1536"):
+        fleet.Gpu(columns=4096)
+    with pytest.raises(ValueError, match="64 tokens a forward cannot be; give 1 to 32"):
+        fleet.Gpu(a_forward=64)
+    with pytest.raises(ValueError, match="0 requests a second keep nobody waiting"):
+        fleet.waiting(fleet.Gpu(), 0)
 
 
 def test_waiting_is_that_of_one_desk_where_rows_gain_nothing(fleet: Any) -> None:
