@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import random
+import tracemalloc
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import cache
@@ -134,22 +135,32 @@ def walked() -> tuple[list[int], bool]:
     return order, all(written)
 
 
-@pytest.mark.parametrize("samples", [2, 7, 32])
+@pytest.mark.parametrize("samples", [2, 7, 14])
 def test_the_estimate_is_unbiased_and_its_standard_error_is_what_seeds_differ_by(samples: int) -> None:
     found = [of_text(samples=samples, seed=seed) for seed in range(800)]
     values, errors = [each.value for each in found], [each.standard_error or 0.0 for each in found]
     spread = math.sqrt(fmean(error**2 for error in errors))
     assert abs(fmean(values) - expected()) < 4 * spread / math.sqrt(len(found))
     assert pstdev(values) == pytest.approx(spread, rel=0.1)
-    if samples == 32:
-        assert all(abs(each.value - expected()) < 4 * (each.standard_error or 0.0) for each in found[:20])
+    if samples == 14:
+        assert all(abs(each.value - expected()) < 6 * (each.standard_error or 0.0) for each in found[:20])
 
 
 def test_spreading_the_draws_tells_more_than_drawing_each_by_itself() -> None:
     """By itself: one sample a seed."""
     alone = pstdev(of_text(samples=1, seed=seed).value for seed in range(800))
-    spread = pstdev(of_text(samples=16, seed=seed).value for seed in range(800))
-    assert spread < 0.95 * alone / math.sqrt(16)
+    spread = pstdev(of_text(samples=14, seed=seed).value for seed in range(800))
+    assert spread < 0.95 * alone / math.sqrt(14)
+
+
+@pytest.mark.parametrize("samples", [15, None])
+def test_a_text_of_no_more_masks_than_samples_is_summed_over_all_of_them(samples: int | None) -> None:
+    found = of_text(samples=samples)
+    assert found.value == pytest.approx(expected(), abs=1e-12)
+    assert (found.standard_error, found.samples, found.nfe) == (0.0, None, 2 ** len(TEXT) - 1)
+    drawn = of_text(samples=14)
+    assert drawn.standard_error
+    assert (drawn.samples, drawn.nfe) != (None, found.nfe)
 
 
 def test_a_chain_is_the_product_of_its_conditionals() -> None:
@@ -159,6 +170,19 @@ def test_a_chain_is_the_product_of_its_conditionals() -> None:
     assert math.fsum(each.log_probability for each in found.conditionals) == found.value
     assert {len(each.likeliest) for each in found.conditionals} == {2}
     assert (found.standard_error, found.samples, found.tokens) == (0.0, None, len(TEXT))
+
+
+def test_a_chain_holds_no_mask_of_its_own_for_each_token() -> None:
+    length = 2000
+    text = Text(context=(), tokens=(1,) * length, mask_id=MASK)
+    tracemalloc.start()
+    try:
+        questions = next(likelihood.measured(text, Estimate(method="chain", greedy=False)))
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert [len(masked) for masked, _ in questions] == list(range(length, 0, -1))
+    assert peak < 1000 * length, "in bytes: as lists of places they would take 4 times as many a token"
 
 
 def test_a_chain_asks_of_one_token_a_forward() -> None:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import runpy
-from functools import partial
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 from unittest import mock
 
+import lm_eval.tasks
 import pytest
 from lm_eval.tasks import TaskManager
 
@@ -26,17 +28,17 @@ def last_line(ran: Ran) -> str:
     return ran.err.splitlines()[-1]
 
 
-@pytest.fixture
-def all_tasks() -> None:
-    """For a test that wants those of lm-eval, too."""
+def few_tasks(*, include_path: Sequence[Path], include_defaults: bool = True, **options: Any) -> TaskManager:
+    """lm-eval's tasks, of which its own are those of one folder: all of them take it many seconds."""
+    own = [Path(lm_eval.tasks.__file__).parent / "gsm8k"] if include_defaults else []
+    return TaskManager(include_path=[*own, *include_path], include_defaults=False, **options)
 
 
 @pytest.fixture(autouse=True)
-def few_tasks(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """lm-eval sets up no logging here, and of its own tasks, which take it seconds, it reads none."""
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """lm-eval sets up no logging here, and reads few tasks."""
     monkeypatch.setattr("llada_eval.command.setup_logging", lambda: None)
-    if "all_tasks" not in request.fixturenames:
-        monkeypatch.setattr("lm_eval.tasks.TaskManager", partial(TaskManager, include_defaults=False))
+    monkeypatch.setattr("lm_eval.tasks.TaskManager", few_tasks)
 
 
 @pytest.mark.usefixtures("alone")
@@ -54,9 +56,6 @@ def test_a_task_is_run_without_a_network_and_its_results_are_written(llada: Llad
     assert len(samples.read_text().splitlines()) == 2
 
 
-@pytest.mark.slow
-@pytest.mark.timeout(600)
-@pytest.mark.usefixtures("all_tasks")
 def test_tasks_of_somebody_else_stand_beside_ours(llada: Llada, tmp_path: Path) -> None:
     (tmp_path / "theirs.yaml").write_text(
         "task: theirs_alone\ndataset_path: json\noutput_type: generate_until\n"

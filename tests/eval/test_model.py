@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -13,7 +14,7 @@ from lm_eval.api.instance import Instance
 
 from llada_core import Session
 from llada_core.errors import ParameterError, UsageError
-from llada_core.generation.likelihood import Estimate
+from llada_core.generation.likelihood import Estimate, LogLikelihood
 from llada_eval.asking import numbers_of
 from llada_eval.model import LladaLM
 from llada_eval.reported import Reported
@@ -110,7 +111,14 @@ def test_likelihoods_are_those_of_the_registry_and_their_errors_are_reported(
     assert {(line["context"], line["continuation"]): line["value"] for line in lines} == {
         each: value for each, (value, _) in zip(texts, found, strict=True)
     }
-    told = model.get_model_info()["llada"]["likelihoods"]
+    page = (Path(__file__).parents[2] / "docs" / "evaluation.md").read_text()
+    documented = json.loads(page.partition("```json checked\n")[2].partition("```")[0])
+    info = model.get_model_info()["llada"]
+    told = info["likelihoods"]
+    assert info.keys() == documented.keys()
+    assert told.keys() == documented["likelihoods"].keys() | {"samples", "seed"}
+    assert told["standard_error"].keys() == documented["likelihoods"]["standard_error"].keys()
+    assert all(f"`{key}`" in page for key in lines[0])
     assert told["standard_error"]["greatest"] == max(line["standard_error"] for line in lines)
     assert (told["count"], told["nfe"]) == (3, sum(line["nfe"] for line in lines))
 
@@ -257,6 +265,20 @@ def test_a_file_of_likelihoods_is_gone_on_with_and_refused_before_a_model_is_loa
     monkeypatch.setattr("llada_core.load_model", lambda *_, **__: pytest.fail("it is loaded"))
     with pytest.raises(UsageError, match="cannot be written"):
         LladaLM(device="cpu", likelihood_log=str(tmp_path / "none" / "at all"))
+
+
+def test_a_file_of_likelihoods_is_json_where_a_text_is_ruled_out(tmp_path: Path) -> None:
+    log = tmp_path / "likelihoods.jsonl"
+    reported = Reported(str(log))
+    for value in (-math.inf, -2.5):
+        found = LogLikelihood(value=value, standard_error=0.0, samples=8, tokens=2, is_greedy=False, nfe=3)
+        reported.take(("a", "b"), found)
+
+    def refused(constant: str) -> None:
+        pytest.fail(f"{constant} is no JSON")
+
+    lines = [json.loads(line, parse_constant=refused) for line in log.read_text().splitlines()]
+    assert [line["value"] for line in lines] == [None, -2.5]
 
 
 def test_model_args_fill_what_the_options_leave_open() -> None:

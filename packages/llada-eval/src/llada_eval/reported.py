@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import math
 from pathlib import Path
 from statistics import fmean
 from typing import Any
@@ -18,7 +19,8 @@ _log = logging.getLogger("lm_eval.llada")  # shown as what the harness says
 
 class Reported:
     """The standard errors of all likelihoods of a run, and, where ``path`` is given, a line of JSON of each,
-    behind those of an earlier part of the run.
+    behind those of an earlier part of the run. The value of a text that the network rules out, which is -inf,
+    is null in it: JSON has no infinity.
 
     Raises ``UsageError`` where that file cannot be written.
     """
@@ -47,7 +49,7 @@ class Reported:
         line = {
             "context": context,
             "continuation": continuation,
-            "value": found.value,
+            "value": None if found.value == -math.inf else found.value,
             "standard_error": found.standard_error,
             "samples": found.samples,
             "tokens": found.tokens,
@@ -55,7 +57,7 @@ class Reported:
             "nfe": found.nfe,
         }
         with self._path.open("a", encoding="utf-8") as file:
-            file.write(json.dumps(line, ensure_ascii=False) + "\n")
+            file.write(json.dumps(line, ensure_ascii=False, allow_nan=False) + "\n")
 
     def tell(self) -> None:
         """Log the summary."""

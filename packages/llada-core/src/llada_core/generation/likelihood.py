@@ -10,6 +10,7 @@ import math
 import random
 from collections.abc import Collection, Generator, Mapping, Sequence
 from dataclasses import dataclass, field, fields
+from itertools import combinations
 from statistics import fmean, variance
 from typing import Any, Literal, TypeAlias
 
@@ -22,8 +23,9 @@ __all__ = ["Estimate", "LogLikelihood", "Question", "Text", "measured"]
 
 Method: TypeAlias = Literal["monte_carlo", "chain"]
 Order: TypeAlias = Literal["left_to_right", "most_confident"]
-Masked: TypeAlias = tuple[int, ...]
-"""The positions of a text that are masked, ascending; one at least."""
+Masked: TypeAlias = tuple[int, ...] | range
+"""The positions of a text that are masked, ascending, one at least; a range where they stand together (see
+`_mask`)."""
 Question: TypeAlias = tuple[Masked, Masked]
 """What is masked, and which of these places are asked of: what is told of one costs memory as long as a
 vocabulary."""
@@ -38,7 +40,8 @@ class Estimate:
 
     Attributes:
         method: ``"monte_carlo"`` or ``"chain"``.
-        samples: masks that are drawn by ``"monte_carlo"``; None is 128. seed: of these; None is 0.
+        samples: masks that are drawn by ``"monte_carlo"``; None is 128. Where a text has no more masks than
+            that, as one of 7 tokens has 127, all are looked at instead. seed: of these; None is 0.
         paired: whether texts of one length behind one context have the same masks, as they are to be compared
             by; None is True. By False, the text itself says along which ones are drawn, as is right for a
             sum: the errors of its parts are independent then.
@@ -103,12 +106,12 @@ class LogLikelihood:
 
     Attributes:
         value: natural log. By ``"chain"``, of the product of its tokens' probabilities, each given the
-            context and those that come before it in the order. By ``"monte_carlo"``, an estimate of the mean
-            of this over all orders. -inf where the network rules the text out, as one that never writes some
-            of its vocabulary.
+            context and those that come before it in the order. By ``"monte_carlo"``, the mean of this over
+            all orders, or an estimate of it. -inf where the network rules the text out, as one that never
+            writes some of its vocabulary.
         standard_error: of the estimate, 0 where nothing was left to chance; None where one sample tells
             nothing of it.
-        samples: masks that were drawn; None for a chain.
+        samples: masks that were drawn; None where none was: of a chain, and where all were looked at.
         tokens: how many the text has.
         is_greedy: whether the model itself writes this text: a token a forward, the surest first. None where
             nobody asked.
@@ -164,12 +167,17 @@ class Text:
 def measured(text: Text, estimate: Estimate) -> Generator[Sequence[Question], None, LogLikelihood]:
     """The log-likelihood of the text. What is yielded are questions whose answers are to be ``seen`` next;
     some may have been."""
-    places = tuple(range(len(text.tokens)))
+    places = range(len(text.tokens))
     conditionals: tuple[Odds, ...] | None = None
     error: float | None = 0.0
+    samples: int | None = None
     is_greedy: bool | None = None
     if estimate.method == "monte_carlo":
-        value, error = yield from _monte_carlo(text, estimate)
+        samples = estimate.samples or _SAMPLES
+        if 2 ** len(places) - 1 <= samples:
+            samples, value = None, (yield from _exact(text, places))
+        else:
+            value, error = yield from _monte_carlo(text, estimate, samples)
         if estimate.greedy:
             is_greedy = yield from _greedy(text, places)
     else:
@@ -178,7 +186,7 @@ def measured(text: Text, estimate: Estimate) -> Generator[Sequence[Question], No
     return LogLikelihood(
         value=value,
         standard_error=error,
-        samples=None if conditionals is not None else estimate.samples or _SAMPLES,
+        samples=samples,
         tokens=len(places),
         is_greedy=is_greedy,
         nfe=text.nfe,
@@ -186,8 +194,17 @@ def measured(text: Text, estimate: Estimate) -> Generator[Sequence[Question], No
     )
 
 
+def _exact(text: Text, places: Masked) -> Generator[Sequence[Question], None, float]:
+    """What the estimate is of: of all sets of l tokens the mean, and of these means that over all l."""
+    sets = [[_mask(masked) for masked in combinations(places, size + 1)] for size in places]
+    yield [(masked, masked) for alike in sets for masked in alike]
+    return fmean(
+        fmean(_weighted(text.seen[masked].values(), len(places)) for masked in alike) for alike in sets
+    )
+
+
 def _monte_carlo(
-    text: Text, estimate: Estimate
+    text: Text, estimate: Estimate, samples: int
 ) -> Generator[Sequence[Question], None, tuple[float, float | None]]:
     """The estimate of LLaDA (arXiv:2502.09992, appendix B.5) and its standard error.
 
@@ -195,13 +212,13 @@ def _monte_carlo(
     value is the sum of the masked tokens' logs times L / l. As upstream's, the l are spread evenly: each two
     are drawn from a stratum of their own, whose difference tells the error, and the mean stays unbiased.
     """
-    length, samples = len(text.tokens), estimate.samples or _SAMPLES
+    length = len(text.tokens)
     source = _source(text, estimate)
     strata = [[_drawn(length, share, source) for share in shares] for shares in _strata(samples, source)]
     yield [(masked, masked) for stratum in strata for masked in stratum]
     values = [[_weighted(text.seen[masked].values(), length) for masked in stratum] for stratum in strata]
     mean = fmean(value for stratum in values for value in stratum)
-    if length == 1 or mean == -math.inf:  # there is one mask; one mask in which the text cannot be is enough
+    if mean == -math.inf:  # one mask in which the text cannot be is enough
         return mean, 0.0
     if samples == 1:
         return mean, None
@@ -229,7 +246,18 @@ def _strata(samples: int, source: random.Random) -> list[list[float]]:
 
 def _drawn(length: int, share: float, source: random.Random) -> Masked:
     count = min(int(share * length) + 1, length)  # a share next to 1 may be rounded to it
-    return tuple(sorted(source.sample(range(length), count)))
+    return _mask(sorted(source.sample(range(length), count)))
+
+
+def _mask(places: Sequence[int]) -> Masked:
+    """These places, ascending: a range where they stand together, of which a chain holds one a token."""
+    first, end = places[0], places[-1] + 1
+    return range(first, end) if end - first == len(places) else tuple(places)
+
+
+def _without(places: Masked, place: int) -> Masked:
+    left = [each for each in places if each != place]
+    return _mask(left) if left else ()
 
 
 def _weighted(odds: Collection[Odds], length: int) -> float:
@@ -266,7 +294,7 @@ def _most_confident(text: Text, places: Masked) -> Generator[Sequence[Question],
         told = text.seen.pop(places)  # nobody asks again
         place = _surest(told)
         found[place] = told[place]
-        places = tuple(each for each in places if each != place)
+        places = _without(places, place)
     return found
 
 
@@ -275,12 +303,13 @@ def _greedy(text: Text, places: Masked) -> Generator[Sequence[Question], None, b
     first that it writes otherwise settles it."""
     while places:
         yield [(places, places)]
-        told = text.seen[places]
-        text.seen[places] = {places[0]: told[places[0]]}  # of it a chain from left to right asks again
+        told = text.seen.pop(places)
+        if isinstance(places, range):  # of it a chain from left to right may ask again
+            text.seen[places] = {places[0]: told[places[0]]}
         place = _surest(told)
         if not told[place].is_likeliest:
             return False
-        places = tuple(each for each in places if each != place)
+        places = _without(places, place)
     return True
 
 
