@@ -83,6 +83,15 @@ def test_logits_are_computed_of_what_is_asked_of_alone(model, monkeypatch: pytes
     assert [len(rows) for rows in computed] == [4, 1]
 
 
+def test_what_all_looks_tell_comes_from_the_device_together(model, monkeypatch: pytest.MonkeyPatch) -> None:
+    copied, plain = [], torch.Tensor.tolist
+    looks = [Look(canvas=(5, MASK, MASK, 6), columns=(1, 2), tokens=(4, 9))] * 5
+    with monkeypatch.context() as patch:
+        patch.setattr(torch.Tensor, "tolist", lambda each: copied.append(each.shape) or plain(each))
+        token_odds(model, looks, likeliest=3)
+    assert copied == [(10, 4), (10, 3)]
+
+
 @pytest.mark.parametrize(
     "said", [torch.OutOfMemoryError("CUDA out of memory"), RuntimeError("not enough memory")]
 )

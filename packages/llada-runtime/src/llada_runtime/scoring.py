@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from collections.abc import Sequence as Ids
+from itertools import accumulate, chain
 
 import torch
 from torch import Tensor
@@ -51,10 +52,9 @@ def token_odds(network: Network, looks: Ids[Look], *, likeliest: int = 1, shift:
     A look's are those of the look alone. So many of the ``likeliest`` tokens are told, fewer where the
     vocabulary has no more. Raises MemoryError where the device does not hold the forward.
     """
-    canvases, columns = [look.canvas for look in looks], [look.columns for look in looks]
     try:
-        sure = _told(network, canvases, columns, shift=shift)
-        return [_odds(rows, look.tokens, likeliest) for rows, look in zip(sure, looks, strict=True)]
+        told = _odds(network, looks, likeliest, shift)
+        return [[next(told) for _ in look.columns] for look in looks]
     except Exception as exc:
         if not is_out_of_memory(exc):
             raise
@@ -64,12 +64,18 @@ def token_odds(network: Network, looks: Ids[Look], *, likeliest: int = 1, shift:
     raise MemoryError(reason)
 
 
-def _odds(sure: Tensor, tokens: Ids[int], likeliest: int) -> list[Odds]:
-    """What ``sure`` ``[columns, V]`` says of one token a column."""
-    asked = sure.gather(-1, torch.tensor(tokens, device=sure.device)[:, None])[:, 0].tolist()
-    best, ids = sure.topk(min(likeliest, sure.shape[-1] - 1), dim=-1)  # but for the mask's
-    rows = zip(asked, best.tolist(), ids.tolist(), strict=True)
-    return [Odds(own, tuple(zip(others, logs, strict=True))) for own, logs, others in rows]
+def _odds(network: Network, looks: Ids[Look], likeliest: int, shift: int) -> Iterator[Odds]:
+    """The odds of all looks in their order. They come from the device together: a copy waits for its work."""
+    canvases, columns = [look.canvas for look in looks], [look.columns for look in looks]
+    tokens = torch.tensor([*chain.from_iterable(look.tokens for look in looks)], device=network.device)
+    own = tokens[:, None].split([len(each) for each in columns])
+    logs, ids = [], []
+    for sure, asked in zip(_told(network, canvases, columns, shift=shift), own, strict=True):
+        best, which = sure.topk(min(likeliest, sure.shape[-1] - 1), dim=-1)  # but for the mask's
+        logs.append(torch.cat((sure.gather(-1, asked), best), dim=-1))
+        ids.append(which)
+    for (asked_of, *others), best in zip(torch.cat(logs).tolist(), torch.cat(ids).tolist(), strict=True):
+        yield Odds(asked_of, tuple(zip(best, others, strict=True)))
 
 
 def _told(
@@ -77,18 +83,20 @@ def _told(
 ) -> Iterator[Tensor]:
     """Of each canvas the natural logs ``[columns, V]``, float32, of what stands in its ``columns``.
 
-    They are ascending; from the first to the last, logits are computed of all.
+    They are ascending; from the first to the last, logits are computed of all. The float32 ones of one canvas
+    have memory at a time.
     """
     wanted = [[max(column - shift, 0) for column in each] for each in columns]
     spans = [_span(canvas, heads) for canvas, heads in zip(canvases, wanted, strict=True)]
     layout = Layout.of(spans, device=network.device, merge=network.merges)
     logits = network.logits(layout, None)  # [head columns of all, V]
-    first = 0
-    for span, heads in zip(spans, wanted, strict=True):
-        rows = logits[[first + head - span.head_lo for head in heads]].float()  # [columns, V]
-        rows[:, network.config.mask_token_id] = -torch.inf  # it is never written
-        yield rows.log_softmax(-1)
-        first += span.head_width
+    starts = accumulate((span.head_width for span in spans), initial=0)
+    told_by = zip(starts, spans, wanted, strict=False)
+    rows = [start + head - span.head_lo for start, span, heads in told_by for head in heads]
+    for places in torch.tensor(rows, device=logits.device).split([len(each) for each in columns]):
+        told = logits[places].float()  # [columns, V]
+        told[:, network.config.mask_token_id] = -torch.inf  # it is never written
+        yield told.log_softmax(-1)
 
 
 def _span(canvas: Ids[int], heads: Ids[int]) -> Span:
