@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,7 +15,7 @@ from llada_runtime.network import attention, flash
 from llada_runtime.network.cache import Extent
 from llada_runtime.network.calls import Call, Merge, Ragged
 from llada_runtime.network.layout import Layout, Span
-from llada_runtime.testing import small_llada
+from llada_runtime.testing import small_llada, write_llada
 from tests.runtime.packing import (
     KINDS,
     LENGTH,
@@ -58,6 +59,25 @@ def test_rows_packed_together_are_bitwise_the_rows_alone(model: LLaDAModel, rows
         cache, extents = filled_cache(model, [LENGTH] * rows)
         alone.append(run(model, [make(extents)[row]], cache))
     assert torch.equal(together, torch.cat(alone))
+
+
+@pytest.mark.parametrize("dtype", KINDS, ids=str)
+def test_a_row_of_any_width_has_its_bits_in_any_company(tmp_path: Path, dtype: torch.dtype) -> None:
+    """Of one column, too, whose products alone have one row, and with so many channels that this matters."""
+    folder = write_llada(tmp_path, mlp_hidden_size=2048)
+    model = LLaDAModel.from_pretrained(folder, device="cpu", dtype=dtype)
+    source = random.Random(0)
+    widths = [1, 1, 2, 3, 5, 8, 17, 33, *(source.randint(1, 60) for _ in range(8))]
+    rows = []
+    for width in widths:
+        length = source.randint(width, 64)
+        lo = source.randint(0, length - width)
+        ids = source.choices(range(29), k=length)
+        rows.append(Span(ids=ids, lo=0, hi=length, length=length, head_lo=lo, head_hi=lo + width))
+    alone = [run(model, [row]) for row in rows]
+    for count in (2, 3, 9, len(rows)):
+        together = run(model, rows[:count])
+        assert torch.equal(together, torch.cat(alone[:count])), count
 
 
 @pytest.mark.parametrize("merge", [Merge.EQUAL, Merge.RAGGED])

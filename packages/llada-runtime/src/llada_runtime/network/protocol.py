@@ -77,6 +77,9 @@ class Network(Protocol):
         They are those of the requests' head columns, in the order of the spans. The keys and values of spans
         that have an extent go to ``cache``.
 
+        On the CPU a request's are bit for bit those of the request alone. With more or fewer head columns of
+        its own they may differ in the last bit: attention sums for one query in another order than for many.
+
         Raises:
             torch.OutOfMemoryError: the device's memory does not hold the forward.
         """
