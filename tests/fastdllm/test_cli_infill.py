@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import math
 
 import pytest
 
 import llada_core
+from llada_core.generation.results import Score
 from tests.support.program import Llada, error, llada
 
 __all__ = ["llada"]  # the fixture
@@ -71,6 +73,21 @@ def test_scores_are_those_of_the_library(llada: Llada) -> None:
         scores = lm.score("{{1}} + 30", ["12", "3"], prompt="What is 12 + 30?")
     assert [each["probability"] for each in told] == [score.probability for score in scores]
     assert [each["tokens"] for each in told] == [len(score.token_ids) for score in scores]
+
+
+def test_json_has_no_logarithm_of_what_the_network_rules_out(
+    llada: Llada, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ruled_out = Score(text="12", token_ids=(1,), log_probability=-math.inf)
+    monkeypatch.setattr(llada_core.LoadedModel, "score", lambda *_, **__: [ruled_out])
+    (told,) = json.loads(llada("score", *SUM, "{{1}} + 30", "12", "--json").out)
+    assert told == {
+        "text": "12",
+        "tokens": 1,
+        "probability": 0.0,
+        "log_probability": None,
+        "log_probability_per_token": None,
+    }
 
 
 @pytest.mark.parametrize(

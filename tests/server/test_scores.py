@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -60,6 +61,21 @@ def test_the_best_is_that_of_the_most_probable_token_and_not_the_shortest() -> N
         told = ask(client, candidates=["a", "abcdef", "abc"]).json()
     assert told["best"] == 1  # -1.6 for six tokens, and -1.1 for one
     assert max(told["scores"], key=lambda each: each["log_probability"])["text"] == "a"
+
+
+def test_what_the_network_rules_out_has_a_number_that_json_has() -> None:
+    def score(template: Any, candidates: list[str], **given: Any) -> list[Score]:
+        logs = [-math.inf, -2.0]
+        return [
+            Score(text=text, token_ids=(1, 2), log_probability=log)
+            for text, log in zip(candidates, logs, strict=True)
+        ]
+
+    with scripted_server(score=score) as running, running.client() as client:
+        told = ask(client, candidates=["a", "b"]).json()
+    assert told["best"] == 1
+    assert [each["log_probability"] for each in told["scores"]] == [-9999.0, -2.0]
+    assert [each["per_token"] for each in told["scores"]] == [-9999.0, -1.0]
 
 
 def test_a_full_queue_says_when_to_come_again() -> None:

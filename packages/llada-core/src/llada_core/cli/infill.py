@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
@@ -136,12 +137,14 @@ def _template(template: str, *, prompt: str | None, raw: bool) -> str:
 
 
 def _record(scored: Score) -> dict[str, Any]:
+    """What JSON says of it, which has no infinity: of what the network rules out there is no logarithm."""
+    possible = scored.log_probability != -math.inf
     return {
         "text": scored.text,
         "tokens": len(scored.token_ids),
         "probability": scored.probability,
-        "log_probability": scored.log_probability,
-        "log_probability_per_token": scored.per_token,
+        "log_probability": scored.log_probability if possible else None,
+        "log_probability_per_token": scored.per_token if possible else None,
     }
 
 

@@ -20,6 +20,7 @@ from llada_server.http.routes.decoding import (
     Identity,
     asked,
     finish_reason,
+    least,
     repeated,
 )
 from llada_server.http.routes.kind import Kind
@@ -89,9 +90,9 @@ class _Scoring:
             Scored(
                 text=each.text,
                 tokens=len(each.token_ids),
-                log_probability=each.log_probability,
+                log_probability=least(each.log_probability),
                 probability=each.probability,
-                per_token=each.per_token,
+                per_token=least(each.per_token),
             )
             for each in scores
         ]
