@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ from llada_core import (
     LoadedModel,
     ModelLoadError,
     ModelNotReady,
+    Session,
     UsageError,
 )
 from tests.support.llada_moe import write_llada_moe, write_tokenizer
@@ -208,7 +209,7 @@ def test_likelihoods_are_of_one_round(lm: LoadedModel, after: Path) -> None:
     running = lm.log_likelihoods(pairs, **how)
     next(running)
     lm.load_weights(weights(after))
-    with pytest.raises(UsageError, match="other weights since these likelihoods were asked for"):
+    with pytest.raises(ModelNotReady, match="other weights since this was asked; ask it again"):
         next(running)
     running = lm.log_likelihoods(pairs, **how)
     lm.sleep()
@@ -232,6 +233,89 @@ def test_rollouts_go_on_by_the_new_weights_and_end_with_the_model(lm: LoadedMode
     lm.close()
     with pytest.raises(UsageError, match="this model is closed"):
         next(running)
+
+
+def ways_to_ask(lm: LoadedModel, session: Session) -> dict[str, Callable[[], object]]:
+    """All that runs the network of ``lm``."""
+    algorithm, request = lm.algorithm(), GenerationRequest(prompt=PROMPTS[0])
+    network, ids = lm.model.network, torch.tensor([5, 6, 7])
+    return {
+        "ready": lm.ready,
+        "generate": lambda: lm.generate(PROMPTS),
+        "generate_batch": lambda: lm.generate_batch([request]),
+        "stream": lambda: lm.stream(PROMPTS[0]),
+        "infill": lambda: lm.infill("12 + {{2}} = 42."),
+        "session": lambda: session.submit(request),
+        "rollouts": lambda: lm.rollouts(PROMPTS),
+        "score": lambda: lm.score("12 + 30 = {{1}}.", ["42"]),
+        "log_likelihood": lambda: lm.log_likelihood("12 + 30 =", "42"),
+        "the algorithm's own": lambda: algorithm.generate_batch(PROMPTS),
+        "the algorithm's own of ids": lambda: algorithm.generate(network, ids, max_tokens=4),
+    }
+
+
+def test_a_model_that_cannot_be_asked_says_so_in_every_way_to_ask(lm: LoadedModel, after: Path) -> None:
+    session, given = lm.session(), [*weights(after).items()]
+    ways = ways_to_ask(lm, session)
+
+    def told() -> dict[str, str]:
+        found = {}
+        for name, ask in ways.items():
+            with pytest.raises(UsageError) as info:
+                ask()
+            found[name] = f"{type(info.value).__name__}: {info.value}".partition(";")[0]
+        return found
+
+    def asks() -> Iterator[tuple[str, Tensor]]:
+        yield given[0]
+        exchanging.update(told())
+        yield from given[1:]
+
+    exchanging: dict[str, str] = {}
+    lm.load_weights(asks())
+    assert exchanging == dict.fromkeys(ways, "ModelNotReady: this model is being given other weights")
+    lm.sleep()
+    assert told() == dict.fromkeys(ways, "ModelNotReady: this model sleeps")
+    lm.wake()
+    assert lm.ready() is lm.model
+    lm.close()
+    assert told() == dict.fromkeys(ways, "UsageError: this model is closed")
+
+
+def test_nothing_comes_between_the_check_of_a_request_and_its_work(
+    lm: LoadedModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As another thread may: what changes the model is called from where requests are made and run."""
+    algorithm: Any = lm.algorithm("dual_cache")
+    told: list[str] = []
+    prepare, sequence, token_odds = algorithm.prepare, algorithm.sequence, algorithm.token_odds
+
+    def sleeps(*args: Any, **options: Any) -> Any:
+        job = prepare(*args, **options)
+        lm.sleep()
+        return job
+
+    def tries(way: Any) -> Any:
+        def tried(*args: Any, **options: Any) -> Any:
+            for change in (lm.sleep, lambda: lm.load_weights({})):
+                with pytest.raises(UsageError) as info:
+                    change()
+                told.append(str(info.value).partition(" on this model")[0])
+            return way(*args, **options)
+
+        return tried
+
+    with monkeypatch.context() as patch, lm.session() as session:
+        patch.setattr(algorithm, "prepare", sleeps)
+        with pytest.raises(ModelNotReady, match="this model sleeps"):
+            session.submit(GenerationRequest(prompt=PROMPTS[0], algorithm="dual_cache"))
+    assert not session.active
+    lm.wake()
+    monkeypatch.setattr(algorithm, "sequence", tries(sequence))
+    monkeypatch.setattr(algorithm, "token_odds", tries(token_odds))
+    lm.generate(PROMPTS[0], algorithm="dual_cache", max_tokens=4)
+    lm.log_likelihood("12 + 30 =", "42", algorithm="dual_cache", samples=1, greedy=False)
+    assert told == ["1 request is in work"] * 4
 
 
 @pytest.mark.parametrize("level", [1, 2])

@@ -96,6 +96,7 @@ def scripted_model(
         end_ids=frozenset(),
         score=score,
         likelihood=score,
+        ready=lambda: None,
     )
     return served, metrics
 

@@ -275,7 +275,7 @@ class StepAlgorithm(OnTheRuntime):
         """
         self.check_fits(model)
         padded, rows = prompt_rows(prompt, attention_mask)
-        loaded = Model.of(model, self.tokenizer, path=self.model_path)
+        loaded = self._around(model)
         jobs = [
             self.prepare(
                 loaded, GenerationRequest(prompt=ids, parameters=parameters_of_row(params, row)), index=row

@@ -187,6 +187,7 @@ def served_model(
         end_ids=model.model.end_ids,
         score=partial(score_within, longest, model),
         likelihood=partial(likelihood_within, longest, model),
+        ready=model.ready,
     )
     return served, metrics
 
@@ -232,7 +233,8 @@ def score_within(
     """What ``LoadedModel.score`` returns, forward by forward, of prompts and templates that have at most
     ``limit`` tokens."""
     algorithm = model.algorithm(asked.pop("algorithm"))
-    return score_steps(algorithm, model.model.within(limit), template, candidates, **asked)
+    bounded = model.ready().within(limit)
+    return model.while_ready(score_steps(algorithm, bounded, template, candidates, **asked))
 
 
 def likelihood_within(
@@ -246,9 +248,10 @@ def likelihood_within(
     """What ``LoadedModel.log_likelihoods`` tells of pairs of ids, in their order, by the chain from left to
     right; forward by forward. ``how`` is the rest of its ``Estimate``."""
     estimate = Estimate(method="chain", greedy=False, **how)
-    chosen, bounded = model.algorithm(algorithm), model.model.within(limit)
+    chosen, bounded = model.algorithm(algorithm), model.ready().within(limit)
+    forwards = likelihoods(chosen, bounded, texts_of(chosen, bounded, pairs, raw=True), estimate)
     found: dict[int, LogLikelihood] = {}
-    for ended in likelihoods(chosen, bounded, texts_of(chosen, bounded, pairs, raw=True), estimate):
+    for ended in model.while_ready(forwards):
         found.update(ended)
         yield
     return [found[number] for number in range(len(pairs))]

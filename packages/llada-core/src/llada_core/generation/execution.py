@@ -17,6 +17,7 @@ from llada_core.faults import fault_of
 from llada_core.generation.calls import Calls
 from llada_core.generation.emitted import emitted
 from llada_core.generation.endings import result_of
+from llada_core.generation.executions import Executions
 from llada_core.generation.jobs import Job, row_of
 from llada_core.generation.model import Model
 from llada_core.generation.outcomes import located
@@ -51,7 +52,8 @@ class Execution:
 
     def __init__(self, model: Model, *, rows: int = ROWS, columns: int | None = None) -> None:
         self._model, self._rows, self._columns = model, rows, columns
-        self._reader = replace(model, network=None)  # tickets may outlive the network
+        # Tickets may outlive the network, and who could ask it.
+        self._reader = replace(model, network=None, executions=Executions())
         self._lanes: dict[Hashable, _Lane] = {}
         self._jobs: dict[Ticket, Job] = {}
         self._watches: dict[Ticket, Watch] = {}
@@ -84,10 +86,15 @@ class Execution:
             kept.clear()
 
     def submit(self, job: Job) -> Ticket:
-        """Queue the job. Raises ``PromptError`` and ``ParameterError`` for what can never be decoded.
+        """Queue the job. Raises ``PromptError`` and ``ParameterError`` for what can never be decoded, and
+        ``ModelNotReady`` where the model cannot be asked now.
 
         What else the algorithm's code raises here is the row's own failure: its ticket has ended.
         """
+        with self._model.executions.asking():  # until it is in work, whatever other threads do
+            return self._submitted(job)
+
+    def _submitted(self, job: Job) -> Ticket:
         try:
             lane, ticket = self._lane(job), self._ticket(self._row(job), job)
             reason = lane.loop.refusal(ticket.row)

@@ -23,6 +23,7 @@ from llada_core.checkpoints.tokenizer import load_tokenizer
 from llada_core.errors import UsageError
 from llada_core.faults import fault_of
 from llada_core.generation.availability import Availability
+from llada_core.generation.executions import Executions
 from llada_core.generation.model import Model, note_end_tokens
 from llada_core.imports import LazyModule
 from llada_core.values import told
@@ -43,12 +44,14 @@ __all__ = ["LoadsModels", "network_class_of"]
 class LoadsModels(Availability, ABC):
     """What loads a model and its tokenizer, and holds them as ``model`` and ``tokenizer``.
 
-    ``dcp`` is what was read of a trainer's checkpoint, None for a model that is not of one.
+    ``dcp`` is what was read of a trainer's checkpoint, None for a model that is not of one. ``executions``
+    are those of the ``LoadedModel`` that has the same network, None where there is none.
     """
 
     model: Any = None
     tokenizer: Any = None
     dcp: DcpContents | None = None
+    executions: Executions | None = None
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
@@ -216,6 +219,7 @@ class LoadsModels(Availability, ABC):
         tokenizer = load_tokenizer(folder, trust_remote_code=options.trust_remote_code)
         note_end_tokens(model, folder, tokenizer)
         self.model, self.tokenizer, self.model_path, self.dcp = model, tokenizer, path, None
+        self.executions = None
         return model
 
     @property
@@ -226,7 +230,13 @@ class LoadsModels(Availability, ABC):
         """What was loaded. Raises ``UsageError`` where nothing was."""
         if self.model is None and self.tokenizer is None:
             raise UsageError(f"{self.name} has no model yet; call load_model_from_hf first")
-        return Model.of(self.model, self.tokenizer, path=self.model_path)
+        return self._around(self.model)
+
+    def _around(self, network: Any) -> Model:
+        """``network`` with this tokenizer. Where it is the one held here, requests on it are refused and
+        counted as those of the ``LoadedModel`` that has it, too."""
+        executions = self.executions if network is self.model else None
+        return Model.of(network, self.tokenizer, path=self.model_path, executions=executions)
 
 
 def network_class_of(algorithm: LoadsModels) -> Any:

@@ -54,11 +54,18 @@ class Model:
     executions: Executions = field(default_factory=Executions, compare=False, repr=False)
 
     @classmethod
-    def of(cls, network: Any, tokenizer: Any = None, *, path: str = "the model") -> Model:
+    def of(
+        cls,
+        network: Any,
+        tokenizer: Any = None,
+        *,
+        path: str = "the model",
+        executions: Executions | None = None,
+    ) -> Model:
         """The checkpoint of a network with a ``transformers`` config (or None) and a tokenizer (or None).
 
         Its end tokens are those that were noted when it was loaded, else what its configs and ``tokenizer``
-        declare.
+        declare. ``executions`` are those that it has already; None where nobody runs anything on it.
         """
         limits = Limits.of(getattr(network, "config", None))
         ends = _end_tokens(network, tokenizer)
@@ -66,7 +73,13 @@ class Model:
         if pad is None or (limits.vocab_size is not None and pad >= limits.vocab_size):
             pad = next((end.id for end in ends), 0)
         return cls(
-            path=path, network=network, tokenizer=tokenizer, end_tokens=ends, pad_id=pad, limits=limits
+            path=path,
+            network=network,
+            tokenizer=tokenizer,
+            end_tokens=ends,
+            pad_id=pad,
+            limits=limits,
+            executions=Executions() if executions is None else executions,
         )
 
     def within(self, length: int | None) -> Model:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
+from collections.abc import Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from llada_core.errors import GenerationError, ParameterError, PromptError, UsageError
@@ -60,18 +60,16 @@ def rollouts(
     n: int,
     rows: int,
     columns: int | None,
-    check: Callable[[], object],
 ) -> Generator[Rollout, None, None]:
     """The answers to each of ``jobs``, ``n`` of each, as they end; closing it ends those in flight.
 
-    ``check`` raises where the model takes no requests, as it may between two answers.
+    Raises ``UsageError`` where the model takes no requests, as it may between two answers.
     """
     execution = Execution(model, rows=rows, columns=columns)
     try:
         for sample in (sample for job in jobs for sample in samples_of(job, n, params)):
             while execution.active >= rows:  # also of those that failed when they were made
                 yield from _ended(execution.step(), n)
-            check()
             try:
                 execution.submit(sample)
             except (PromptError, ParameterError) as exc:  # refused; the others can be answered

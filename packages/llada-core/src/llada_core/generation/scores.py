@@ -15,30 +15,7 @@ from llada_core.generation.prompts import Prompt, check_prompt, check_vocabulary
 from llada_core.generation.results import Score
 from llada_core.generation.templates import Blank, Piece, Template, check_cloze, pieces_of
 
-__all__ = ["score_steps", "scores"]
-
-
-def scores(
-    algorithm: GenerationAlgorithm,
-    model: Model,
-    template: Template,
-    candidates: Iterable[str],
-    *,
-    prompt: Prompt | None,
-    raw: bool,
-) -> list[Score]:
-    """What each candidate has in the one blank of ``template``, in their order.
-
-    Raises ``PromptError``, ``ParameterError``, ``TokenizerMissing`` and ``AlgorithmUnavailable``, and
-    ``NumericalError`` where the network tells NaN.
-    """
-    steps = score_steps(algorithm, model, template, candidates, prompt=prompt, raw=raw)
-    while True:
-        try:
-            next(steps)
-        except StopIteration as end:
-            found: list[Score] = end.value
-            return found
+__all__ = ["score_steps"]
 
 
 def score_steps(
@@ -50,7 +27,12 @@ def score_steps(
     prompt: Prompt | None,
     raw: bool,
 ) -> Generator[None, None, list[Score]]:
-    """What ``scores`` returns, with a pause after each forward, for those who have others to serve."""
+    """What each candidate has in the one blank of ``template``, in their order, with a pause after each
+    forward.
+
+    Raises ``PromptError``, ``ParameterError``, ``TokenizerMissing`` and ``AlgorithmUnavailable``, and
+    ``NumericalError`` where the network tells NaN.
+    """
     texts, mask = _texts(candidates), _mask(algorithm, model)
     pieces = pieces_of(template)
     if sum(isinstance(piece, Blank) for piece in pieces) > 1:

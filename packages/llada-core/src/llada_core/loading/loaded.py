@@ -27,7 +27,7 @@ from llada_core.generation.templates import Template
 from llada_core.imports import LazyModule
 from llada_core.loading.asked import requests_for
 from llada_core.loading.measures import Measures
-from llada_core.loading.resting import Resting
+from llada_core.loading.resting import CLOSED, Resting
 from llada_core.loading.rounds import Rounds
 from llada_core.loading.session import Session
 from llada_core.plugins.info import EngineInfo
@@ -66,15 +66,24 @@ class LoadedModel(Measures, Rounds):
         self._model: Model | None = Model.of(loader.model, loader.tokenizer, path=loader.model_path)
         self._model_class = loader.network_class()
         self._algorithms: dict[str, GenerationAlgorithm] = {}
-        self._resting = Resting(loader)
+        self._resting = Resting(loader, self._model.executions)
         self.engine, self.dcp = engine, loader.dcp
 
     @property
     def model(self) -> Model:
         """The network and its tokenizer. Raises ``UsageError`` once closed."""
         if self._model is None:
-            raise UsageError("this model is closed; load it again")
+            raise UsageError(CLOSED)
         return self._model
+
+    def ready(self) -> Model:
+        """The same of a model that can be asked now, by this or any other thread.
+
+        Raises ``ModelNotReady`` while it sleeps, while it is being given other weights, and while it has none
+        of one round; and ``UsageError`` once closed. Everything that asks the network is refused so.
+        """
+        self._resting.check()
+        return self.model
 
     def algorithm(self, name: str | None = None) -> GenerationAlgorithm:
         """The algorithm of this name or alias, None for the default, holding this model.
@@ -106,7 +115,7 @@ class LoadedModel(Measures, Rounds):
         found = registry.get_algorithm(name)
         self._check_runs(found, named=named)
         found.model, found.tokenizer = self.model.network, self.model.tokenizer
-        found.model_path = self.model.path
+        found.model_path, found.executions = self.model.path, self.model.executions
         found.check_fits(self.model.network)
         return found
 
@@ -224,13 +233,8 @@ class LoadedModel(Measures, Rounds):
     def _prepare(self, requests: Iterable[GenerationRequest]) -> list[Job]:
         return [self._job(request, index) for index, request in enumerate(requests_of(requests))]
 
-    def _awake(self) -> Model:
-        """The model, which can be asked. Raises ``UsageError`` while it sleeps, and once closed."""
-        self._resting.check()
-        return self.model
-
     def _job(self, request: GenerationRequest, index: int) -> Job:
-        model, algorithm = self._awake(), self.algorithm(request.algorithm)
+        model, algorithm = self.ready(), self.algorithm(request.algorithm)
         return algorithm.prepare(model, request, index=index)
 
     def close(self) -> None:

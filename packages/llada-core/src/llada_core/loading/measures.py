@@ -3,23 +3,26 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Iterable, Iterator
-from typing import Any
+from collections.abc import Generator, Iterable, Iterator
+from itertools import chain
+from typing import Any, TypeVar
 
-from llada_core.errors import UsageError
+from llada_core.errors import ModelNotReady
 from llada_core.generation.algorithm import GenerationAlgorithm
 from llada_core.generation.likelihood import Estimate, LogLikelihood
 from llada_core.generation.likelihoods import Continuation, likelihoods, texts_of
 from llada_core.generation.model import Model
 from llada_core.generation.prompts import Prompt
 from llada_core.generation.results import Score
-from llada_core.generation.scores import scores
+from llada_core.generation.scores import score_steps
 from llada_core.generation.templates import Template
 from llada_core.loading.resting import Resting
 
 __all__ = ["Measures"]
 
-_OTHER = "this model has been given other weights since these likelihoods were asked for; ask for them again"
+_OTHER = "this model has been given other weights since this was asked; ask it again"
+_Part = TypeVar("_Part")
+_Whole = TypeVar("_Whole")
 
 
 class Measures:
@@ -28,8 +31,8 @@ class Measures:
     _resting: Resting
 
     @abstractmethod
-    def _awake(self) -> Model:
-        """The network and its tokenizer. Raises ``UsageError`` where they cannot be asked now."""
+    def ready(self) -> Model:
+        """The network and its tokenizer, which can be asked now. Raises ``ModelNotReady``, ``UsageError``."""
 
     @abstractmethod
     def algorithm(self, name: str | None = None) -> GenerationAlgorithm:
@@ -50,7 +53,9 @@ class Measures:
         is run for each length. Raises as ``infill``, and ``PromptError`` where there are several blanks, or a
         candidate is empty.
         """
-        return scores(self.algorithm(algorithm), self._awake(), template, candidates, prompt=prompt, raw=raw)
+        chosen, model = self.algorithm(algorithm), self.ready()
+        steps = score_steps(chosen, model, template, candidates, prompt=prompt, raw=raw)
+        return _value(self.while_ready(steps))
 
     def log_likelihood(
         self,
@@ -86,23 +91,44 @@ class Measures:
 
         Up to ``batch_size`` masks share a forward, whosever they are, and no value depends on the others.
         Raises as ``log_likelihood``: what is of the call at once, and what is of the network, as
-        ``AlgorithmUnavailable``, as it is asked; and ``UsageError`` between two of them, where the model can
-        no longer be asked or has been given other weights.
+        ``AlgorithmUnavailable``, as it is asked; and ``ModelNotReady`` between two forwards, where the model
+        can no longer be asked or has been given other weights.
         """
         estimate = Estimate.of(how)
-        chosen, model = self.algorithm(algorithm), self._awake()
+        chosen, model = self.algorithm(algorithm), self.ready()
         found = likelihoods(chosen, model, texts_of(chosen, model, pairs, raw=raw), estimate)
-        return self._by_one_round(found, self._resting.round)
+        return chain.from_iterable(self.while_ready(found))
+
+    def while_ready(self, parts: Generator[_Part, None, _Whole]) -> Generator[_Part, None, _Whole]:
+        """What ``parts`` yields and returns: a question to the network, of which each part runs forwards of
+        its own, as those of ``score`` and ``log_likelihoods`` do.
+
+        While a part runs, who would exchange the weights or have the model sleep is refused, in other threads
+        too. Raises ``ModelNotReady`` before a part for which the model cannot be asked, or has been given
+        other weights since this call; and ``UsageError`` once it is closed.
+        """
+        return self._by_one_round(parts, self._resting.round)
 
     def _by_one_round(
-        self, found: Iterator[list[tuple[int, LogLikelihood]]], begun: int
-    ) -> Iterator[tuple[int, LogLikelihood]]:
-        """What each forward has ``found``, all by the weights of the round that it was ``begun`` in."""
+        self, parts: Generator[_Part, None, _Whole], begun: int
+    ) -> Generator[_Part, None, _Whole]:
         while True:
-            self._awake()
-            if self._resting.round != begun:
-                raise UsageError(_OTHER)
-            ended = next(found, None)
-            if ended is None:
-                return
-            yield from ended
+            with self.ready().executions.asking():
+                if self._resting.round != begun:
+                    raise ModelNotReady(_OTHER)
+                try:
+                    part = next(parts)
+                except StopIteration as end:
+                    whole: _Whole = end.value
+                    return whole
+            yield part
+
+
+def _value(parts: Generator[object, None, _Whole]) -> _Whole:
+    """What a generator returns, once it has ended."""
+    while True:
+        try:
+            next(parts)
+        except StopIteration as end:
+            whole: _Whole = end.value
+            return whole

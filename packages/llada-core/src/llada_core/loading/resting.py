@@ -12,10 +12,14 @@ from typing import Any
 
 from llada_core.errors import LladaError, ModelNotReady, UsageError
 from llada_core.generation.algorithm import GenerationAlgorithm
+from llada_core.generation.executions import Executions
 from llada_core.generation.model import Model
 from llada_core.values import shown
 
-__all__ = ["Resting"]
+__all__ = ["CLOSED", "Resting"]
+
+CLOSED = "this model is closed; load it again"
+"""What is said of a model that has let go of its network."""
 
 _ASLEEP = "this model sleeps; call its wake() first"
 _TWICE = "this model sleeps already; call wake() before it is to sleep at another level"
@@ -26,19 +30,22 @@ _TURNING = "this model is about to sleep or to wake; ask again once sleep or wak
 
 
 class Resting:
-    """Whether a loaded model can be asked, and how that changes. ``loader`` has loaded it.
+    """Whether a loaded model can be asked, and how that changes. ``loader`` has loaded it, and ``executions``
+    are who asks it: from now on they are refused where it cannot be.
 
     Attributes:
         round: how often its weights have begun to be exchanged.
     """
 
-    def __init__(self, loader: GenerationAlgorithm) -> None:
+    def __init__(self, loader: GenerationAlgorithm, executions: Executions) -> None:
         self._loader = loader
+        self._closed = False
         self._level: int | None = None
         self._lacks: str | None = None  # why its weights are none to decode by
         self._changing: str | None = None  # what is under way
         self._lock = Lock()
         self.round = 0
+        executions.check_by(self.check)
 
     @property
     def asleep(self) -> bool:
@@ -46,13 +53,17 @@ class Resting:
         return self._level is not None
 
     def check(self) -> None:
-        """Refuse a request that cannot be answered now. Raises ``ModelNotReady``."""
+        """Refuse a request that cannot be answered now. Raises ``ModelNotReady``, and ``UsageError`` once it
+        is closed."""
+        if self._closed:
+            raise UsageError(CLOSED)
         reason = self._changing or (_ASLEEP if self.asleep else self._lacks)
         if reason is not None:
             raise ModelNotReady(reason)
 
     def close(self) -> None:
         """Let go of the network."""
+        self._closed = True
         self._loader.model = self._loader.tokenizer = None
 
     def load_weights(self, model: Model, weights: Any, *, partial: bool) -> None:
@@ -113,8 +124,8 @@ class Resting:
 
 
 def _check_idle(model: Model, what: str) -> None:
-    """Refuse while rows are in flight: what they have cached is of the weights as they are."""
-    count = sum(execution.in_work for execution in model.executions)
+    """Refuse while rows or forwards are in flight: what they have cached is of the weights as they are."""
+    count = model.executions.in_work
     if count:
         are = "1 request is" if count == 1 else f"{count} requests are"
         raise UsageError(

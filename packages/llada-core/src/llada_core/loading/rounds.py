@@ -32,8 +32,8 @@ class Rounds:
         """The network and its tokenizer."""
 
     @abstractmethod
-    def _awake(self) -> Model:
-        """The model, which can be asked. Raises ``UsageError`` while it sleeps, and once closed."""
+    def ready(self) -> Model:
+        """The same of a model that can be asked now. Raises ``ModelNotReady`` and ``UsageError``."""
 
     @abstractmethod
     def _job(self, request: GenerationRequest, index: int) -> Job:
@@ -70,7 +70,7 @@ class Rounds:
             self._job(replace(request, trajectory=trajectory), n * index)
             for index, request in enumerate(requests_for(prompts_of(prompts), algorithm, raw, params, n))
         ]
-        return rollouts(self._awake(), jobs, params, n=n, rows=rows, columns=columns, check=self._awake)
+        return rollouts(self.ready(), jobs, params, n=n, rows=rows, columns=columns)
 
     def load_weights(
         self, weights: Mapping[str, Any] | Iterable[tuple[str, Any]], *, partial: bool = False

@@ -10,7 +10,7 @@ from functools import partial
 from typing import Any, Protocol, TypeVar
 
 from llada_core import registry
-from llada_core.errors import ModelError, PromptError, TokenizerMissing
+from llada_core.errors import ModelError, PromptError, TokenizerMissing, UsageError
 from llada_core.generation.likelihood import LogLikelihood
 from llada_core.generation.results import GenerationRequest, Score
 from llada_core.parameters import STANDARD, Parameter, beside, called, once, resolve
@@ -79,6 +79,7 @@ class Served:
         end_ids: the tokens that end an answer.
         score: as of ``LoadedModel``, forward by forward; called in the model's thread.
         likelihood: the same by the chain from left to right, of pairs of ids.
+        ready: as of ``LoadedModel``; called in any thread. It raises where the model cannot be asked now.
     """
 
     settings: ServerSettings
@@ -94,7 +95,17 @@ class Served:
     end_ids: frozenset[int]
     score: Callable[..., Generator[None, None, list[Score]]]
     likelihood: Callable[..., Generator[None, None, list[LogLikelihood]]]
+    ready: Callable[[], object]
     _texts: dict[int, str] = field(default_factory=dict, init=False, repr=False)
+
+    @property
+    def takes_requests(self) -> bool:
+        """Whether a request that came now would be answered, as far as the model and its thread go."""
+        try:
+            self.ready()
+        except UsageError:
+            return False
+        return self.worker.alive and not self.worker.closing
 
     def check_name(self, asked: str | None) -> None:
         """Refuse a request for another model."""

@@ -33,8 +33,9 @@ def router(served: Served, metrics: Metrics) -> APIRouter:
 
     @routes.get("/ready", response_model=Ready, responses={503: {"model": Ready}})
     async def ready() -> Response:
-        """200 while new requests are taken, 503 when the server is about to stop or has failed."""
-        takes = worker.alive and not worker.closing
+        """200 while new requests are taken, 503 when the server is about to stop or has failed, and while its
+        model sleeps or is being given other weights."""
+        takes = served.takes_requests
         return JSONResponse({"ready": takes}, status_code=200 if takes else 503)
 
     @routes.get("/version")
