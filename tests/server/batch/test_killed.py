@@ -18,9 +18,9 @@ import pytest
 
 from tests.server.batch.files import answers_in, chat, write
 
-KILLS = int(os.environ.get("LLADA_TEST_KILLS", "10"))
-LINES = int(os.environ.get("LLADA_TEST_LINES", "300"))
-EARLY = 3  # kills of these: while it reads and loads, or just after
+KILLS = int(os.environ.get("LLADA_TEST_KILLS", "4"))
+LINES = int(os.environ.get("LLADA_TEST_LINES", "100"))
+EARLY = KILLS // 3  # kills of these: while it reads and loads, or just after
 
 
 def questions() -> list[str]:
