@@ -8,7 +8,7 @@ import pytest
 from pydantic import BaseModel
 
 from llada_server.batch import wire
-from llada_server.batch.answering import KINDS
+from llada_server.batch.bodies import KINDS
 from llada_server.batch.command import run_file
 from llada_server.batch.running import FAILED
 from tests.docs.documents import ROOT, spans
@@ -40,7 +40,7 @@ def test_the_paths_are_all_there() -> None:
 
 
 def test_the_codes_of_errors_are_all_there() -> None:
-    code = (CODE / "entries.py").read_text() + (CODE / "answering.py").read_text()
+    code = "".join((CODE / f"{name}.py").read_text() for name in ("entries", "bodies", "answering"))
     used = set(re.findall(r'"((?:invalid|unsupported|request)_\w+)"', code))
     written = re.findall(r"^\| `(\w+_\w+)` \|", section("The lines"), flags=re.MULTILINE)
     assert {each for each in written if each not in ("custom_id",)} == used

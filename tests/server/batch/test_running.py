@@ -8,13 +8,14 @@ import re
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from llada_server.batch import running
+from llada_server.batch import running, telling
 from llada_server.batch.output import Output
 from llada_server.settings import ServerSettings
 from tests.server.batch.files import answers_in, completion, texts_of, write
@@ -55,7 +56,7 @@ class Batch:
 def batch(tmp_path: Path, llada: Llada, monkeypatch: pytest.MonkeyPatch) -> Batch:
     made = Batch(tmp_path, llada)
     monkeypatch.setattr(running, "opened", made.opened)
-    monkeypatch.setattr(running.gc, "freeze", lambda: None)
+    monkeypatch.setattr(running, "freeze", lambda: None)
     return made
 
 
@@ -76,11 +77,46 @@ def test_every_line_is_answered_and_the_figures_are_told(batch: Batch) -> None:
 def test_without_a_terminal_a_line_tells_now_and_then_how_far_it_is(
     batch: Batch, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    write(batch.source, [completion("a", "!"), completion("b", "b" * 9)])
-    monkeypatch.setattr(running, "_PERIOD", 0.0)
+    write(batch.source, [completion("a", "!"), completion("b", "b" * 60)])
+    batch.session.breaks = lambda: time.sleep(0.005)
+    monkeypatch.setattr(telling, "_PERIOD", 0.02)
     told = batch.run().err
-    assert re.search(r"^1 of 2 lines, 1 failed, 0 tokens/s, about \d+ min left$", told, re.MULTILINE)
-    assert re.search(r"^2 of 2 lines, 1 failed, \d+ tokens/s, about 0 min left$", told, re.MULTILINE)
+    assert re.search(r"^1 of 2 lines, 1 failed, 0 tokens/s, less than a minute left$", told, re.MULTILINE)
+
+
+def test_a_file_of_another_model_is_refused_before_one_is_loaded(batch: Batch) -> None:
+    lines = [completion(str(number), "a", model="gpt-4") for number in range(10)]
+    write(batch.source, [*lines, completion("right", "a")])
+    assert "is for the model 'gpt-4', and 'llada-tiny' is to answer; load that one, or let" in batch.refused()
+    assert batch.out.read_bytes() == b""
+    batch.refused("--served-model-name", "another")
+    write(batch.source, [*lines[1:], completion("right", "a")])
+    assert batch.run().status == running.FAILED
+    assert answers_in(batch.out)["9"]["response"]["status_code"] == 404
+
+
+def test_what_has_answers_goes_on_whatever_it_begins_with(batch: Batch) -> None:
+    write(batch.source, [completion("right", "a"), "no JSON"])
+    batch.run()
+    write(batch.source, [*(f"no JSON {number}" for number in range(20)), completion("right", "a")])
+    assert batch.run().status == running.FAILED
+    assert len(batch.settings) == 2
+
+
+@pytest.mark.parametrize(("flag", "value"), [("--ray-address", "local"), ("--replicas", "2")])
+def test_what_is_of_a_cluster_is_refused_without_one(batch: Batch, flag: str, value: str) -> None:
+    write(batch.source, [completion("a", "a")])
+    assert f"{flag} {value} is of a cluster; give --ray too, or leave it out" in batch.refused(flag, value)
+
+
+def test_without_the_library_a_cluster_is_refused_by_the_extra(
+    batch: Batch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(batch.source, [completion("a", "a")])
+    monkeypatch.setitem(sys.modules, "ray", None)
+    told = batch.refused("--ray")
+    assert "Ray Data cannot be imported" in told
+    assert "pip install 'llada-server[ray]', or leave --ray out" in told
 
 
 def test_lines_without_an_answer_have_a_status_of_their_own_also_when_all_is_done(batch: Batch) -> None:

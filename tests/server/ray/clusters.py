@@ -24,7 +24,7 @@ import pytest
 from llada_server.ray import app
 from llada_server.ray.library import imported
 
-__all__ = ["Pool", "needs_ray", "pool", "proxied", "until"]
+__all__ = ["Pool", "needs_ray", "pool", "processes", "proxied", "until"]
 
 needs_ray = pytest.mark.skipif(
     importlib.util.find_spec("ray") is None, reason="ray is not installed: pip install 'llada-server[ray]'"
@@ -73,6 +73,11 @@ class Pool:
                 name = line.partition('replica="')[2].partition('"')[0]
                 found[name] = float(line.rpartition(" ")[2])
         return found
+
+
+def processes(root: int, name: str) -> set[int]:
+    """The processes that came from this one, live, and are called so."""
+    return {pid for pid in _below(root) if name in _command(pid)}
 
 
 def _command(pid: int) -> str:

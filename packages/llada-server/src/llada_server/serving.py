@@ -45,6 +45,7 @@ __all__ = [
     "columns_of",
     "follows",
     "listen",
+    "name_at",
     "opened",
     "run",
     "serve",
@@ -206,9 +207,18 @@ def _worker(model: LoadedModel, settings: ServerSettings, metrics: Metrics, colu
 
 def name_of(model: LoadedModel, settings: ServerSettings) -> str:
     """What clients call a model that has been given no name: the last part of its path."""
+    return _name_at(model.model.path, settings)
+
+
+def name_at(settings: ServerSettings) -> str:
+    """What ``name_of`` will tell of the model, which is not loaded yet."""
+    return _name_at(settings.named or EMBEDDED, settings)
+
+
+def _name_at(path: str, settings: ServerSettings) -> str:
     if settings.model is None and settings.dcp_path is None:
         return EMBEDDED
-    return Path(model.model.path).name or "model"
+    return Path(path).name or "model"
 
 
 def columns_of(model: LoadedModel, settings: ServerSettings, room: Room | str) -> int | None:

@@ -86,13 +86,13 @@ def prompts_bar(label: str, total: int) -> Iterator[Bar]:
 
 @contextmanager
 def lines_bar(label: str, total: int, *, done: int) -> Iterator[Bar]:
-    """A bar for the ``total`` lines of a file, with the time that the rest will take; some are ``done``."""
+    """A bar for the ``total`` lines of a file, of which some are ``done``."""
     with _progress(label, total=total, auto_refresh=True, done=done) as bar:
         yield bar
 
 
 @contextmanager
-def _progress(label: str, *, total: int | None, auto_refresh: bool, done: int | None = None) -> Iterator[Bar]:
+def _progress(label: str, *, total: int | None, auto_refresh: bool, done: int = 0) -> Iterator[Bar]:
     if sys.stderr is None or not sys.stderr.isatty():
         yield Bar()
         return
@@ -101,7 +101,6 @@ def _progress(label: str, *, total: int | None, auto_refresh: bool, done: int | 
         load_target("rich.progress:BarColumn")(),
         *([] if total is None else [load_target("rich.progress:MofNCompleteColumn")()]),
         load_target("rich.progress:TimeElapsedColumn")(),
-        *([] if done is None else [load_target("rich.progress:TimeRemainingColumn")()]),
     ]
     # Answers go to stdout: rich would move them to where the bar is.
     with load_target("rich.progress:Progress")(
@@ -112,4 +111,4 @@ def _progress(label: str, *, total: int | None, auto_refresh: bool, done: int | 
         redirect_stdout=False,
         redirect_stderr=False,
     ) as progress:
-        yield Bar(progress, progress.add_task(line_of(label), total=total, completed=done or 0))
+        yield Bar(progress, progress.add_task(line_of(label), total=total, completed=done))

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import uuid
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
@@ -17,24 +17,19 @@ from typing import Any
 from pydantic import BaseModel
 from starlette.datastructures import State
 
+from llada_server.batch.bodies import KINDS, body_of
 from llada_server.batch.entries import Named, Unusable, as_request, named
 from llada_server.batch.lines import Line
 from llada_server.batch.wire import AnswerLine, LineError, RequestLine, Response
 from llada_server.http.identified import told
-from llada_server.http.parsing import WrongBody, check_whole, validated
+from llada_server.http.parsing import WrongBody
 from llada_server.http.problems import Fields
-from llada_server.http.routes.chat import CHAT
-from llada_server.http.routes.completions import COMPLETIONS
-from llada_server.http.routes.infill import INFILL, SCORE
-from llada_server.http.routes.kind import Kind, Whole
+from llada_server.http.routes.kind import Whole
 from llada_server.http.served import Served
-from llada_server.http.wire.base import DecodingRequest
 from llada_server.scheduler.work import Broken, Closing, Full
 
-__all__ = ["KINDS", "Answered", "Answering"]
+__all__ = ["Answered", "Answering"]
 
-KINDS: Mapping[str, Kind[Any, Whole]] = {kind.path: kind for kind in (CHAT, COMPLETIONS, INFILL, SCORE)}
-"""What a line may ask, by its ``url``."""
 _TOGETHER = 16  # times the longest line: bytes of the lines in work
 _LOOK = 0.005  # seconds between two looks whether there is room
 
@@ -215,13 +210,7 @@ def _asked(served: Served, line: Named, state: State) -> Whole | Answered:
 
 
 def _asking(served: Served, request: RequestLine, line: Named, state: State) -> Whole:
-    kind = KINDS[request.url]
-    check_whole(request.body, line.text)
-    body = validated(kind.body, request.body)
-    if isinstance(body, DecodingRequest) and body.stream:
-        refusal = f"line {line.line}: stream is true, and a line has one answer; leave it out"
-        raise Unusable(refusal, "unsupported_field", "stream")
-    return kind.take(served, body, state)
+    return KINDS[request.url].take(served, body_of(request, line), state)
 
 
 def _refused(error: Exception, line: int, custom_id: str | None, state: State) -> Answered:

@@ -12,7 +12,7 @@ from typing import Any
 
 from llada_core.errors import UsageError
 
-__all__ = ["Faults", "faults", "imported", "own_signals"]
+__all__ = ["Data", "Faults", "faults", "imported", "imported_data", "own_signals"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,6 +28,43 @@ class Faults:
     gone: tuple[type[BaseException], ...]
     crowded: tuple[type[BaseException], ...]
     unavailable: tuple[type[BaseException], ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Data:
+    """The parts of the library that sets of data need.
+
+    Attributes:
+        ray, data: the modules ``ray`` and ``ray.data``. arrow: the module ``pyarrow``.
+        context: the class of its settings. queue: that of queues between processes.
+        errors: what it raises where a set of data cannot be told to its end.
+    """
+
+    ray: Any
+    data: Any
+    arrow: Any
+    context: Any
+    queue: Any
+    errors: tuple[type[BaseException], ...]
+
+
+def imported_data() -> Data:
+    """The library's parts for sets of data. Raises ``UsageError`` where they are not installed."""
+    try:
+        ray, data = importlib.import_module("ray"), importlib.import_module("ray.data")
+        arrow, queue = importlib.import_module("pyarrow"), importlib.import_module("ray.util.queue")
+    except ImportError as exc:
+        raise UsageError(
+            f"Ray Data cannot be imported ({exc}); pip install 'llada-server[ray]', or leave --ray out"
+        ) from exc
+    return Data(
+        ray=ray,
+        data=data,
+        arrow=arrow,
+        context=data.DataContext,
+        queue=queue.Queue,
+        errors=(ray.exceptions.RayError, data.exceptions.UserCodeException),
+    )
 
 
 def imported() -> tuple[Any, Any]:

@@ -1,0 +1,105 @@
+"""Which cluster is taken, what workers are told of this machine, and who hands lines out a second time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from llada_core.errors import UsageError
+from llada_server.batch import cluster as module
+from llada_server.batch.cluster import connected
+from llada_server.batch.placing import Machine
+from llada_server.settings import ServerSettings
+
+
+class Ray:
+    """The library, with clusters at these addresses."""
+
+    def __init__(self, *addresses: str) -> None:
+        self._addresses = {*addresses, "local"}
+        self.asked, self.ended = list[dict[str, Any]](), 0
+
+    def init(self, **given: Any) -> None:
+        self.asked.append(given)
+        if given["address"] not in self._addresses:
+            raise ConnectionError(f"nobody at {given['address']}")
+
+    def shutdown(self) -> None:
+        self.ended += 1
+
+    def nodes(self) -> list[dict[str, Any]]:
+        return [
+            {"Alive": True, "Resources": {"CPU": 8.0, "GPU": 2.0, "memory": 1e9}},
+            {"Alive": True, "Resources": {"node:10.0.0.2": 1.0}},
+            {"Alive": False, "Resources": {"CPU": 8.0}},
+        ]
+
+
+@pytest.fixture
+def cluster(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Ray]:
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+
+    def made(*addresses: str) -> Ray:
+        ray = Ray(*addresses)
+        monkeypatch.setattr(module, "imported_data", lambda: SimpleNamespace(ray=ray))
+        return ray
+
+    return made
+
+
+@pytest.mark.parametrize(
+    ("there", "given", "asked"),
+    [
+        (["auto"], None, ["auto"]),
+        ([], None, ["auto", "local"]),
+        (["auto"], "local", ["local"]),
+        (["10.0.0.1:6379"], "10.0.0.1:6379", ["10.0.0.1:6379"]),
+    ],
+)
+def test_a_cluster_is_found_or_started(
+    cluster: Callable[..., Ray], there: list[str], given: str | None, asked: list[str]
+) -> None:
+    ray = cluster(*there)
+    with connected(given) as found:
+        assert found.machines == [Machine(cpus=8, gpus=2), Machine(cpus=0, gpus=0)]
+        assert not ray.ended
+    assert [each["address"] for each in ray.asked] == asked
+    assert ray.ended == 1
+    assert "object_store_memory" not in ray.asked[0] or asked[0] == "local"  # which is another's to say
+
+
+def test_what_the_environment_names_must_be_there(
+    cluster: Callable[..., Ray], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ray = cluster()
+    monkeypatch.setenv("RAY_ADDRESS", "10.0.0.1:6379")
+    with pytest.raises(UsageError, match=r"10.0.0.1:6379 cannot be reached \(.*nobody at 10.0.0.1:6379\)"):
+        connected(None).__enter__()
+    assert [each["address"] for each in ray.asked] == ["10.0.0.1:6379"]
+
+
+def test_clients_of_ray_are_refused(cluster: Callable[..., Ray]) -> None:
+    ray = cluster("ray://10.0.0.1:10001")
+    with pytest.raises(UsageError, match="run it on a machine of the cluster, and give host:port"):
+        connected("ray://10.0.0.1:10001").__enter__()
+    assert not ray.asked
+
+
+def test_workers_are_told_whole_paths_and_the_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "model").mkdir()
+    monkeypatch.chdir(tmp_path)
+    told = module._of_workers(ServerSettings(model="model"))
+    assert (told.model, told.served_model_name) == (str(tmp_path / "model"), "model")
+    told = module._of_workers(ServerSettings(model="GSAI-ML/LLaDA", served_model_name="a"))
+    assert (told.model, told.served_model_name) == ("GSAI-ML/LLaDA", "a")
+
+
+def test_who_hands_lines_out_a_second_time_is_told(cluster: Callable[..., Ray]) -> None:
+    cluster()
+    queue = iter([b"a share", None])
+    with pytest.raises(RuntimeError, match="the process that hands lines out was lost"):
+        list(module._handed_out(None, SimpleNamespace(get=lambda: next(queue))))
