@@ -13,7 +13,7 @@ from llada_core.faults import one_line
 from llada_core.loading import LoadedModel, check_call, load_dcp, load_model, named_model
 from llada_server.settings import ServerSettings
 
-__all__ = ["check_certificate", "config_of", "loaded"]
+__all__ = ["check_certificate", "check_named", "config_of", "loaded"]
 
 
 def loaded(settings: ServerSettings) -> LoadedModel:
@@ -40,6 +40,14 @@ def loaded(settings: ServerSettings) -> LoadedModel:
     if template is not None:
         _use(template, model, settings)
     return model
+
+
+def check_named(settings: ServerSettings) -> None:
+    """Refuse a model that is not there and an algorithm that nobody has, before a process is started to load
+    the one and ask for the other. Raises ``ModelNotFound``, and as ``check_call``."""
+    config_of(settings)
+    if settings.algorithm is not None:
+        check_call(settings.algorithm, settings.parameters)
 
 
 def config_of(settings: ServerSettings) -> ModelConfig:

@@ -58,6 +58,9 @@ def connected(address: str | None) -> Iterator[Cluster]:
 
     Raises ``UsageError`` where Ray is not installed or the address cannot be reached.
     """
+    os.environ["RAY_ENABLE_AUTO_CONNECT"] = (
+        "0"  # threads that still ask it something would start a second one
+    )
     data = imported_data()
     address = address or os.environ.get("RAY_ADDRESS")
     if address is not None and "://" in address:
@@ -66,9 +69,6 @@ def connected(address: str | None) -> Iterator[Cluster]:
             "cluster, and give host:port"
         )
     os.environ["RAY_USAGE_STATS_ENABLED"] = "0"  # what it would tell its makers
-    os.environ.setdefault(
-        "RAY_BACKEND_LOG_LEVEL", "fatal"
-    )  # it tells what could happen to workers, once a run
     for name in _CHATTY:
         logging.getLogger(name).setLevel(logging.CRITICAL)
     with own_signals():

@@ -30,7 +30,7 @@ from llada_server.batch.spread import Lost, Spread
 from llada_server.batch.tally import Tally
 from llada_server.batch.telling import told_now_and_then
 from llada_server.logs import log_to_stderr, logged_to
-from llada_server.opening import config_of
+from llada_server.opening import check_named
 from llada_server.scheduler.work import Broken, Closing
 from llada_server.settings import ServerSettings
 
@@ -105,8 +105,8 @@ def _here(lines: Left, settings: ServerSettings) -> Iterator[Answering]:
 @contextmanager
 def _spread(lines: Left, index: Index, settings: ServerSettings, cluster: OnCluster) -> Iterator[Spread]:
     """By the workers of a cluster, which load the model when the first line is asked for. Raises
-    ``UsageError`` where there is no such cluster or too small a one, and as ``config_of``."""
-    config_of(settings)
+    ``UsageError`` where there is no such cluster or too small a one, and as ``check_named``."""
+    check_named(settings)
     with connected(cluster.address) as there:
         pool = placed(there.machines, settings, replicas=cluster.replicas)
         sizes = Sizes.of(settings, left=index.count - index.done, workers=pool.least)
