@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from llada_core.errors import UsageError
+from llada_core.errors import LladaError, UsageError
 from llada_server.batch import cluster as module
 from llada_server.batch.cluster import connected
 from llada_server.batch.placing import Machine
@@ -80,6 +80,19 @@ def test_what_the_environment_names_must_be_there(
     with pytest.raises(UsageError, match=r"10.0.0.1:6379 cannot be reached \(.*nobody at 10.0.0.1:6379\)"):
         connected(None).__enter__()
     assert [each["address"] for each in ray.asked] == ["10.0.0.1:6379"]
+
+
+def test_a_cluster_that_does_not_start_is_told(
+    cluster: Callable[..., Ray], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ray = cluster()
+
+    def init(**_: Any) -> None:
+        raise Exception("the node timed out")  # as the library does
+
+    monkeypatch.setattr(ray, "init", init)
+    with pytest.raises(LladaError, match=r"could not be started \(.*the node timed out\); try again"):
+        connected("local").__enter__()
 
 
 def test_clients_of_ray_are_refused(cluster: Callable[..., Ray]) -> None:

@@ -15,7 +15,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from llada_core.errors import UsageError
+from llada_core.errors import LladaError, UsageError
 from llada_core.faults import one_line
 from llada_server.batch.placing import Machine
 from llada_server.batch.shares import Sizes
@@ -56,7 +56,8 @@ def connected(address: str | None) -> Iterator[Cluster]:
     """A cluster: that at the address, or the one that Ray finds (``RAY_ADDRESS``, or one of this machine), or
     else one of this machine alone, as for "local", whose processes end with the context.
 
-    Raises ``UsageError`` where Ray is not installed or the address cannot be reached.
+    Raises ``UsageError`` where Ray is not installed or the address cannot be reached, and ``LladaError``
+    where none could be started.
     """
     os.environ["RAY_ENABLE_AUTO_CONNECT"] = (
         "0"  # threads that still ask it something would start a second one
@@ -80,7 +81,7 @@ def connected(address: str | None) -> Iterator[Cluster]:
 
 
 def _connect(ray: Any, address: str | None) -> None:
-    """Connect to the cluster. Raises ``UsageError``."""
+    """Connect to the cluster. Raises ``UsageError``, and ``LladaError`` where none could be started."""
     if address != "local":
         try:
             ray.init(address=address or "auto", logging_level=logging.WARNING)
@@ -91,9 +92,14 @@ def _connect(ray: Any, address: str | None) -> None:
                     f"--ray-address {address} cannot be reached ({one_line(exc)}); start a cluster there, or "
                     "leave it out"
                 ) from exc
-    ray.init(
-        address="local", include_dashboard=False, object_store_memory=_STORE, logging_level=logging.WARNING
-    )
+    quiet = {"include_dashboard": False, "logging_level": logging.WARNING}
+    try:
+        ray.init(address="local", object_store_memory=_STORE, **quiet)
+    except Exception as exc:  # the library raises no kind of its own
+        raise LladaError(
+            f"a cluster of this machine could not be started ({one_line(exc)}); try again when it has less "
+            "to do, or leave --ray out"
+        ) from exc
 
 
 class Workers:

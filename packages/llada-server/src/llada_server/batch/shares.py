@@ -16,6 +16,7 @@ from llada_server.settings import ServerSettings
 __all__ = ["Sizes", "answers_in", "lines_in", "packed", "shares"]
 
 _MOST = 8  # lines of a share: the first of them to be answered wait for the last one
+_LEAST = 4  # shares that a worker has in work: they take some time on their way
 _TURNS = 4  # times that a worker gets as many lines as it decodes at a time, or its shares are smaller
 
 
@@ -39,7 +40,7 @@ class Sizes:
         """For so many lines that are ``left``: of few, all workers get some."""
         rows = settings.max_num_seqs
         lines = max(1, min(_MOST, left // (workers * rows * _TURNS)))
-        at_once = -(-2 * rows // lines)
+        at_once = max(_LEAST, -(-2 * rows // lines))
         return cls(lines=lines, bytes=settings.max_body, at_once=at_once, all=2 * at_once * workers)
 
 
