@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 from typing import Any
 
@@ -71,18 +72,47 @@ def test_replicas_have_what_is_asked_for_and_time_to_finish(monkeypatch: pytest.
     assert model["ray_actor_options"] == {"num_cpus": 3, "num_gpus": 0}
     assert ingress["ray_actor_options"] == {"num_cpus": 0}
     assert model["max_ongoing_requests"] > 4 + 5, "probes pass whatever is in work"
-    assert ingress["max_ongoing_requests"] == 2 * model["max_ongoing_requests"]
+    taken = 2 * model["max_ongoing_requests"] + model["max_queued_requests"]
+    assert ingress["max_ongoing_requests"] > taken, "it tells itself who is one too many"
+    assert ingress["max_queued_requests"] > 0
+    assert ingress["backpressure_config"] == {"status_code": 429, "retry_after_s": 1}
     assert min(each["graceful_shutdown_timeout_s"] for each in (model, ingress)) >= 7
 
 
 def test_autoscaling_aims_at_what_a_replica_decodes_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
     serve = built(monkeypatch, device="cpu", max_replicas=3, max_num_seqs=4)
     assert "num_replicas" not in serve.declared["Model"]
-    assert serve.declared["Model"]["autoscaling_config"] == {
-        "min_replicas": 1,
+    expected = {"min_replicas": 1, "max_replicas": 3, "target_ongoing_requests": 4}
+    assert serve.declared["Model"]["autoscaling_config"] == expected
+
+
+def test_what_autoscaling_is_told_comes_to_serve(monkeypatch: pytest.MonkeyPatch) -> None:
+    args = {
+        "min_replicas": 0,
         "max_replicas": 3,
-        "target_ongoing_requests": 4,
+        "initial_replicas": 2,
+        "target_ongoing_requests": 1.5,
+        "upscale_delay_s": 1,
+        "downscale_delay_s": 2.5,
     }
+    serve = built(monkeypatch, device="cpu", **args)
+    assert serve.declared["Model"]["autoscaling_config"] == args
+
+
+def test_an_aim_that_no_replica_comes_to_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    args = {"device": "cpu", "max_replicas": 3, "max_num_seqs": 4, "max_queue": 2}
+    built(monkeypatch, **args, target_ongoing_requests=6)
+    with pytest.raises(UsageError, match="target_ongoing_requests=7 cannot be: a replica takes 6 requests"):
+        built(monkeypatch, **args, target_ongoing_requests=7)
+
+
+@pytest.mark.parametrize("key", [None, "k"])
+def test_that_no_key_is_asked_for_is_said(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, key: str | None
+) -> None:
+    monkeypatch.setattr(logging.getLogger("llada_server"), "propagate", True)
+    built(monkeypatch, device="cpu", **({} if key is None else {"api_key": key}))
+    assert any("no key is asked for" in each for each in caplog.messages) is (key is None)
 
 
 def test_the_ingress_alone_knows_the_key_and_who_may_ask(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -100,6 +130,8 @@ def test_the_ingress_alone_knows_the_key_and_who_may_ask(monkeypatch: pytest.Mon
         (2.0, {"tensor_parallel": 2}, 2),
         (0.0, {}, 0),
         (0.0, {"gpus_per_replica": 0.5}, 0.5),
+        (0.0, {"device": "cuda"}, 1),
+        (None, {"device": "cuda", "tensor_parallel": 2}, 2),
         (None, {"device": "cpu"}, 0),
         (None, {"device": "cuda", "gpus_per_replica": 1}, 1),
     ],
@@ -170,5 +202,5 @@ def test_serve_reads_the_examples_and_builds_the_application() -> None:
     for told in configurations().values():
         schema.ServeDeploySchema.model_validate(told)
     assert isinstance(app({"device": "cpu", "num_replicas": 2}), deployment.Application)
-    autoscaled = app({"device": "cpu", "max_replicas": 2})
+    autoscaled = app({"device": "cpu", "max_replicas": 2, "initial_replicas": 2, "downscale_delay_s": 9})
     assert isinstance(autoscaled, deployment.Application)

@@ -34,6 +34,7 @@ def test_a_request_is_data_with_the_headers_that_it_was_given() -> None:
         "asgi": {"version": "3.0"},
         "method": "POST",
         "path": "/llada/v1",
+        "root_path": "/llada",
         "query_string": b"a=b",
         "headers": [(b"authorization", b"Bearer k"), (b"x-request-id", b"mine")],
         "client": ("127.0.0.1", 1),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 from collections.abc import Coroutine
 from typing import Any
 
@@ -42,10 +43,10 @@ async def echo(scope: Scope, receive: Receive, send: Send) -> None:
     await JSONResponse(told)(scope, receive, send)
 
 
-def ingress(replicas: Scripted, **settings: Any) -> tuple[Ingress, httpx.AsyncClient]:
+def ingress(replicas: Scripted, *, root_path: str = "", **settings: Any) -> tuple[Ingress, httpx.AsyncClient]:
     given = ServerSettings(**settings)
     made = Ingress(replicas, given, pause=0.0)
-    transport = httpx.ASGITransport(app=fronted(made, given))
+    transport = httpx.ASGITransport(app=fronted(made, given), root_path=root_path)
     return made, httpx.AsyncClient(transport=transport, base_url="http://served")
 
 
@@ -61,7 +62,7 @@ def asked(
     async def ask() -> httpx.Response:
         _, client = ingress(replicas, **settings)
         async with client:
-            if path.startswith("/v1"):
+            if "/v1" in path:
                 return await client.post(path, json={"prompt": "ab"}, headers=headers)
             return await client.get(path, headers=headers)
 
@@ -181,6 +182,19 @@ def test_the_figures_are_those_of_all_replicas() -> None:
     assert not replicas.asked
 
 
+def test_the_path_that_the_proxy_tells_of_is_not_part_of_what_is_asked() -> None:
+    replicas = Scripted([HERE, echo], figures={"one": b""})
+    there = {"root_path": "/llada", "api_key": "k"}
+    assert asked(replicas, "/llada/metrics", **there).status_code == 401
+    key = {"Authorization": "Bearer k"}
+    assert asked(replicas, "/llada/metrics", headers=key, **there).status_code == 200
+    told = asked(replicas, "/llada/v1/completions", headers=key, **there)
+    assert told.json()["path"] == "/llada/v1/completions"
+    (handed,) = replicas.asked
+    assert handed.scope["root_path"] == "/llada"
+    assert asked(replicas, "/llada", **there).headers["location"] == "/llada/"
+
+
 async def until(condition: Any) -> None:
     async with asyncio.timeout(5):
         while not condition():
@@ -238,7 +252,14 @@ def run(work: Coroutine[Any, Any, None]) -> None:
 
 
 @pytest.mark.parametrize("streams", [False, True])
-def test_a_client_that_leaves_leaves_its_replica_too(streams: bool) -> None:
+@pytest.mark.parametrize("cancelled", [False, True])
+def test_a_client_that_leaves_leaves_its_replica_too(
+    streams: bool, cancelled: bool, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whether the web server tells so, or cancels the request, as Ray's proxy does."""
+    monkeypatch.setattr(logging.getLogger("llada_server"), "propagate", True)
+    caplog.set_level("INFO", "llada_server.access")
+
     async def events() -> Any:
         yield b"data: 1\n\n"
         await asyncio.Event().wait()
@@ -269,8 +290,10 @@ def test_a_client_that_leaves_leaves_its_replica_too(streams: bool) -> None:
         }
         asking = asyncio.create_task(app(scope, receive, send))
         await until(lambda: len(sent) == 2 if streams else replicas.asked)
-        gone.set()
+        await asyncio.sleep(0.01)
+        asking.cancel() if cancelled else gone.set()
         await asking
         assert replicas.left == 1
 
     run(leave())
+    assert "/v1/completions 499 " in caplog.text

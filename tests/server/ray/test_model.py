@@ -18,8 +18,8 @@ from tests.server.apps import scripted_model
 from tests.server.fakes import ScriptedSession
 
 
-def asked(body: Any, path: str = "/v1/completions") -> Handed:
-    head = {"method": "POST", "path": path, "query_string": b""}
+def asked(body: Any, root: str = "") -> Handed:
+    head = {"method": "POST", "path": f"{root}/v1/completions", "root_path": root, "query_string": b""}
     headers = [(b"content-type", b"application/json"), (b"x-request-id", b"mine")]
     return Handed(head=head, headers=headers, body=json.dumps(body).encode())
 
@@ -44,8 +44,9 @@ async def batches(one: Model, request: Handed) -> list[Any]:
     return [batch async for batch in one.answer(request)]
 
 
-def test_it_says_that_a_request_is_here_and_answers_as_the_single_server(alive: Model) -> None:
-    first, *rest = asyncio.run(batches(alive, asked({"prompt": "ab"})))
+@pytest.mark.parametrize("root", ["", "/llada"])
+def test_it_says_that_a_request_is_here_and_answers_as_the_single_server(alive: Model, root: str) -> None:
+    first, *rest = asyncio.run(batches(alive, asked({"prompt": "ab"}, root)))
     assert first == []
     messages = [message for batch in rest for message in batch]
     assert messages[0]["status"] == 200

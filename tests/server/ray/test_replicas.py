@@ -64,3 +64,5 @@ def test_figures_are_of_those_that_live() -> None:
     assert asyncio.run(figures([("one", b"1"), Gone(), ("two", b"2")])) == {"one": b"1", "two": b"2"}
     with pytest.raises(NoReplica, match="within 5 s"):
         asyncio.run(figures(TimeoutError()))
+    with pytest.raises(NoReplica, match="no replica of the model that could tell"):
+        asyncio.run(figures(KeyError()))

@@ -40,6 +40,10 @@ def test_what_is_not_of_an_application_is_refused_and_from_elsewhere_said_to_be_
 ) -> None:
     with pytest.raises(UsageError, match="port, which is none of an application; set port, among its"):
         settings_of({"port": 80})
+    with pytest.raises(
+        UsageError, match="root_path, which is none of an application; set route_prefix of the"
+    ):
+        settings_of({"root_path": "/llada"})
     monkeypatch.setenv("LLADA_SERVE_HOST", "0.0.0.0")
     monkeypatch.setattr(logging.getLogger("llada_server"), "propagate", True)
     server, _ = settings_of({})
@@ -60,8 +64,17 @@ def test_what_is_not_of_an_application_is_refused_and_from_elsewhere_said_to_be_
         ({"target_ongoing_requests": 4}, "is of autoscaling"),
         ({"max_replicas": 2, "min_replicas": 3}, "max_replicas=2 is less than min_replicas=3"),
         ({"max_replicas": 2, "target_ongoing_requests": 0}, "give a number above 0"),
+        (
+            {"max_replicas": 2, "target_ongoing_requests": float("nan")},
+            "nan cannot be; give a number above 0",
+        ),
+        ({"max_replicas": 2, "downscale_delay_s": -1}, "downscale_delay_s=-1 cannot be; give seconds, 0 or"),
+        ({"max_replicas": 2, "initial_replicas": 3}, "initial_replicas=3 cannot be; give 1 to 2, its bounds"),
+        ({"max_replicas": 2, "min_replicas": 2, "initial_replicas": 1}, "give 2 to 2, its bounds"),
+        ({"num_replicas": 2, "upscale_delay_s": 1}, "upscale_delay_s is of autoscaling"),
         ({"cpus_per_replica": 1.5}, "cpus_per_replica=1.5 cannot be; give 0 to 1, or a whole number"),
         ({"gpus_per_replica": -1}, "gpus_per_replica=-1 cannot be"),
+        ({"cpus_per_replica": float("inf")}, "cpus_per_replica=inf cannot be"),
         ({"max_num_seqs": 0}, "max_num_seqs=0 cannot be"),
     ],
 )

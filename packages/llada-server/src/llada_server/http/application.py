@@ -93,18 +93,21 @@ class _Preflights(CORSMiddleware):
 
 
 class _Rooted:
-    """An application that a proxy offers under ``path``, which it leaves in requests or takes away.
+    """An application that a proxy offers under ``path``, which it leaves in requests or takes away; empty is
+    the path that the web server tells of.
 
     The page is at ``path/``: who asks for ``path`` is sent there.
     """
 
     def __init__(self, app: ASGIApp, *, path: str) -> None:
         self._app, self._path = app, path.rstrip("/")
-        self._page = Identified(RedirectResponse(f"{self._path}/"), key=None)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        app = self._page if self._path and scope.get("path") == self._path else self._app
-        await app({**scope, "root_path": self._path}, receive, send)
+        path = self._path or scope.get("root_path", "").rstrip("/")
+        app = self._app
+        if path and scope.get("path") == path:
+            app = Identified(RedirectResponse(f"{path}/"), key=None)
+        await app({**scope, "root_path": path}, receive, send)
 
 
 async def _invalid(request: Request, exc: Exception) -> Response:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
@@ -19,6 +20,7 @@ _BESIDE = 256  # requests of a replica beside those for answers: of probes, page
 _LOOK = 0.5  # seconds between two looks whether a replica that is to end still has requests
 _HEALTH = 5.0  # seconds between two questions for the health of a replica
 _STARTS = 3  # of a replica that cannot load its model, before the application has failed
+_log = logging.getLogger(__name__)
 
 
 def app(args: Mapping[str, Any]) -> Any:
@@ -30,13 +32,18 @@ def app(args: Mapping[str, Any]) -> Any:
     """
     settings, pool = settings_of(args)
     _, serve = imported()
-    most = _most_requests(settings) * pool.most
+    if settings.api_key is None:
+        _log.warning("no key is asked for; set LLADA_API_KEY where other machines can reach Serve's proxies")
+    # Those that replicas have, as many that wait for one, and who hears that these are too many.
+    most = (2 * pool.most + 1) * _most_requests(settings)
     front = serve.deployment(
         Front,
         name="Ingress",
         num_replicas=pool.ingress_replicas,
         ray_actor_options={"num_cpus": 0},  # it waits, and is to be placed wherever there is a machine
         max_ongoing_requests=most,
+        max_queued_requests=_BESIDE,  # in each proxy, which answers one more by itself
+        backpressure_config={"status_code": 429, "retry_after_s": 1},
         **_ending(settings),
     )
     return front.bind(models(settings, pool), settings)
@@ -75,16 +82,25 @@ def _ending(settings: ServerSettings) -> dict[str, Any]:
 
 
 def _count(settings: ServerSettings, pool: PoolSettings) -> dict[str, Any]:
+    """How many replicas there are. Raises ``UsageError`` for an aim that none can come to."""
     if pool.max_replicas is None:
         return {"num_replicas": pool.least}
     aim = settings.max_num_seqs if pool.target_ongoing_requests is None else pool.target_ongoing_requests
-    return {
-        "autoscaling_config": {
-            "min_replicas": pool.least,
-            "max_replicas": pool.most,
-            "target_ongoing_requests": aim,
-        }
+    takes = settings.max_num_seqs + settings.max_queue
+    if aim > takes:
+        raise UsageError(
+            f"target_ongoing_requests={aim:g} cannot be: a replica takes {takes} requests, max_num_seqs and "
+            "max_queue together, and no other one would ever start; give a smaller number"
+        )
+    told = {
+        "min_replicas": pool.least,
+        "max_replicas": pool.most,
+        "initial_replicas": pool.initial_replicas,
+        "target_ongoing_requests": aim,
+        "upscale_delay_s": pool.upscale_delay_s,
+        "downscale_delay_s": pool.downscale_delay_s,
     }
+    return {"autoscaling_config": {name: value for name, value in told.items() if value is not None}}
 
 
 def _gpus(settings: ServerSettings, pool: PoolSettings) -> float:
@@ -96,7 +112,8 @@ def _gpus(settings: ServerSettings, pool: PoolSettings) -> float:
             f"{device.partition(':')[0]}"
         )
     if wanted is None:
-        wanted = 0.0 if device == "cpu" else _gpus_there() and float(settings.tensor_parallel)
+        without = device == "cpu" or (device is None and not _gpus_there())
+        wanted = 0.0 if without else float(settings.tensor_parallel)
     if wanted and device == "cpu":
         raise UsageError(f"gpus_per_replica={wanted:g} and device=cpu cannot both be; leave one of them out")
     if settings.tensor_parallel > 1 and wanted not in (0, settings.tensor_parallel):

@@ -11,7 +11,17 @@ from starlette.types import ASGIApp, Message, Scope
 
 __all__ = ["Handed", "answered"]
 
-_KEPT = ("http_version", "method", "scheme", "path", "raw_path", "query_string", "client", "server")
+_KEPT = (
+    "http_version",
+    "method",
+    "scheme",
+    "path",
+    "raw_path",
+    "root_path",
+    "query_string",
+    "client",
+    "server",
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

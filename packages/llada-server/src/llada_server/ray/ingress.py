@@ -14,6 +14,7 @@ from contextlib import aclosing
 from typing import Any
 
 from prometheus_client import CONTENT_TYPE_LATEST
+from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.types import Message, Receive, Scope, Send
@@ -83,6 +84,10 @@ class Ingress:
             await unless_gone(_heard(request, reply), self._kept(self._handed(asked, reply)))
         except Gone:
             raise
+        except asyncio.CancelledError as exc:
+            if self._dismissed:
+                raise
+            raise Gone from exc  # Ray's proxy cancels the request of a client that left
         except Exception as exc:
             if not reply.begun:
                 raise
@@ -92,10 +97,11 @@ class Ingress:
     async def _own(self, method: str, path: str) -> Response | None:
         """The answer to what is asked of all replicas together; None where one of them answers."""
         if method == "GET" and path == "/metrics":
-            figures = merged(await self._replicas.figures())
+            # Beside the event loop: of many replicas it takes longer than an event of a stream may wait.
+            figures = await run_in_threadpool(merged, await self._replicas.figures())
             return Response(figures, headers={"Content-Type": CONTENT_TYPE_LATEST})
         if method == "GET" and path == "/batch/stats":
-            return JSONResponse(summed(await self._replicas.figures()))
+            return JSONResponse(await run_in_threadpool(summed, await self._replicas.figures()))
         if self._closed and path == "/ready":
             return JSONResponse({"ready": False}, status_code=503)
         if self._closed and method == "POST":

@@ -77,6 +77,8 @@ class Replicas:
             told = await asked.results_async(timeout_s=_PATIENCE, return_exceptions=True)
         except TimeoutError as exc:
             raise NoReplica(f"the replicas did not tell their figures within {_PATIENCE:g} s") from exc
+        except self._faults.unavailable as exc:  # none lives now, or none was ever started
+            raise NoReplica("there is no replica of the model that could tell its figures") from exc
         return dict(each for each in told if not isinstance(each, BaseException))
 
 

@@ -26,7 +26,29 @@ _ELSEWHERE: Mapping[str, str] = {
     "ssl_keyfile": "ssl_keyfile, among its http_options",
     "ssl_certfile": "ssl_certfile, among its http_options",
     "keep_alive": "keep_alive_timeout_s, among its http_options",
+    "root_path": "route_prefix of the application, or root_path among the http_options",
 }
+_MOST = 2**31 - 1
+_SECONDS = "seconds, 0 or more"
+_RANGES: Mapping[str, tuple[int, str]] = {
+    "num_replicas": (1, "1 or more"),
+    "min_replicas": (0, "0 or more"),
+    "max_replicas": (1, "1 or more"),
+    "initial_replicas": (0, "0 or more"),
+    "ingress_replicas": (1, "1 or more"),
+    "target_ongoing_requests": (0, "a number above 0"),
+    "upscale_delay_s": (0, _SECONDS),
+    "downscale_delay_s": (0, _SECONDS),
+    "cpus_per_replica": (0, "0 to 1, or a whole number"),
+    "gpus_per_replica": (0, "0 to 1, or a whole number"),
+}
+_OF_AUTOSCALING = (
+    "min_replicas",
+    "initial_replicas",
+    "target_ongoing_requests",
+    "upscale_delay_s",
+    "downscale_delay_s",
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,55 +59,61 @@ class PoolSettings:
         num_replicas: so many, always; None is one, or with ``max_replicas`` as many as are needed.
         min_replicas, max_replicas: bounds of autoscaling, which there is where the latter is given. The least
             is 1 unless given; 0 lets the last one go while nobody asks.
+        initial_replicas: how many are started at first; None is the least.
         target_ongoing_requests: requests of a replica, running and waiting, that autoscaling aims at; None is
             what it decodes at a time.
+        upscale_delay_s, downscale_delay_s: seconds that more or fewer must have been needed; None is what
+            Serve takes, 30 and 600.
         cpus_per_replica: cores that each has to itself; more than one is a whole number.
-        gpus_per_replica: GPUs that each has to itself; None is as many as share a model, where the cluster
-            has GPUs and the settings do not name the CPU.
+        gpus_per_replica: GPUs that each has to itself; None is as many as share a model, or none where the
+            settings name the CPU, or no device and the cluster has no GPU when the application is built.
         ingress_replicas: processes that requests pass before they come to a replica; they hold no model.
     """
 
     num_replicas: int | None = None
     min_replicas: int | None = None
     max_replicas: int | None = None
+    initial_replicas: int | None = None
     target_ongoing_requests: float | None = None
+    upscale_delay_s: float | None = None
+    downscale_delay_s: float | None = None
     cpus_per_replica: float = 1.0
     gpus_per_replica: float | None = None
     ingress_replicas: int = 1
 
     def __post_init__(self) -> None:
-        for name, least in (
-            ("num_replicas", 1),
-            ("min_replicas", 0),
-            ("max_replicas", 1),
-            ("ingress_replicas", 1),
-        ):
+        for name, (lowest, advice) in _RANGES.items():
             value = getattr(self, name)
-            if value is not None and value < least:
-                raise UsageError(f"{name}={value} cannot be; give {least} or more")
+            if value is not None and not lowest <= value <= _MOST:
+                raise UsageError(f"{name}={value} cannot be; give {advice}")
         for name in ("cpus_per_replica", "gpus_per_replica"):
             value = getattr(self, name)
-            if value is not None and (value < 0 or (value > 1 and value != int(value))):
+            if value is not None and value > 1 and value != int(value):
                 raise UsageError(f"{name}={value} cannot be; give 0 to 1, or a whole number")
-        if self.target_ongoing_requests is not None and self.target_ongoing_requests <= 0:
-            raise UsageError(
-                f"target_ongoing_requests={self.target_ongoing_requests} cannot be; give a number above 0"
-            )
+        if self.target_ongoing_requests == 0:
+            raise UsageError("target_ongoing_requests=0 cannot be; give a number above 0")
         self._check_autoscaling()
 
     def _check_autoscaling(self) -> None:
+        """Refuse what says nothing without autoscaling, and bounds that are none."""
         if self.max_replicas is None:
-            for name in ("min_replicas", "target_ongoing_requests"):
+            for name in _OF_AUTOSCALING:
                 if getattr(self, name) is not None:
                     raise UsageError(f"{name} is of autoscaling, which max_replicas asks for; give it too")
-        elif self.num_replicas is not None:
+            return
+        if self.num_replicas is not None:
             raise UsageError(
                 f"num_replicas={self.num_replicas} and max_replicas={self.max_replicas} cannot both be; give "
                 "one of them"
             )
-        elif self.max_replicas < self.least:
+        if self.max_replicas < self.least:
             raise UsageError(
                 f"max_replicas={self.max_replicas} is less than min_replicas={self.least}; give a larger one"
+            )
+        first = self.initial_replicas
+        if first is not None and not self.least <= first <= self.max_replicas:
+            raise UsageError(
+                f"initial_replicas={first} cannot be; give {self.least} to {self.max_replicas}, its bounds"
             )
 
     @property
