@@ -15,7 +15,7 @@ from llada_core.errors import ModelLoadError, UsageError
 from llada_server.command import serve
 from llada_server.ray import front, local
 from llada_server.ray.front import Front
-from llada_server.ray.library import Faults, imported, own_signals
+from llada_server.ray.library import Faults, NoCluster, imported, own_signals
 from llada_server.ray.settings import PoolSettings
 from llada_server.settings import ServerSettings
 from tests.server.ray.fakes import Call, Handle, start
@@ -52,6 +52,32 @@ def test_the_handler_of_a_signal_stays() -> None:
     with own_signals():
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
     assert signal.getsignal(signal.SIGTERM) == before
+
+
+def test_a_signal_that_the_library_s_handler_took_comes_again() -> None:
+    heard: list[int] = []
+    before = signal.signal(signal.SIGTERM, lambda number, frame: heard.append(number))
+
+    def start() -> None:
+        signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(number))
+        signal.raise_signal(signal.SIGTERM)
+
+    try:
+        with pytest.raises(SystemExit), own_signals():
+            start()
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    assert heard == [signal.SIGTERM]
+
+
+def test_a_cluster_that_does_not_start_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    def init(**how: Any) -> None:
+        raise Exception("The current node timed out")
+
+    monkeypatch.setattr(local, "imported", lambda: (SimpleNamespace(init=init), None))
+    told = "could not start on this machine: Exception: The current node timed out; its logs"
+    with pytest.raises(NoCluster, match=told), local._cluster():
+        raise AssertionError("it has not started")
 
 
 @pytest.mark.parametrize(

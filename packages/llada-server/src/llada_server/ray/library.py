@@ -10,9 +10,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from llada_core.errors import UsageError
+from llada_core.errors import LladaError, UsageError
 
-__all__ = ["Data", "Faults", "faults", "imported", "imported_data", "own_signals"]
+__all__ = ["Data", "Faults", "NoCluster", "faults", "imported", "imported_data", "own_signals"]
+
+
+class NoCluster(LladaError):
+    """No cluster could be started on this machine."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,12 +104,17 @@ def faults() -> Faults:
 @contextmanager
 def own_signals() -> Iterator[None]:
     """Leave the handler of SIGTERM as it is: the library's own, which it sets when a cluster starts, would
-    end this process with a status that no killed process has."""
+    end this process with a status that no killed process has. A signal that it took is sent once more."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    before = signal.getsignal(signal.SIGTERM)
+    before, ended = signal.getsignal(signal.SIGTERM), False
     try:
         yield
+    except SystemExit:
+        ended = True
+        raise
     finally:
         signal.signal(signal.SIGTERM, before)
+        if ended:
+            signal.raise_signal(signal.SIGTERM)

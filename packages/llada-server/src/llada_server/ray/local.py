@@ -24,7 +24,7 @@ from llada_server.logs import log_to_stderr
 from llada_server.opening import check_certificate, config_of
 from llada_server.ray.building import models
 from llada_server.ray.ingress import Ingress
-from llada_server.ray.library import faults, imported, own_signals
+from llada_server.ray.library import NoCluster, faults, imported, own_signals
 from llada_server.ray.replicas import Replicas
 from llada_server.ray.settings import PoolSettings
 from llada_server.serving import EMBEDDED, bound, listen
@@ -41,7 +41,8 @@ def run(settings: ServerSettings) -> int:
     """Serve as many replicas as the settings say until a signal asks to stop: the exit status.
 
     Raises ``UsageError`` where Ray is not installed, the machine has too little for them, or the address
-    cannot be had, before anything is loaded, and ``ModelLoadError`` where the replicas cannot load the model.
+    cannot be had, before anything is loaded, ``NoCluster`` where Ray does not start, and ``ModelLoadError``
+    where the replicas cannot load the model.
     """
     log_to_stderr(settings.log_level, requests=settings.log_requests, prompts=settings.log_prompts)
     replicas = settings.replicas or 1
@@ -67,24 +68,36 @@ def run(settings: ServerSettings) -> int:
 
 @contextmanager
 def _cluster() -> Iterator[tuple[int, int]]:
-    """A cluster of this machine, and how many cores and GPUs it has; all its processes end with it."""
+    """A cluster of this machine, and how many cores and GPUs it has; all its processes end with it. Raises
+    ``NoCluster``."""
     ray, serve = imported()
     os.environ["RAY_USAGE_STATS_ENABLED"] = "0"  # what it would tell its makers
     for name in _CHATTY:
         logging.getLogger(name).setLevel(logging.ERROR)
     with own_signals():
-        ray.init(
-            address="local",  # whatever RAY_ADDRESS says
-            include_dashboard=False,
-            object_store_memory=_STORE,
-            logging_level=logging.WARNING,
-        )
+        _start(ray)
     try:
         there = ray.cluster_resources()
         yield int(there.get("CPU", 0)), int(there.get("GPU", 0))
     finally:
         serve.shutdown()
         ray.shutdown()
+
+
+def _start(ray: Any) -> None:
+    """Start a cluster. Raises ``NoCluster``."""
+    try:
+        ray.init(
+            address="local",  # whatever RAY_ADDRESS says
+            include_dashboard=False,
+            object_store_memory=_STORE,
+            logging_level=logging.WARNING,
+        )
+    except Exception as exc:  # the library has no kind of error for it
+        raise NoCluster(
+            f"Ray could not start on this machine: {one_line(exc)}; its logs are in "
+            "/tmp/ray/session_latest/logs, and a machine that has too much to do may start it at the next try"
+        ) from exc
 
 
 def _pool(settings: ServerSettings, replicas: int, *, cpus: int, gpus: int) -> PoolSettings:
