@@ -58,7 +58,8 @@ class Span:
         assert self.tail is None or self.tail >= self.hi == self.length
         if self.shadow is not None:
             assert self.lo <= self.shadow[0] < self.shadow[1] <= self.hi
-            assert self.extent is self.stride is self.tail is None, "a shadow sees what its forward brings"
+            alone = (self.extent, self.stride, self.tail) == (None, None, None)
+            assert alone, "a shadow sees what its forward brings"
 
     @property
     def width(self) -> int:
