@@ -297,7 +297,8 @@ def test_nothing_comes_between_the_check_of_a_request_and_its_work(
 
     def tries(way: Any) -> Any:
         def tried(*args: Any, **options: Any) -> Any:
-            for change in (lm.sleep, lambda: lm.load_weights({})):
+            changes: list[Callable[[], object]] = [lm.sleep, lambda: lm.load_weights({})]
+            for change in changes:
                 with pytest.raises(UsageError) as info:
                     change()
                 told.append(str(info.value).partition(" on this model")[0])
