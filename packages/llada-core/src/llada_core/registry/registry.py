@@ -207,7 +207,7 @@ class Registry:
 
     def missing_algorithm(self, name: str) -> str | None:
         """Why an algorithm of a known wheel is not there, ending with the remedy; None for any other name."""
-        if (owner := published().algorithms.get(name)) is not None:
+        if (owner := published().owner_of(name)) is not None:
             return f"no algorithm is called {name!r} here; {self._missing_from(owner)}"
         row = self._catalogue.wheels.bringing(name)
         if row is None or self._catalogue.engine_names.resolve(row.engine) is not None:

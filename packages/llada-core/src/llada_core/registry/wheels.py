@@ -34,6 +34,10 @@ class Published(NamedTuple):
     algorithms: Mapping[str, str]
     distributions: frozenset[str]
 
+    def owner_of(self, algorithm: object) -> str | None:
+        """The distribution that brings an algorithm of this name or alias for another's engine, or None."""
+        return self.algorithms.get(algorithm) if isinstance(algorithm, str) else None
+
 
 @functools.cache
 def published() -> Published:
