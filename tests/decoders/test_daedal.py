@@ -25,20 +25,16 @@ FINDING: Mapping[str, Any] = {
 }  # fmt: skip
 
 
-def given(case: Case) -> dict[str, Any]:
-    return {name: value for name, value in case["params"].items() if name != "cfg_scale"}
-
-
 @each_case("daedal")
 def test_a_published_case_has_its_tokens_and_forwards(case: Case) -> None:
-    check_published(case, "daedal", given(case))
+    check_published(case, "daedal", case["params"])
 
 
 def steps_of(case: Case, **changes: Any) -> tuple[Sequence, list[Step]]:
     decoder: Any = llada_core.get_algorithm("daedal")
     model = golden_model(case["model"])
     row: Sequence = decoder.sequence(
-        model, case["prompt"], decoder.validate_args(**{**given(case), **changes})
+        model, case["prompt"], decoder.validate_args(**{**case["params"], **changes})
     )
     return row, list(drain(model, [row], rows=1))
 
@@ -95,7 +91,7 @@ def test_the_cases_grow_insert_cut_and_force() -> None:
 @pytest.mark.parametrize("case", golden_cases("daedal")[2::6], ids=lambda case: case["id"])
 def test_the_reference_finds_the_same_length(case: Case) -> None:
     decoder = llada_core.get_algorithm("daedal")
-    params = decoder.validate_args(**given(case), early_stop=False)
+    params = decoder.validate_args(**case["params"], early_stop=False)
     found = decoder.reference_answer(golden_model(case["model"]), case["prompt"], params)
     (published,) = case["expected"]["sequences"]
     assert list(found.token_ids) == published[len(case["prompt"]) :]
@@ -144,6 +140,22 @@ def test_drawn_tokens_are_judged_as_they_were_drawn() -> None:
     inserted = [sum(len(step.inserted) for step in each) for each in (cool, steps)]
     assert inserted[0] < inserted[1]
     assert hot.mask_id not in hot.canvas
+
+
+def test_guidance_begins_with_the_blocks_and_goes_on_where_an_answer_has_grown() -> None:
+    """The first length is found without it; the canvas whose prompt is masked grows as the other does."""
+    case = next(case for case in golden_cases("daedal") if case["id"] == "da-pub-004-grow")
+    decoder: Any = llada_core.get_algorithm("daedal")
+    (plain, _), (guided, steps) = (steps_of(case, cfg_scale=scale, early_stop=False) for scale in (0.0, 1.5))
+    assert [step.inserted for step in steps][:2] == [((12, 6),), ((18, 6),)]  # as it grows unguided
+    assert guided.canvas != plain.canvas
+    assert guided.mask_id not in guided.canvas
+    params = decoder.validate_args(**{**case["params"], "cfg_scale": 1.5, "early_stop": False})
+    written_out = decoder.reference_answer(golden_model(case["model"]), case["prompt"], params)
+    assert (list(written_out.token_ids), written_out.nfe) == (
+        guided.canvas[guided.prompt_length :],
+        guided.nfe,
+    )
 
 
 # -- with a text: requests of a loaded model

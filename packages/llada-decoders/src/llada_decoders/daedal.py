@@ -5,8 +5,9 @@ Source: arXiv 2508.00819; ``generate`` of Li-Jinsong/DAEDAL @ 303c9e9, ``models/
 the confidence in the end is divided by ``eos_check_tokens``, however few end tokens are foreseen; what is
 appended once the end is foreseen are end tokens, which count as written; blocks are counted from the prompt
 on the answer of the moment, so that masks that are put in push others into the next block; what comes to
-stand behind ``gen_length`` positions is gone. Left out: its guidance, which fails there once an answer has
-grown; a proposed mask token, for which it takes another; several rows padded to one length.
+stand behind ``gen_length`` positions is gone; guidance begins with the blocks. Left out: that guidance fails
+once an answer has grown; a proposed mask token, for which it takes another; several rows padded to one
+length.
 
 An answer grows at masks only, so that nothing moves that has no mask before it: a row may end at its end
 token.
@@ -15,7 +16,7 @@ token.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Any, ClassVar
 
@@ -23,10 +24,11 @@ import torch
 from torch import Tensor
 
 from llada_fastdllm import FastDLLMGeneration
-from llada_runtime import BestFirst, Network, NoCache, Plan, Policy, Rule, Sequence, rules_of
+from llada_runtime import BestFirst, Network, Plan, Policy, Rule, Sequence, rules_of
 from llada_runtime.decoding.proposals import probability
 
 from .declared.daedal import ALGORITHM, PARAMETERS
+from .guidance import Guided
 
 __all__ = ["DaedalGeneration", "FindsLength", "Surer"]
 
@@ -52,6 +54,7 @@ class DaedalGeneration(FastDLLMGeneration):
 
     def policy(self, params: Mapping[str, Any]) -> Policy:
         return FindsLength(
+            params["cfg_scale"],
             block_length=params["block_length"],
             expansion=params["expansion_factor"],
             looked_for=params["eos_check_tokens"],
@@ -83,7 +86,7 @@ class Found:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class FindsLength(NoCache):
+class FindsLength(Guided):
     """Every forward covers the whole canvas, and all logits of the answer are looked at for its end.
 
     First nothing is decided: ``expansion`` masks are appended at a time, until the confidence in the end is
@@ -104,7 +107,8 @@ class FindsLength(NoCache):
     def plan(self, sequence: Sequence) -> Plan:
         if not sequence.policy_state.length:
             return Plan(lo=0, hi=sequence.length, targets=(0, 0), whole=True)
-        return Plan(lo=0, hi=sequence.length, whole=sequence.room > 0)
+        plan = Guided.plan(self, sequence) if self.scale else Plan(lo=0, hi=sequence.length)
+        return replace(plan, whole=sequence.room > 0)
 
     def after(self, sequence: Sequence, plan: Plan, logits: Tensor, network: Network) -> None:
         if not plan.whole:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from llada_core import SAMPLING, STANDARD, AlgorithmSpec, Parameter, standard
 
+from .shared import CFG_SCALE
+
 __all__ = ["ALGORITHM", "PARAMETERS"]
 
 
@@ -51,6 +53,7 @@ PARAMETERS: tuple[Parameter, ...] = (
         summary="The confidence in the end is that of so many of the last end tokens that are foreseen.",
     ),
     *SAMPLING,
+    CFG_SCALE,
     standard("seed"),
     standard("early_stop"),
 )
