@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from typing import Any
 
 from llada_core.errors import ContractError
@@ -12,7 +13,7 @@ from llada_runtime.decoding.parts import Planner
 __all__ = ["Reshaping"]
 
 
-class Reshaping:
+class Reshaping(ABC):
     """A `Sequence`, as far as its answer may be ended and become longer.
 
     Attributes:
@@ -36,8 +37,9 @@ class Reshaping:
     settled: int
     _fixed_end: int
 
+    @abstractmethod
     def _settle(self, *, full: bool = False) -> None:
-        raise NotImplementedError
+        """Move on to what cannot change any more."""
 
     def may_end(self, column: int) -> bool:
         """Whether the answer may end before ``column``: neither prompt nor fixed text is behind."""
