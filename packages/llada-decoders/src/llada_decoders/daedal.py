@@ -106,15 +106,15 @@ class FindsLength(Guided):
 
     def plan(self, sequence: Sequence) -> Plan:
         if not sequence.policy_state.length:
-            return Plan(lo=0, hi=sequence.length, targets=(0, 0), whole=True)
+            return Plan(lo=0, hi=sequence.length, targets=(0, 0), look=_answer(sequence))
         plan = Guided.plan(self, sequence) if self.scale else Plan(lo=0, hi=sequence.length)
-        return replace(plan, whole=sequence.room > 0)
+        return replace(plan, look=_answer(sequence) if sequence.room else None)
 
     def after(self, sequence: Sequence, plan: Plan, logits: Tensor, network: Network) -> None:
-        if not plan.whole:
+        if plan.look is None:
             return
         end = network.config.eos_ids[0]
-        confidence = self._confidence(logits[sequence.prompt_length :], end)
+        confidence = self._confidence(logits, end)
         if sequence.policy_state.length:
             self._expand(sequence, confidence)
         else:
@@ -147,6 +147,11 @@ class FindsLength(Guided):
         weakest, column = min(left, default=(1.0, 0))
         if weakest < self.doubt and confidence < self.certain and self.expansion > 1:
             sequence.insert(column + 1, self.expansion - 1)
+
+
+def _answer(sequence: Sequence) -> tuple[int, int]:
+    """The columns of the answer."""
+    return sequence.prompt_length, sequence.answer_end
 
 
 @dataclass(slots=True)
