@@ -287,7 +287,7 @@ def test_after_an_end_token_nothing_is_launched_ahead(network: Counting) -> None
     assert network.forwards == row.nfe
 
 
-class Ending(DualCache):
+class EndingAnswers(DualCache):
     """Ends the answer behind its second block."""
 
     looks = False
@@ -297,7 +297,7 @@ class Ending(DualCache):
             sequence.end_answer(sequence.block_end, min(sequence.end_ids))
 
 
-class Looking(Ending):
+class Looking(EndingAnswers):
     """One that looks at the logits, whatever the class that it is of does."""
 
     def after(self, sequence: Sequence, plan: Plan, logits: Tensor, network: Any) -> None:
@@ -305,7 +305,7 @@ class Looking(Ending):
         super().after(sequence, plan, logits, network)
 
 
-@pytest.mark.parametrize(("policy", "looks"), [(Ending(), False), (Looking(), True)])
+@pytest.mark.parametrize(("policy", "looks"), [(EndingAnswers(), False), (Looking(), True)])
 def test_what_a_policy_does_without_a_look_keeps_nothing_from_being_launched_ahead(
     network: Counting,
     request: pytest.FixtureRequest,

@@ -51,7 +51,9 @@ class Asking(NamedTuple):
 
     def kind(self, merge: Merge) -> tuple[tuple[int, ...], tuple[int, ...]]:
         """What rows that attend in one call have in common."""
-        return self.sight.kind(self.reads, self.among(merge)), () if self.apart is None else self.apart[1:]
+        if self.apart is None:
+            return self.sight.kind(self.reads, merge), ()
+        return self.sight.kind(self.reads, of_two_places(merge)), self.apart[1:]
 
     def follows(self, row: Asking) -> bool:
         """Whether its own keys stand where those of ``row`` end, where it has such."""

@@ -56,7 +56,8 @@ class Form:
             ranges=tuple(chain.from_iterable(places[row].ranges for row in order)),
             columns=sum(place.width for place in places) + more,
             head_columns=sum(place.head_width for place in places),
-            kept_columns=sum(place.width for place in places if place.keeps) + more,
+            kept_columns=sum(place.width for place in places if place.start is not None and not place.apart)
+            + more,
             repeated=repeated,
         )
 

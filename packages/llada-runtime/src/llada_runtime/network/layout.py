@@ -185,14 +185,15 @@ def _indices(form: Form, device: torch.device) -> Sequence[Tensor]:
     starts = _starts(place.width for place in packed)
     head_starts = _starts(place.head_width for place in packed)
     rows = list(zip(packed, starts, strict=True))
+    kept = [row for row in rows if row[0].start is not None and not row[0].apart]
     back = sorted(range(len(packed)), key=form.order.__getitem__)  # the packed row of each request
     more, last = form.repeated or 0, packed[-1]
     runs = [
         *((lo, hi - lo) for lo, hi in form.ranges),
         *[(form.ranges[-1][1] - 1, 1)] * more,
-        *((start, place.width) for place, start in rows if place.keeps),
+        *((start, place.width) for place, start in kept),
         *([(last.width, more)] if more else []),
-        *(((place.start or 0) + place.lo, place.width) for place in packed if place.keeps),
+        *(((place.start or 0) + place.lo, place.width) for place, _ in kept),
         *[((last.start or 0) + last.hi - 1, 1)] * more,
         *(run for place, start in rows for run in _head_runs(place, start)),
         *((head_starts[row], packed[row].head_width) for row in back),

@@ -58,8 +58,8 @@ class Span:
         assert self.tail is None or self.tail >= self.hi == self.length
         if self.shadow is not None:
             assert self.lo <= self.shadow[0] < self.shadow[1] <= self.hi
-            alone = (self.extent, self.stride, self.tail) == (None, None, None)
-            assert alone, "a shadow sees what its forward brings"
+            others = (self.extent, self.stride, self.tail)
+            assert others == (None, None, None), "a shadow sees what its forward brings"
 
     @property
     def width(self) -> int:
@@ -102,11 +102,6 @@ class Place(NamedTuple):
     @property
     def head_width(self) -> int:
         return self.head_hi - self.head_lo + _width(self.shadow)
-
-    @property
-    def keeps(self) -> bool:
-        """Whether its keys and values go into the cache."""
-        return self.start is not None and not self.apart
 
     @property
     def ranges(self) -> tuple[tuple[int, int], ...]:
