@@ -25,6 +25,7 @@ class Reshaping(ABC):
     canvas: list[int]
     cached: bytearray
     cached_block: int | None
+    early_stop: bool
     end_ids: frozenset[int]
     gen_length: int
     idle: int
@@ -40,6 +41,13 @@ class Reshaping(ABC):
     @abstractmethod
     def _settle(self, *, full: bool = False) -> None:
         """Move on to what cannot change any more."""
+
+    @property
+    def _stopped(self) -> bool:
+        """Whether what settled last is an end-of-sequence token with nothing fixed behind it."""
+        last = self.prompt_length + self.settled - 1
+        stands = self.settled and self.canvas[last] in self.end_ids and last + 1 >= self._fixed_end
+        return bool(self.early_stop and stands)
 
     def may_end(self, column: int) -> bool:
         """Whether the answer may end before ``column``: neither prompt nor fixed text is behind."""

@@ -288,13 +288,6 @@ class Sequence(Reshaping):
                 return
             self.settled += 1
 
-    @property
-    def _stopped(self) -> bool:
-        """Whether what settled last is an end-of-sequence token with nothing fixed behind it."""
-        last = self.prompt_length + self.settled - 1
-        stands = self.settled and self.canvas[last] in self.end_ids and last + 1 >= self._fixed_end
-        return bool(self.early_stop and stands)
-
     def _stop(self) -> None:
         """Make the rest of the canvas the end-of-sequence token that settled last."""
         last = self.prompt_length + self.settled - 1
