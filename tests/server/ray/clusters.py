@@ -1,11 +1,13 @@
 """Servers of replicas for tests: ``llada serve --replicas``, and an application behind Ray's own proxy.
 
-``python -m tests.server.ray.clusters PORT`` is the latter, until it is ended.
+``python -m tests.server.ray.clusters PORT`` is the latter, until its stdin ends.
 """
 
 from __future__ import annotations
 
+import importlib
 import importlib.util
+import itertools
 import os
 import signal
 import socket
@@ -17,20 +19,23 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
+from prometheus_client.parser import text_string_to_metric_families
 
-from llada_server.ray import app
 from llada_server.ray.library import imported
 
-__all__ = ["Pool", "needs_ray", "pool", "processes", "proxied", "until"]
+__all__ = ["KEY", "Pool", "needs_ray", "pool", "processes", "proxied", "until"]
 
 needs_ray = pytest.mark.skipif(
     importlib.util.find_spec("ray") is None, reason="ray is not installed: pip install 'llada-server[ray]'"
 )
-_STARTING = 120  # seconds, of a machine that has other work
+KEY = {"Authorization": "Bearer k"}
+_STARTING = 240  # seconds, of a machine that has other work
 _MODEL = "ServeReplica:default:Model"  # what Ray calls the processes of replicas
+_PREFIX = "/llada"
 
 
 def until(condition: Callable[[], bool], *, seconds: float = 60) -> None:
@@ -38,7 +43,7 @@ def until(condition: Callable[[], bool], *, seconds: float = 60) -> None:
     end = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < end, f"it did not happen within {seconds} s"
-        time.sleep(0.05)
+        time.sleep(0.01)
 
 
 @dataclass(frozen=True)
@@ -49,8 +54,8 @@ class Pool:
     process: subprocess.Popen[bytes]
     log: Path
 
-    def client(self, timeout: float = 60) -> httpx.Client:
-        return httpx.Client(base_url=self.url, timeout=timeout)
+    def client(self, timeout: float = 240) -> httpx.Client:
+        return httpx.Client(base_url=self.url, timeout=timeout, headers=KEY)
 
     def lives(self) -> bool:
         assert self.process.poll() is None, self.log.read_text()
@@ -59,20 +64,31 @@ class Pool:
         except httpx.TransportError:
             return False
 
+    def processes(self) -> set[int]:
+        """Those that came from the server and live."""
+        return _below(self.process.pid)
+
     def replicas(self) -> set[int]:
         """The processes of replicas."""
-        return {pid for pid in _below(self.process.pid) if _MODEL in _command(pid)}
+        return {pid for pid in self.processes() if _MODEL in _command(pid)}
 
-    def counted(self) -> dict[str, float]:
-        """How many answers each replica gave, by its name."""
+    def figures(self, name: str = "llada_num_requests_running", **labels: str) -> dict[str, float]:
+        """A figure of each replica by its name, of these ``labels``, summed over others."""
         with self.client() as client:
             text = client.get("/metrics").text
         found: dict[str, float] = {}
-        for line in text.splitlines():
-            if line.startswith("llada_steps_total{"):
-                name = line.partition('replica="')[2].partition('"')[0]
-                found[name] = float(line.rpartition(" ")[2])
+        for family in text_string_to_metric_families(text):
+            for sample in family.samples:
+                if sample.name == name and labels.items() <= sample.labels.items():
+                    replica = sample.labels["replica"]
+                    found[replica] = found.get(replica, 0.0) + sample.value
         return found
+
+    def scale(self, replicas: int) -> None:
+        """Ask for so many replicas; of ``proxied`` alone."""
+        assert self.process.stdin is not None
+        self.process.stdin.write(f"{replicas}\n".encode())
+        self.process.stdin.flush()
 
 
 def processes(root: int, name: str) -> set[int]:
@@ -103,19 +119,24 @@ def _below(root: int) -> set[int]:
 
 
 @contextmanager
-def _started(port: int, *command: str) -> Iterator[Pool]:
+def _started(url: str, *command: str, **variables: str) -> Iterator[Pool]:
     with tempfile.TemporaryDirectory() as folder:
         log = Path(folder) / "log"
         environment = {
             **os.environ,
             "RAY_USAGE_STATS_ENABLED": "0",
             "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
+            **variables,
         }
         with log.open("wb") as told:
             process = subprocess.Popen(
-                [sys.executable, "-m", *command], stdout=told, stderr=told, env=environment
+                [sys.executable, "-m", *command],
+                stdin=subprocess.PIPE,
+                stdout=told,
+                stderr=told,
+                env=environment,
             )
-            running = Pool(f"http://127.0.0.1:{port}", process, log)
+            running = Pool(url, process, log)
             try:
                 until(running.lives, seconds=_STARTING)
                 yield running
@@ -124,6 +145,8 @@ def _started(port: int, *command: str) -> Iterator[Pool]:
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
+    assert process.stdin is not None
+    process.stdin.close()
     process.send_signal(signal.SIGTERM)
     try:
         process.wait(30)
@@ -143,28 +166,49 @@ def pool(replicas: int, *flags: str) -> Iterator[Pool]:
     """``llada serve`` with so many replicas of the small model."""
     port = _free_port()
     how = ["--engine", "fast-dllm", "--served-model-name", "llada-tiny", "--device", "cpu"]
-    with _started(
-        port, "llada_server", "--replicas", str(replicas), "--port", str(port), *how, *flags
-    ) as running:
+    command = ["llada_server", "--replicas", str(replicas), "--port", str(port), *how, *flags]
+    with _started(f"http://127.0.0.1:{port}", *command) as running:
         yield running
 
 
 @contextmanager
 def proxied() -> Iterator[Pool]:
-    """An application with one replica behind the proxy of a cluster of its own."""
+    """An application with one replica behind the proxy of a cluster of its own, under a path."""
     port = _free_port()
-    with _started(port, "tests.server.ray.clusters", str(port)) as running:
+    url, command = f"http://127.0.0.1:{port}{_PREFIX}", ("tests.server.ray.clusters", str(port))
+    with _started(url, *command, LLADA_API_KEY="k") as running:
         yield running
 
 
+def configuration(replicas: int) -> dict[str, Any]:
+    """Serve's, of an application with so many replicas."""
+    args = {
+        "engine": "fast-dllm",
+        "served-model-name": "llada-tiny",
+        "device": "cpu",
+        "max_body": 10_000,
+        "drain_timeout": 120,
+        "cors_origins": ["https://mine.example"],
+    }
+    application = {
+        "name": "default",
+        "route_prefix": _PREFIX,
+        "import_path": "llada_server.ray:app",
+        "args": args,
+        "deployments": [{"name": "Model", "num_replicas": replicas}],
+    }
+    return {"applications": [application]}
+
+
 def main(port: str) -> None:
-    """Serve until ended."""
+    """Serve as ``serve deploy`` lets a cluster do; each line of stdin tells how many replicas are to be."""
     ray, serve = imported()
-    ray.init(address="local", num_cpus=1, include_dashboard=False)
+    schema, context = map(importlib.import_module, ("ray.serve.schema", "ray.serve.context"))
+    ray.init(address="local", num_cpus=2, include_dashboard=False)
     serve.start(proxy_location="HeadOnly", http_options={"host": "127.0.0.1", "port": int(port)})
-    args = {"engine": "fast-dllm", "served_model_name": "llada-tiny", "device": "cpu", "api_key": "k"}
-    serve.run(app(args))
-    signal.pause()
+    client = context._get_global_client()  # as the library's own server of configurations does
+    for replicas in itertools.chain("1", sys.stdin):
+        client.deploy_apps(schema.ServeDeploySchema.model_validate(configuration(int(replicas))))
 
 
 if __name__ == "__main__":

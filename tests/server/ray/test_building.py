@@ -87,7 +87,7 @@ def test_autoscaling_aims_at_what_a_replica_decodes_at_a_time(monkeypatch: pytes
 
 
 def test_what_autoscaling_is_told_comes_to_serve(monkeypatch: pytest.MonkeyPatch) -> None:
-    args = {
+    args: dict[str, Any] = {
         "min_replicas": 0,
         "max_replicas": 3,
         "initial_replicas": 2,
@@ -100,7 +100,7 @@ def test_what_autoscaling_is_told_comes_to_serve(monkeypatch: pytest.MonkeyPatch
 
 
 def test_an_aim_that_no_replica_comes_to_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    args = {"device": "cpu", "max_replicas": 3, "max_num_seqs": 4, "max_queue": 2}
+    args: dict[str, Any] = {"device": "cpu", "max_replicas": 3, "max_num_seqs": 4, "max_queue": 2}
     built(monkeypatch, **args, target_ongoing_requests=6)
     with pytest.raises(UsageError, match="target_ongoing_requests=7 cannot be: a replica takes 6 requests"):
         built(monkeypatch, **args, target_ongoing_requests=7)
