@@ -149,5 +149,5 @@ def test_what_it_does_not_take_is_refused_by_name(given: dict[str, Any], told: s
 def test_a_model_that_its_own_code_runs_is_refused() -> None:
     model = golden_model("gqa-96")
     own = RemoteNetwork(model, model.config)
-    with pytest.raises(llada_core.AlgorithmUnavailable, match="in whose attention no column can be hidden"):
+    with pytest.raises(llada_core.AlgorithmUnavailable, match="whose attention cannot hide columns"):
         llada_core.get_algorithm("wino").generate(own, torch.tensor([[1, 2]]), gen_length=4)

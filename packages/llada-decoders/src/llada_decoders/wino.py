@@ -30,8 +30,8 @@ _BEGINNING = 30  # the limit on what a block's first forward takes back: upstrea
 _LEAST, _MOST = 5, 20  # tokens that a forward may write in any case, and at most
 
 _OWN_CODE = (
-    "the model runs by its own code, in whose attention no column can be hidden; use an algorithm that needs "
-    "only its logits, as 'basic'"
+    "the model runs by its own code, whose attention cannot hide columns; use an algorithm that needs only "
+    "its logits, as 'basic'"
 )
 
 
