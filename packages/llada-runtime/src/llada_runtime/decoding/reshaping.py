@@ -14,13 +14,7 @@ __all__ = ["Reshaping"]
 
 
 class Reshaping(ABC):
-    """A `Sequence`, as far as its answer may be ended and become longer.
-
-    Attributes:
-        longest: positions that the answer may have; of one that does not grow, those that it has.
-        inserted: pairs of a column and of how many masks were put in there since the last forward.
-        overwritten: columns that `end_answer` has changed since the last forward, and what stood there.
-    """
+    """A `Sequence`, as far as its answer may be ended and become longer; that tells its attributes."""
 
     canvas: list[int]
     cached: bytearray

@@ -74,7 +74,9 @@ class Sequence(Reshaping):
         cached_block: the block for which the whole canvas was last cached.
         cached: for each column 1 where a forward has written its keys and values to the cache; empty where
             nothing is cached.
-        longest, room, inserted, overwritten: of an answer that is `Reshaping`.
+        longest: positions that the answer may have; of one that does not grow, those that it has.
+        inserted: pairs of a column and of how many masks `insert` has put in there since the last forward.
+        overwritten: columns that `end_answer` has changed since the last forward, and what stood there.
         policy_state, rule_state: what its policy and its rule remember of it.
         ticket: the handle that its steps carry.
         alternatives: how many of the likeliest tokens its steps tell of each position, 0 unless somebody
