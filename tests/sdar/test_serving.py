@@ -10,7 +10,7 @@ import pytest
 
 import llada_core
 from llada_core import GenerationRequest
-from tests.sdar.tiny_models import Variant, write_model
+from tests.sdar.tiny_models import BLOCK, Variant, write_model
 from tests.support.program import Llada
 
 pytestmark = pytest.mark.alone
@@ -80,7 +80,9 @@ def test_the_program_generates_by_each_algorithm(tmp_path: Path, llada: Llada) -
             "generate", "Hi", "--model", folder, "--algorithm", name, "-p", "gen_length=8", "--json"
         )
         assert status == 0
-        assert json.loads(out)["algorithm"] == name
+        told = json.loads(out)
+        assert told["algorithm"] == name
+        assert told["parameters"]["block_length"] == BLOCK  # the model's
 
 
 def test_the_program_talks_and_measures(tmp_path: Path, llada: Llada) -> None:

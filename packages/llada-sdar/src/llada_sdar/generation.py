@@ -63,7 +63,8 @@ class _BlockGeneration(StepAlgorithm):
     """The strategies that read a parameter which not all of them do."""
 
     def validate_args(self, **params: Any) -> dict[str, Any]:
-        """The effective values of ``params``; what the strategy does not read is None.
+        """The effective values of ``params``; what the strategy does not read is None, and a
+        ``block_length`` of None, where a model is loaded, is the one that it is decoded with.
 
         Raises:
             ParameterError: a name is unknown, a value of the wrong type or out of range, or one is given that
@@ -79,6 +80,8 @@ class _BlockGeneration(StepAlgorithm):
                 parameter=name,
                 value=given[name],
             )
+        if "block_length" in values and self.model is not None:
+            values["block_length"] = _block_length(self.model, values)
         return {**values, **dict.fromkeys(idle)}
 
     def load_model_class(self) -> type[SDARNetwork]:
@@ -98,9 +101,7 @@ class _BlockGeneration(StepAlgorithm):
         Raises:
             PromptError, ParameterError: the prompt or its length does not fit the model.
         """
-        trained = getattr(model.config, "block_size", None)
-        block = params.get("block_length") or trained or BLOCK_LENGTH
-        chosen = {**params, "block_length": block}
+        chosen = {**params, "block_length": _block_length(model, params)}
         made = super().sequence(model, prompt_ids, chosen, answer=answer)
         if not params.get("do_sample", True):
             made.temperature = 0.0  # the likeliest token; how sure it is, the rule says at the temperature
@@ -212,6 +213,12 @@ class LowConfidenceGeneration(_BlockGeneration):
 
     def rule(self, params: Mapping[str, Any]) -> Rule:
         return Sure(Schedule(1), params.get("threshold"))
+
+
+def _block_length(model: Network, params: Mapping[str, Any]) -> int:
+    """The ``block_length`` of effective ``params``, or else the model's, or that of the published ones."""
+    trained: int | None = getattr(model.config, "block_size", None)
+    return int(params.get("block_length") or trained or BLOCK_LENGTH)
 
 
 def _bound(params: Mapping[str, Any]) -> float:
