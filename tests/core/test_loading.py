@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -173,6 +174,19 @@ def test_an_algorithm_for_another_network_is_refused_with_what_there_is(lm: Load
     assert {"pairs", "singles"} <= set(refused.value.candidates)
 
 
+def test_what_is_for_other_models_is_not_imported_to_refuse_another(
+    lm: LoadedModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "zoo_network.py").write_text("from fake_engine import Opaque\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    register_engine(zoo("zoo_network:Opaque"))
+    sys.modules.pop("zoo_network")  # that was to see that it can be imported
+    with pytest.raises(IncompatibleAlgorithm, match="give one of guest, opaque, pairs, singles"):
+        lm.generate("Hello", algorithm="alien")
+    assert "zoo_network" not in sys.modules
+    assert "stripes" in list_algorithms()
+
+
 def test_what_is_listed_without_a_reason_is_what_runs(lm: LoadedModel) -> None:
     class Refusing(type(get_algorithm("opaque"))):  # type: ignore[misc]
         name, engine, parameters = "refusing", "alien", get_algorithm("opaque").parameters
@@ -208,23 +222,22 @@ def test_an_algorithm_that_comes_later_is_in_the_list(lm: LoadedModel) -> None:
     assert "later" not in lm.algorithms()
 
 
-def test_a_registered_engine_takes_its_models(make_folder: Callable[..., Path]) -> None:
+def zoo(target: str) -> EngineSpec:
+    """An engine of zebras, whose algorithm and loader are at ``target``."""
     algorithm = AlgorithmSpec(
-        name="stripes",
-        engine="zoo",
-        target="fake_engine:Opaque",
-        summary="",
-        parameters=(standard("gen_length"),),
+        name="stripes", engine="zoo", target=target, summary="", parameters=(standard("gen_length"),)
     )
-    undo = register_engine(
-        EngineSpec(
-            name="zoo",
-            target="fake_engine:Opaque",
-            default_algorithm="stripes",
-            algorithms=(algorithm,),
-            model_types=("zebra",),
-        )
+    return EngineSpec(
+        name="zoo",
+        target=target,
+        default_algorithm="stripes",
+        algorithms=(algorithm,),
+        model_types=("zebra",),
     )
+
+
+def test_a_registered_engine_takes_its_models(make_folder: Callable[..., Path]) -> None:
+    undo = register_engine(zoo("fake_engine:Opaque"))
     folder = make_folder(model_type="zebra")
     result = load_model(folder).generate("Hello")
     assert (result.engine, result.algorithm, result.text) == ("zoo", "stripes", "Hi there.")

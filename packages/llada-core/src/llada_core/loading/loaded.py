@@ -31,6 +31,7 @@ from llada_core.loading.resting import CLOSED, Resting
 from llada_core.loading.rounds import Rounds
 from llada_core.loading.session import Session
 from llada_core.plugins.info import EngineInfo
+from llada_core.plugins.specs import EngineSpec
 
 if TYPE_CHECKING:
     from llada_core.generation import tensors
@@ -53,6 +54,12 @@ def default_algorithm(engine: EngineInfo) -> str:
     except UnknownAlgorithm as exc:
         message = f"LLADA_ALGORITHM: {exc}"
         raise UnknownAlgorithm(message, name=exc.name, candidates=exc.candidates) from exc
+
+
+def _share_models(one: EngineSpec, other: EngineSpec) -> bool:
+    """Whether two engines may have networks of one class: they name a model in common, or one names none."""
+    own, others = ({*each.model_types, *each.architectures} for each in (one, other))
+    return not own or not others or not own.isdisjoint(others)
 
 
 class LoadedModel(Measures, Rounds):
@@ -128,6 +135,16 @@ class LoadedModel(Measures, Rounds):
         found = map(registry.get_algorithm, registry.list_algorithms())
         return {each.name: self._reason(each) for each in found if self._is_for(each)}
 
+    def _instead_of(self, refused: GenerationAlgorithm) -> list[str]:
+        """The algorithms that run on this model, but for those of engines that name other models alone: to
+        tell the class of their networks, all of each would be imported."""
+        asked = {self.engine.name, refused.engine}
+        infos = map(registry.get_engine, registry.list_engines())
+        asked |= {info.name for info in infos if _share_models(info.spec, self.engine.spec)}
+        found = map(registry.get_algorithm_info, registry.list_algorithms())
+        near = [registry.get_algorithm(info.name) for info in found if info.engine in asked]
+        return [each.name for each in near if self._is_for(each) and self._reason(each) is None]
+
     def _is_for(self, algorithm: GenerationAlgorithm) -> bool:
         """Whether the algorithm is of this engine, or runs on networks of the class of this one."""
         if algorithm.engine == self.engine.name:
@@ -144,7 +161,7 @@ class LoadedModel(Measures, Rounds):
             raise AlgorithmUnavailable(message, name=algorithm.name, reason=reason)
         if not self._is_for(algorithm):
             source = "" if named else " (named by LLADA_ALGORITHM)"
-            able = [name for name, reason in self.algorithms().items() if reason is None]
+            able = self._instead_of(algorithm)
             raise IncompatibleAlgorithm(
                 f"{algorithm.name}{source} runs on the engine {algorithm.engine}, and this model is loaded "
                 f"for {self.engine.name}; give one of {', '.join(able)}",
