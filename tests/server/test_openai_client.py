@@ -190,6 +190,8 @@ def test_algorithms_are_told_with_what_they_take(server: Running) -> None:
     by_name = {each["name"]: each for each in told}
     assert by_name["dual_cache"]["default"]
     assert by_name["basic"]["runs"]
+    assert by_name["basic"]["infills"]
+    assert not by_name["nemotron_block"]["infills"]
     threshold = next(each for each in by_name["basic"]["parameters"] if each["name"] == "threshold")
     assert (threshold["minimum"], threshold["maximum"], threshold["nullable"]) == (0, 1, True)
     assert by_name["nemotron_block"]["reason"]

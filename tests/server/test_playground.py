@@ -8,6 +8,7 @@ import shutil
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
+import httpx
 import pytest
 
 from tests.server.apps import Running, model_server
@@ -243,6 +244,25 @@ def test_text_before_the_first_blank_is_shown_once(page: Page) -> None:
     cells = page.locator(".cell:not(.special)").all_text_contents()
     assert "".join(cells) == page.locator(".answer").text_content()
     assert cells[0] == "A {{brace: "
+
+
+def test_filling_blanks_is_offered_where_an_algorithm_can(browser: Browser, server: Running) -> None:
+    listed = httpx.get(f"{server.url}/generation/algorithms", timeout=60).json()  # it imports all engines
+    told = [{**each, "infills": each["infills"] and each["name"] == "basic"} for each in listed["data"]]
+    page = browser.new_page()
+    page.route("**/generation/algorithms", lambda route: route.fulfill(json={**listed, "data": told}))
+    page.goto(server.url)
+    page.locator("#tab-infill").click()
+    expect(page.locator(".algorithm option")).to_have_text(["basic"])
+    for each in told:
+        each["infills"] = False
+    page.goto(server.url)
+    expect(page.locator(".panel")).to_have_count(1)
+    expect(page.locator("#tab-infill")).to_be_hidden()
+    page.locator("#tab-generate").focus()
+    page.keyboard.press("ArrowLeft")
+    expect(page.locator("#tab-compare")).to_be_focused()
+    page.close()
 
 
 def test_an_error_is_shown_in_the_words_of_the_api(page: Page, server: Running) -> None:

@@ -10,7 +10,7 @@ const PROBLEM =
   "How many kilometers can she run in 8 hours?";
 
 // Each: its words, how many panels, parameters that its request does not take, and the request itself: path,
-// body, and what of the text is before the canvas.
+// body, and what of the text is before the canvas. `able` says of an algorithm whether it can do it.
 const TABS = {
   generate: {
     label: "Prompt",
@@ -18,6 +18,7 @@ const TABS = {
     hint: "One message of the chat template.",
     prompt: PROBLEM,
     panels: 1,
+    able: () => true,
     leaveOut: [],
     request: (text) => ["v1/chat/completions", { messages: [{ role: "user", content: text }] }, ""],
   },
@@ -27,6 +28,7 @@ const TABS = {
     hint: "The same prompt by two algorithms, one after the other unless you say otherwise.",
     prompt: PROBLEM,
     panels: 2,
+    able: () => true,
     leaveOut: [],
     request: (text) => ["v1/chat/completions", { messages: [{ role: "user", content: text }] }, ""],
   },
@@ -38,6 +40,7 @@ const TABS = {
       "The fast part is {{9}}. The rest is 8 - 4 = 4 hours. The slow part is {{8}}. " +
       "Together that is {{10}}. The answer is 72.",
     panels: 1,
+    able: (algorithm) => algorithm.infills,
     leaveOut: ["gen_length"],
     // After a question the canvas begins with the text, else with its first blank.
     request: (text, context) =>
@@ -61,6 +64,7 @@ async function begin() {
     byId("served").textContent = `${model.id} on the engine ${model.engine}`;
     algorithms = installed.data.filter((each) => each.runs);
     byId("access").hidden = true;
+    byId("tab-infill").hidden = !algorithms.some(TABS.infill.able);
     open(tab);
   } catch (error) {
     byId("served").textContent = "";
@@ -87,9 +91,10 @@ function open(name) {
   byId("run").firstChild.textContent = `${shown.action} `;
   const prompt = byId("prompt");
   if (prompt.value === "" || prompt.value === before.prompt) prompt.value = shown.prompt;
-  const fallback = algorithms.find((each) => each.default)?.name ?? algorithms[0]?.name;
-  const other = algorithms.find((each) => each.name !== fallback)?.name ?? fallback;
-  panels = Array.from({ length: shown.panels }, (_, index) => new Panel(algorithms, index ? other : fallback, shown.leaveOut));
+  const able = algorithms.filter(shown.able);
+  const fallback = able.find((each) => each.default)?.name ?? able[0]?.name;
+  const other = able.find((each) => each.name !== fallback)?.name ?? fallback;
+  panels = Array.from({ length: shown.panels }, (_, index) => new Panel(able, index ? other : fallback, shown.leaveOut));
   byId("panels").replaceChildren(...panels.map((panel) => panel.element));
 }
 
@@ -158,7 +163,7 @@ byId("tabs").addEventListener("click", (event) => {
 byId("tabs").addEventListener("keydown", (event) => {
   const step = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
   if (!step) return;
-  const names = Object.keys(TABS);
+  const names = Object.keys(TABS).filter((name) => !byId(`tab-${name}`).hidden);
   open(names[(names.indexOf(tab) + step + names.length) % names.length]);
   byId(`tab-${tab}`).focus();
 });

@@ -75,6 +75,7 @@ def _algorithm(info: AlgorithmInfo, fit: Mapping[str, str | None], *, default: s
         **info.as_dict(),
         "reason": reason,
         "runs": reason is None,
+        "infills": reason is None and registry.get_algorithm(info.name).infill_reason() is None,
         "default": info.name == default,
         "parameters": [
             ParameterCard.model_validate({**each.as_dict(), "expected": each.expected})

@@ -67,6 +67,7 @@ class AlgorithmCard(Answer):
     streams: bool = Field(description="False: its requests are one call, which holds up all others.")
     runs: bool = Field(description="Whether requests to this server may name it.")
     reason: str | None = Field(description="Why not.")
+    infills: bool = Field(description="Whether `/v1/infill` takes it here.")
     default: bool = Field(description="Whether it decodes requests that name none.")
     parameters: list[ParameterCard]
 
