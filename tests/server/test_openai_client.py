@@ -186,7 +186,7 @@ def test_models_are_listed(client: OpenAI) -> None:
 
 
 def test_algorithms_are_told_with_what_they_take(server: Running) -> None:
-    told = httpx.get(f"{server.url}/generation/algorithms").json()["data"]
+    told = httpx.get(f"{server.url}/generation/algorithms", timeout=60).json()["data"]
     by_name = {each["name"]: each for each in told}
     assert by_name["dual_cache"]["default"]
     assert by_name["basic"]["runs"]
@@ -195,5 +195,5 @@ def test_algorithms_are_told_with_what_they_take(server: Running) -> None:
     threshold = next(each for each in by_name["basic"]["parameters"] if each["name"] == "threshold")
     assert (threshold["minimum"], threshold["maximum"], threshold["nullable"]) == (0, 1, True)
     assert by_name["nemotron_block"]["reason"]
-    engines = httpx.get(f"{server.url}/generation/engines").json()["data"]
+    engines = httpx.get(f"{server.url}/generation/engines", timeout=60).json()["data"]
     assert [each["name"] for each in engines if each["loaded"]] == ["fast-dllm"]

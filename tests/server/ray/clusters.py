@@ -34,6 +34,8 @@ needs_ray = pytest.mark.skipif(
 )
 KEY = {"Authorization": "Bearer k"}
 _STARTING = 240  # seconds, of a machine that has other work
+_TRIES = 3
+_TOO_LATE = "The current node timed out during startup"  # by 30 s of Ray that nobody can change
 _MODEL = "ServeReplica:default:Model"  # what Ray calls the processes of replicas
 _PREFIX = "/llada"
 
@@ -63,6 +65,9 @@ class Pool:
             return httpx.get(f"{self.url}/health", timeout=10).status_code == 200
         except httpx.TransportError:
             return False
+
+    def lives_or_ended(self) -> bool:
+        return self.process.poll() is not None or self.lives()
 
     def processes(self) -> set[int]:
         """Those that came from the server and live."""
@@ -128,6 +133,17 @@ def _started(url: str, *command: str, **variables: str) -> Iterator[Pool]:
             "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
             **variables,
         }
+        running = _begun(url, command, log, environment)
+        try:
+            until(running.lives, seconds=_STARTING)
+            yield running
+        finally:
+            _end(running.process)
+
+
+def _begun(url: str, command: tuple[str, ...], log: Path, environment: dict[str, str]) -> Pool:
+    """A server that listens or has failed; started again where Ray was not given the time that it takes."""
+    for _ in range(_TRIES):
         with log.open("wb") as told:
             process = subprocess.Popen(
                 [sys.executable, "-m", *command],
@@ -136,12 +152,11 @@ def _started(url: str, *command: str, **variables: str) -> Iterator[Pool]:
                 stderr=told,
                 env=environment,
             )
-            running = Pool(url, process, log)
-            try:
-                until(running.lives, seconds=_STARTING)
-                yield running
-            finally:
-                _end(process)
+        running = Pool(url, process, log)
+        until(running.lives_or_ended, seconds=_STARTING)
+        if process.poll() is None or _TOO_LATE not in log.read_text():
+            break
+    return running
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
