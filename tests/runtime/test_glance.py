@@ -322,6 +322,75 @@ def test_what_a_policy_does_without_a_look_keeps_nothing_from_being_launched_ahe
     assert (len(launched) > 0) is not looks
 
 
+def reshaping(base: type[Policy], forward: int, offset: int, count: int = 0) -> Policy:
+    """``base`` that ends the answer before an offset of its block, or puts masks in there, without a look."""
+
+    class Reshaping(base):  # type: ignore[misc, valid-type]  # a class of the test's choice
+        looks = False
+
+        def after(self, sequence: Sequence, plan: Plan, logits: Tensor, network: Any) -> None:
+            column = sequence.block_start + offset
+            if sequence.block_nfe == forward and count and sequence.room:
+                sequence.insert(column, count)
+            elif sequence.block_nfe == forward and not count and sequence.may_end(column):
+                sequence.end_answer(column, min(sequence.end_ids))
+
+    return Reshaping()
+
+
+class NearEnd(PrefixCache):
+    """Of what is behind the block it sees the last column, in the place of the first of them."""
+
+    def plan(self, sequence: Sequence) -> Plan:
+        return self._near(sequence, sequence.block_start if sequence.cached_block == sequence.block else 0)
+
+    def then(self, sequence: Sequence, plan: Plan) -> Plan:
+        return self._near(sequence, sequence.block_start)
+
+    def _near(self, sequence: Sequence, lo: int) -> Plan:
+        end, last = sequence.block_end + 1, sequence.length - 1
+        if end > last:
+            return Plan(lo=lo, hi=last + 1, reads=lo > 0, writes=True)
+        return Plan(lo=lo, hi=end, end=end, tail=last, reads=lo > 0, writes=True)
+
+
+class BlockOnly(NoCache):
+    """Sees nothing behind the block."""
+
+    def plan(self, sequence: Sequence) -> Plan:
+        return Plan(lo=0, hi=sequence.block_end, end=sequence.block_end)
+
+    def then(self, sequence: Sequence, plan: Plan) -> Plan:
+        return self.plan(sequence)
+
+
+@pytest.mark.parametrize("offset", [3, 8])
+@pytest.mark.parametrize("base", [NoCache, PrefixCache, DualCache, NearEnd, BlockOnly])
+def test_an_answer_that_ends_while_its_block_has_masks_is_that_of_the_plain_way(
+    network: Counting, request: pytest.FixtureRequest, base: type[Policy], offset: int
+) -> None:
+    def rows() -> list[Sequence]:
+        given = [(reshaping(base, 2, offset), Quota(8)), (DualCache(), Quota(4))]
+        return [sequence(network, rule, policy, seed=at) for at, (policy, rule) in enumerate(given)]
+
+    wanted = told(network, rows())
+    assert all(step[-1] == "None" for step in wanted)
+    request.getfixturevalue("glancing")
+    assert told(network, rows()) == wanted
+
+
+def test_masks_that_are_put_in_without_a_look_are_seen_by_the_next_forward(
+    network: Counting, request: pytest.FixtureRequest
+) -> None:
+    def steps() -> list[Told]:
+        made = [reshaping(BlockOnly, 1, offset, 1) for offset in (0, 2)]
+        return [told(network, [sequence(network, Quota(8), policy, longest=40)]) for policy in made]
+
+    wanted = steps()
+    request.getfixturevalue("glancing")
+    assert steps() == wanted
+
+
 class Broken(BestFirst):
     """A rule that cannot choose."""
 

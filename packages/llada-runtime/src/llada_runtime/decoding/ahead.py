@@ -101,6 +101,7 @@ class Ahead:
         """Whether it computes what ``turns`` plan, now that the turns before are known."""
         return len(turns) == len(self.after) and all(
             turn.sequence is before.sequence
+            and not turn.sequence.inserted  # columns are counted otherwise since
             and [planned.place for planned in turn.spans] == [span.place]
             and turn.spans[0].inputs is None
             and turn.spans[0].ids == _filled(span, before)
@@ -177,8 +178,12 @@ def _keeps_fewer(turn: Turn) -> bool:
 
 
 def _filled(span: Span, turn: Turn) -> list[int]:
-    """The ids of the span with what the turn has filled."""
-    ids = list(span.ids)
+    """The ids of the span with what the turn's rule has kept, which is all that a forward ahead knows.
+
+    The turn tells too of what `Sequence.end_answer` has written since: wherever on the canvas.
+    """
+    ids, was = list(span.ids), turn.sequence.overwritten
     for column, token in zip(turn.columns, turn.tokens, strict=True):
-        ids[column - span.lo] = token
+        if turn.targets[0] <= column < turn.targets[1]:
+            ids[column - span.lo] = was.get(column, token)
     return ids
