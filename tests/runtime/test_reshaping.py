@@ -205,6 +205,37 @@ def test_masks_that_cannot_be_put_in_are_told(change: Change, told: str) -> None
     assert told in str(step.error)
 
 
+@pytest.mark.parametrize("part", ["plan", "score", "stays"])
+@pytest.mark.parametrize(
+    ("change", "name"), [(lambda s: s.end_answer(8, EOS), "end_answer"), (put_in(5, 1), "insert")]
+)
+def test_an_answer_is_changed_after_a_forward_only(
+    model: LLaDAModel, change: Change, name: str, part: str
+) -> None:
+    class Early(NoCache):
+        def plan(self, sequence: Sequence) -> Plan:
+            if part == "plan" and sequence.nfe == 1:
+                change(sequence)
+            return super().plan(sequence)
+
+        def stays(self, sequence: Sequence) -> bool:
+            if part == "stays" and sequence.nfe == 2:
+                change(sequence)
+            return False
+
+    class Meddling(Quota):
+        def score(self, sequence: Sequence, logits: Tensor, tokens: Tensor) -> None:
+            if part == "score" and sequence.nfe == 1:
+                change(sequence)
+
+    wrong, plain = row(model, policy=Early(), rule=Meddling(4)), row(model, policy=growing(NoCache))
+    steps = list(drain(model, [wrong, plain], rows=2))
+    (step,) = (step for step in steps if step.error)
+    assert step.ticket.row is wrong
+    assert f"{name} was called outside of a policy's after; call it there" in str(step.error)
+    assert (wrong.nfe, plain.finished) == (1 + (part == "stays"), True)
+
+
 @pytest.mark.parametrize(
     ("options", "told"),
     [

@@ -5,10 +5,14 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from typing import Any
 
+from torch import Tensor
+
 from llada_core.errors import ContractError
 from llada_core.generation.moved import follow
 from llada_runtime.decoding.checks import check_answer_end
 from llada_runtime.decoding.parts import Planner
+from llada_runtime.decoding.plan import Plan
+from llada_runtime.network.protocol import Network
 
 __all__ = ["Reshaping"]
 
@@ -31,10 +35,19 @@ class Reshaping(ABC):
     prompt_length: int
     settled: int
     _fixed_end: int
+    _seeing = False  # the policy, what a forward has brought
 
     @abstractmethod
     def _settle(self, *, full: bool = False) -> None:
         """Move on to what cannot change any more."""
+
+    def show(self, plan: Plan, logits: Tensor, network: Network) -> None:
+        """Let the policy see what a forward has brought, by its `after`. Raises what that raises."""
+        self._seeing = True
+        try:
+            self.policy.after(self, plan, logits, network)
+        finally:
+            self._seeing = False
 
     @property
     def _stopped(self) -> bool:
@@ -52,9 +65,10 @@ class Reshaping(ABC):
         stay.
 
         For a policy that sees, `after` a forward, where the answer ends; the step tells of it. Raises
-        ``ContractError`` where the answer may not end there, or such a token ends none.
+        ``ContractError`` where the answer may not end there, such a token ends none, or this is not `after`.
         """
         check_answer_end(column, token, self.end_ids, may_end=self.may_end(column))
+        self._check_seeing("end_answer")
         there = enumerate(self.canvas[column:], start=column)
         self.overwritten = {at: was for at, was in there if was != token} | self.overwritten
         self.canvas[column:] = [token] * (len(self.canvas) - column)
@@ -70,10 +84,11 @@ class Reshaping(ABC):
 
         What comes to stand behind the ``longest`` answer is gone. For a policy, `after` a forward; the step
         tells of it. The block keeps its bounds, and of cached keys those from ``column`` on are not used any
-        more. Raises ``ContractError`` for a column that has settled or is not on the canvas, and where the
-        answer has no ``room``.
+        more. Raises ``ContractError`` for a column that has settled or is not on the canvas, where the answer
+        has no ``room``, and where this is not `after`.
         """
         self._check(column, count)
+        self._check_seeing("insert")
         end = self.prompt_length + self.longest
         count = min(count, end - column)
         self.canvas[column:column] = [self.mask_id] * count
@@ -98,4 +113,12 @@ class Reshaping(ABC):
             raise ContractError(
                 f"masks were to be put into an answer that has its {self.longest} positions; look at room "
                 "before, or let the sequence have a larger longest"
+            )
+
+    def _check_seeing(self, name: str) -> None:
+        """Refuse to change the answer where no step would tell of it. Raises ``ContractError``."""
+        if not self._seeing:
+            raise ContractError(
+                f"{name} was called outside of a policy's after; call it there, so that the step of that "
+                "forward tells of it"
             )

@@ -200,7 +200,7 @@ def complete(turn: Turn, network: Network) -> None:
             sequence.cached[plan.hi - 1] = 0
         if not plan.reads:
             sequence.cached_block = block
-    sequence.policy.after(sequence, plan, turn.logits, network)
+    sequence.show(plan, turn.logits, network)
     sequence.advance()
 
 
