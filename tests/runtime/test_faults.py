@@ -522,6 +522,48 @@ def test_where_memory_runs_out_before_a_choice_fewer_rows_share_it(
     assert [(r.canvas, r.nfe) for r in rows] == [(r.canvas, r.nfe) for r in alone]
 
 
+class Combining(NoCache):
+    """Runs its canvas twice, for which there is memory of so many rows in a forward."""
+
+    most, together = 2, 0
+
+    def plan(self, sequence: Sequence) -> Plan:
+        return Plan(lo=0, hi=sequence.length, canvases=(tuple(sequence.canvas),))
+
+    def combine(self, sequence: Sequence, plan: Plan, logits: Tensor) -> Tensor:
+        Combining.together += 1
+        if Combining.together > self.most:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return logits.mean(0)
+
+
+def test_where_memory_runs_out_as_canvases_are_combined_fewer_rows_share_a_forward(
+    write_checkpoint: Any,
+) -> None:
+    class Counting(LLaDAModel):
+        def logits(self, *given: Any) -> Tensor:
+            Combining.together = 0
+            return super().logits(*given)
+
+    network = Counting.from_pretrained(write_checkpoint())
+    rows, alone = ([row(network, prompt, policy=Combining()) for prompt in PROMPTS] for _ in range(2))
+    final = ends(run(network, rows))
+    assert [str(final[each].error) for each in rows] == ["None"] * len(rows)
+    for each in alone:
+        run(network, [each])
+    assert [(r.canvas, r.nfe) for r in rows] == [(r.canvas, r.nfe) for r in alone]
+
+
+def test_a_row_whose_canvases_cannot_be_combined_by_themselves_fails_alone(model: LLaDAModel) -> None:
+    class Full(Combining):
+        most = -1
+
+    rows = [row(model, policy=Full()), row(model)]
+    final = ends(run(model, rows))
+    assert isinstance(final[rows[0]].error, torch.OutOfMemoryError)
+    assert final[rows[1]].error is None
+
+
 def test_a_limit_that_memory_set_is_forgotten_with_the_last_row(narrow: Narrow) -> None:
     loop = Loop(narrow, rows=4)
     for prompt in PROMPTS:

@@ -171,6 +171,8 @@ class Loop(StepLoop):
                 turns = self._without_culprits(turns, part, fault, faults)
                 continue
             fault.with_traceback(None)  # its frames would hold on to the memory that ran out
+            for turn in part:
+                turn.forget()
             if len(part) == 1:
                 faults[part[0].sequence] = fault
                 turns = turns[1:]
@@ -232,7 +234,10 @@ class Loop(StepLoop):
             try:
                 turn.take(canvases)
             except BaseException as exc:  # a policy may raise anything; it is its row's fault
-                faults[turn.sequence] = fault_of(exc)
+                fault = fault_of(exc)
+                if is_out_of_memory(fault):  # of the forward: with fewer rows there is more for each
+                    raise
+                faults[turn.sequence] = fault
         deciding = [turn for turn in turns if turn.decides and turn.sequence not in faults]
         decided = [turn.deciding for turn in deciding]
         if may_glance(deciding, self.model.device):

@@ -94,6 +94,10 @@ class Turn:
             )
         self.logits = made.to(one.dtype)
 
+    def forget(self) -> None:
+        """Let go of logits, as before it was run."""
+        self.logits = self.shadow = _NOT_RUN
+
 
 def planned(sequence: Sequence, extent: Extent | None, network: Network) -> Turn:
     """The sequence's next turn. Raises ``ContractError`` for one that cannot be run, and what the policy
