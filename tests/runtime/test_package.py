@@ -14,7 +14,7 @@ PUBLIC = [
     "LLaDAConfig", "LLaDAModel", "Loop", "MemoryEstimate", "Network", "NoCache", "NumericalError",
     "Plan", "Policy", "PrefixCache", "Quota", "Ranked", "Reading", "RemoteNetwork", "Rotary", "Rule",
     "Sequence", "Shape", "StepAlgorithm", "Threshold", "Transformer", "UnsupportedArchitecture", "drain",
-    "estimate", "estimate_of", "quotas", "rules_of",
+    "estimate", "estimate_of", "probability", "quotas", "rules_of",
 ]  # fmt: skip
 
 

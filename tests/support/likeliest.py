@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from llada_runtime.decoding.proposals import probability
+from llada_runtime import probability
 
 
 def plain_likeliest(logits: Tensor, *, excluded: int) -> Tensor:

@@ -23,8 +23,17 @@ from torch import Tensor
 
 from llada_core import ParameterError
 from llada_fastdllm import FastDLLMGeneration
-from llada_runtime import DualCache, Network, NoCache, Policy, PrefixCache, Rule, Sequence, Threshold
-from llada_runtime.decoding.proposals import probability
+from llada_runtime import (
+    DualCache,
+    Network,
+    NoCache,
+    Policy,
+    PrefixCache,
+    Rule,
+    Sequence,
+    Threshold,
+    probability,
+)
 
 from .declared.adablock import PARAMETERS
 

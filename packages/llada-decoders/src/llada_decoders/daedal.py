@@ -24,8 +24,7 @@ import torch
 from torch import Tensor
 
 from llada_fastdllm import FastDLLMGeneration
-from llada_runtime import BestFirst, Network, Plan, Policy, Rule, Sequence, rules_of
-from llada_runtime.decoding.proposals import probability
+from llada_runtime import BestFirst, Network, Plan, Policy, Rule, Sequence, probability, rules_of
 
 from .declared.daedal import ALGORITHM, PARAMETERS
 from .guidance import Guided

@@ -23,9 +23,18 @@ from torch import Tensor
 from llada_core import ContractError
 from llada_core.parameters import steps_a_block
 from llada_fastdllm import FastDLLMGeneration
-from llada_runtime import BestFirst, Network, NoCache, Plan, Policy, Rule, Sequence, rules_of
-from llada_runtime.decoding.proposals import probability
-from llada_runtime.decoding.rules import quotas
+from llada_runtime import (
+    BestFirst,
+    Network,
+    NoCache,
+    Plan,
+    Policy,
+    Rule,
+    Sequence,
+    probability,
+    quotas,
+    rules_of,
+)
 
 from .declared.klass import PARAMETERS
 

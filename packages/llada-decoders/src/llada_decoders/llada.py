@@ -22,8 +22,7 @@ from torch import Tensor
 from llada_core import ParameterError
 from llada_core.parameters import steps_a_block
 from llada_fastdllm import FastDLLMGeneration
-from llada_runtime import Network, Policy, Quota, Rule, Sequence
-from llada_runtime.decoding.proposals import probability
+from llada_runtime import Network, Policy, Quota, Rule, Sequence, probability
 
 from .declared.llada import PARAMETERS
 from .guidance import guided

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from llada_runtime.decoding.proposals import probability
+from llada_runtime import probability
 
 __all__ = ["Adopted", "Guess", "adopted", "drafts", "guesses"]
 

@@ -19,8 +19,18 @@ import torch
 from torch import Tensor
 
 from llada_fastdllm import FastDLLMGeneration
-from llada_runtime import BestFirst, Network, NoCache, Plan, Policy, RemoteNetwork, Rule, Sequence, rules_of
-from llada_runtime.decoding.proposals import probability
+from llada_runtime import (
+    BestFirst,
+    Network,
+    NoCache,
+    Plan,
+    Policy,
+    RemoteNetwork,
+    Rule,
+    Sequence,
+    probability,
+    rules_of,
+)
 
 from .declared.wino import ALGORITHM, PARAMETERS
 

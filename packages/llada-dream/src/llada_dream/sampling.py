@@ -14,8 +14,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from llada_runtime import Filters
-from llada_runtime.decoding.proposals import probability
+from llada_runtime import Filters, probability
 
 __all__ = ["Confidence", "DreamFilters", "Measure"]
 

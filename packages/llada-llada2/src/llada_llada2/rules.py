@@ -14,8 +14,8 @@ import torch
 from torch import Tensor
 
 from llada_core import ParameterError
-from llada_runtime import BestFirst, Sequence, rules_of
-from llada_runtime.decoding.proposals import probability, tempered
+from llada_runtime import BestFirst, Sequence, probability, rules_of
+from llada_runtime.decoding.proposals import tempered
 
 __all__ = ["DrawnEditing", "DrawnSchedule", "Editing", "NearTies", "Penalised", "Schedule", "Surest"]
 

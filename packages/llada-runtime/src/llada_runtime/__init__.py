@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from llada_runtime.decoding.loop import Loop
     from llada_runtime.decoding.plan import Plan
     from llada_runtime.decoding.policies import DualCache, NoCache, Policy, PrefixCache
+    from llada_runtime.decoding.proposals import probability
     from llada_runtime.decoding.rules import (
         BestFirst,
         Factor,
@@ -75,6 +76,7 @@ __all__ = [
     "drain",
     "estimate",
     "estimate_of",
+    "probability",
     "quotas",
     "rules_of",
 ]
@@ -114,6 +116,7 @@ __getattr__, __dir__ = lazy_exports(
         "drain": "llada_runtime.decoding.draining",
         "estimate": "llada_runtime.memory",
         "estimate_of": "llada_runtime.memory",
+        "probability": "llada_runtime.decoding.proposals",
         "quotas": "llada_runtime.decoding.rules",
         "rules_of": "llada_runtime.decoding.rules",
     },

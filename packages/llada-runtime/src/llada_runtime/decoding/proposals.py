@@ -93,7 +93,11 @@ def _why_nan(sequence: Sequence) -> str:
 
 
 def probability(logits: Tensor, tokens: Tensor) -> Tensor:
-    """Softmax probability of ``tokens [N]`` under ``logits [N, V]``, float64 ``[N]``."""
+    """Softmax probability of ``tokens [N]`` under ``logits [N, V]``, float64 ``[N]``: the confidence of
+    proposals, for rules that judge other tokens by it.
+
+    Ones close to 1 keep their order, as they would by a softmax in float64.
+    """
     parts = zip(logits.split(_ROWS), tokens.split(_ROWS), strict=True)
     found = [_probability(*part) for part in parts]
     return found[0] if len(found) == 1 else torch.cat(found)
