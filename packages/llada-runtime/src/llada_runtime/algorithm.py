@@ -19,7 +19,6 @@ from torch import Tensor
 from llada_core.errors import ContractError, UnsupportedArchitecture, UsageError
 from llada_core.generation.execution import finished_tickets
 from llada_core.generation.model import Model
-from llada_core.generation.odds import Look, Odds
 from llada_core.generation.results import Answer, GenerationRequest
 from llada_core.generation.steps import StepLoop
 from llada_core.imports import LazyModule
@@ -30,11 +29,10 @@ from llada_runtime.decoding.loop import Loop
 from llada_runtime.decoding.policies import Policy
 from llada_runtime.decoding.rules import Rule
 from llada_runtime.decoding.sequence import Sequence
-from llada_runtime.loading import OnTheRuntime
+from llada_runtime.likelihoods import TellsLikelihoods
 from llada_runtime.network.protocol import Network, is_network
 from llada_runtime.network.reading import Reading, other_class
 from llada_runtime.prompts import padded_answers, prompt_rows
-from llada_runtime.scoring import log_probabilities, token_odds
 
 if TYPE_CHECKING:
     from llada_runtime import reference, testing
@@ -47,11 +45,10 @@ __all__ = ["StepAlgorithm"]
 _UNCACHED = (
     "it caches, and this network's keys and values cannot be cached; take an algorithm that does not cache"
 )
-_BEHIND = "its network sees nothing behind the block in work; take a model that sees both sides"
 _OPAQUE = "its generate is its own, and answers in one call; let it define reference_answer"
 
 
-class StepAlgorithm(OnTheRuntime):
+class StepAlgorithm(TellsLikelihoods):
     """A decoder given by what it plans and what it keeps.
 
     One with a ``generate`` of its own needs neither: it is run as one call, and shares only how models are
@@ -165,32 +162,6 @@ class StepAlgorithm(OnTheRuntime):
             idle_limit=self.idle_limit(params),
             forward_limit=self.forward_limit(params),
         )
-
-    def log_probabilities(
-        self, model: Network, canvas: Ids[int], blank: tuple[int, int], candidates: Ids[Ids[int]]
-    ) -> list[list[float]]:
-        """Natural log of the probability of each candidate's tokens in the masks of ``canvas``, by one
-        forward of it.
-
-        Each is told by the logits that `reading` says. Raises AlgorithmUnavailable where that says that a
-        column sees nothing behind its block.
-        """
-        if self.reading.attention == "blocks":
-            self._cannot("score", _BEHIND)
-        return log_probabilities(model, canvas, blank, candidates, shift=self.reading.shift)
-
-    def token_odds(self, model: Network, looks: Ids[Look], *, likeliest: int = 1) -> list[list[Odds]]:
-        """The odds of the tokens of each look, by one forward of all, told by the logits that `reading` says.
-
-        Raises AlgorithmUnavailable as `log_probabilities`, and MemoryError.
-        """
-        if self.reading.attention == "blocks":
-            self._cannot("tell a likelihood", _BEHIND)
-        return token_odds(model, looks, likeliest=likeliest, shift=self.reading.shift)
-
-    def infill_reason(self) -> str | None:
-        """Why no blank is filled: one answers in one call, or what is behind a blank is not seen."""
-        return _BEHIND if self.reading.attention == "blocks" else super().infill_reason()
 
     def reference_answer(self, model: Network, prompt_ids: Ids[int], params: Mapping[str, Any]) -> Answer:
         """The answer by this decoder's own policy and rule, on a forward that is written out

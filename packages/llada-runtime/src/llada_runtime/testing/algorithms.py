@@ -18,9 +18,7 @@ from llada_runtime.decoding.loop import Loop
 from llada_runtime.decoding.policies import NoCache, Policy
 from llada_runtime.decoding.rules import Quota, Rule
 from llada_runtime.decoding.sequence import Sequence
-from llada_runtime.models.llada import LLaDAModel
 from llada_runtime.network.protocol import Network
-from llada_runtime.testing.checkpoints import small_llada
 from llada_runtime.testing.making import (
     Algorithm,
     Make,
@@ -30,9 +28,10 @@ from llada_runtime.testing.making import (
     of_its_own_ends,
     settings_of,
 )
-from llada_runtime.testing.networks import FakeConfig, FakeNetwork
+from llada_runtime.testing.networks import FakeNetwork
 from llada_runtime.testing.policies import policy_checks
 from llada_runtime.testing.rules import rule_checks
+from llada_runtime.testing.varied_networks import NETWORKS, PROMPT
 
 __all__ = ["algorithm_checks"]
 
@@ -42,7 +41,6 @@ ENDS = "it comes to an end at each default, choice and bound"
 MIXES = "its rows are the same beside rows of other parameters, rules and policies"
 OVERRIDDEN = "a rule or policy that is overridden is what runs"
 
-_PROMPT = [5, 6, 7]
 _MOST_RUNS = 600
 
 
@@ -127,7 +125,7 @@ def _run_after(gate: Once[Any], check: Callable[[], object]) -> None:
 
 def _effects(algorithm: Algorithm) -> Iterator[tuple[str, Callable[[], object]]]:
     declared = [each for each in algorithm.parameters if each.name not in algorithm.chat_options]
-    runs = [functools.partial(_run, algorithm, network) for network in _NETWORKS]
+    runs = [functools.partial(_run, algorithm, network) for network in NETWORKS]
     return effect_checks(
         declared,
         lambda setting: algorithm.validate_args(**setting),
@@ -138,55 +136,12 @@ def _effects(algorithm: Algorithm) -> Iterator[tuple[str, Callable[[], object]]]
     )
 
 
-def _steady() -> FakeNetwork:
-    """Logits that change little from forward to forward: some columns are sure from the beginning, some never
-    are, and one answer of them has an end."""
-    network = FakeNetwork.random(7)
-    config = network.config
-    source = torch.Generator().manual_seed(7)
-    liked = torch.randn(config.max_sequence_length, config.vocab_size, generator=source)
-    liked *= torch.linspace(0.5, 5, 5).repeat(52)[: config.max_sequence_length, None]
-    liked[8, config.eos_token_id] = 30.0
-
-    def propose(canvas: torch.Tensor, lo: int, hi: int) -> torch.Tensor:
-        standing = (canvas != config.mask_token_id).float().mean()
-        return (liked[: len(canvas)] * (1 + standing))[lo:hi]
-
-    return FakeNetwork(propose)
-
-
-def _over() -> FakeNetwork:
-    """Logits by which an answer is over behind its first block, where nothing but end tokens follows."""
-    config = FakeConfig()
-    end = len(_PROMPT) + 4
-    answer = [4] * end + [config.eos_token_id] * (config.max_sequence_length - end)
-    return FakeNetwork.scripted(answer, config=config)
-
-
-@functools.cache
-def _transformer() -> LLaDAModel:
-    """A real network, for what is fed to it as embeddings."""
-    return small_llada()
-
-
-_NETWORKS: tuple[Callable[[], Any], ...] = (
-    FakeNetwork.random,
-    _transformer,
-    _steady,
-    functools.partial(FakeNetwork.random, 3, scale=100.0),  # so sure that it fills a block at once
-    functools.partial(FakeNetwork.random, 1, scale=1.5),
-    functools.partial(FakeNetwork.random, 2, scale=6.0),
-    _over,
-)
-"""Networks of varied confidence: what changes nothing on all of them does nothing."""
-
-
 def _run(algorithm: Algorithm, made: Callable[[], Any], setting: Setting, chance: int = 0) -> tuple[Any, ...]:
     """Canvas, forwards and their columns, of one row; under a seed ``chance`` is nothing to it."""
     network = of_its_own_ends(made())
     # What is drawn without a seed is the same in each run.
     torch.manual_seed(0 if setting.get("seed") is None else chance)
-    sequence = algorithm.sequence(network, _PROMPT, algorithm.validate_args(**setting))
+    sequence = algorithm.sequence(network, PROMPT, algorithm.validate_args(**setting))
     _decode(network, sequence)
     return tuple(sequence.canvas), sequence.nfe, tuple(getattr(network, "forwards", ()))
 
@@ -228,7 +183,7 @@ def _ends_everywhere(algorithm: Algorithm) -> None:
     for setting in settings_of(algorithm):
         if setting.get("gen_length", 1) > 64 or (setting.get("block_length") or 1) > 64:
             continue  # long, and not otherwise than short
-        for network in _NETWORKS[:2]:
+        for network in NETWORKS[:2]:
             try:
                 _run(algorithm, network, setting)
             except Exception as exc:
@@ -242,7 +197,7 @@ def _mixes(makes: Ids[Make]) -> None:
     """Rows by its defaults and by other parameters, beside rows that keep three a step, and one, without a
     cache."""
     network = FakeNetwork.random()
-    own = [make(network, _PROMPT, 9) for make in makes]
+    own = [make(network, PROMPT, 9) for make in makes]
     others = [
         Sequence([9, 8], network.config, gen_length=10, block_length=5, policy=NoCache(), rule=Quota(count))
         for count in (3, 1)
@@ -257,7 +212,7 @@ def _mixes(makes: Ids[Make]) -> None:
 
 def _alone(make: Make) -> tuple[list[int], int]:
     network = FakeNetwork.random()
-    row = make(network, _PROMPT, 9)
+    row = make(network, PROMPT, 9)
     _decode(network, row)
     return row.canvas, row.nfe
 
