@@ -127,6 +127,14 @@ def test_given_text_behind_an_end_stays() -> None:
     assert row.canvas[5] != EOS
 
 
+def test_an_end_before_given_text_hides_none_behind_it() -> None:
+    ends = sure_at(0, 5, tokens={0: EOS, 5: EOS})
+    answer: list[int | None] = [None, None, 8, *[None] * 9]
+    row, steps = decoded(ends, early_stop=True, answer=answer, block_length=12)
+    assert steps[0].positions == (0, *range(5, 12))
+    assert row.canvas[2:] == [EOS, 4, 8, 4, 4, *[EOS] * 7]
+
+
 def test_its_rule_keeps_the_contract() -> None:
     check_rule(LowEntropy(-0.5))  # the kit's scores are from 0 to 1
 

@@ -85,7 +85,7 @@ class OpenBlocks(NoCache):
         """Where the answer ends by now, and what were masks behind until this forward."""
         last = sequence.length if end is None else end
         found = next((c for c in range(sequence.prompt_length, last) if _ends(sequence, c)), None)
-        if found is None or not sequence.may_end(found + 1):
+        if found is None:
             return end, ()
         behind = range(found + 1, sequence.length)
         stale = tuple(column for column in behind if sequence.canvas[column] == sequence.mask_id)
@@ -100,7 +100,8 @@ def _block(sequence: Sequence, index: int) -> tuple[int, int]:
 
 
 def _ends(sequence: Sequence, column: int) -> bool:
-    return sequence.canvas[column] in sequence.end_ids
+    """Whether the token there ends the answer; one before fixed text does not."""
+    return sequence.canvas[column] in sequence.end_ids and sequence.may_end(column + 1)
 
 
 @dataclass(slots=True)
