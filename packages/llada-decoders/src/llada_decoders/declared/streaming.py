@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
-from llada_core import AlgorithmSpec, Parameter
+from llada_core import AlgorithmSpec, Parameter, standard
 from llada_fastdllm.plugin import PARAMETERS as FAST_DLLM
 
 __all__ = ["ALGORITHM", "PARAMETERS"]
 
 PARAMETERS: tuple[Parameter, ...] = (
-    *FAST_DLLM,
+    *(each for each in FAST_DLLM if each.name != "early_stop"),
+    standard(
+        "early_stop",
+        summary=(
+            "Stop a row once an EOS stands with no mask before it; false decodes the EOS's block to its end, "
+            "where the answer ends in any case."
+        ),
+    ),
     Parameter(
         name="window_size",
         kind=int,
