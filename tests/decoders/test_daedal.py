@@ -13,7 +13,7 @@ import torch
 import llada_core
 from llada_core import AlgorithmUnavailable, GenerationRequest, ParameterError, Step
 from llada_runtime import Sequence, drain
-from llada_runtime.testing import FakeConfig, FakeNetwork
+from llada_runtime.testing import EOS, FakeConfig, FakeNetwork
 from tests.decoders.golden_data import Case, check_published, each_case, golden_cases
 from tests.parity.parity_data import golden_model
 from tests.support.served import served_client
@@ -81,6 +81,23 @@ def test_a_row_may_end_at_its_end_token_as_nothing_before_it_moves() -> None:
         assert set(answer[end:]) == set(published[end : end + 1])
         spared += case["expected"]["nfe"] - row.nfe
     assert spared > 0
+
+
+def test_nothing_is_put_in_once_the_row_has_ended() -> None:
+    """The end comes first, and the weakest position, where masks would come in, is left open behind it."""
+    tokens = [4, 4, EOS, *[4] * 39]
+    network = FakeNetwork.scripted(tokens, [0.5, 0.5, 0.9, *[0.3] * 39])
+    decoder: Any = llada_core.get_algorithm("daedal")
+    told = []
+    for early_stop in (True, False):
+        params = decoder.validate_args(**FINDING, early_stop=early_stop)
+        row = decoder.sequence(network, [5, 9], params)
+        steps = list(drain(network, [row], rows=1))
+        assert not [step.error for step in steps if step.error]
+        told.append([step.inserted for step in steps])
+    (ended, goes_on) = told
+    assert ended == [*goes_on[: len(ended) - 1], ()]
+    assert goes_on[len(ended) - 1]
 
 
 def test_the_cases_grow_insert_cut_and_force() -> None:

@@ -10,10 +10,10 @@ import torch
 
 import llada_core
 from llada_core import ParameterError
-from llada_decoders.freedave import Drafting, Verified
+from llada_decoders.freedave import Verified
 from llada_decoders.verification import Guess, adopted, drafts
-from llada_runtime import LLaDAModel, PrefixCache, Sequence, drain
-from llada_runtime.testing import EOS, MASK, check_policy, check_rule, constant_llada, small_llada
+from llada_runtime import LLaDAModel, Sequence, drain
+from llada_runtime.testing import EOS, MASK, FakeNetwork, check_rule, constant_llada, small_llada
 from tests.decoders.golden_data import Case, check_published, check_stopped, each_case
 
 pytestmark = pytest.mark.alone
@@ -125,8 +125,19 @@ def test_a_block_of_end_tokens_ends_the_answer() -> None:
         assert all(row.canvas[row.prompt_length :] == [EOS] * 12 for row in ended)
 
 
-def test_its_parts_keep_the_contract() -> None:
-    assert check_policy(Drafting(PrefixCache(), Verified(None), steps=3))
+@pytest.mark.parametrize(("middle", "ends"), [([EOS] * 4, True), ([EOS, 4, EOS, EOS], False)])
+def test_only_a_block_of_nothing_else_ends_the_answer(middle: list[int], ends: bool) -> None:
+    expected = [4] * 4 + middle + [4] * 4
+    network = FakeNetwork.scripted(tokens=[4, 4, *expected], confidence=0.9)
+    decoder = llada_core.get_algorithm("freedave")
+    given = {"gen_length": 12, "block_length": 4, "early_stop": False, "early_exit": True}
+    sequence = decoder.sequence(network, [5, 9], decoder.validate_args(**given))
+    steps = list(drain(network, [sequence], rows=1))
+    assert not [step.error for step in steps if step.error is not None]
+    assert sequence.canvas[2:] == ([4] * 4 + [EOS] * 8 if ends else expected)
+
+
+def test_its_rule_keeps_the_contract() -> None:
     assert check_rule(Verified(0.8))
     assert check_rule(Verified(None))
 

@@ -10,7 +10,7 @@ import llada_core
 from llada_core import ParameterError
 from llada_decoders.streaming import FallingThreshold, PrunedSuffix
 from llada_runtime import LLaDAModel, Sequence, drain
-from llada_runtime.testing import EOS, MASK, check_policy, check_rule, small_llada
+from llada_runtime.testing import EOS, MASK, small_llada
 from tests.decoders.golden_data import Case, check_published, check_stopped, each_case
 
 pytestmark = pytest.mark.alone
@@ -59,7 +59,7 @@ def test_fixed_text_is_seen(model: LLaDAModel) -> None:
 
 
 def test_the_threshold_falls_with_the_masks_but_not_in_a_first_forward(model: LLaDAModel) -> None:
-    rule, sequence = FallingThreshold(0.8, 0.5, PrunedSuffix(3)), row(model)
+    rule, sequence = FallingThreshold(0.8, 0.5), row(model)
     assert rule.now(sequence) == 0.8
     sequence.cached_block = sequence.block
     assert rule.now(sequence) == 0.8  # 8 columns, all of them masks
@@ -76,9 +76,10 @@ def test_the_answer_ends_with_the_block_that_holds_an_end_token(model: LLaDAMode
     assert step.positions == (3, *range(4, 24))
 
 
-def test_its_parts_keep_the_contract() -> None:
-    assert check_policy(PrunedSuffix(2))
-    assert check_rule(FallingThreshold(0.8, 0.5, PrunedSuffix(2)))
+def test_what_early_stop_turns_off_is_said() -> None:
+    """Nothing lets it decode every position: the answer ends with the block, as above."""
+    (told,) = (each for each in llada_core.get_algorithm("streaming").parameters if each.name == "early_stop")
+    assert "where the answer ends in any case" in told.summary
 
 
 @pytest.mark.parametrize(

@@ -21,7 +21,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from llada_core import ParameterError
+from llada_core import ContractError, ParameterError
 from llada_fastdllm import FastDLLMGeneration
 from llada_runtime import (
     DualCache,
@@ -49,6 +49,12 @@ def window_of(sequence: Sequence) -> int:
     return min(int(_WINDOW * sequence.gen_length), sequence.length - sequence.block_start)
 
 
+def _widest(sequence: Sequence) -> int:
+    """How many columns the block that begins may come to have."""
+    widest = max(sequence.block_length, window_of(sequence))
+    return min(widest, sequence.length - sequence.block_start)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Delimited(Threshold):
     """`Threshold` in a block that ends, as of its first forward, behind the surest delimiter of its window.
@@ -64,6 +70,11 @@ class Delimited(Threshold):
         """The confidence; -inf behind the end of the block, which the first forward finds."""
         if sequence.block_nfe:
             return None
+        if len(tokens) < _widest(sequence):
+            raise ContractError(
+                f"{type(self).__name__} was asked about {len(tokens)} columns, and a block may come to have "
+                f"{_widest(sequence)}; give the sequence a policy by adaptive()"
+            )
         sure = probability(logits, tokens)
         masks = torch.tensor(_masks(sequence, len(tokens)), device=tokens.device)
         width = self._width(sequence, tokens, sure.where(masks, -torch.inf))
@@ -96,9 +107,7 @@ class _Adaptive(Policy):
     them."""
 
     def block_end(self, sequence: Sequence) -> int:
-        start = sequence.block_start
-        widest = max(sequence.block_length, window_of(sequence))
-        return min(start + widest, sequence.length)
+        return sequence.block_start + _widest(sequence)
 
 
 class _AdaptiveNoCache(_Adaptive, NoCache): ...

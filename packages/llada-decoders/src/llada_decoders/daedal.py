@@ -20,7 +20,6 @@ from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Any, ClassVar
 
-import torch
 from torch import Tensor
 
 from llada_fastdllm import FastDLLMGeneration
@@ -28,6 +27,8 @@ from llada_runtime import BestFirst, Network, Plan, Policy, Rule, Sequence, prob
 
 from .declared.daedal import ALGORITHM, PARAMETERS
 from .guidance import Guided
+from .sequences import answered, partner
+from .thresholds import Above
 
 __all__ = ["DaedalGeneration", "FindsLength", "Surer"]
 
@@ -110,7 +111,8 @@ class FindsLength(Guided):
         return replace(plan, look=_answer(sequence) if sequence.room else None)
 
     def after(self, sequence: Sequence, plan: Plan, logits: Tensor, network: Network) -> None:
-        if plan.look is None:
+        partner(self, sequence.rule, Surer)
+        if plan.look is None or answered(sequence):
             return
         end = network.config.eos_ids[0]
         confidence = self._confidence(logits, end)
@@ -162,13 +164,8 @@ class Sure:
 
 
 @dataclass(frozen=True, slots=True)
-class Surer(BestFirst):
-    """Every proposal more confident than ``threshold``, and in any case the best one.
-
-    What it ranks is remembered, for what is put in where none was kept.
-    """
-
-    threshold: float
+class Surer(Above):
+    """`Above`, which remembers what it ranks, for what is put in where none was kept."""
 
     def begin(self) -> Sure:
         return Sure()
@@ -177,11 +174,3 @@ class Surer(BestFirst):
         sure = probability(logits, tokens).cpu()
         sequence.rule_state.start, sequence.rule_state.sure = sequence.block_start, tuple(sure.tolist())
         return sure
-
-    @classmethod
-    def parameters(cls, sequences: list[Sequence]) -> Tensor:
-        return torch.tensor([[rule.threshold] for rule in rules_of(sequences, cls)], dtype=torch.float64)
-
-    @classmethod
-    def counts(cls, parameters: Tensor, ranked: Tensor, open_counts: Tensor) -> Tensor:
-        return (ranked > parameters).sum(-1)

@@ -29,6 +29,7 @@ from llada_fastdllm import FastDLLMGeneration
 from llada_runtime import DualCache, Network, Plan, Policy, PrefixCache, Rule, Sequence
 
 from .declared.freedave import ALGORITHM, PARAMETERS
+from .sequences import answered, partner
 from .verification import Guess, adopted, drafts, guesses
 
 __all__ = ["Drafting", "FreeDaveGeneration", "Verified"]
@@ -58,12 +59,12 @@ class Drafted:
 
 
 class Drafting(Policy):
-    """What ``cache`` plans, and the block's further states with it, ``steps`` in all."""
+    """What ``cache`` plans, and the block's further states with it, ``steps`` in all, for `Verified`."""
 
     caches = True
 
-    def __init__(self, cache: Policy, rule: Verified, *, steps: int, early_exit: bool = False) -> None:
-        self.cache, self.rule, self.steps, self.early_exit = cache, rule, steps, early_exit
+    def __init__(self, cache: Policy, *, steps: int, early_exit: bool = False) -> None:
+        self.cache, self.steps, self.early_exit = cache, steps, early_exit
 
     def begin(self) -> Drafted:
         return Drafted()
@@ -79,8 +80,9 @@ class Drafting(Policy):
     def combine(self, sequence: Sequence, plan: Plan, logits: Tensor) -> Tensor:
         known: Drafted = sequence.policy_state
         lo, hi = (column - plan.lo for column in (sequence.block_start, sequence.block_end))
+        rule = partner(self, sequence.rule, Verified)
         states = [ids[lo:hi] for ids in (plan.fed(sequence.canvas), *plan.canvases)]
-        found = adopted(states, logits, mask=sequence.mask_id, threshold=self.rule.threshold)
+        found = adopted(states, logits, mask=sequence.mask_id, threshold=rule.threshold)
         known.at = sequence.nfe
         known.columns = frozenset(sequence.block_start + offset for offset in found.filled)
         return found.logits
@@ -96,14 +98,7 @@ class Drafting(Policy):
             _leave(sequence)
 
     def stays(self, sequence: Sequence) -> bool:
-        return sequence.policy_state.unrun > 1 and not sequence.open_columns and not _answered(sequence)
-
-
-def _answered(sequence: Sequence) -> bool:
-    """Whether what settled last is an end token that ends the row."""
-    end = sequence.prompt_length + sequence.settled
-    ends = sequence.canvas[end - 1] in sequence.end_ids and sequence.may_end(end)
-    return sequence.early_stop and sequence.settled > 0 and ends
+        return sequence.policy_state.unrun > 1 and not sequence.open_columns and not answered(sequence)
 
 
 def _leave(sequence: Sequence) -> None:
@@ -150,9 +145,7 @@ class FreeDaveGeneration(FastDLLMGeneration):
 
     def policy(self, params: Mapping[str, Any]) -> Policy:
         cache = DualCache() if params["cache"] == "dual" else PrefixCache()
-        return Drafting(
-            cache, self.rule(params), steps=params["draft_steps"], early_exit=params["early_exit"]
-        )
+        return Drafting(cache, steps=params["draft_steps"], early_exit=params["early_exit"])
 
     def rule(self, params: Mapping[str, Any]) -> Verified:
         return Verified(params["threshold"])

@@ -22,6 +22,7 @@ from llada_fastdllm import FastDLLMGeneration
 from llada_runtime import Network, Plan, Policy, Rule, Sequence, Threshold, rules_of
 
 from .declared.streaming import ALGORITHM, PARAMETERS
+from .sequences import partner
 
 __all__ = ["FallingThreshold", "PrunedSuffix", "StreamingGeneration"]
 
@@ -72,12 +73,11 @@ class PrunedSuffix(Policy):
 
 @dataclass(frozen=True, slots=True)
 class FallingThreshold(Threshold):
-    """A threshold that is lower the fewer of the columns that ``suffix`` has computed are masks: where none
-    were, by ``alpha`` of it.
+    """A threshold that is lower the fewer of the columns that `PrunedSuffix` has computed are masks: where
+    none were, by ``alpha`` of it.
     """
 
     alpha: float
-    suffix: PrunedSuffix
 
     @classmethod
     def parameters(cls, sequences: list[Sequence]) -> Tensor:
@@ -87,9 +87,10 @@ class FallingThreshold(Threshold):
 
     def now(self, sequence: Sequence) -> float:
         """The threshold of the forward that runs."""
+        suffix = partner(self, sequence.policy, PrunedSuffix)
         if sequence.cached_block != sequence.block:
             return self.threshold
-        fed = self.suffix.step(sequence).fed(sequence.canvas)
+        fed = suffix.step(sequence).fed(sequence.canvas)
         share = fed.count(sequence.mask_id) / len(fed)
         return self.threshold * (1 - self.alpha * (1 - share))
 
@@ -108,6 +109,4 @@ class StreamingGeneration(FastDLLMGeneration):
         rule = super().rule(params)
         if not isinstance(rule, Threshold):
             return rule
-        return FallingThreshold(
-            rule.threshold, params["confidence_alpha"], PrunedSuffix(params["window_size"])
-        )
+        return FallingThreshold(rule.threshold, params["confidence_alpha"])

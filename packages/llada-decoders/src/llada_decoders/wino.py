@@ -33,6 +33,8 @@ from llada_runtime import (
 )
 
 from .declared.wino import ALGORITHM, PARAMETERS
+from .sequences import partner
+from .thresholds import Above
 
 __all__ = ["Shadowed", "WideInNarrowOut", "WinoGeneration"]
 
@@ -86,7 +88,7 @@ class Accepted:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class WideInNarrowOut(BestFirst):
+class WideInNarrowOut(Above):
     """Writes every proposal more confident than ``threshold``, one at least, and takes back what stands at a
     probability below ``threshold_back``.
 
@@ -97,22 +99,18 @@ class WideInNarrowOut(BestFirst):
 
     revokes: ClassVar[bool] = True
 
-    threshold: float
     threshold_back: float
 
     def begin(self) -> Accepted:
         return Accepted()
 
     @classmethod
-    def parameters(cls, sequences: list[Sequence]) -> Tensor:
-        return torch.tensor([[rule.threshold] for rule in rules_of(sequences, cls)], dtype=torch.float64)
-
-    @classmethod
     def counts(cls, parameters: Tensor, ranked: Tensor, open_counts: Tensor) -> Tensor:
         most = (open_counts * 7 // 10).clamp(_LEAST, _MOST)
-        return torch.minimum((ranked > parameters).sum(-1), most)
+        return torch.minimum(Above.counts(parameters, ranked, open_counts), most)
 
     def revoke(self, sequence: Sequence, start: int, logits: Tensor) -> Iterable[int]:
+        partner(self, sequence.policy, Shadowed)
         before = sequence.rule_state.before(sequence)
         block = range(sequence.block_start, sequence.block_end)
         standing = [column for column in block if sequence.may_revoke(column)]
