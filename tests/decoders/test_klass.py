@@ -40,11 +40,13 @@ def test_a_divergence_is_that_of_the_distributions() -> None:
     assert divergence(now, now).abs().max() < 1e-12
 
 
-def decoded(network: FakeNetwork, **params: Any) -> tuple[Sequence, list[tuple[int, ...]]]:
-    """A row of two blocks of 4, and the positions that each forward filled."""
+def decoded(
+    network: FakeNetwork, *, answer: list[int | None] | None = None, **params: Any
+) -> tuple[Sequence, list[tuple[int, ...]]]:
+    """A row of blocks of 4, two unless more are asked for, and the positions that each forward filled."""
     algorithm = llada_core.get_algorithm("klass")
     given = {"gen_length": 8, "block_length": 4, "early_stop": False, **params}
-    row = algorithm.sequence(network, [5, 9], algorithm.validate_args(**given))
+    row = algorithm.sequence(network, [5, 9], algorithm.validate_args(**given), answer=answer)
     steps = list(drain(network, [row], rows=1))
     assert not [step.error for step in steps if step.error]
     return row, [step.positions for step in steps]
@@ -59,6 +61,21 @@ def test_what_is_sure_waits_until_it_has_stood_still() -> None:
     assert decoded(still, kl_history_length=3)[1] == [(0,), (1,), (2,), (3,), (4,), (5,), (6, 7)]
     assert decoded(still, conf_threshold=0.96)[1] == one_by_one
     assert decoded(still, kl_threshold=0.0)[1] == one_by_one
+
+
+def test_what_is_known_runs_on_behind_a_block_that_given_text_fills() -> None:
+    still = FakeNetwork.scripted(tokens=4, confidence=0.95)
+    answer: list[int | None] = [*[None] * 4, *[6] * 4, *[None] * 4]
+    _, filled = decoded(still, gen_length=12, answer=answer)
+    assert filled == [(0,), (1,), (2, 3), (8,), (9, 10, 11)]
+
+
+def test_the_noise_of_a_temperature_is_in_no_divergence() -> None:
+    """It draws tokens; what stands still does so at any temperature."""
+    still = FakeNetwork.scripted(tokens=4, confidence=0.5)
+    row, filled = decoded(still, conf_threshold=0.0, temperature=1.0, seed=3)
+    assert [len(each) for each in filled] == [1, 1, 2, 1, 3]
+    assert len(set(row.canvas[2:])) > 1
 
 
 @pytest.mark.parametrize("strategy", ["max_conf", "min_kl", "random"])

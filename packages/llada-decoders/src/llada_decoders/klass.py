@@ -37,6 +37,7 @@ from llada_runtime import (
 )
 
 from .declared.klass import PARAMETERS
+from .sequences import partner
 
 __all__ = ["KLASSGeneration", "LooksAhead", "Seen", "Stable", "divergence"]
 
@@ -168,15 +169,26 @@ class Stable(BestFirst):
 
 
 class LooksAhead(NoCache):
-    """Every forward covers the whole canvas and shows `Stable` the next block too."""
+    """Every forward covers the whole canvas and shows `Stable` the next block too that holds masks."""
 
     def plan(self, sequence: Sequence) -> Plan:
-        end = min(sequence.block_end + sequence.block_length, sequence.length)
-        return Plan(lo=0, hi=sequence.length, look=(sequence.block_start, end))
+        return Plan(lo=0, hi=sequence.length, look=(sequence.block_start, _next_end(sequence)))
 
     def after(self, sequence: Sequence, plan: Plan, logits: Tensor, network: Network) -> None:
+        partner(self, sequence.rule, Stable)
         seen: Seen = sequence.rule_state
         seen.see_behind(logits[sequence.block_end - sequence.block_start :], sequence.mask_id)
+
+
+def _next_end(sequence: Sequence) -> int:
+    """Column after the block that comes next, which is not one that given text fills; without any, after the
+    current one."""
+    end, width = sequence.block_end, sequence.block_length
+    masks = (column for column in range(end, sequence.length) if sequence.canvas[column] == sequence.mask_id)
+    first = next(masks, None)
+    if first is None:
+        return end
+    return min(first + width - (first - end) % width, sequence.length)
 
 
 class KLASSGeneration(FastDLLMGeneration):
