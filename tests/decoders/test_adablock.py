@@ -87,6 +87,14 @@ def test_one_that_is_not_sure_enough_ends_none() -> None:
     assert decoded(expecting(p1=0.29), delimiter_threshold=0.29 - 1e-6)[0] == [0, 1]
 
 
+def test_drawn_tokens_say_what_a_delimiter_is() -> None:
+    likely = expecting(p1=0.45)
+    assert decoded(likely)[0] == [0, 1]
+    drawn = [decoded(likely, temperature=1.0, seed=seed)[0] for seed in range(8)]
+    assert [0, 1] in drawn
+    assert [0, 1, 2] in drawn
+
+
 def test_a_short_answer_has_no_window() -> None:
     assert decoded(expecting(p0=0.9), gen_length=3) == [[0, 1, 2]]
 

@@ -10,8 +10,8 @@ import torch
 import llada_core
 from llada_core import ParameterError
 from llada_decoders.eb_sampler import EntropyBudget, OrderedEntropyBudget
-from llada_runtime import NoCache, Sequence
-from llada_runtime.testing import FakeConfig, check_rule
+from llada_runtime import NoCache, Sequence, drain
+from llada_runtime.testing import FakeConfig, FakeNetwork, check_rule
 from tests.decoders.golden_data import Case, check_published, check_stopped, each_case, each_single_row
 
 pytestmark = pytest.mark.alone
@@ -61,6 +61,22 @@ def test_in_another_order_the_budget_is_for_those_before() -> None:
     scores = torch.tensor([[0.5, 0.8, 0.3]] * 3, dtype=torch.float64)
     chosen = OrderedEntropyBudget.select(rows, scores, torch.ones(3, 3, dtype=torch.bool))
     assert chosen.tolist() == [[False, True, False], [True, True, False], [True, True, True]]
+
+
+def test_at_a_temperature_the_budget_is_that_of_the_plain_logits() -> None:
+    """The noise draws tokens, and changes nothing of how many are taken together, and which."""
+    network = FakeNetwork.scripted(tokens=4, confidence=[0.5] * 2 + [0.6, 0.9, 0.7, 0.8, 0.5, 0.95])
+    decoder, told = llada_core.get_algorithm("eb_sampler"), []
+    for temperature in (0.0, 1.0):
+        given = {"gen_length": 6, "block_length": 6, "gamma": 1.5, "early_stop": False, "seed": 1}
+        params = decoder.validate_args(**given, temperature=temperature)
+        steps = list(drain(network, [decoder.sequence(network, [5, 9], params)], rows=1))
+        assert not [step.error for step in steps if step.error]
+        told.append([(step.positions, step.tokens) for step in steps])
+    plain, hot = told
+    assert [positions for positions, _ in hot] == [positions for positions, _ in plain]
+    assert 1 < len(plain) < 6
+    assert hot != plain
 
 
 def test_its_rules_keep_the_contract() -> None:
