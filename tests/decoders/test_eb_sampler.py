@@ -12,7 +12,7 @@ from llada_core import ParameterError
 from llada_decoders.eb_sampler import EntropyBudget, OrderedEntropyBudget
 from llada_runtime import NoCache, Sequence, drain
 from llada_runtime.testing import FakeConfig, FakeNetwork, check_rule
-from tests.decoders.golden_data import Case, check_published, check_stopped, each_case, each_single_row
+from tests.decoders.golden_data import Case, check_published, check_stopped, each_case, each_that_stops
 
 pytestmark = pytest.mark.alone
 
@@ -34,7 +34,7 @@ def test_blocks_are_upstreams_in_each_order(case: Case) -> None:
     check_published(case, "eb_sampler", params_of(case))
 
 
-@each_single_row("eb")
+@each_that_stops("eb")
 def test_a_row_ends_at_its_end_token(case: Case) -> None:
     check_stopped(case, "eb_sampler", params_of(case))
 

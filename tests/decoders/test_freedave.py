@@ -14,7 +14,7 @@ from llada_decoders.freedave import Verified
 from llada_decoders.verification import Guess, adopted, drafts
 from llada_runtime import LLaDAModel, Sequence, drain
 from llada_runtime.testing import EOS, MASK, FakeNetwork, check_rule, constant_llada, small_llada
-from tests.decoders.golden_data import Case, check_published, check_stopped, each_case
+from tests.decoders.golden_data import Case, check_published, check_stopped, each_case, each_that_stops
 
 pytestmark = pytest.mark.alone
 
@@ -46,7 +46,7 @@ def test_tokens_and_forwards_are_upstreams(case: Case) -> None:
     check_published(case, "freedave", published(case))
 
 
-@each_case("freedave")
+@each_that_stops("freedave")
 def test_a_row_ends_at_its_end_token(case: Case) -> None:
     check_stopped(case, "freedave", published(case))
 

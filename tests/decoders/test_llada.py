@@ -18,7 +18,7 @@ from tests.decoders.golden_data import (
     check_published,
     check_stopped,
     each_case,
-    each_single_row,
+    each_that_stops,
     golden_cases,
 )
 
@@ -53,7 +53,7 @@ def test_tokens_and_forwards_are_upstreams(case: Case) -> None:
     check_published(without_idle_steps(case), "llada", params_of(case))
 
 
-@each_single_row("llada")
+@each_that_stops("llada")
 def test_a_row_ends_at_its_end_token(case: Case) -> None:
     check_stopped(without_idle_steps(case), "llada", params_of(case))
 

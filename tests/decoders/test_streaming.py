@@ -11,7 +11,7 @@ from llada_core import ParameterError
 from llada_decoders.streaming import FallingThreshold, PrunedSuffix
 from llada_runtime import LLaDAModel, Sequence, drain
 from llada_runtime.testing import EOS, MASK, small_llada
-from tests.decoders.golden_data import Case, check_published, check_stopped, each_case
+from tests.decoders.golden_data import Case, check_published, check_stopped, each_case, each_that_stops
 
 pytestmark = pytest.mark.alone
 
@@ -33,7 +33,7 @@ def test_tokens_and_forwards_are_upstreams(case: Case) -> None:
     check_published(case, "streaming", case["params"])
 
 
-@each_case("streaming")
+@each_that_stops("streaming")
 def test_a_row_ends_at_its_end_token(case: Case) -> None:
     check_stopped(case, "streaming", case["params"])
 
