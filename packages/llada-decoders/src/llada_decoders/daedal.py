@@ -23,7 +23,7 @@ from typing import Any, ClassVar
 from torch import Tensor
 
 from llada_fastdllm import FastDLLMGeneration
-from llada_runtime import BestFirst, Network, Plan, Policy, Rule, Sequence, probability, rules_of
+from llada_runtime import Network, Plan, Policy, Rule, Sequence, probability
 
 from .declared.daedal import ALGORITHM, PARAMETERS
 from .guidance import Guided

@@ -20,7 +20,6 @@ from torch import Tensor
 
 from llada_fastdllm import FastDLLMGeneration
 from llada_runtime import (
-    BestFirst,
     Network,
     NoCache,
     Plan,
@@ -29,7 +28,6 @@ from llada_runtime import (
     Rule,
     Sequence,
     probability,
-    rules_of,
 )
 
 from .declared.wino import ALGORITHM, PARAMETERS

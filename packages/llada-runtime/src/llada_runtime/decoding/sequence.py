@@ -199,9 +199,8 @@ class Sequence(Reshaping):
         assert all(self.may_revoke(column) for column in given_back)
         assert all(column in given_back or self.canvas[column] == self.mask_id for column in columns)
         assert self.mask_id not in tokens
-        for column in given_back:
-            self.canvas[column] = self.mask_id
-        for column, token in zip(columns, tokens, strict=True):
+        masks = dict.fromkeys(given_back, self.mask_id)
+        for column, token in {**masks, **dict(zip(columns, tokens, strict=True))}.items():
             self.canvas[column] = token
         self.inserted, self.overwritten = [], {}
         self.nfe += 1
@@ -210,8 +209,7 @@ class Sequence(Reshaping):
         self._settle()
 
     def is_given(self, column: int) -> bool:
-        """Whether what stands there does so from the beginning: the prompt, and what is fixed of the
-        answer."""
+        """Whether what stands there does so from the beginning: the prompt, and fixed text of the answer."""
         return column < self.prompt_length or column in self._fixed
 
     def may_revoke(self, column: int) -> bool:
