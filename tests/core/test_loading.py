@@ -178,13 +178,14 @@ def test_what_is_for_other_models_is_not_imported_to_refuse_another(
     lm: LoadedModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "zoo_network.py").write_text("from fake_engine import Opaque\n")
-    monkeypatch.syspath_prepend(str(tmp_path))
-    register_engine(zoo("zoo_network:Opaque"))
-    sys.modules.pop("zoo_network")  # that was to see that it can be imported
-    with pytest.raises(IncompatibleAlgorithm, match="give one of guest, opaque, pairs, singles"):
-        lm.generate("Hello", algorithm="alien")
-    assert "zoo_network" not in sys.modules
-    assert "stripes" in list_algorithms()
+    with monkeypatch.context() as patch:  # which ends before the site does, whose path it would put back
+        patch.syspath_prepend(str(tmp_path))
+        register_engine(zoo("zoo_network:Opaque"))
+        sys.modules.pop("zoo_network")  # that was to see that it can be imported
+        with pytest.raises(IncompatibleAlgorithm, match="give one of guest, opaque, pairs, singles"):
+            lm.generate("Hello", algorithm="alien")
+        assert "zoo_network" not in sys.modules
+        assert "stripes" in list_algorithms()
 
 
 def test_what_is_listed_without_a_reason_is_what_runs(lm: LoadedModel) -> None:

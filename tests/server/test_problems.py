@@ -11,13 +11,16 @@ import llada_server.serving  # all of the server, and so all of its errors
 from llada_core import errors
 from llada_core.errors import GenerationError, LladaError
 from llada_server.batch.output import OutputError
+from llada_server.batch.spread import Lost as LostShare
 from llada_server.http.problems import Fields, HttpProblem, Late, problem_of
+from llada_server.ray.library import NoCluster
 from llada_server.ray.replicas import Lost, NoReplica
 from llada_server.scheduler.work import Broken, Closing, Full
 
 SECRET = "the file /srv/models/secret of a prompt; what to do"
 FIELDS = Fields(asked="messages", named="algorithm", length="max_tokens")
 # By class: the status, the code, the field that it is about, and whether its words are sent.
+OF_COMMANDS = {LostShare, NoCluster, OutputError}  # of files and clusters, for nobody who asks a server
 TOLD: dict[type[LladaError], tuple[int, str, str | None, bool]] = {
     LladaError: (500, "internal_error", None, False),
     errors.UsageError: (400, "invalid_request", None, True),
@@ -76,7 +79,7 @@ def test_the_table_names_every_error_of_the_core_and_of_the_server() -> None:
     public = {getattr(errors, name) for name in errors.__all__}
     ours = {each for each in below(LladaError) if each.__module__.startswith("llada_server.")}
     assert llada_server.serving is not None
-    assert public | ours - {OutputError} == set(TOLD)  # of a file, for nobody who asks
+    assert public | ours - OF_COMMANDS == set(TOLD)
 
 
 @pytest.mark.parametrize("kind", TOLD, ids=lambda kind: kind.__name__)

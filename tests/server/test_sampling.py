@@ -128,5 +128,5 @@ def test_the_listing_has_them_for_every_algorithm_that_draws(client: httpx.Clien
     listed = client.get("/generation/algorithms").json()["data"]
     running = {each["name"]: {one["name"] for one in each["parameters"]} for each in listed if each["runs"]}
     drawing = {name for name, takes in running.items() if "temperature" in takes}
-    assert drawing == running.keys() - {"unfiltered"}
+    assert drawing == running.keys() - {"unfiltered", "freedave"}  # whose drafts are the likeliest tokens
     assert all(FILTERED.keys() <= running[name] for name in drawing)
