@@ -424,3 +424,16 @@ def test_a_closed_model_says_so(folder: Path) -> None:
     with pytest.raises(UsageError, match="this model is closed; load it again"):
         lm.generate("Hello")
     assert repr(lm) == "<LoadedModel closed on engine 'fake'>"
+
+
+def test_nobody_asks_a_model_that_is_being_closed(lm: LoadedModel) -> None:
+    refused = []
+
+    def close() -> None:
+        with pytest.raises(UsageError, match="this model is closed") as told:
+            lm.ready()
+        refused.append(told.value)
+
+    lm.model.network.close = close
+    lm.close()
+    assert len(refused) == 1

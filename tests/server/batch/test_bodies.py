@@ -51,6 +51,7 @@ def test_a_beginning_without_a_line_that_can_be_answered_is_refused(text: str, s
         ({"model": "some/folder/LLaDA"}, "LLaDA"),
         ({"model": "GSAI-ML/LLaDA-8B-Instruct"}, "LLaDA-8B-Instruct"),
         ({"model": "some/folder", "served_model_name": "gpt-4"}, "gpt-4"),
+        ({"dcp_path": "runs/step-7", "base_model": "GSAI-ML/LLaDA-8B-Instruct"}, "step-7"),
     ],
 )
 def test_the_name_is_that_of_the_model_to_be_loaded(settings: dict[str, str], name: str) -> None:

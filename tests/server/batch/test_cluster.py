@@ -26,7 +26,8 @@ class Ray:
     def init(self, **given: Any) -> None:
         self.asked.append(given)
         if given["address"] not in self._addresses:
-            raise ConnectionError(f"nobody at {given['address']}")
+            none = "Could not find any running Ray instance"
+            raise ConnectionError(none if given["address"] == "auto" else f"nobody at {given['address']}")
 
     def shutdown(self) -> None:
         self.ended += 1
@@ -77,9 +78,38 @@ def test_what_the_environment_names_must_be_there(
 ) -> None:
     ray = cluster()
     monkeypatch.setenv("RAY_ADDRESS", "10.0.0.1:6379")
-    with pytest.raises(UsageError, match=r"10.0.0.1:6379 cannot be reached \(.*nobody at 10.0.0.1:6379\)"):
+    with pytest.raises(UsageError, match=r"at 10.0.0.1:6379 cannot be joined \(.*nobody at 10.0.0.1:6379\)"):
         connected(None).__enter__()
     assert [each["address"] for each in ray.asked] == ["10.0.0.1:6379"]
+
+
+def test_a_cluster_that_is_there_and_cannot_be_joined_is_not_replaced(
+    cluster: Callable[..., Ray], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ray = cluster()
+
+    def init(**given: Any) -> None:
+        ray.asked.append(given)
+        raise RuntimeError("Version mismatch: The cluster was started with Ray 2.59")
+
+    monkeypatch.setattr(ray, "init", init)
+    with pytest.raises(
+        UsageError, match=r"that runs cannot be joined \(.*Version mismatch.*give --ray-address local"
+    ):
+        connected(None).__enter__()
+    assert [each["address"] for each in ray.asked] == ["auto"]
+
+
+def test_what_the_variables_say_is_said_to_workers_of_a_cluster(
+    cluster: Callable[..., Ray], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ray = cluster("10.0.0.1:6379")
+    monkeypatch.setenv("LLADA_ALGORITHM", "dual_cache")
+    monkeypatch.setenv("LLADA_API_KEY", "secret")
+    with connected("10.0.0.1:6379"):
+        variables = ray.asked[0]["runtime_env"]["env_vars"]
+    assert variables["LLADA_ALGORITHM"] == "dual_cache"
+    assert "LLADA_API_KEY" not in variables
 
 
 def test_a_cluster_that_does_not_start_is_told(

@@ -51,7 +51,8 @@ def test_every_line_is_told_once_though_some_come_twice() -> None:
     assert sorted(each.line for each in found) == list(range(1, 101))
 
 
-def test_no_more_lines_are_read_than_may_be_on_their_way() -> None:
+@pytest.mark.parametrize("times", [1, 2])
+def test_no_more_lines_are_read_than_may_be_on_their_way(times: int) -> None:
     read = 0
 
     def counted() -> Iterator[Line]:
@@ -60,7 +61,7 @@ def test_no_more_lines_are_read_than_may_be_on_their_way() -> None:
             read = line.number
             yield line
 
-    for done, _ in enumerate(spread(lambda share: [answered(share)], counted()), 1):
+    for done, _ in enumerate(spread(lambda share: [answered(share)] * times, counted()), 1):
         assert read <= done + SIZES.lines * (SIZES.all + 2)
     assert read == 60
 

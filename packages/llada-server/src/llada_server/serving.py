@@ -212,7 +212,7 @@ def name_of(model: LoadedModel, settings: ServerSettings) -> str:
 
 def name_at(settings: ServerSettings) -> str:
     """What ``name_of`` will tell of the model, which is not loaded yet."""
-    return _name_at(settings.named or EMBEDDED, settings)
+    return _name_at(settings.dcp_path or settings.named or EMBEDDED, settings)
 
 
 def _name_at(path: str, settings: ServerSettings) -> str:

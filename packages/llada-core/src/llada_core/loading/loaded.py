@@ -257,12 +257,12 @@ class LoadedModel(Measures, Rounds):
     def close(self) -> None:
         """Let go of the network, and end what runs for it; later calls raise ``UsageError``."""
         if self._model is not None:
+            self._resting.close()  # first, so that nobody asks what is about to end
             close = getattr(self._model.network, "close", None)
             if callable(close):
                 close()
             self._model = None
             self._algorithms.clear()
-            self._resting.close()
             tensors.release_memory()
 
     def __enter__(self) -> LoadedModel:

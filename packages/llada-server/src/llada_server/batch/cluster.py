@@ -2,7 +2,7 @@
 
 Its one source is a queue that this process fills, so the input is read here alone; ``map_batches`` hands each
 share to a worker and brings its answers back in one piece. A worker that dies is started again, and Ray asks
-it, or another one, for the shares that it had.
+it for the shares that it had, once there is a place for it.
 """
 
 from __future__ import annotations
@@ -35,6 +35,7 @@ _CHATTY = (
     "ray._private.authentication",
 )  # loggers: of errors, which are raised too, and what goes well
 _BEGIN = b"begin"  # what comes first out of the queue: who does not find it comes second
+_NONE_RUNS = "Could not find any running Ray instance"  # as ray.init("auto") says it
 _FILES = ("model", "chat_template", "dcp_path", "base_model", "temp_dir")  # settings that may name one
 
 
@@ -84,13 +85,13 @@ def _connect(ray: Any, address: str | None) -> None:
     """Connect to the cluster. Raises ``UsageError``, and ``LladaError`` where none could be started."""
     if address != "local":
         try:
-            ray.init(address=address or "auto", logging_level=logging.WARNING)
+            ray.init(address=address or "auto", logging_level=logging.WARNING, runtime_env=_environment())
             return
         except (ConnectionError, OSError, RuntimeError, ValueError) as exc:
-            if address is not None:
+            if address is not None or _NONE_RUNS not in str(exc):
                 raise UsageError(
-                    f"--ray-address {address} cannot be reached ({one_line(exc)}); start a cluster there, or "
-                    "leave it out"
+                    f"the cluster{f' at {address}' if address else ' that runs'} cannot be joined "
+                    f"({one_line(exc)}); mend that, or give --ray-address local for one of this machine alone"
                 ) from exc
     quiet = {"include_dashboard": False, "logging_level": logging.WARNING}
     try:
@@ -100,6 +101,12 @@ def _connect(ray: Any, address: str | None) -> None:
             f"a cluster of this machine could not be started ({one_line(exc)}); try again when it has less "
             "to do, or leave --ray out"
         ) from exc
+
+
+def _environment() -> dict[str, Any]:
+    """What the variables say here, for workers that somebody else's processes start; but a server's key."""
+    ours = {name: value for name, value in os.environ.items() if name.startswith("LLADA_")}
+    return {"env_vars": {name: value for name, value in ours.items() if name != "LLADA_API_KEY"}}
 
 
 class Workers:

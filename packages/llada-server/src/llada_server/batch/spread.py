@@ -59,11 +59,15 @@ class Spread:
         while (came := self._came.get()) is not None:
             if isinstance(came, BaseException):
                 raise came
+            told, again = self._told, False
             for one in answers_in(came):
                 if self._index.mark(one.line):
                     self._told += 1
                     yield one
-            self._room.release()
+                else:
+                    again = True
+            if self._told > told or not again:  # a share that came before has left its room already
+                self._room.release()
         if not self._stopped and self._told < self._sent:
             raise Lost(f"{self._sent - self._told} lines did not come back from the workers")
 

@@ -65,7 +65,7 @@ async function begin() {
     algorithms = installed.data.filter((each) => each.runs);
     byId("access").hidden = true;
     byId("tab-infill").hidden = !algorithms.some(TABS.infill.able);
-    open(tab);
+    open(byId(`tab-${tab}`).hidden ? "generate" : tab);
   } catch (error) {
     byId("served").textContent = "";
     tell(error);

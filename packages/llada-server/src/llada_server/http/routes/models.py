@@ -8,6 +8,7 @@ from typing import Any
 from fastapi import APIRouter
 
 from llada_core import registry
+from llada_core.faults import fault_of
 from llada_core.plugins.info import AlgorithmInfo
 from llada_server.http.documented import MISSING
 from llada_server.http.served import Served
@@ -75,7 +76,7 @@ def _algorithm(info: AlgorithmInfo, fit: Mapping[str, str | None], *, default: s
         **info.as_dict(),
         "reason": reason,
         "runs": reason is None,
-        "infills": reason is None and registry.get_algorithm(info.name).infill_reason() is None,
+        "infills": reason is None and _infills(info.name),
         "default": info.name == default,
         "parameters": [
             ParameterCard.model_validate({**each.as_dict(), "expected": each.expected})
@@ -83,6 +84,14 @@ def _algorithm(info: AlgorithmInfo, fit: Mapping[str, str | None], *, default: s
         ],
     }
     return AlgorithmCard(**told)
+
+
+def _infills(name: str) -> bool:
+    try:
+        return registry.get_algorithm(name).infill_reason() is None
+    except BaseException as exc:  # a plugin's, which a request to fill blanks is told; the list has others
+        fault_of(exc)
+        return False
 
 
 def _told(info: Any) -> dict[str, Any]:
