@@ -111,14 +111,7 @@ def test_likelihoods_are_those_of_the_registry_and_their_errors_are_reported(
     assert {(line["context"], line["continuation"]): line["value"] for line in lines} == {
         each: value for each, (value, _) in zip(texts, found, strict=True)
     }
-    page = (Path(__file__).parents[2] / "docs" / "evaluation.md").read_text()
-    documented = json.loads(page.partition("```json checked\n")[2].partition("```")[0])
-    info = model.get_model_info()["llada"]
-    told = info["likelihoods"]
-    assert info.keys() == documented.keys()
-    assert told.keys() == documented["likelihoods"].keys() | {"samples", "seed"}
-    assert told["standard_error"].keys() == documented["likelihoods"]["standard_error"].keys()
-    assert all(f"`{key}`" in page for key in lines[0])
+    told = model.get_model_info()["llada"]["likelihoods"]
     assert told["standard_error"]["greatest"] == max(line["standard_error"] for line in lines)
     assert (told["count"], told["nfe"]) == (3, sum(line["nfe"] for line in lines))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import os
 import signal
 import threading
 from collections.abc import Iterator
@@ -73,6 +74,8 @@ def imported_data() -> Data:
 
 def imported() -> tuple[Any, Any]:
     """The modules ``ray`` and ``ray.serve``. Raises ``UsageError`` where they are not installed."""
+    # Ray tells lines that differ by numbers alone once in five seconds; those of requests are such.
+    os.environ.setdefault("RAY_DEDUP_LOGS", "0")
     try:
         return importlib.import_module("ray"), importlib.import_module("ray.serve")
     except ImportError as exc:
