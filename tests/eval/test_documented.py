@@ -6,15 +6,16 @@ import json
 from pathlib import Path
 
 from llada_eval.model import LladaLM
-from tests.docs.documents import ROOT
 from tests.eval.conftest import SETTINGS, asks
+
+PAGE = Path(__file__).parents[2] / "docs" / "evaluation.md"
 
 
 def test_the_page_shows_what_is_told_of_likelihoods(tmp_path: Path) -> None:
     log = tmp_path / "likelihoods.jsonl"
     model = LladaLM(**SETTINGS, device="cpu", mc_samples=2, mc_seed=3, mc_batch=5, likelihood_log=str(log))
     model.loglikelihood(asks("loglikelihood", ("12 + 30 =", " 42.")), disable_tqdm=True)
-    page = (ROOT / "docs" / "evaluation.md").read_text()
+    page = PAGE.read_text()
     documented = json.loads(page.partition("```json checked\n")[2].partition("```")[0])
     info = model.get_model_info()["llada"]
     told = info["likelihoods"]
