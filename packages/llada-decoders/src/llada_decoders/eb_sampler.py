@@ -18,9 +18,9 @@ import torch
 from torch import Tensor
 
 from llada_fastdllm import FastDLLMGeneration
-from llada_runtime import BestFirst, Policy, Rule, Sequence, rules_of
+from llada_runtime import BestFirst, Policy, Rule, Sequence, kept_first, rules_of
 
-from .declared.eb_sampler import PARAMETERS
+from .declared.eb_sampler import ALGORITHM, PARAMETERS
 from .guidance import guided
 from .orders import ORDERS, entropies
 
@@ -76,8 +76,7 @@ class OrderedEntropyBudget(EntropyBudget):
         closed = ~open_.gather(-1, order)
         spent = spent.to(scores.device).gather(-1, order).masked_fill(closed, torch.inf)
         counts = _within(cls.parameters(sequences).to(scores.device), spent).clamp(min=1)
-        best = torch.arange(scores.shape[-1], device=scores.device) < counts[:, None]
-        return torch.empty_like(open_).scatter_(-1, order, best) & open_
+        return kept_first(order, counts[:, None], open_)
 
 
 def _within(parameters: Tensor, spent: Tensor) -> Tensor:
@@ -92,8 +91,8 @@ def _within(parameters: Tensor, spent: Tensor) -> Tensor:
 class EBSamplerGeneration(FastDLLMGeneration):
     """Upstream's samplers: the whole canvas every step, block by block or all in one block."""
 
-    name = "eb_sampler"
-    description = "As many tokens a step as their entropies allow together (arXiv 2505.24857)."
+    name = ALGORITHM.name
+    description = ALGORITHM.summary
     parameters = PARAMETERS
 
     def policy(self, params: Mapping[str, Any]) -> Policy:

@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 
 from llada_fastdllm import FastDLLMGeneration
-from llada_runtime import Network, Plan, Policy, Rule, Sequence, Threshold, rules_of
+from llada_runtime import BlockCache, Network, Plan, Policy, Rule, Sequence, Threshold, rules_of
 
 from .declared.streaming import ALGORITHM, PARAMETERS
 from .sequences import partner
@@ -27,25 +27,20 @@ from .sequences import partner
 __all__ = ["FallingThreshold", "PrunedSuffix", "StreamingGeneration"]
 
 
-class PrunedSuffix(Policy):
+class PrunedSuffix(BlockCache):
     """What is before the block is cached; of what is behind it the first ``window`` columns are computed, and
     the last.
     """
 
-    caches = True
     looks = False
 
     def __init__(self, window: int) -> None:
         self.window = window
 
-    def plan(self, sequence: Sequence) -> Plan:
-        return self.step(sequence) if sequence.cached_block == sequence.block else self._from(sequence, 0)
-
-    def then(self, sequence: Sequence, plan: Plan) -> Plan:
-        return self.step(sequence)
+    def refresh(self, sequence: Sequence) -> Plan:
+        return self._from(sequence, 0)
 
     def step(self, sequence: Sequence) -> Plan:
-        """The block's next forward on what is cached."""
         return self._from(sequence, sequence.block_start)
 
     def after(self, sequence: Sequence, plan: Plan, logits: Tensor, network: Network) -> None:

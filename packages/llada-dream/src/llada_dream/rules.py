@@ -14,7 +14,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from llada_runtime import Ranked, Rule, Sequence, Threshold, rules_of
+from llada_runtime import Ranked, Rule, Sequence, Threshold, kept_first, rules_of
 
 from .sampling import Confidence
 
@@ -99,8 +99,7 @@ class Timed(Rule):
     @classmethod
     def choose(cls, parameters: Tensor, scores: Tensor, open_: Tensor) -> Tensor:
         order = scores.sort(dim=-1, descending=True, stable=True).indices
-        best = torch.arange(scores.shape[-1], device=scores.device) < parameters  # [R, L]
-        return torch.empty_like(open_).scatter_(-1, order, best) & open_
+        return kept_first(order, parameters, open_)
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from llada_runtime.decoding.filters import Filters
     from llada_runtime.decoding.loop import Loop
     from llada_runtime.decoding.plan import Plan
-    from llada_runtime.decoding.policies import DualCache, NoCache, Policy, PrefixCache
+    from llada_runtime.decoding.policies import BlockCache, DualCache, NoCache, Policy, PrefixCache
     from llada_runtime.decoding.proposals import probability
     from llada_runtime.decoding.rules import (
         BestFirst,
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
         Ranked,
         Rule,
         Threshold,
+        kept_first,
         quotas,
         rules_of,
     )
@@ -45,6 +46,7 @@ __version__ = "0.2.0"
 
 __all__ = [
     "BestFirst",
+    "BlockCache",
     "CheckpointError",
     "DualCache",
     "Experts",
@@ -76,6 +78,7 @@ __all__ = [
     "drain",
     "estimate",
     "estimate_of",
+    "kept_first",
     "probability",
     "quotas",
     "rules_of",
@@ -85,6 +88,7 @@ __getattr__, __dir__ = lazy_exports(
     __name__,
     {
         "BestFirst": "llada_runtime.decoding.rules",
+        "BlockCache": "llada_runtime.decoding.policies",
         "CheckpointError": "llada_core.errors",
         "DualCache": "llada_runtime.decoding.policies",
         "Experts": "llada_runtime.network.shape",
@@ -116,6 +120,7 @@ __getattr__, __dir__ = lazy_exports(
         "drain": "llada_runtime.decoding.draining",
         "estimate": "llada_runtime.memory",
         "estimate_of": "llada_runtime.memory",
+        "kept_first": "llada_runtime.decoding.rules",
         "probability": "llada_runtime.decoding.proposals",
         "quotas": "llada_runtime.decoding.rules",
         "rules_of": "llada_runtime.decoding.rules",

@@ -15,7 +15,7 @@ from llada_runtime.decoding.plan import Plan
 from llada_runtime.decoding.sequence import Sequence
 from llada_runtime.network.protocol import Network
 
-__all__ = ["DualCache", "NoCache", "Plan", "Policy", "PrefixCache", "sees_logits"]
+__all__ = ["BlockCache", "DualCache", "NoCache", "Plan", "Policy", "PrefixCache", "sees_logits"]
 
 
 class Policy(ABC):
@@ -90,10 +90,6 @@ def sees_logits(kind: type[Policy]) -> bool:
     return kind.after is not Policy.after and bool(vars(told).get("looks", True))
 
 
-def _refresh(sequence: Sequence) -> Plan:
-    return Plan(lo=0, hi=sequence.length, writes=True)
-
-
 class NoCache(Policy):
     """Every forward covers the whole canvas."""
 
@@ -106,31 +102,36 @@ class NoCache(Policy):
         return plan
 
 
-class PrefixCache(Policy):
-    """Everything before the block is read from the cache; block and later blocks are computed each time."""
+class BlockCache(Policy):
+    """The first forward of a block rebuilds the cache, and all others of it read that: a subclass says what
+    they compute."""
 
     caches = True
 
     def plan(self, sequence: Sequence) -> Plan:
-        return _refresh(sequence) if sequence.cached_block != sequence.block else self._step(sequence)
+        return self.step(sequence) if sequence.cached_block == sequence.block else self.refresh(sequence)
 
     def then(self, sequence: Sequence, plan: Plan) -> Plan:
-        return self._step(sequence)
+        return self.step(sequence)
 
-    def _step(self, sequence: Sequence) -> Plan:
+    def refresh(self, sequence: Sequence) -> Plan:
+        """The block's first forward: the whole canvas, unless a subclass leaves some of it out."""
+        return Plan(lo=0, hi=sequence.length, writes=True)
+
+    @abstractmethod
+    def step(self, sequence: Sequence) -> Plan:
+        """The block's next forward on what is cached."""
+
+
+class PrefixCache(BlockCache):
+    """Everything before the block is read from the cache; block and later blocks are computed each time."""
+
+    def step(self, sequence: Sequence) -> Plan:
         return Plan(lo=sequence.block_start, hi=sequence.length, reads=True, writes=True)
 
 
-class DualCache(Policy):
+class DualCache(BlockCache):
     """Only the block is computed; what is before and behind it is read from the cache."""
 
-    caches = True
-
-    def plan(self, sequence: Sequence) -> Plan:
-        return _refresh(sequence) if sequence.cached_block != sequence.block else self._step(sequence)
-
-    def then(self, sequence: Sequence, plan: Plan) -> Plan:
-        return self._step(sequence)
-
-    def _step(self, sequence: Sequence) -> Plan:
+    def step(self, sequence: Sequence) -> Plan:
         return Plan(lo=sequence.block_start, hi=sequence.block_end, reads=True, writes=True)

@@ -20,7 +20,7 @@ from llada_core.errors import ContractError
 from llada_core.values import told
 from llada_runtime.decoding.sequence import Sequence
 
-__all__ = ["BestFirst", "Factor", "Quota", "Ranked", "Rule", "Threshold", "quotas", "rules_of"]
+__all__ = ["BestFirst", "Factor", "Quota", "Ranked", "Rule", "Threshold", "kept_first", "quotas", "rules_of"]
 
 
 class Rule(ABC):  # noqa: B024  # of choose and select one is to be defined, and Python cannot say that
@@ -137,6 +137,16 @@ def _share(sequence: Sequence, steps: int) -> int:
     return sequence.block_open // steps + (sequence.block_nfe < sequence.block_open % steps)
 
 
+def kept_first(order: Tensor, counts: Tensor, open_: Tensor) -> Tensor:
+    """The first so many positions of each row, as far as they are open: bool ``[R, L]``.
+
+    ``order [R, L]`` are the positions of each row, int64, the one to keep first at its beginning; ``counts``
+    is ``[R, 1]``, ``open_`` bool ``[R, L]``.
+    """
+    best = torch.arange(order.shape[-1], device=order.device) < counts
+    return torch.empty_like(open_).scatter_(-1, order, best) & open_
+
+
 class BestFirst(Rule):
     """A rule that keeps the ``n`` highest scores of each row, and one at least; a subclass counts them."""
 
@@ -153,8 +163,7 @@ class BestFirst(Rule):
     def choose(cls, parameters: Tensor, scores: Tensor, open_: Tensor) -> Tensor:
         ranked, order = scores.sort(dim=-1, descending=True, stable=True)
         counts = _checked(cls, cls.counts(parameters, ranked, open_.sum(-1)), ranked).clamp(min=1)
-        best = torch.arange(scores.shape[-1], device=scores.device) < counts[:, None]
-        return torch.empty_like(open_).scatter_(-1, order, best) & open_
+        return kept_first(order, counts[:, None], open_)
 
 
 def _checked(kind: type[BestFirst], counts: Any, ranked: Tensor) -> Tensor:

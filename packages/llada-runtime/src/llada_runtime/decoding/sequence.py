@@ -140,8 +140,7 @@ class Sequence(Reshaping):
         self.nfe = self.idle = self.settled = 0
         self.cancelled = self._complete = False
         self.chosen: list[int] = []
-        self.inserted: list[tuple[int, int]] = []
-        self.overwritten: dict[int, int] = {}
+        self.inserted, self.overwritten = [], {}
         self.cached_block: int | None = None
         self.cached = bytearray(self.length if self.policy.caches else 0)
         self._generator: torch.Generator | None = None
@@ -199,8 +198,9 @@ class Sequence(Reshaping):
         assert all(self.may_revoke(column) for column in given_back)
         assert all(column in given_back or self.canvas[column] == self.mask_id for column in columns)
         assert self.mask_id not in tokens
-        masks = dict.fromkeys(given_back, self.mask_id)
-        for column, token in {**masks, **dict(zip(columns, tokens, strict=True))}.items():
+        for column in given_back:
+            self.canvas[column] = self.mask_id
+        for column, token in zip(columns, tokens, strict=True):
             self.canvas[column] = token
         self.inserted, self.overwritten = [], {}
         self.nfe += 1
