@@ -21,7 +21,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from llada_core import ContractError, ParameterError
+from llada_core import ContractError
 from llada_fastdllm import FastDLLMGeneration
 from llada_runtime import (
     DualCache,
@@ -35,7 +35,8 @@ from llada_runtime import (
     probability,
 )
 
-from .declared.adablock import PARAMETERS
+from .declared.adablock import ALGORITHM, PARAMETERS
+from .sequences import masks, refused
 
 __all__ = ["AdaBlockGeneration", "Delimited", "adaptive"]
 
@@ -76,9 +77,9 @@ class Delimited(Threshold):
                 f"{_widest(sequence)}; give the sequence a policy by adaptive()"
             )
         sure = probability(logits, tokens)
-        masks = torch.tensor(_masks(sequence, len(tokens)), device=tokens.device)
-        width = self._width(sequence, tokens, sure.where(masks, -torch.inf))
-        width = max(width, int(masks.int().argmax()) + 1)  # so that something can be filled
+        open_ = torch.tensor(masks(sequence, len(tokens)), device=tokens.device)
+        width = self._width(sequence, tokens, sure.where(open_, -torch.inf))
+        width = max(width, int(open_.int().argmax()) + 1)  # so that something can be filled
         sequence.end_block(sequence.block_start + width)
         sure[width:] = -torch.inf
         return sure
@@ -95,11 +96,6 @@ class Delimited(Threshold):
             return fixed
         best = int(known.argmax())
         return best + 1 if float(known[best]) >= self.least else fixed
-
-
-def _masks(sequence: Sequence, width: int) -> list[bool]:
-    start = sequence.block_start
-    return [token == sequence.mask_id for token in sequence.canvas[start : start + width]]
 
 
 class _Adaptive(Policy):
@@ -134,8 +130,8 @@ def adaptive(cache: str) -> Policy:
 class AdaBlockGeneration(FastDLLMGeneration):
     """Upstream's ``generate_adablock``, with the cache that is asked for."""
 
-    name = "adablock"
-    description = "Blocks that end where the network expects a line to end (arXiv 2509.26432)."
+    name = ALGORITHM.name
+    description = ALGORITHM.summary
     parameters = PARAMETERS
 
     def policy(self, params: Mapping[str, Any]) -> Policy:
@@ -160,7 +156,9 @@ class AdaBlockGeneration(FastDLLMGeneration):
         model."""
         given, size = params["delimiter_ids"], model.config.embedding_size
         if given is not None and max(_ids_of(given)) >= size:
-            raise _refused(given, f"are no tokens of this model; give ids from 0 to {size - 1}")
+            raise refused(
+                "delimiter_ids", given, f"are no tokens of this model; give ids from 0 to {size - 1}"
+            )
         return super().sequence(model, prompt_ids, params, answer=answer)
 
     def _delimiters(self, given: str | None) -> frozenset[int]:
@@ -171,13 +169,9 @@ class AdaBlockGeneration(FastDLLMGeneration):
         ids = self.tokenizer.encode(_LINE_END, add_special_tokens=False)
         if len(ids) != 1:
             told = f"means the line end, of which this model's tokenizer makes {len(ids)} tokens; give ids"
-            raise _refused(None, told)
+            raise refused("delimiter_ids", None, told)
         return frozenset(ids)
 
 
 def _ids_of(given: str) -> frozenset[int]:
     return frozenset(map(int, given.split(",")))
-
-
-def _refused(given: str | None, why: str) -> ParameterError:
-    return ParameterError(f"delimiter_ids={given!r} {why}", parameter="delimiter_ids", value=given)

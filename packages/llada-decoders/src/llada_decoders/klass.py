@@ -36,7 +36,7 @@ from llada_runtime import (
     rules_of,
 )
 
-from .declared.klass import PARAMETERS
+from .declared.klass import ALGORITHM, PARAMETERS
 from .sequences import partner
 
 __all__ = ["KLASSGeneration", "LooksAhead", "Seen", "Stable", "divergence"]
@@ -194,8 +194,8 @@ def _next_end(sequence: Sequence) -> int:
 class KLASSGeneration(FastDLLMGeneration):
     """Upstream's ``stable_confident_decode``: the whole canvas every step, block by block."""
 
-    name = "klass"
-    description = "Tokens that are sure and whose distribution no longer moves (arXiv 2511.05664)."
+    name = ALGORITHM.name
+    description = ALGORITHM.summary
     parameters = PARAMETERS
 
     def policy(self, params: Mapping[str, Any]) -> Policy:

@@ -19,14 +19,14 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
-from llada_core import ParameterError
 from llada_core.parameters import steps_a_block
 from llada_fastdllm import FastDLLMGeneration
 from llada_runtime import Network, Policy, Quota, Rule, Sequence, probability
 
-from .declared.llada import PARAMETERS
+from .declared.llada import ALGORITHM, PARAMETERS
 from .guidance import guided
 from .orders import ORDERS
+from .sequences import refused
 
 __all__ = ["EndsLast", "LLaDAGeneration", "OrderedQuota"]
 
@@ -88,8 +88,8 @@ def _eos(sequence: Sequence) -> frozenset[int]:
 class LLaDAGeneration(FastDLLMGeneration):
     """Upstream's ``generate``: a forward of the whole canvas every step, which commits its block's quota."""
 
-    name = "llada"
-    description = "LLaDA's sampler: a quota a step, by confidence, entropy, margin or chance, with guidance."
+    name = ALGORITHM.name
+    description = ALGORITHM.summary
     parameters = PARAMETERS
 
     def policy(self, params: Mapping[str, Any]) -> Policy:
@@ -115,7 +115,9 @@ class LLaDAGeneration(FastDLLMGeneration):
         if self.yields_steps():
             _refuse_two_orders(values)
             if values.get("eot_id") is not None and not values.get("confidence_eos_eot_inf"):
-                raise _refused(values, "eot_id", "is read with confidence_eos_eot_inf=True only; give both")
+                raise refused(
+                    "eot_id", values["eot_id"], "is read with confidence_eos_eot_inf=True only; give both"
+                )
         return values
 
     def sequence(
@@ -130,11 +132,13 @@ class LLaDAGeneration(FastDLLMGeneration):
         the model has none, and for an ``eot_id`` that is no token of it."""
         eot, size = params.get("eot_id"), model.config.embedding_size
         if eot is not None and eot >= size:
-            raise _refused(params, "eot_id", f"is no token of this model; give an id from 0 to {size - 1}")
+            raise refused("eot_id", eot, f"is no token of this model; give an id from 0 to {size - 1}")
         row = super().sequence(model, prompt_ids, params, answer=answer)
         for name in ("logits_eos_inf", "confidence_eos_eot_inf"):
             if params.get(name) and not _eos(row):
-                raise _refused(params, name, "needs an end token, and this model declares none; leave it out")
+                raise refused(
+                    name, params[name], "needs an end token, and this model declares none; leave it out"
+                )
         return row
 
 
@@ -142,11 +146,9 @@ def _refuse_two_orders(values: Mapping[str, Any]) -> None:
     order, last = values.get("order", "confidence"), values.get("confidence_eos_eot_inf")
     if last and order != "confidence":
         told = "ranks by something else than the confidence, which confidence_eos_eot_inf changes"
-        raise _refused(values, "order", f"{told}; give one of the two")
+        raise refused("order", order, f"{told}; give one of the two")
     other = "confidence_eos_eot_inf" if last else "order"
     if values.get("remasking") == "random" and (last or order != "confidence"):
-        raise _refused(values, other, "ranks positions, which remasking=random leaves to chance; give one")
-
-
-def _refused(values: Mapping[str, Any], name: str, why: str) -> ParameterError:
-    return ParameterError(f"{name}={values[name]!r} {why}", parameter=name, value=values[name])
+        raise refused(
+            other, values[other], "ranks positions, which remasking=random leaves to chance; give one"
+        )

@@ -23,8 +23,9 @@ from torch import Tensor
 from llada_fastdllm import FastDLLMGeneration
 from llada_runtime import Network, NoCache, Plan, Policy, Rule, Sequence, rules_of
 
-from .declared.multiblock import PARAMETERS
+from .declared.multiblock import ALGORITHM, PARAMETERS
 from .orders import entropies
+from .sequences import masks
 
 __all__ = ["LowEntropy", "MultiBlockGeneration", "OpenBlocks", "Pipeline"]
 
@@ -136,8 +137,8 @@ class LowEntropy(Rule):
         start, width = sequence.block_start, sequence.block_end - sequence.block_start
         gone = torch.zeros(len(scores), dtype=torch.bool)
         gone[[column - start for column in stale if column >= start]] = True
-        masks = [token == sequence.mask_id for token in sequence.canvas[start : start + len(scores)]]
-        known = scores.cpu().masked_fill(~(gone | torch.tensor(masks)), -torch.inf)
+        open_ = torch.tensor(masks(sequence, len(scores)))
+        known = scores.cpu().masked_fill(~(gone | open_), -torch.inf)
         best, best_here = int(known.argmax()), int(known[:width].argmax())
         taken = gone[:width] & (known[:width] >= -self.threshold)
         spent = bool(taken.any()) or (best < width and bool(gone[best])) or bool(gone[best_here])
@@ -172,8 +173,8 @@ class LowEntropy(Rule):
 class MultiBlockGeneration(FastDLLMGeneration):
     """Upstream's ``generate_multi_block``: a forward of the whole canvas every step."""
 
-    name = "multiblock"
-    description = "Several blocks at a time, by a threshold of entropy (d3LLM's, arXiv 2601.07568)."
+    name = ALGORITHM.name
+    description = ALGORITHM.summary
     parameters = PARAMETERS
 
     def policy(self, params: Mapping[str, Any]) -> Policy:
