@@ -17,6 +17,7 @@ __all__ = [
     "Case",
     "check_published",
     "check_stopped",
+    "check_up_to_its_end",
     "decode",
     "each_case",
     "each_that_stops",
@@ -76,3 +77,12 @@ def check_stopped(case: Case, algorithm: str, params: Mapping[str, Any]) -> None
     assert answer[:end] == stop["answer"]
     assert set(answer[end:]) <= {stop["answer"][-1]}
     assert row.nfe == stop["nfe"]
+
+
+def check_up_to_its_end(case: Case, row: Sequence) -> None:
+    """The answer is the published one up to its end token, and nothing but that behind it."""
+    (published,) = (each[row.prompt_length :] for each in case["expected"]["sequences"])
+    answer = row.canvas[row.prompt_length :]
+    end = next((at for at, token in enumerate(published) if token in row.end_ids), len(published))
+    assert answer[: end + 1] == published[: end + 1]
+    assert set(answer[end:]) == set(published[end : end + 1])

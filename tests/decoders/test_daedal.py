@@ -13,8 +13,9 @@ import llada_core
 from llada_core import AlgorithmUnavailable, GenerationRequest, ParameterError, Step
 from llada_runtime import Sequence, drain
 from llada_runtime.testing import EOS, FakeConfig, FakeNetwork
-from tests.decoders.golden_data import Case, each_case, golden_cases
+from tests.decoders.golden_data import Case, check_up_to_its_end, each_case, golden_cases
 from tests.parity.parity_data import golden_model
+from tests.support.replaying import replayed
 from tests.support.served import served_client
 
 FINDING: Mapping[str, Any] = {
@@ -33,24 +34,6 @@ def steps_of(case: Case, **changes: Any) -> tuple[Sequence, list[Step]]:
     return row, list(drain(model, [row], rows=1))
 
 
-def replayed(steps: list[Step], length: int, what: str = "tokens") -> list[Any]:
-    """The answer as its steps tell it; what has settled neither changes nor moves."""
-    answer: list[Any] = [None] * length
-    settled = 0
-    for step in steps:
-        kept = answer[:settled]
-        for offset, count in step.inserted:
-            answer[offset:offset] = [None] * count
-        assert step.gen_length is not None
-        del answer[step.gen_length :]
-        for position, told in zip(step.positions, getattr(step, what), strict=True):
-            assert answer[position] is None
-            answer[position] = told
-        assert answer[:settled] == kept
-        settled = step.settled
-    return answer
-
-
 @each_case("daedal")
 def test_a_published_case_has_its_tokens_and_forwards_which_its_steps_tell(case: Case) -> None:
     """They tell where the answer grows, and the canvas is theirs."""
@@ -62,7 +45,9 @@ def test_a_published_case_has_its_tokens_and_forwards_which_its_steps_tell(case:
     appended = events["grown"] + events["inserted"]
     assert len(told) in (appended, appended + 1)  # and the first end tokens, where there is room
     assert all(count <= max(factor, params["eos_check_tokens"] // 2) for _, count in told)
-    assert replayed(steps, params["initial_gen_length"]) == row.canvas[row.prompt_length :]
+    assert (
+        replayed(steps, [None] * params["initial_gen_length"], empty=None) == row.canvas[row.prompt_length :]
+    )
     assert row.gen_length <= row.longest == params["max_gen_length"]
 
 
@@ -70,11 +55,7 @@ def test_a_row_may_end_at_its_end_token_as_nothing_before_it_moves() -> None:
     spared = 0
     for case in golden_cases("daedal")[5:11]:
         row, _ = steps_of(case, early_stop=True)
-        (published,) = (each[row.prompt_length :] for each in case["expected"]["sequences"])
-        answer = row.canvas[row.prompt_length :]
-        end = next((at for at, token in enumerate(published) if token in row.end_ids), len(published))
-        assert answer[: end + 1] == published[: end + 1]
-        assert set(answer[end:]) == set(published[end : end + 1])
+        check_up_to_its_end(case, row)
         spared += case["expected"]["nfe"] - row.nfe
     assert spared > 0
 
@@ -159,12 +140,19 @@ def test_text_confidence_and_trajectory_are_of_the_answer_as_it_stands_in_the_en
     assert result.trajectory is not None
     assert any(step.inserted for step in steps)
     assert told == result.text
-    kept = {place: token for place, token in enumerate(replayed(steps, 8)) if token is not None}
+    kept = {
+        place: token
+        for place, token in enumerate(replayed(steps, [None] * 8, empty=None))
+        if token is not None
+    }
     assert tuple(kept[place] for place in range(len(result.token_ids))) == result.token_ids
     assert dict(zip(result.trajectory.positions, result.trajectory.token_ids, strict=True)) == kept
     assert result.trajectory.length == ticket.gen_length == steps[-1].gen_length
     assert result.confidence is not None
-    assert list(result.confidence) == replayed(steps, 8, "confidence")[: len(result.token_ids)]
+    assert (
+        list(result.confidence)
+        == replayed(steps, [None] * 8, empty=None, what="confidence")[: len(result.token_ids)]
+    )
 
 
 def test_frames_of_a_stream_tell_where_masks_are_put_in() -> None:

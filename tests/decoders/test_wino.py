@@ -10,8 +10,9 @@ import torch
 import llada_core
 from llada_core import ParameterError, Step
 from llada_runtime import RemoteNetwork, Sequence, drain
-from tests.decoders.golden_data import Case, each_case, golden_cases
+from tests.decoders.golden_data import Case, check_up_to_its_end, each_case, golden_cases
 from tests.parity.parity_data import golden_model
+from tests.support.replaying import replayed
 
 REVOKING = {"threshold": 0.3, "threshold_back": 0.95}
 
@@ -34,20 +35,7 @@ def test_a_published_case_has_its_tokens_and_forwards_which_its_steps_tell(case:
     row, steps = steps_of(case, early_stop=False)
     assert ([row.canvas], row.nfe) == (case["expected"]["sequences"], case["expected"]["nfe"])
     assert sum(len(step.revoked) for step in steps) == case["events"]["remasked"]
-    answer: list[int | None] = [None] * row.gen_length
-    settled = 0
-    for step in steps:
-        kept = answer[:settled]
-        for position in step.revoked:
-            assert answer[position] is not None
-            answer[position] = None
-        for position, token in zip(step.positions, step.tokens, strict=True):
-            assert answer[position] is None
-            answer[position] = token
-        assert answer[:settled] == kept
-        assert None not in answer[: step.settled]
-        settled = step.settled
-    assert answer == row.canvas[row.prompt_length :]
+    assert replayed(steps, [None] * row.gen_length, empty=None) == row.canvas[row.prompt_length :]
 
 
 def test_a_row_ends_with_the_block_that_its_end_token_is_in() -> None:
@@ -55,11 +43,7 @@ def test_a_row_ends_with_the_block_that_its_end_token_is_in() -> None:
     spared = 0
     for case in golden_cases("wino")[7:11]:
         row, _ = steps_of(case, early_stop=True)
-        (published,) = (each[row.prompt_length :] for each in case["expected"]["sequences"])
-        answer = row.canvas[row.prompt_length :]
-        end = next((at for at, token in enumerate(published) if token in row.end_ids), len(published))
-        assert answer[: end + 1] == published[: end + 1]
-        assert set(answer[end:]) == set(published[end : end + 1])
+        check_up_to_its_end(case, row)
         spared += case["expected"]["nfe"] - row.nfe
     assert spared > 0
 

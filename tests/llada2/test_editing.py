@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterable
 from typing import Any
 
 import pytest
@@ -11,6 +10,7 @@ import pytest
 import llada_core
 from llada_core import GenerationRequest, Step
 from tests.llada2.random_rows import prompt
+from tests.support.replaying import replayed
 
 EDITS: dict[str, dict[str, Any]] = {
     "llada2_edit": {"editing_threshold": 0.2, "max_post_steps": 4},
@@ -28,26 +28,6 @@ def requests(count: int = 6) -> list[GenerationRequest]:
     ]
 
 
-def replayed(steps: Iterable[Step]) -> list[int | None]:
-    """The answer as the deltas of its steps make it; what had settled stays, and only tokens are edited."""
-    answer: list[int | None] = [MASK] * LENGTHS["gen_length"]
-    settled = 0
-    for step in steps:
-        kept = answer[:settled]
-        for position in step.revoked:
-            assert answer[position] is not MASK
-            assert position in step.positions  # it is overwritten, and never a mask again
-            answer[position] = MASK
-        for position, token in zip(step.positions, step.tokens, strict=True):
-            assert answer[position] is MASK
-            answer[position] = token
-        assert answer[:settled] == kept
-        assert step.settled >= settled
-        settled = step.settled
-    assert settled == len(answer)
-    return answer
-
-
 def test_the_steps_of_a_session_tell_each_edit(lm: llada_core.LoadedModel) -> None:
     asked, steps = requests(), list[Step]()
     with lm.session(rows=3) as session:  # rows come while others are at work
@@ -56,7 +36,8 @@ def test_the_steps_of_a_session_tell_each_edit(lm: llada_core.LoadedModel) -> No
     edits = 0
     for ticket in tickets:
         own = [step for step in steps if step.ticket is ticket]
-        assert replayed(own) == list(ticket.canvas)
+        assert replayed(own, [MASK] * LENGTHS["gen_length"], empty=MASK) == list(ticket.canvas)
+        assert all({*step.revoked} <= {*step.positions} for step in own)  # overwritten, never a mask again
         edits += sum(len(step.revoked) for step in own)
         assert [step.nfe for step in own] == list(range(1, ticket.nfe + 1))
     assert edits >= 20

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from torch import Tensor
 
-from llada_core import ContractError, Step
+from llada_core import ContractError
 from llada_runtime import (
     DualCache,
     LLaDAModel,
@@ -23,6 +23,7 @@ from llada_runtime import (
     drain,
 )
 from llada_runtime.testing import EOS, MASK
+from tests.support.replaying import decoded, of, replayed
 
 
 def ending(base: type[Policy], *ends: tuple[int, int]) -> Policy:
@@ -44,49 +45,26 @@ def row(model: LLaDAModel, prompt: Iterable[int] = (1, 2, 3), **options: Any) ->
     return Sequence(prompt, model.config, **{**settings, **options})
 
 
-def decode(model: LLaDAModel, *rows: Sequence) -> list[Step]:
-    steps = list(drain(model, rows, rows=len(rows)))
-    assert not [step.error for step in steps if step.error]
-    return steps
-
-
-def replayed(row: Sequence, steps: list[Step]) -> list[int]:
-    """The answer as its steps tell it: a token is written where a mask is, and nothing settled changes."""
-    answer, settled = [MASK] * row.gen_length, 0
-    for step in (step for step in steps if step.ticket is row.ticket):
-        kept = answer[:settled]
-        for position in step.revoked:
-            assert answer[position] != MASK
-            answer[position] = MASK
-        for position, token in zip(step.positions, step.tokens, strict=True):
-            assert answer[position] == MASK
-            answer[position] = token
-        assert answer[:settled] == kept
-        settled = step.settled
-    assert settled == row.gen_length
-    return answer
-
-
 @pytest.mark.parametrize("base", [NoCache, PrefixCache, DualCache])
 def test_masks_before_the_end_are_filled_and_its_steps_tell_all(
     model: LLaDAModel, base: type[Policy]
 ) -> None:
     ended, alone = (row(model, policy=ending(base, (2, 6))) for _ in range(2))
     plain, plain_alone = row(model, [5, 6]), row(model, [5, 6])
-    steps = decode(model, plain, ended)
-    decode(model, alone)
-    decode(model, plain_alone)
+    steps = decoded(model, plain, ended)
+    decoded(model, alone)
+    decoded(model, plain_alone)
     assert ended.canvas[9:] == [EOS] * 4
     assert MASK not in ended.canvas
     assert (ended.canvas, ended.nfe) == (alone.canvas, alone.nfe)
     assert (plain.canvas, plain.nfe) == (plain_alone.canvas, plain_alone.nfe)
     assert ended.nfe == 4 + 2
-    assert replayed(ended, steps) == ended.canvas[3:]
+    assert replayed(of(ended, steps), [MASK] * ended.gen_length, empty=MASK) == ended.canvas[3:]
 
 
 def test_later_forwards_see_the_end(model: LLaDAModel) -> None:
     ended, plain = row(model, policy=ending(NoCache, (1, 6))), row(model, policy=NoCache())
-    steps = decode(model, ended, plain)
+    steps = decoded(model, ended, plain)
     told, untold = ([step for step in steps if step.ticket is each.ticket] for each in (ended, plain))
     assert told[0].confidence[0] == untold[0].confidence[0]
     assert told[1].confidence != untold[1].confidence
@@ -97,7 +75,7 @@ def test_what_stood_behind_the_end_is_told_as_revoked_and_what_is_written_then_o
 ) -> None:
     ended = row(model, policy=ending(NoCache, (2, 1)), rule=Quota(2))
     ended.alternatives = 2
-    first, second, *_ = steps = decode(model, ended)
+    first, second, *_ = steps = decoded(model, ended)
     stood = {p for p, token in zip(first.positions, first.tokens, strict=True) if p and token != EOS}
     assert set(second.revoked) == stood
     assert stood
@@ -105,22 +83,22 @@ def test_what_stood_behind_the_end_is_told_as_revoked_and_what_is_written_then_o
     assert {second.tokens[second.positions.index(p)] for p in range(4, 10)} == {EOS}
     assert {second.confidence[second.positions.index(p)] for p in range(4, 10)} == {1.0}
     assert second.alternatives[-1] == ((EOS, 1.0),)
-    assert replayed(ended, steps) == ended.canvas[3:]
+    assert replayed(of(ended, steps), [MASK] * ended.gen_length, empty=MASK) == ended.canvas[3:]
 
 
 def test_an_answer_that_ends_earlier_again_and_within_one_forward_ends_there(model: LLaDAModel) -> None:
     ended = row(
         model, policy=ending(NoCache, (1, 7), (1, 5), (3, 4)), rule=Quota(12), gen_length=12, block_length=12
     )
-    steps = decode(model, ended)
+    steps = decoded(model, ended)
     assert ended.canvas[7:] == [EOS] * 8
     assert MASK not in ended.canvas
-    assert replayed(ended, steps) == ended.canvas[3:]
+    assert replayed(of(ended, steps), [MASK] * ended.gen_length, empty=MASK) == ended.canvas[3:]
 
 
 def test_an_end_at_the_end_of_a_full_block_takes_no_further_forward(model: LLaDAModel) -> None:
     ended = row(model, policy=ending(DualCache, (4, 4)), rule=Quota(4))
-    steps = decode(model, ended)
+    steps = decoded(model, ended)
     assert ended.nfe == 4
     assert steps[-1].finished
     assert steps[-1].settled == 10
@@ -131,7 +109,7 @@ def test_an_end_at_the_end_of_a_full_block_takes_no_further_forward(model: LLaDA
 def test_a_traced_row_tells_the_end_as_certain(model: LLaDAModel, temperature: float) -> None:
     ended = row(model, policy=ending(NoCache, (1, 6)), temperature=temperature, seed=3)
     ended.traced = True
-    first, *_ = decode(model, ended)
+    first, *_ = decoded(model, ended)
     assert first.positions[-4:] == (6, 7, 8, 9)
     assert first.log_probabilities[-4:] == first.drawn_log_probabilities[-4:] == (0.0,) * 4
     assert len(first.log_probabilities) == len(first.drawn_log_probabilities) == len(first.positions)
@@ -139,7 +117,7 @@ def test_a_traced_row_tells_the_end_as_certain(model: LLaDAModel, temperature: f
 
 def test_columns_behind_the_answer_end_too_and_nobody_is_told(model: LLaDAModel) -> None:
     ended = row(model, policy=ending(NoCache, (1, 6)), whole_blocks=True)
-    first, *_ = decode(model, ended)
+    first, *_ = decoded(model, ended)
     assert first.positions[-1] == 9
     assert ended.canvas[9:] == [EOS] * 4
 

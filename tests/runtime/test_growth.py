@@ -13,7 +13,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from llada_core import ContractError, PromptError, Step
+from llada_core import ContractError, PromptError
 from llada_runtime import (
     BestFirst,
     DualCache,
@@ -28,6 +28,7 @@ from llada_runtime import (
     drain,
 )
 from llada_runtime.testing import EOS, MASK
+from tests.support.replaying import decoded, of, replayed
 
 
 def row(model: LLaDAModel, prompt: Iterable[int] = (1, 2, 3), **options: Any) -> Sequence:
@@ -36,29 +37,6 @@ def row(model: LLaDAModel, prompt: Iterable[int] = (1, 2, 3), **options: Any) ->
         "early_stop": False,
     }  # fmt: skip
     return Sequence(prompt, model.config, **{**settings, **options})
-
-
-def decode(model: LLaDAModel, *rows: Sequence) -> list[Step]:
-    steps = list(drain(model, rows, rows=len(rows)))
-    assert not [step.error for step in steps if step.error]
-    return steps
-
-
-def replayed(row: Sequence, steps: list[Step], start: list[int]) -> list[int]:
-    """The answer as the deltas of its steps make it; what had settled never changes."""
-    answer, settled = list(start), 0
-    for step in (step for step in steps if step.ticket is row.ticket):
-        kept = answer[:settled]
-        for position in step.revoked:
-            assert answer[position] != MASK
-            answer[position] = MASK
-        for position, token in zip(step.positions, step.tokens, strict=True):
-            answer[position] = token
-        assert answer[:settled] == kept
-        assert step.settled >= settled
-        settled = step.settled
-    assert settled == row.gen_length
-    return answer
 
 
 # -- holes: fixed tokens anywhere in the answer
@@ -80,8 +58,8 @@ def test_holes_are_filled_and_fixed_text_stands(
     holed = row(model, policy=policy, answer=answer)
     alone = row(model, policy=policy, answer=answer)
     plain = row(model, [5, 6])
-    steps = decode(model, plain, holed)
-    decode(model, alone)
+    steps = decoded(model, plain, holed)
+    decoded(model, alone)
     filled = holed.canvas[3:]
     assert (holed.canvas, holed.nfe) == (alone.canvas, alone.nfe)
     assert all(given in (None, token) for given, token in zip(answer, filled, strict=True))
@@ -89,19 +67,19 @@ def test_holes_are_filled_and_fixed_text_stands(
     told = sorted(p for step in steps if step.ticket is holed.ticket for p in step.positions)
     assert told == [position for position, given in enumerate(answer) if given is None]
     start = [MASK if given is None else given for given in answer]
-    assert replayed(holed, steps, start) == filled
+    assert replayed(of(holed, steps), start, empty=MASK) == filled
 
 
 def test_blocks_that_are_full_from_the_beginning_take_no_forward(model: LLaDAModel) -> None:
     holed = row(model, answer=[None] * 4 + [6] * 4 + [None] * 2, rule=Quota(4))
-    steps = decode(model, holed)
+    steps = decoded(model, holed)
     assert holed.nfe == 4 + 2
     assert {step.block for step in steps} == {0, 2}
 
 
 def test_an_answer_without_a_hole_is_finished_without_a_forward(model: LLaDAModel) -> None:
     full = row(model, answer=[6] * 10)
-    (step,) = decode(model, full)
+    (step,) = decoded(model, full)
     assert (step.finished, step.nfe, step.settled, step.positions) == (True, 0, 10, ())
     assert full.canvas == [1, 2, 3] + [6] * 10
 
@@ -146,15 +124,15 @@ class Wavering(BestFirst):
 def test_a_row_gives_back_and_its_neighbours_do_not_notice(model: LLaDAModel, policy: Policy) -> None:
     wavering, alone = (row(model, policy=policy, rule=Wavering(), gen_length=12) for _ in range(2))
     plain, plain_alone = row(model, [5, 6]), row(model, [5, 6])
-    steps = decode(model, plain, wavering)
-    decode(model, alone)
-    decode(model, plain_alone)
+    steps = decoded(model, plain, wavering)
+    decoded(model, alone)
+    decoded(model, plain_alone)
     assert (wavering.canvas, wavering.nfe) == (alone.canvas, alone.nfe)
     assert (plain.canvas, plain.nfe) == (plain_alone.canvas, plain_alone.nfe)
     revoked = [3 + position for step in steps for position in step.revoked]
     assert 2 <= len(revoked) <= 5
     assert wavering.rule_state is None  # what only decoding needs is gone
-    assert replayed(wavering, steps, [MASK] * 12) == wavering.canvas[3:]
+    assert replayed(of(wavering, steps), [MASK] * 12, empty=MASK) == wavering.canvas[3:]
     settled = {step.settled for step in steps if step.ticket is wavering.ticket}
     assert settled == {0, 4, 8, 12}  # whole blocks: what stands in an open one may be taken back
 
@@ -200,19 +178,19 @@ class Editing(Wavering):
 
 def test_a_token_that_stands_is_replaced_and_the_step_says_which(model: LLaDAModel) -> None:
     edited, alone, plain = row(model, rule=Editing()), row(model, rule=Editing()), row(model, [5, 6])
-    steps = decode(model, plain, edited)
-    decode(model, alone)
+    steps = decoded(model, plain, edited)
+    decoded(model, alone)
     (step,) = (step for step in steps if step.revoked)
     assert set(step.revoked) < set(step.positions)
     assert list(step.positions) == sorted(step.positions)
     assert all(0 < sure <= 1 for sure in step.confidence)
-    assert replayed(edited, steps, [MASK] * 10) == edited.canvas[3:] == alone.canvas[3:]
+    assert replayed(of(edited, steps), [MASK] * 10, empty=MASK) == edited.canvas[3:] == alone.canvas[3:]
 
 
 def test_the_likeliest_are_told_of_a_token_that_replaces_another_too(model: LLaDAModel) -> None:
     edited, plain = row(model, rule=Editing()), row(model, rule=Editing())
     edited.alternatives = 3
-    steps = decode(model, plain, edited)
+    steps = decoded(model, plain, edited)
     assert edited.canvas == plain.canvas
     for step in steps:
         wanted = len(step.positions) if step.ticket is edited.ticket else 0
@@ -282,8 +260,8 @@ def test_two_canvases_decide_as_one(model: LLaDAModel, weight: float) -> None:
     prompts = [[draw.randrange(29) for _ in range(draw.randint(1, 6))] for _ in range(3)]
     guided = [row(model, p, gen_length=8, policy=Guided(weight), rule=Quota(4)) for p in prompts]
     plain, alone = row(model, [5, 6]), row(model, [5, 6])
-    decode(model, guided[0], plain, *guided[1:])
-    decode(model, alone)
+    decoded(model, guided[0], plain, *guided[1:])
+    decoded(model, alone)
     assert [g.canvas for g in guided] == [guided_by_hand(model, p, weight) for p in prompts]
     assert [g.nfe for g in guided] == [8] * 3
     assert plain.canvas == alone.canvas
@@ -311,7 +289,7 @@ def test_a_block_may_be_ended_once_its_logits_are_seen(model: LLaDAModel) -> Non
                 sequence.end_block(sequence.block_start + 2)
 
     cut = row(model, policy=Cutting(), rule=Quota(1))
-    steps = decode(model, cut)
+    steps = decoded(model, cut)
     assert [step.block for step in steps][:2] == [0, 1]
     assert sorted(p for step in steps for p in step.positions) == list(range(10))
 
@@ -348,5 +326,5 @@ def test_blocks_end_where_the_policy_says(model: LLaDAModel) -> None:
             return min(sequence.block_start + 1 + 2 * sequence.block, sequence.length)
 
     grown = row(model, policy=Growing(), rule=Quota(1))
-    steps = decode(model, grown)
+    steps = decoded(model, grown)
     assert [step.positions for step in steps] == [(0,), (1, 2, 3), (4, 5, 6, 7, 8), (9,)]

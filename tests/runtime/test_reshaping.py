@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from llada_core import ContractError, ParameterError, Step, standard
+from llada_core import ContractError, ParameterError, standard
 from llada_runtime import (
     DualCache,
     LLaDAModel,
@@ -27,6 +27,7 @@ from llada_runtime import (
 )
 from llada_runtime.reference import follow
 from llada_runtime.testing import EOS, MASK, FakeNetwork
+from tests.support.replaying import decoded, of, replayed
 
 Change = Callable[[Sequence], object]
 
@@ -55,34 +56,6 @@ def row(model: Any, prompt: Iterable[int] = (1, 2, 3), **options: Any) -> Sequen
     return Sequence(prompt, model.config, **{**settings, **options})
 
 
-def decode(model: Any, *rows: Sequence) -> list[Step]:
-    steps = list(drain(model, rows, rows=len(rows)))
-    assert [step.error for step in steps if step.error] == []
-    return steps
-
-
-def replayed(row: Sequence, steps: list[Step], length: int) -> list[int]:
-    """The answer as its steps tell it; what has settled neither changes nor moves."""
-    answer, settled = [MASK] * length, 0
-    for step in (step for step in steps if step.ticket is row.ticket):
-        kept = answer[:settled]
-        for offset, count in step.inserted:
-            answer[offset:offset] = [MASK] * count
-        assert step.gen_length is not None
-        del answer[step.gen_length :]
-        assert len(answer) == step.gen_length
-        for position in step.revoked:
-            assert answer[position] != MASK
-            answer[position] = MASK
-        for position, token in zip(step.positions, step.tokens, strict=True):
-            assert answer[position] == MASK
-            answer[position] = token
-        assert answer[:settled] == kept
-        settled = step.settled
-    assert settled == row.gen_length == len(answer)
-    return answer
-
-
 GROWTHS: tuple[tuple[tuple[int, Change], ...], ...] = (
     ((2, put_in(6, 3)),),
     ((1, put_in(3, 2)), (3, put_in(8, 4))),
@@ -99,12 +72,12 @@ def test_masks_that_are_put_in_are_filled_and_all_is_told(
     plain, plain_alone = (
         row(model, [5, 6], gen_length=9, longest=None, policy=DualCache()) for _ in range(2)
     )
-    steps = decode(model, plain, grown)
+    steps = decoded(model, plain, grown)
     for each in (alone, plain_alone):
-        decode(model, each)
+        decoded(model, each)
     assert grown.gen_length > 6
     assert MASK not in grown.canvas
-    assert replayed(grown, steps, 6) == grown.canvas[3:]
+    assert replayed(of(grown, steps), [MASK] * 6, empty=MASK) == grown.canvas[3:]
     assert [(each.canvas, each.nfe) for each in (grown, plain)] == [
         (each.canvas, each.nfe) for each in (alone, plain_alone)
     ]
@@ -113,7 +86,7 @@ def test_masks_that_are_put_in_are_filled_and_all_is_told(
 @pytest.mark.parametrize("base", [NoCache, DualCache])
 def test_the_reference_grows_alike(model: LLaDAModel, base: type[Policy]) -> None:
     grown, written_out = (row(model, policy=growing(base, *GROWTHS[2])) for _ in range(2))
-    decode(model, grown)
+    decoded(model, grown)
     assert follow(model, written_out) == (grown.canvas, grown.nfe)
 
 
@@ -126,7 +99,7 @@ def test_what_is_put_in_is_seen_where_it_stands() -> None:
         return torch.eye(32)[5 + len(seen)].repeat(hi - lo, 1)
 
     network = FakeNetwork(propose)
-    decode(network, row(network, gen_length=3, policy=growing(NoCache, (1, put_in(2, 2)))))
+    decoded(network, row(network, gen_length=3, policy=growing(NoCache, (1, put_in(2, 2)))))
     assert seen[:2] == [[1, 2, 3, MASK, MASK, MASK], [1, 2, 3, 6, MASK, MASK, MASK, MASK]]
 
 
@@ -136,17 +109,17 @@ def test_a_row_that_caches_takes_the_columns_of_its_longest_answer(model: LLaDAM
     assert (grown.columns, row(model).columns) == (3 + 14, 0)
     loop = Loop(model, rows=1, columns=16)
     assert "take 17 cached columns, and there is memory for 16" in str(loop.refusal(grown))
-    decode(model, grown)
+    decoded(model, grown)
     assert grown.columns == 3 + 14
 
 
 def test_what_comes_to_stand_behind_the_longest_answer_is_gone(model: LLaDAModel) -> None:
     changes = ((2, lambda s: s.end_answer(8, EOS)), (3, put_in(4, 7)))
     grown = row(model, longest=8, policy=growing(NoCache, *changes))
-    steps = decode(model, grown)
+    steps = decoded(model, grown)
     assert [step.inserted for step in steps if step.inserted] == [((4, 4),)]
     assert {step.gen_length for step in steps} == {6, 8}
-    assert replayed(grown, steps, 6) == grown.canvas[3:]
+    assert replayed(of(grown, steps), [MASK] * 6, empty=MASK) == grown.canvas[3:]
 
 
 def test_an_end_that_is_put_in_is_told_where_it_stands(model: LLaDAModel) -> None:
@@ -156,13 +129,13 @@ def test_an_end_that_is_put_in_is_told_where_it_stands(model: LLaDAModel) -> Non
         sequence.insert(8, 1)
 
     grown = row(model, policy=growing(NoCache, (2, end)))
-    steps = decode(model, grown)
+    steps = decoded(model, grown)
     (step,) = (step for step in steps if step.inserted)
     assert step.inserted == ((6, 2), (5, 1))
     assert [(at, token) for at, token in zip(step.positions, step.tokens, strict=True) if at > 6] == [
         (7, EOS), (8, EOS),
     ]  # fmt: skip
-    assert replayed(grown, steps, 6) == grown.canvas[3:]
+    assert replayed(of(grown, steps), [MASK] * 6, empty=MASK) == grown.canvas[3:]
     assert grown.canvas[-2:] == [EOS, EOS]
 
 
@@ -174,7 +147,7 @@ def test_a_forward_that_only_grows_does_not_idle(model: LLaDAModel) -> None:
             return Plan(lo=0, hi=sequence.length, targets=(0, 0) if sequence.nfe < 8 else None)
 
     grown = row(model, policy=growing(Looking, *changes), idle_limit=2)
-    decode(model, grown)
+    decoded(model, grown)
     assert (grown.gen_length, MASK in grown.canvas) == (14, False)
 
 
@@ -184,7 +157,7 @@ def test_a_block_may_be_made_as_wide_as_the_answer_has_become(model: LLaDAModel)
         sequence.end_block(min(sequence.block_start + 4, sequence.length))
 
     grown = row(model, gen_length=2, policy=growing(NoCache, (1, grow)))
-    steps = decode(model, grown)
+    steps = decoded(model, grown)
     assert [step.block for step in steps][-1] == 1
     assert grown.gen_length == 6
 
