@@ -75,7 +75,7 @@ class Pool:
 
     def replicas(self) -> set[int]:
         """The processes of replicas."""
-        return {pid for pid in self.processes() if _MODEL in _command(pid)}
+        return processes(self.process.pid, _MODEL)
 
     def figures(self, name: str = "llada_num_requests_running", **labels: str) -> dict[str, float]:
         """A figure of each replica by its name, of these ``labels``, summed over others."""

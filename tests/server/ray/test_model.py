@@ -29,7 +29,7 @@ def replica(monkeypatch: pytest.MonkeyPatch, session: ScriptedSession) -> Model:
     monkeypatch.setattr(model, "told_loaded", lambda settings: None)
     monkeypatch.setattr(model, "opened", lambda *given, **more: (served, metrics, ["a line"]))
     monkeypatch.setattr(model, "replica_name", lambda: "one")
-    monkeypatch.setattr(model.gc, "freeze", lambda: None)
+    monkeypatch.setattr(model, "freeze", lambda: None)
     return Model(ServerSettings())
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import logging
 import os
 import socket
@@ -34,7 +33,7 @@ from llada_server.metrics import Metrics
 from llada_server.opening import check_certificate, config_of, loaded
 from llada_server.reading import Reading
 from llada_server.room import Room, room_of
-from llada_server.scheduler.spare_memory import SpareMemory, trimmer
+from llada_server.scheduler.spare_memory import SpareMemory, freeze, trimmer
 from llada_server.scheduler.worker import Worker
 from llada_server.settings import ServerSettings
 
@@ -118,8 +117,7 @@ def serve(served: Served, metrics: Metrics, listening: socket.socket) -> int:
     """
     worker = served.worker
     worker.start()
-    gc.collect()
-    gc.freeze()  # a full collection of torch and of the model would hold everybody up for long
+    freeze()
     server = Server(application_of(served, metrics), worker, served.settings)
     with uninterrupted():  # Ctrl-C is a signal to the server then, and what looks like it a plugin's
         asyncio.run(server.serve(sockets=[listening]))

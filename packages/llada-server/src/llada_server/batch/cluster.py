@@ -15,26 +15,36 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from llada_core.errors import LladaError, UsageError
+from llada_core.errors import UsageError
 from llada_core.faults import one_line
 from llada_server.batch.placing import Machine
 from llada_server.batch.shares import Sizes
 from llada_server.batch.spread import Lost
 from llada_server.batch.worker import ANSWERS, LINES, Worker
-from llada_server.ray.library import Data, imported_data, own_signals
+from llada_server.ray.library import (
+    Data,
+    imported_data,
+    last_line,
+    own_signals,
+    quieted,
+    start_here,
+)
 from llada_server.ray.settings import PoolSettings
 from llada_server.serving import name_at
 from llada_server.settings import ServerSettings
 
 __all__ = ["Cluster", "Workers", "connected"]
 
-_STORE = 256 * 2**20  # bytes for what processes of a cluster of this machine tell each other
 _STARTS = 4  # of a worker, one with another, before they have something that kills each
 _CHATTY = (
     "ray.data",
     "ray._private.authentication",
 )  # loggers: of errors, which are raised too, and what goes well
 _BEGIN = b"begin"  # what comes first out of the queue: who does not find it comes second
+_NOT_STARTED = (
+    "a cluster of this machine could not be started ({}); try again when it has less to do, or leave --ray "
+    "out"
+)
 _NONE_RUNS = "Could not find any running Ray instance"  # as ray.init("auto") says it
 _FILES = ("model", "chat_template", "dcp_path", "base_model", "temp_dir")  # settings that may name one
 
@@ -57,7 +67,7 @@ def connected(address: str | None) -> Iterator[Cluster]:
     """A cluster: that at the address, or the one that Ray finds (``RAY_ADDRESS``, or one of this machine), or
     else one of this machine alone, as for "local", whose processes end with the context.
 
-    Raises ``UsageError`` where Ray is not installed or the address cannot be reached, and ``LladaError``
+    Raises ``UsageError`` where Ray is not installed or the address cannot be reached, and ``NoCluster``
     where none could be started.
     """
     os.environ["RAY_ENABLE_AUTO_CONNECT"] = (
@@ -70,9 +80,7 @@ def connected(address: str | None) -> Iterator[Cluster]:
             f"--ray-address {address} is for clients of Ray, and this is none; run it on a machine of the "
             "cluster, and give host:port"
         )
-    os.environ["RAY_USAGE_STATS_ENABLED"] = "0"  # what it would tell its makers
-    for name in _CHATTY:
-        logging.getLogger(name).setLevel(logging.CRITICAL)
+    quieted(*_CHATTY, level=logging.CRITICAL)
     with own_signals():
         _connect(data.ray, address)
     try:
@@ -82,7 +90,7 @@ def connected(address: str | None) -> Iterator[Cluster]:
 
 
 def _connect(ray: Any, address: str | None) -> None:
-    """Connect to the cluster. Raises ``UsageError``, and ``LladaError`` where none could be started."""
+    """Connect to the cluster. Raises ``UsageError``, and ``NoCluster`` where none could be started."""
     if address != "local":
         try:
             ray.init(address=address or "auto", logging_level=logging.WARNING, runtime_env=_environment())
@@ -93,14 +101,7 @@ def _connect(ray: Any, address: str | None) -> None:
                     f"the cluster{f' at {address}' if address else ' that runs'} cannot be joined "
                     f"({one_line(exc)}); mend that, or give --ray-address local for one of this machine alone"
                 ) from exc
-    quiet = {"include_dashboard": False, "logging_level": logging.WARNING}
-    try:
-        ray.init(address="local", object_store_memory=_STORE, **quiet)
-    except Exception as exc:  # the library raises no kind of its own
-        raise LladaError(
-            f"a cluster of this machine could not be started ({one_line(exc)}); try again when it has less "
-            "to do, or leave --ray out"
-        ) from exc
+    start_here(ray, _NOT_STARTED)
 
 
 def _environment() -> dict[str, Any]:
@@ -136,7 +137,7 @@ class Workers:
                 ):
                     yield from table[ANSWERS].to_pylist()
         except self._data.errors as exc:
-            raise Lost(f"the workers ended: {_reason(exc)}") from exc
+            raise Lost(f"the workers ended: {last_line(str(exc)) or type(exc).__name__}") from exc
 
     def _answers(self) -> Any:
         """The data set."""
@@ -194,9 +195,3 @@ def _of_workers(settings: ServerSettings) -> ServerSettings:
     found = {name: Path(value).expanduser() for name, value in named.items() if value is not None}
     paths: dict[str, Any] = {name: str(path.absolute()) for name, path in found.items() if path.exists()}
     return replace(settings, served_model_name=settings.served_model_name or name_at(settings), **paths)
-
-
-def _reason(exc: BaseException) -> str:
-    """What an error of the library came from: the end of what it says."""
-    lines = [line.strip() for line in str(exc).splitlines() if line.strip()]
-    return lines[-1] if lines else type(exc).__name__

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from llada_core.errors import UsageError
-from llada_server.ray.settings import PoolSettings
+from llada_server.ray.settings import PoolSettings, check_device
 from llada_server.settings import ServerSettings
 
 __all__ = ["Machine", "placed"]
@@ -53,11 +53,6 @@ def _most(machine: Machine, *, gpus: int, cpus: int = 1) -> int:
 
 def _gpus(machines: Sequence[Machine], settings: ServerSettings) -> int:
     """GPUs of each replica. Raises ``UsageError`` for a device by number."""
-    device = settings.device
-    if device is not None and ":" in device:
-        raise UsageError(
-            f"--device {device} cannot be: Ray gives each worker its own devices; name the kind alone, as "
-            f"{device.partition(':')[0]}"
-        )
+    check_device(settings.device, told="--device ", each="worker")
     there = any(machine.gpus for machine in machines)
-    return settings.tensor_parallel if there and device != "cpu" else 0
+    return settings.tensor_parallel if there and settings.device != "cpu" else 0

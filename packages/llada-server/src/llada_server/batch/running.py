@@ -23,7 +23,7 @@ from llada_server.batch.lines import lines_of
 from llada_server.batch.output import Output
 from llada_server.batch.placing import placed
 from llada_server.batch.resuming import Left, marked, take_in
-from llada_server.batch.session import freeze, opened
+from llada_server.batch.session import opened
 from llada_server.batch.shares import Sizes
 from llada_server.batch.signals import told_by_signals
 from llada_server.batch.spread import Lost, Spread
@@ -31,6 +31,7 @@ from llada_server.batch.tally import Tally
 from llada_server.batch.telling import told_now_and_then
 from llada_server.logs import log_to_stderr, logged_to
 from llada_server.opening import check_named
+from llada_server.scheduler.spare_memory import freeze
 from llada_server.scheduler.work import Broken, Closing
 from llada_server.settings import ServerSettings
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,7 +13,7 @@ from llada_server.room import room_of
 from llada_server.serving import columns_of, served_model, told_loaded
 from llada_server.settings import ServerSettings
 
-__all__ = ["freeze", "opened"]
+__all__ = ["opened"]
 
 
 @contextmanager
@@ -34,10 +33,3 @@ def opened(settings: ServerSettings) -> Iterator[Served]:
                 served.worker.stop()
             except KeyboardInterrupt as exc:
                 leave(128 + getattr(exc, "number", signal.SIGINT))
-
-
-def freeze() -> None:
-    """Let what is in memory now never be looked at for garbage again, as the server does: a full collection
-    of the model holds everybody up."""
-    gc.collect()
-    gc.freeze()

@@ -13,10 +13,11 @@ from typing import Any
 
 from llada_core.errors import LladaError
 from llada_server.batch.answering import Answering
-from llada_server.batch.session import freeze, opened
+from llada_server.batch.session import opened
 from llada_server.batch.shares import lines_in, packed
 from llada_server.draining import leave
 from llada_server.logs import log_to_stderr, logged_to
+from llada_server.scheduler.spare_memory import freeze
 from llada_server.scheduler.work import Broken, Closing
 from llada_server.settings import ServerSettings
 

@@ -11,7 +11,7 @@ from llada_core.errors import UsageError
 from llada_server.ray.front import Front
 from llada_server.ray.library import imported
 from llada_server.ray.model import Model
-from llada_server.ray.settings import PoolSettings, settings_of
+from llada_server.ray.settings import PoolSettings, check_device, settings_of
 from llada_server.settings import ServerSettings
 
 __all__ = ["app", "models"]
@@ -106,11 +106,7 @@ def _count(settings: ServerSettings, pool: PoolSettings) -> dict[str, Any]:
 def _gpus(settings: ServerSettings, pool: PoolSettings) -> float:
     """The GPUs of each replica. Raises ``UsageError`` where that cannot be known, or be."""
     wanted, device = pool.gpus_per_replica, settings.device
-    if device is not None and ":" in device:
-        raise UsageError(
-            f"device={device} cannot be: Ray gives each replica its own devices; name the kind alone, as "
-            f"{device.partition(':')[0]}"
-        )
+    check_device(device, told="device=", each="replica")
     if wanted is None:
         without = device == "cpu" or (device is None and not _gpus_there())
         wanted = 0.0 if without else float(settings.tensor_parallel)

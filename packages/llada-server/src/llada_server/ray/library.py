@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import logging
 import os
 import signal
 import threading
@@ -12,8 +13,22 @@ from dataclasses import dataclass
 from typing import Any
 
 from llada_core.errors import LladaError, UsageError
+from llada_core.faults import one_line
 
-__all__ = ["Data", "Faults", "NoCluster", "faults", "imported", "imported_data", "own_signals"]
+__all__ = [
+    "Data",
+    "Faults",
+    "NoCluster",
+    "faults",
+    "imported",
+    "imported_data",
+    "last_line",
+    "own_signals",
+    "quieted",
+    "start_here",
+]
+
+_STORE = 256 * 2**20  # bytes for what processes of a cluster of this machine tell each other
 
 
 class NoCluster(LladaError):
@@ -121,3 +136,30 @@ def own_signals() -> Iterator[None]:
         signal.signal(signal.SIGTERM, before)
         if ended:
             signal.raise_signal(signal.SIGTERM)
+
+
+def quieted(*chatty: str, level: int) -> None:
+    """Let these loggers tell what is of the level alone, and the library tell its makers nothing."""
+    os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
+    for name in chatty:
+        logging.getLogger(name).setLevel(level)
+
+
+def start_here(ray: Any, failed: str) -> None:
+    """Start a cluster of this machine alone, whatever RAY_ADDRESS says. Raises ``NoCluster`` with ``failed``,
+    in which the reason stands in the place of ``{}``."""
+    try:
+        ray.init(
+            address="local",
+            include_dashboard=False,
+            object_store_memory=_STORE,
+            logging_level=logging.WARNING,
+        )
+    except Exception as exc:  # the library has no kind of error for it
+        raise NoCluster(failed.format(one_line(exc))) from exc
+
+
+def last_line(told: str) -> str:
+    """The end of what the library tells of a failure, which is what it came from; empty where it is."""
+    lines = [line.strip() for line in told.splitlines() if line.strip()]
+    return lines[-1] if lines else ""

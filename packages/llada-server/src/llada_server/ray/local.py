@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -24,7 +23,7 @@ from llada_server.logs import log_to_stderr
 from llada_server.opening import check_certificate, config_of
 from llada_server.ray.building import models
 from llada_server.ray.ingress import Ingress
-from llada_server.ray.library import NoCluster, faults, imported, own_signals
+from llada_server.ray.library import faults, imported, last_line, own_signals, quieted, start_here
 from llada_server.ray.replicas import Replicas
 from llada_server.ray.settings import PoolSettings
 from llada_server.serving import EMBEDDED, bound, listen
@@ -32,8 +31,11 @@ from llada_server.settings import ServerSettings
 
 __all__ = ["run"]
 
-_STORE = 256 * 2**20  # bytes for what processes tell each other: requests and answers
 _CHATTY = ("ray.serve", "ray._private.authentication")  # loggers that tell what goes well
+_NOT_STARTED = (
+    "Ray could not start on this machine: {}; its logs are in /tmp/ray/session_latest/logs, and a machine "
+    "that has too much to do may start it at the next try"
+)
 _QUIET = {"log_level": "WARNING", "enable_access_log": False}
 
 
@@ -71,33 +73,15 @@ def _cluster() -> Iterator[tuple[int, int]]:
     """A cluster of this machine, and how many cores and GPUs it has; all its processes end with it. Raises
     ``NoCluster``."""
     ray, serve = imported()
-    os.environ["RAY_USAGE_STATS_ENABLED"] = "0"  # what it would tell its makers
-    for name in _CHATTY:
-        logging.getLogger(name).setLevel(logging.ERROR)
+    quieted(*_CHATTY, level=logging.ERROR)
     with own_signals():
-        _start(ray)
+        start_here(ray, _NOT_STARTED)
     try:
         there = ray.cluster_resources()
         yield int(there.get("CPU", 0)), int(there.get("GPU", 0))
     finally:
         serve.shutdown()
         ray.shutdown()
-
-
-def _start(ray: Any) -> None:
-    """Start a cluster. Raises ``NoCluster``."""
-    try:
-        ray.init(
-            address="local",  # whatever RAY_ADDRESS says
-            include_dashboard=False,
-            object_store_memory=_STORE,
-            logging_level=logging.WARNING,
-        )
-    except Exception as exc:  # the library has no kind of error for it
-        raise NoCluster(
-            f"Ray could not start on this machine: {one_line(exc)}; its logs are in "
-            "/tmp/ray/session_latest/logs, and a machine that has too much to do may start it at the next try"
-        ) from exc
 
 
 def _pool(settings: ServerSettings, replicas: int, *, cpus: int, gpus: int) -> PoolSettings:
@@ -134,8 +118,7 @@ def _reason(serve: Any) -> str:
     nothing."""
     applications = serve.status().applications.values()
     told = [each.message for application in applications for each in application.deployments.values()]
-    lines = [line.strip() for message in told for line in message.splitlines() if line.strip()]
-    return lines[-1] if lines else ""
+    return last_line("\n".join(told))
 
 
 def _line(pool: PoolSettings) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import logging
 import time
 from collections.abc import AsyncGenerator
@@ -14,6 +13,7 @@ from llada_server.draining import leave
 from llada_server.logs import log_to_stderr
 from llada_server.ray.handed import Handed, answered
 from llada_server.ray.library import imported
+from llada_server.scheduler.spare_memory import freeze
 from llada_server.scheduler.work import Broken
 from llada_server.serving import application_of, opened, told_loaded
 from llada_server.settings import ServerSettings
@@ -44,8 +44,7 @@ class Model:
         self._worker = served.worker
         self._app = application_of(served, self._metrics)
         self._worker.start()
-        gc.collect()
-        gc.freeze()  # as of one server
+        freeze()
 
     async def answer(self, asked: Handed) -> AsyncGenerator[list[Message], None]:
         """The answer to a request, as messages of ASGI; first an empty list, to say that the request is here.

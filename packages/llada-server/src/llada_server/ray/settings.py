@@ -14,7 +14,7 @@ from llada_core.errors import UsageError
 from llada_server.given import beneath, from_table
 from llada_server.settings import ServerSettings
 
-__all__ = ["PoolSettings", "settings_of"]
+__all__ = ["PoolSettings", "check_device", "settings_of"]
 
 _log = logging.getLogger(__name__)
 _SOURCE = "args"
@@ -157,3 +157,13 @@ def _of_ours(found: dict[str, Any]) -> dict[str, Any]:
             _log.warning("%s is none of an application; set %s of Serve's file", name, instead)
             del found[name]
     return found
+
+
+def check_device(device: str | None, *, told: str, each: str) -> None:
+    """Refuse a device by number, of which ``each`` has its own; ``told`` is what it is given by. Raises
+    ``UsageError``."""
+    if device is not None and ":" in device:
+        raise UsageError(
+            f"{told}{device} cannot be: Ray gives each {each} its own devices; name the kind alone, as "
+            f"{device.partition(':')[0]}"
+        )

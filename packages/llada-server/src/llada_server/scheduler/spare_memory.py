@@ -1,4 +1,5 @@
-"""Memory that was freed, and that the C library still holds: given back to the system now and then.
+"""Memory that was freed, and that the C library still holds: given back to the system now and then; and
+memory that lasts, which nobody is to look through for garbage.
 
 Forwards of ever other widths leave gaps in glibc's heap, which it keeps: hundreds of MiB after a thousand
 requests. Giving them back takes 10 ms of a processor.
@@ -7,13 +8,21 @@ requests. Giving them back takes 10 ms of a processor.
 from __future__ import annotations
 
 import ctypes
+import gc
 import os
 import time
 from collections.abc import Callable
 
-__all__ = ["SpareMemory", "trimmer"]
+__all__ = ["SpareMemory", "freeze", "trimmer"]
 
 _PAUSE = 5.0  # seconds; the work then is 0.2 % of the time
+
+
+def freeze() -> None:
+    """Let what is in memory now never be looked at for garbage again: a full collection of torch and of the
+    model would hold everybody up for long."""
+    gc.collect()
+    gc.freeze()
 
 
 def trimmer() -> Callable[[], object] | None:
