@@ -36,10 +36,8 @@ from llada_server.settings import ServerSettings
 __all__ = ["Cluster", "Workers", "connected"]
 
 _STARTS = 4  # of a worker, one with another, before they have something that kills each
-_CHATTY = (
-    "ray.data",
-    "ray._private.authentication",
-)  # loggers: of errors, which are raised too, and what goes well
+# Loggers of errors, which are raised too, and of what goes well.
+_CHATTY = ("ray.data", "ray._private.authentication")
 _BEGIN = b"begin"  # what comes first out of the queue: who does not find it comes second
 _NOT_STARTED = (
     "a cluster of this machine could not be started ({}); try again when it has less to do, or leave --ray "
@@ -70,9 +68,8 @@ def connected(address: str | None) -> Iterator[Cluster]:
     Raises ``UsageError`` where Ray is not installed or the address cannot be reached, and ``NoCluster``
     where none could be started.
     """
-    os.environ["RAY_ENABLE_AUTO_CONNECT"] = (
-        "0"  # threads that still ask it something would start a second one
-    )
+    # Threads that still ask it something would start a second one.
+    os.environ["RAY_ENABLE_AUTO_CONNECT"] = "0"
     data = imported_data()
     address = address or os.environ.get("RAY_ADDRESS")
     if address is not None and "://" in address:
