@@ -13,7 +13,7 @@ from torch import Tensor
 
 from llada_runtime import Filters, NoCache, Quota, Sequence, drain
 from llada_runtime.decoding import glance
-from llada_runtime.decoding.traces import traced
+from llada_runtime.decoding.traces import trace
 from llada_runtime.decoding.turn import Turn
 from llada_runtime.testing import MASK, FakeNetwork
 
@@ -100,19 +100,65 @@ def test_logarithms_are_those_of_the_network_and_of_what_was_drawn_from(
         assert any(replaced) or not step.revoked
 
 
-def test_a_row_is_read_once_however_much_it_wrote(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_rows_are_read_once_however_much_they_wrote(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each is told what it is told alone."""
     read, tolist = [], Tensor.tolist
 
     def noted(self: Tensor) -> Any:
         read.append(self)
         return tolist(self)
 
-    logits, count = torch.randn(200, 32), 150
-    row: Any = SimpleNamespace(temperature=0.7, filters=None, mask_id=MASK)
+    logits = [torch.randn(200, 32) for _ in WROTE]
+    together, alone = ([written(*each, of) for each, of in zip(WROTE, logits, strict=True)] for _ in range(2))
+    for turn, of in zip(alone, logits, strict=True):
+        trace([turn], (of,), {})
     monkeypatch.setattr(Tensor, "tolist", noted)
-    logs, drawn = traced(row, logits, logits, [*range(count)], [1] * count, [False] * count)
+    trace(together, tuple(logits), faults := {})
     assert len(read) == 1
-    assert len(logs) == len(drawn) == count
+    assert not faults
+    for turn, single in zip(together, alone, strict=True):
+        assert len(turn.log_probabilities) == len(turn.columns)
+        assert turn.log_probabilities == single.log_probabilities
+        assert turn.drawn_log_probabilities == single.drawn_log_probabilities
+
+
+def written(count: int, temperature: float, filters: Filters | None, logits: Tensor) -> Any:
+    """A turn of a traced row that has written on so many of its columns."""
+    sequence = SimpleNamespace(
+        temperature=temperature, filters=filters, mask_id=MASK, traced=True, rescores=True, revokes=False
+    )
+    return SimpleNamespace(
+        sequence=sequence,
+        targets=(3, 3 + len(logits)),
+        deciding=logits,
+        columns=[*range(3, 3 + count)],
+        tokens=[column % 7 for column in range(count)],
+        revoked=[],
+        log_probabilities=[],
+        drawn_log_probabilities=[],
+    )
+
+
+WROTE: list[tuple[int, float, Filters | None]] = [
+    (150, 0.7, None),
+    (0, 0.7, None),
+    (3, 1.3, Filters(top_k=4)),
+    (64, 0.0, None),
+    (62, 2.0, None),
+]
+
+
+def test_filters_that_raise_end_their_own_row() -> None:
+    class Broken(Filters):
+        def kept(self, logits: Tensor, temperature: float) -> Tensor:
+            raise RuntimeError("no")
+
+    logits = torch.randn(200, 32)
+    turns = [written(5, 0.7, None, logits), written(5, 0.7, Broken(), logits)]
+    trace(turns, (logits, logits), faults := {})
+    assert [str(fault) for fault in faults.values()] == ["no"]
+    assert [*faults] == [1]
+    assert len(turns[0].log_probabilities) == 5
 
 
 def test_a_token_too_improbable_for_a_probability_has_its_logarithm() -> None:

@@ -10,8 +10,7 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from llada_core.generation.moved import moved
-from llada_runtime.decoding.traces import by_logits
-from llada_runtime.decoding.turn import Turn
+from llada_runtime.decoding.turn import Turn, by_logits
 
 __all__ = ["tell_end", "tell_growth"]
 

@@ -19,6 +19,7 @@ from llada_runtime.decoding.endings import tell_end, tell_growth
 from llada_runtime.decoding.glance import Glance, likeliest_of, may_glance
 from llada_runtime.decoding.proposals import propose
 from llada_runtime.decoding.sequence import Sequence
+from llada_runtime.decoding.traces import trace
 from llada_runtime.decoding.turn import Turn, complete, keep, look_again, looks_again, planned, step_of
 from llada_runtime.network.cache import Extent, KVCache
 from llada_runtime.network.layout import Layout
@@ -277,6 +278,7 @@ class Loop(StepLoop):
                     look_again(turn, proposals.logits[row])
                 except BaseException as exc:  # a rule may raise anything; it is its row's fault
                     proposals.faults[row] = fault_of(exc)
+        trace(turns, proposals.logits, proposals.faults)
         faults.update({sequences[row]: fault for row, fault in proposals.faults.items()})
 
     def _commit(self, turn: Turn, faults: _Faults) -> Step:

@@ -71,7 +71,7 @@ def propose(logits: Tensor, sequences: list[Sequence], targets: list[tuple[int, 
     for row, (part, block) in enumerate(zip(parts, blocks, strict=True)):
         if sequences[row].temperature != 0:
             try:
-                places = open_[row, : widths[row]].nonzero()[:, 0].to(logits.device)
+                places = open_[row, : widths[row]].nonzero()[:, 0].to(logits.device, non_blocking=True)
                 part[places] = _sample(block[places], sequences[row])
             except BaseException as exc:  # as for a seed that no generator takes
                 faults.setdefault(row, fault_of(exc))
@@ -180,12 +180,19 @@ def _sample(logits: Tensor, sequence: Sequence) -> Tensor:
     return torch.cat(drawn)
 
 
-def tempered(logits: Tensor, temperature: float, filters: Filters | None) -> Tensor:
+def tempered(logits: Tensor, temperature: float | Tensor, filters: Filters | None = None) -> Tensor:
     """What the softmax is of, from which is drawn at a temperature above 0, float64 ``[N, V]``: the
-    ``logits [N, V]`` by temperature, 0 for the likeliest, and those that the filters leave out at -inf."""
-    temperature = min(temperature, _HOTTEST)
+    ``logits [N, V]`` by temperature, 0 for the likeliest, and those that the filters leave out at -inf.
+
+    The temperature is that of all, or without filters float64 ``[N, 1]``.
+    """
     wide = logits.double()
-    wide = wide.sub(wide.amax(-1, keepdim=True)).div_(temperature)
+    wide = wide.sub(wide.amax(-1, keepdim=True))
+    if isinstance(temperature, Tensor):
+        assert filters is None, "filters are of one temperature"
+        return wide.div_(temperature.clamp(max=_HOTTEST))
+    temperature = min(temperature, _HOTTEST)
+    wide.div_(temperature)
     if filters is not None:
         wide.masked_fill_(~filters.kept(logits, temperature), -torch.inf)
     return wide

@@ -19,12 +19,11 @@ from llada_runtime.decoding.plan import Plan
 from llada_runtime.decoding.proposals import Proposals, probability
 from llada_runtime.decoding.revising import revision_of
 from llada_runtime.decoding.sequence import Sequence
-from llada_runtime.decoding.traces import by_logits, traced
 from llada_runtime.network.cache import Extent
 from llada_runtime.network.protocol import Network
 from llada_runtime.network.spans import Span
 
-__all__ = ["Turn", "complete", "keep", "look_again", "looks_again", "planned", "step_of"]
+__all__ = ["Turn", "by_logits", "complete", "keep", "look_again", "looks_again", "planned", "step_of"]
 
 _NOT_RUN = torch.empty(0)
 
@@ -210,7 +209,7 @@ def complete(turn: Turn, network: Network) -> None:
 
 def looks_again(sequence: Sequence) -> bool:
     """Whether `look_again` has something to do for the sequence."""
-    return sequence.revokes or bool(sequence.alternatives) or by_logits(sequence)
+    return sequence.revokes or bool(sequence.alternatives)
 
 
 def look_again(turn: Turn, logits: Tensor) -> None:
@@ -225,12 +224,6 @@ def look_again(turn: Turn, logits: Tensor) -> None:
         _revise(turn, logits)
     if turn.sequence.alternatives and turn.columns:
         _compare(turn, logits)
-    if by_logits(turn.sequence) and turn.columns:
-        offsets = [column - turn.targets[0] for column in turn.columns]
-        taken = [column in turn.revoked for column in turn.columns]
-        turn.log_probabilities, turn.drawn_log_probabilities = traced(
-            turn.sequence, turn.deciding, logits, offsets, turn.tokens, taken
-        )
 
 
 def _revise(turn: Turn, logits: Tensor) -> None:
@@ -253,6 +246,15 @@ def _compare(turn: Turn, logits: Tensor) -> None:
     sure = torch.stack([probability(there, rank) for rank in tokens.unbind(-1)], dim=-1)
     pairs = zip(tokens.tolist(), sure.tolist(), strict=True)
     turn.alternatives = [tuple(zip(*pair, strict=True)) for pair in pairs]
+
+
+def by_logits(sequence: Sequence) -> bool:
+    """Whether the sequence is traced, and the logarithms of what it writes do not follow from the confidence.
+
+    They do where the likeliest token is taken of the logits as they are: that is never so improbable that it
+    counts as 0.
+    """
+    return sequence.traced and bool(sequence.temperature or sequence.rescores or sequence.revokes)
 
 
 def step_of(turn: Turn, block: int, error: Exception | None) -> Step:
