@@ -212,6 +212,32 @@ def test_tokens_that_are_out_of_question_do_not_matter() -> None:
     assert found.item() == pytest.approx(torch.tensor([2.0, 1.0]).softmax(0)[0].item())
 
 
+# -- a token that is drawn
+
+
+@pytest.mark.parametrize(("rows", "vocabulary"), [(1, 1000), (32, 4097), (5, 2048), (64, 6000)])
+@pytest.mark.parametrize("temperature", [0.1, 0.7, 1e300])
+def test_the_noisiest_token_is_that_of_float64_sums(rows: int, vocabulary: int, temperature: float) -> None:
+    logits = drawn(rows, vocabulary + 3, scale=3.0)[:, :vocabulary]
+    logits[:, 5] = -torch.inf
+    uniform = torch.rand(rows, vocabulary, dtype=torch.float64, device=DEVICE)
+    before = logits.clone(), uniform.clone()
+    tokens = kernels.noisiest(logits, uniform, temperature=temperature)
+    assert torch.equal(logits, before[0])
+    assert torch.equal(uniform, before[1])
+    assert tokens.dtype == torch.int64
+    assert torch.equal(tokens, (logits.double() - temperature * (-uniform.log()).log()).argmax(-1))
+
+
+def test_a_draw_of_exactly_0_loses_and_a_nan_row_has_some_token() -> None:
+    logits, uniform = torch.zeros(2, 9000, device=DEVICE), torch.zeros(2, 9000, device=DEVICE).double()
+    uniform[0, 4444] = 0.3
+    logits[1, 7000] = torch.nan
+    tokens = kernels.noisiest(logits, uniform, temperature=1.0).tolist()
+    assert tokens[0] == 4444
+    assert 0 <= tokens[1] < 9000
+
+
 # -- launches
 
 

@@ -22,6 +22,7 @@ from llada_core.values import told
 from llada_runtime.decoding.filters import Filters
 from llada_runtime.decoding.parts import Selector
 from llada_runtime.decoding.sequence import Sequence
+from llada_runtime.network.noise import noisiest, noisy
 
 __all__ = ["Proposals", "blame_nan", "open_targets", "probability", "propose", "tempered"]
 
@@ -170,13 +171,13 @@ def _sample(logits: Tensor, sequence: Sequence) -> Tensor:
     drawn = []
     for part in logits.split(_GUMBEL_ROWS):
         uniform = torch.rand(part.shape, dtype=torch.float64, device=part.device, generator=generator)
-        noise = uniform.log_().neg_().log_().mul_(-temperature)
-        noisy = noise.add_(part)
-        if sequence.filters is not None:
-            kept = sequence.filters.kept(part, temperature)
-            # Clamped, as a draw of exactly 0 makes a noise of -inf, which may not lose to what is left out.
-            noisy.clamp_(min=_LEAST).masked_fill_(~kept, -torch.inf)
-        drawn.append(noisy.argmax(-1))
+        if sequence.filters is None:
+            drawn.append(noisiest(part, uniform, temperature))
+            continue
+        kept = sequence.filters.kept(part, temperature)
+        # Clamped, as a draw of exactly 0 makes a noise of -inf, which may not lose to what is left out.
+        sums = noisy(part, uniform, temperature).clamp_(min=_LEAST).masked_fill_(~kept, -torch.inf)
+        drawn.append(sums.argmax(-1))
     return torch.cat(drawn)
 
 

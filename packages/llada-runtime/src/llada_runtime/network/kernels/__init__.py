@@ -14,6 +14,7 @@ from llada_runtime.network.kernels.experts import expert_products, gated_expert_
 from llada_runtime.network.kernels.gate import swiglu, swiglu_and_split
 from llada_runtime.network.kernels.likeliest import likeliest
 from llada_runtime.network.kernels.mixture import mixed_experts
+from llada_runtime.network.kernels.noisiest import noisiest
 from llada_runtime.network.kernels.norm import add_and_normalise, add_normalise_and_split
 from llada_runtime.network.kernels.paired import gated_product, rotated_product
 from llada_runtime.network.kernels.plans import ExpertPlan, Plan, Tiling, expert_plan_for, plan_for
@@ -46,6 +47,7 @@ __all__ = [
     "gated_product",
     "likeliest",
     "mixed_experts",
+    "noisiest",
     "plan_for",
     "product",
     "rotate_and_keep",
