@@ -35,6 +35,8 @@ from llada_core import (
     EngineSpec,
     LoadOptions,
     Parameter,
+    PolicySpec,
+    RuleSpec,
     StrangerSpec,
     WheelSpec,
 )
@@ -219,6 +221,12 @@ def test_the_plugin_guide_has_every_method_of_policies_and_rules(kind: type) -> 
         if callable(method) and not name.startswith("_"):
             parameters = ", ".join(each for each in inspect.signature(method).parameters if each != "self")
             assert f"`{name}({parameters})`" in plugin_guide()
+
+
+@pytest.mark.parametrize("kind", [RuleSpec, PolicySpec])
+def test_the_reference_has_every_field_of_a_part(kind: type) -> None:
+    guide = hook_reference().partition("### RuleSpec and PolicySpec\n")[2].partition("\n### ")[0]
+    assert [each.name for each in dataclasses.fields(kind) if f"| `{each.name}` |" not in guide] == []
 
 
 @pytest.mark.parametrize(

@@ -106,9 +106,18 @@ def test_the_example_of_a_wheel_works(site: Site, tmp_path: Path) -> None:
         assert (llada_core.detect(tmp_path).reason or "").endswith("; pip install llada-their-engine")
 
 
+def test_the_examples_of_a_rule_and_a_policy_work(site: Site) -> None:
+    modules = {"my_package.rules": "best_few = dict", "my_package.policies": "around = dict"}
+    site.add("llada-rules", plugin=example_of("llada_rules"), modules=modules)
+    site.add("llada-policies", plugin=example_of("llada_policies"))
+    with using(site.registry(strict_plugins=True)):
+        assert llada_core.load_rule("best_few")({"width": 2}) == {"width": 2}
+        assert llada_core.load_policy("around")({"margin": 8}) == {"margin": 8}
+
+
 def test_every_hook_has_an_example() -> None:
     hooks = [name for name in hookspecs.__all__ if name.startswith("llada_")]
-    assert len(hooks) == 5
+    assert len(hooks) == 7
     assert all("@hookimpl" in example_of(hook) for hook in hooks)
 
 
@@ -178,12 +187,17 @@ EXPORTS = [
     "NumericalError",
     "Parameter",
     "ParameterError",
+    "PartInfo",
+    "PartSpec",
+    "PartUnavailable",
     "PluginConflict",
     "PluginError",
     "PluginStatus",
     "PluginWarning",
+    "PolicySpec",
     "PromptError",
     "Rollout",
+    "RuleSpec",
     "Session",
     "Step",
     "StepLoop",
@@ -195,6 +209,7 @@ EXPORTS = [
     "Unavailable",
     "UnknownAlgorithm",
     "UnknownEngine",
+    "UnknownPart",
     "UnsupportedArchitecture",
     "UnsupportedModel",
     "UsageError",
@@ -207,6 +222,8 @@ EXPORTS = [
     "get_algorithm_info",
     "get_default_algorithm_for_engine",
     "get_engine",
+    "get_policy_info",
+    "get_rule_info",
     "hookimpl",
     "list_algorithms",
     "list_algorithms_by_engine",
@@ -214,9 +231,13 @@ EXPORTS = [
     "list_available_algorithms_by_engine",
     "list_commands",
     "list_engines",
+    "list_policies",
+    "list_rules",
     "load_dcp",
     "load_engine_class",
     "load_model",
+    "load_policy",
+    "load_rule",
     "load_target",
     "parse_assignments",
     "plugin_statuses",

@@ -4,13 +4,15 @@
     ├── UsageError (also ValueError)            the call itself is wrong; exit status 2
     │   ├── UnknownAlgorithm (also KeyError)      .name .candidates
     │   ├── UnknownEngine (also KeyError)         .name .candidates
+    │   ├── UnknownPart (also KeyError)           .name .candidates .kind: "rule" or "policy"
     │   ├── IncompatibleAlgorithm                 .name .engine .candidates; it runs on other models
     │   ├── ModelNotReady                         for now: it sleeps, or its weights are being exchanged
     │   ├── ParameterError                        .parameter .value
     │   └── PromptError                           empty, too long, holds the mask token, or is of a wrong kind
     ├── Unavailable                             it exists but cannot run here; .name .reason
     │   ├── AlgorithmUnavailable
-    │   └── EngineUnavailable
+    │   ├── EngineUnavailable
+    │   └── PartUnavailable                       .kind
     ├── ModelError                              .path
     │   ├── ModelNotFound                         no such folder, hub id or config.json
     │   ├── ModelLoadError                        .reason; the files are there and wrong
@@ -62,6 +64,7 @@ __all__ = [
     "NoProgress",
     "NumericalError",
     "ParameterError",
+    "PartUnavailable",
     "PluginConflict",
     "PluginError",
     "PromptError",
@@ -69,6 +72,7 @@ __all__ = [
     "Unavailable",
     "UnknownAlgorithm",
     "UnknownEngine",
+    "UnknownPart",
     "UnsupportedArchitecture",
     "UnsupportedModel",
     "UsageError",
@@ -131,6 +135,14 @@ class UnknownEngine(_UnknownName):
     """No engine or alias has this name; ``candidates`` are the closest that do."""
 
 
+class UnknownPart(_UnknownName):
+    """No rule, or no policy, as ``kind`` says, has this name or alias; ``candidates`` are the closest."""
+
+    def __init__(self, message: str, *, name: str, kind: str, candidates: Iterable[str] = ()) -> None:
+        super().__init__(message, name=name, candidates=candidates)
+        self.kind = kind
+
+
 class IncompatibleAlgorithm(UsageError):
     """The algorithm runs on models of its ``engine`` and not on this one; ``candidates`` do."""
 
@@ -184,6 +196,14 @@ class AlgorithmUnavailable(Unavailable):
 
 class EngineUnavailable(Unavailable):
     """The engine is registered but something it needs is missing."""
+
+
+class PartUnavailable(Unavailable):
+    """The rule or policy, as ``kind`` says, is installed but something it needs is missing."""
+
+    def __init__(self, message: str, *, name: str, reason: str, kind: str) -> None:
+        super().__init__(message, name=name, reason=reason)
+        self.kind = kind
 
 
 class ModelError(LladaError):
@@ -285,7 +305,8 @@ class PluginError(LladaError):
 
 
 class PluginConflict(PluginError):
-    """Two plugins claim one engine or algorithm name; the newcomer (``dist``) is dropped."""
+    """Two plugins claim one name, or mean different things by a parameter's; the newcomer (``dist``) is
+    dropped."""
 
     def __init__(self, message: str, *, plugin: str, name: str, dist: str | None, other: str) -> None:
         super().__init__(message, plugin=plugin, reason=message, dist=dist)
@@ -294,4 +315,4 @@ class PluginConflict(PluginError):
 
 
 class InvalidSpec(LladaError, ValueError):
-    """An ``EngineSpec``, ``AlgorithmSpec`` or ``Parameter`` contradicts itself."""
+    """A spec, such as an ``EngineSpec`` or a ``RuleSpec``, or a ``Parameter`` contradicts itself."""

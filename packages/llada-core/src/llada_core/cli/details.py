@@ -1,15 +1,15 @@
-"""All about one algorithm or one engine, as people read it."""
+"""All about one algorithm, part or engine, as people read it."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from llada_core.cli.output import as_typed, availability, print_json, print_line, print_table
 from llada_core.cli.tables import Column
 from llada_core.parameters import Parameter
-from llada_core.plugins.info import AlgorithmInfo, EngineInfo
+from llada_core.plugins.info import AlgorithmInfo, EngineInfo, PartInfo
 
-__all__ = ["print_algorithm", "print_engine"]
+__all__ = ["print_algorithm", "print_engine", "print_parts"]
 
 _FACTS = (Column(), Column(wraps=True))
 
@@ -29,9 +29,32 @@ def print_algorithm(info: AlgorithmInfo, *, as_json: bool) -> None:
         "streams": "" if info.streams else "no: its answer comes all at once",
     }
     print_table(_FACTS, [fact for fact in facts.items() if fact[1]])
-    print_line("" if info.parameters else "It takes no parameters.")
-    if info.parameters:
-        print_table(_FACTS, [row for parameter in info.parameters for row in _rows(parameter)])
+    _print_parameters(info.parameters)
+
+
+def print_parts(found: Iterable[PartInfo], *, as_json: bool) -> None:
+    """A rule, a policy or both, of one name, each with its parameters."""
+    infos = list(found)
+    if as_json:
+        print_json([info.as_dict() for info in infos])
+        return
+    for number, info in enumerate(infos):
+        print_line(f"{chr(10) * bool(number)}{info.name}")
+        facts = {
+            "kind": info.kind,
+            "summary": info.summary,
+            "available": availability(info.reason),
+            "also called": ", ".join(info.aliases),
+            "distribution": info.distribution or "",
+        }
+        print_table(_FACTS, [fact for fact in facts.items() if fact[1]])
+        _print_parameters(info.parameters)
+
+
+def _print_parameters(parameters: tuple[Parameter, ...]) -> None:
+    print_line("" if parameters else "It takes no parameters.")
+    if parameters:
+        print_table(_FACTS, [row for parameter in parameters for row in _rows(parameter)])
 
 
 def _rows(parameter: Parameter) -> Iterator[tuple[str, str]]:

@@ -1,4 +1,5 @@
-"""The commands that list what is installed: ``plugins``, ``engines``, ``algorithms`` and ``detect``."""
+"""The commands that list what is installed: ``plugins``, ``engines``, ``algorithms``, ``parts`` and
+``detect``."""
 
 from __future__ import annotations
 
@@ -7,18 +8,19 @@ from collections.abc import Sequence
 import click
 
 from llada_core import registry
-from llada_core.cli.details import print_algorithm, print_engine
+from llada_core.cli.details import print_algorithm, print_engine, print_parts
 from llada_core.cli.options import output_options, trust_option
 from llada_core.cli.output import note, print_json, print_line, print_table
 from llada_core.cli.streams import line_of
 from llada_core.cli.tables import Column
 from llada_core.detection import Detection
 from llada_core.detection import detect as detect_model
-from llada_core.plugins.info import AlgorithmInfo
+from llada_core.errors import UnknownPart
+from llada_core.plugins.info import AlgorithmInfo, PartInfo
 from llada_core.plugins.status import PluginStatus
 from llada_core.registry.wheels import published
 
-__all__ = ["algorithms", "detect", "engines", "plugins"]
+__all__ = ["algorithms", "detect", "engines", "parts", "plugins"]
 
 
 @click.command()
@@ -74,10 +76,45 @@ def algorithms(name: str | None, as_json: bool) -> None:
         print_json([algorithm.as_dict() for algorithm in found])
         return
     rows = [
-        (f"{a.name}{' *' * a.default}", a.engine, _available(a.reason), _why(a.reason, _described(a)))
+        (
+            f"{a.name}{' *' * a.default}",
+            a.engine,
+            _available(a.reason),
+            _why(a.reason, _described(a, a.description)),
+        )
         for a in found
     ]
     _print(("algorithm (* default)", "engine", "available", "description"), rows, "algorithms")
+
+
+@click.command()
+@click.argument("name", required=False)
+@output_options
+def parts(name: str | None, as_json: bool) -> None:
+    """List the rules and the policies that algorithms compose by name; or tell what NAME takes."""
+    if name is not None:
+        print_parts(_parts_called(name), as_json=as_json)
+        return
+    found = [registry.get_rule_info(each) for each in registry.list_rules()]
+    found += [registry.get_policy_info(each) for each in registry.list_policies()]
+    if as_json:
+        print_json([part.as_dict() for part in found])
+        return
+    rows = [(p.name, p.kind, _available(p.reason), _why(p.reason, _described(p, p.summary))) for p in found]
+    _print(("part", "kind", "available", "description"), rows, "parts")
+
+
+def _parts_called(name: str) -> list[PartInfo]:
+    """The rule and the policy of this name, or one of them. Raises ``UnknownPart`` where there is neither."""
+    found, missing = list[PartInfo](), list[UnknownPart]()
+    for get in (registry.get_rule_info, registry.get_policy_info):
+        try:
+            found.append(get(name))
+        except UnknownPart as exc:
+            missing.append(exc)
+    if not found:
+        raise next((each for each in missing if each.candidates), missing[0])
+    return found
 
 
 @click.command()
@@ -119,8 +156,8 @@ def _why(reason: str | None, otherwise: str) -> str:
     return otherwise if reason is None else f"{reason} ({otherwise})" if otherwise else reason
 
 
-def _described(info: AlgorithmInfo) -> str:
-    return f"{info.description} (also {', '.join(info.aliases)})" if info.aliases else info.description
+def _described(info: AlgorithmInfo | PartInfo, summary: str) -> str:
+    return f"{summary} (also {', '.join(info.aliases)})" if info.aliases else summary
 
 
 def _print(headings: Sequence[str], rows: Sequence[Sequence[str]], what: str) -> None:

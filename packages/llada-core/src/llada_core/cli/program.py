@@ -44,6 +44,11 @@ COMMANDS = (
         target=f"{_CLI}.listing:algorithms",
         summary="List the algorithms, or tell what one takes.",
     ),
+    CommandSpec(
+        name="parts",
+        target=f"{_CLI}.listing:parts",
+        summary="List the rules and policies, or tell what one takes.",
+    ),
     CommandSpec(name="detect", target=f"{_CLI}.listing:detect", summary="Say which engine takes a model."),
     CommandSpec(
         name="generate",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from llada_core.parameters.given import beside, called, named, once, value_of, without
 from llada_core.parameters.parameter import Parameter
+from llada_core.parameters.parts import values_of_part, with_parts
 from llada_core.parameters.reserved import RESERVED
 from llada_core.parameters.resolution import (
     block_count,
@@ -33,6 +34,8 @@ __all__ = [
     "standard",
     "steps_a_block",
     "value_of",
+    "values_of_part",
     "whole_steps",
+    "with_parts",
     "without",
 ]

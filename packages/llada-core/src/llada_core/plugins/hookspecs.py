@@ -16,7 +16,14 @@ import pluggy
 
 if TYPE_CHECKING:
     from llada_core.plugins.info import EngineInfo
-    from llada_core.plugins.specs import AlgorithmSpec, CommandSpec, EngineSpec, WheelSpec
+    from llada_core.plugins.specs import (
+        AlgorithmSpec,
+        CommandSpec,
+        EngineSpec,
+        PolicySpec,
+        RuleSpec,
+        WheelSpec,
+    )
 
 __all__ = [
     "PROJECT",
@@ -25,6 +32,8 @@ __all__ = [
     "llada_commands",
     "llada_detect_engine",
     "llada_engines",
+    "llada_policies",
+    "llada_rules",
     "llada_wheels",
 ]
 
@@ -81,6 +90,46 @@ def llada_algorithms() -> Iterable[AlgorithmSpec]:
                 summary="Fills the masks from right to left.",
                 aliases=("backwards",),
                 parameters=(standard("gen_length"), standard("steps")),
+            )
+    """
+    raise NotImplementedError
+
+
+@_hookspec
+def llada_rules() -> Iterable[RuleSpec]:
+    """Commit rules that algorithms compose by name; the targets are functions ``(params)`` that make one.
+
+    ::
+
+        from llada_core import Parameter, RuleSpec, hookimpl
+
+        @hookimpl
+        def llada_rules():
+            yield RuleSpec(
+                name="best_few",
+                target="my_package.rules:best_few",
+                summary="Keeps the most confident positions, so many a step.",
+                parameters=(Parameter(name="width", kind=int, default=2, minimum=1, summary="So many."),),
+            )
+    """
+    raise NotImplementedError
+
+
+@_hookspec
+def llada_policies() -> Iterable[PolicySpec]:
+    """Cache policies that algorithms compose by name; the targets are functions ``(params)`` that make one.
+
+    ::
+
+        from llada_core import Parameter, PolicySpec, hookimpl
+
+        @hookimpl
+        def llada_policies():
+            yield PolicySpec(
+                name="around",
+                target="my_package.policies:around",
+                summary="The block and so many columns on both sides are computed, all else is cached.",
+                parameters=(Parameter(name="margin", kind=int, default=8, minimum=0, summary="So many."),),
             )
     """
     raise NotImplementedError

@@ -1,4 +1,4 @@
-"""What the registry tells about an engine or an algorithm: facts as of the moment of asking."""
+"""What the registry tells about an engine, an algorithm or a part: facts as of the moment of asking."""
 
 from __future__ import annotations
 
@@ -6,9 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from llada_core.parameters.parameter import Parameter
-from llada_core.plugins.specs import AlgorithmSpec, EngineSpec
+from llada_core.parameters.parts import values_of_part
+from llada_core.plugins.specs import AlgorithmSpec, EngineSpec, PartKind, PartSpec
 
-__all__ = ["AlgorithmInfo", "EngineInfo"]
+__all__ = ["AlgorithmInfo", "EngineInfo", "PartInfo"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,4 +75,42 @@ class EngineInfo:
             "aliases": list(self.aliases),
             "priority": self.priority,
             "summary": self.summary,
+        }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PartInfo:
+    """A rule or a policy, as ``kind`` says: ``reason`` says why it cannot be made here, None if it can;
+    ``parameters`` are its own, with its own defaults."""
+
+    kind: PartKind
+    name: str
+    summary: str
+    available: bool
+    reason: str | None
+    aliases: tuple[str, ...]
+    parameters: tuple[Parameter, ...]
+    distribution: str | None
+    spec: PartSpec
+
+    def effective(self, params: Mapping[str, object]) -> dict[str, object]:
+        """What its function is called with, where ``params`` are the effective values of an algorithm: of its
+        own parameters those that are not None there, of the others the defaults; and ``gen_length`` and
+        ``block_length``.
+
+        Raises ``ParameterError`` where a value is out of its range.
+        """
+        return values_of_part(self.parameters, params, part=f"the {self.kind} {self.name}")
+
+    def as_dict(self) -> dict[str, object]:
+        """The facts in JSON types."""
+        return {
+            "kind": self.kind,
+            "name": self.name,
+            "aliases": list(self.aliases),
+            "available": self.available,
+            "reason": self.reason,
+            "summary": self.summary,
+            "parameters": [parameter.as_dict() for parameter in self.parameters],
+            "distribution": self.distribution,
         }

@@ -1,32 +1,49 @@
-"""What a plugin says: engines, algorithms, commands, and wheels of others, as facts that check themselves.
+"""What a plugin says: engines, algorithms, their parts, commands and wheels, as facts that check themselves.
 
 A spec names code by ``"module:attr"`` and never holds it, so that listing imports nothing.
 """
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
-
-from packaging.requirements import InvalidRequirement, Requirement
+from typing import ClassVar, Literal
 
 from llada_core.errors import InvalidSpec
 from llada_core.parameters.parameter import Parameter
+from llada_core.plugins.fields import (
+    check_distinct,
+    check_name,
+    check_names,
+    check_requirements,
+    check_target,
+    check_text,
+    check_tuple,
+    check_words,
+)
 
-__all__ = ["AlgorithmSpec", "CommandSpec", "EngineSpec", "StrangerSpec", "WheelSpec"]
+__all__ = [
+    "AlgorithmSpec",
+    "CommandSpec",
+    "EngineSpec",
+    "PartKind",
+    "PartSpec",
+    "PolicySpec",
+    "RuleSpec",
+    "StrangerSpec",
+    "WheelSpec",
+]
 
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
-_TARGET = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*(\.[A-Za-z_]\w*)*")
+PartKind = Literal["rule", "policy"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AlgorithmSpec:
     """One way of filling masks: ``target`` is the ``"module:attr"`` of its ``GenerationAlgorithm`` class.
 
-    ``parameters`` is all that it takes; ``streams`` says whether it can yield its steps as it goes. Fields
-    that contradict each other raise ``InvalidSpec``.
+    ``parameters`` is all that it takes; ``streams`` says whether it can yield its steps as it goes. With
+    ``parts`` it takes the parameters of all installed rules and policies besides, each once and none where
+    the part's own default holds. Fields that contradict each other raise ``InvalidSpec``.
     """
 
     name: str
@@ -36,16 +53,52 @@ class AlgorithmSpec:
     aliases: tuple[str, ...] = ()
     parameters: tuple[Parameter, ...] = ()
     streams: bool = True
+    parts: bool = False
 
     def __post_init__(self) -> None:
         owner = f"algorithm {self.name!r}"
-        _check_names(owner, self.name, self.aliases)
-        _check_name(owner, "engine", self.engine)
-        _check_target(owner, "target", self.target)
-        _check_text(owner, "summary", self.summary)
-        _check_tuple(owner, "parameters", self.parameters, Parameter)
-        names = [name for parameter in self.parameters for name in parameter.names]
-        _check_distinct(owner, "parameter names and aliases", names)
+        _check_taker(owner, self)
+        check_name(owner, "engine", self.engine)
+        if not isinstance(self.parts, bool):
+            raise InvalidSpec(f"{owner}: parts must be True or False, not {self.parts!r}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PartSpec:
+    """What a `RuleSpec` and a `PolicySpec` say: a part that algorithms compose by its name.
+
+    ``target`` is the ``"module:attr"`` of a function ``(params)`` that makes the part for one sequence, as
+    ``StepAlgorithm.rule(params)`` and ``.policy(params)`` do. ``params`` maps canonical names to effective
+    values: those of ``parameters``, which is all that it takes, and ``gen_length`` and ``block_length``.
+    Fields that contradict each other raise ``InvalidSpec``.
+    """
+
+    kind: ClassVar[PartKind]
+
+    name: str
+    target: str
+    summary: str
+    aliases: tuple[str, ...] = ()
+    parameters: tuple[Parameter, ...] = ()
+
+    def __post_init__(self) -> None:
+        _check_taker(f"{self.kind} {self.name!r}", self)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RuleSpec(PartSpec):
+    """A commit rule: which proposals become tokens now. See `PartSpec`; its function returns a
+    ``llada_runtime.Rule``."""
+
+    kind: ClassVar[PartKind] = "rule"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PolicySpec(PartSpec):
+    """A cache policy: what the next forward covers, reads and writes. See `PartSpec`; its function returns a
+    ``llada_runtime.Policy``."""
+
+    kind: ClassVar[PartKind] = "policy"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,8 +115,8 @@ class StrangerSpec:
 
     def __post_init__(self) -> None:
         owner = f"stranger {self.kind!r}"
-        _check_text(owner, "kind", self.kind)
-        _check_words(owner, "patterns", self.patterns)
+        check_text(owner, "kind", self.kind)
+        check_words(owner, "patterns", self.patterns)
         if not self.kind or not self.patterns:
             raise InvalidSpec(f"{owner}: give both patterns and kind")
 
@@ -112,21 +165,21 @@ class EngineSpec:
 
     def __post_init__(self) -> None:
         owner = f"engine {self.name!r}"
-        _check_names(owner, self.name, self.aliases)
-        _check_target(owner, "target", self.target)
+        check_names(owner, self.name, self.aliases)
+        check_target(owner, "target", self.target)
         for field in ("probe", "memory", "steps"):
             if getattr(self, field) is not None:
-                _check_target(owner, field, getattr(self, field))
-        _check_tuple(owner, "requires", self.requires, str)
-        _check_requirements(owner, self.requires)
+                check_target(owner, field, getattr(self, field))
+        check_tuple(owner, "requires", self.requires, str)
+        check_requirements(owner, self.requires)
         _check_models(owner, self)
         if not isinstance(self.foreign, bool):
             raise InvalidSpec(f"{owner}: foreign must be True or False, not {self.foreign!r}")
-        _check_text(owner, "summary", self.summary)
+        check_text(owner, "summary", self.summary)
         self._check_algorithms(owner)
 
     def _check_algorithms(self, owner: str) -> None:
-        _check_tuple(owner, "algorithms", self.algorithms, AlgorithmSpec)
+        check_tuple(owner, "algorithms", self.algorithms, AlgorithmSpec)
         for algorithm in self.algorithms:
             if algorithm.engine != self.name:
                 raise InvalidSpec(
@@ -138,7 +191,7 @@ class EngineSpec:
                 f"{owner}: default_algorithm {self.default_algorithm!r} is not among its algorithms"
             )
         names = [name for algorithm in self.algorithms for name in (algorithm.name, *algorithm.aliases)]
-        _check_distinct(owner, "algorithm names and aliases", names)
+        check_distinct(owner, "algorithm names and aliases", names)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -167,13 +220,13 @@ class WheelSpec:
 
     def __post_init__(self) -> None:
         owner = f"wheel {self.distribution!r}"
-        _check_name(owner, "distribution", self.distribution)
-        _check_name(owner, "engine", self.engine)
-        _check_text(owner, "summary", self.summary)
-        _check_words(owner, "modules", self.modules)
-        _check_words(owner, "fields", self.fields)
-        _check_words(owner, "algorithms", self.algorithms)
-        _check_words(owner, "aliases", self.aliases)
+        check_name(owner, "distribution", self.distribution)
+        check_name(owner, "engine", self.engine)
+        check_text(owner, "summary", self.summary)
+        check_words(owner, "modules", self.modules)
+        check_words(owner, "fields", self.fields)
+        check_words(owner, "algorithms", self.algorithms)
+        check_words(owner, "aliases", self.aliases)
         _check_models(owner, self)
 
 
@@ -190,72 +243,31 @@ class CommandSpec:
 
     def __post_init__(self) -> None:
         owner = f"command {self.name!r}"
-        _check_name(owner, "name", self.name)
-        _check_target(owner, "target", self.target)
-        _check_text(owner, "summary", self.summary)
+        check_name(owner, "name", self.name)
+        check_target(owner, "target", self.target)
+        check_text(owner, "summary", self.summary)
 
 
-def _check_name(owner: str, field: str, name: object) -> None:
-    if not isinstance(name, str) or not _NAME.fullmatch(name):
-        raise InvalidSpec(f"{owner}: {field} {name!r} must consist of letters, digits, '.', '_' and '-'")
-
-
-def _check_names(owner: str, name: object, aliases: object) -> None:
-    _check_name(owner, "name", name)
-    _check_tuple(owner, "aliases", aliases, str)
-    assert isinstance(aliases, tuple)
-    for alias in aliases:
-        _check_name(owner, "alias", alias)
-    _check_distinct(owner, "name and aliases", [name, *aliases])
-
-
-def _check_target(owner: str, field: str, target: object) -> None:
-    if not isinstance(target, str) or not _TARGET.fullmatch(target):
-        raise InvalidSpec(f"{owner}: {field} {target!r} must read 'module:attr'")
-
-
-def _check_text(owner: str, field: str, text: object) -> None:
-    if not isinstance(text, str):
-        raise InvalidSpec(f"{owner}: {field} must be a string, not {text!r}")
-
-
-def _check_tuple(owner: str, field: str, values: object, kind: type) -> None:
-    if not isinstance(values, tuple) or not all(isinstance(value, kind) for value in values):
-        raise InvalidSpec(f"{owner}: {field} must be a tuple of {kind.__name__}, not {values!r}")
-
-
-def _check_words(owner: str, field: str, words: object) -> None:
-    _check_tuple(owner, field, words, str)
-    assert isinstance(words, tuple)
-    if not all(words):
-        raise InvalidSpec(f"{owner}: {field} {words!r} holds an empty string; leave it out")
+def _check_taker(owner: str, spec: AlgorithmSpec | PartSpec) -> None:
+    """Refuse malformed facts about what takes parameters."""
+    check_names(owner, spec.name, spec.aliases)
+    check_target(owner, "target", spec.target)
+    check_text(owner, "summary", spec.summary)
+    check_tuple(owner, "parameters", spec.parameters, Parameter)
+    names = [name for parameter in spec.parameters for name in parameter.names]
+    check_distinct(owner, "parameter names and aliases", names)
 
 
 def _check_models(owner: str, spec: EngineSpec | WheelSpec) -> None:
     """Refuse malformed facts about models, and models that are the engine's own and its strangers at once."""
     for field in ("model_types", "architectures"):
-        _check_words(owner, field, getattr(spec, field))
+        check_words(owner, field, getattr(spec, field))
     if not isinstance(spec.priority, int) or isinstance(spec.priority, bool):
         raise InvalidSpec(f"{owner}: priority must be an int, not {spec.priority!r}")
-    _check_tuple(owner, "strangers", spec.strangers, StrangerSpec)
+    check_tuple(owner, "strangers", spec.strangers, StrangerSpec)
     for stranger in spec.strangers:
         for name in filter(stranger.includes, (*spec.model_types, *spec.architectures)):
             raise InvalidSpec(
                 f"{owner}: {name!r} is listed as its own, and is {stranger.kind} by its strangers; "
                 "narrow the patterns"
             )
-
-
-def _check_distinct(owner: str, what: str, names: Iterable[object]) -> None:
-    listed = list(names)
-    repeated = sorted({str(name) for name in listed if listed.count(name) > 1})
-    if repeated:
-        raise InvalidSpec(f"{owner}: {what} must be distinct; repeated: {', '.join(repeated)}")
-
-
-def _check_requirements(owner: str, requires: tuple[str, ...]) -> None:
-    for text in requires:
-        try:
-            Requirement(text)
-        except InvalidRequirement as exc:
-            raise InvalidSpec(f"{owner}: {text!r} in requires is not a requirement: {exc}") from exc

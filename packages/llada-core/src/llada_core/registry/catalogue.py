@@ -16,15 +16,16 @@ from packaging.utils import canonicalize_name
 
 from llada_core.errors import PluginConflict
 from llada_core.names import Claim, NameTable
-from llada_core.parameters import STANDARD
+from llada_core.parameters import STANDARD, Parameter
 from llada_core.plugins.host import PluginHost
 from llada_core.plugins.specs import AlgorithmSpec, CommandSpec, EngineSpec, WheelSpec
-from llada_core.plugins.status import Plugin
+from llada_core.plugins.status import Plugin, PluginStatus
+from llada_core.registry.claims import CORE, refused
+from llada_core.registry.parts import Parts
 from llada_core.registry.wheels import Wheels, title_of
 
 __all__ = ["RESERVED_COMMANDS", "AlgorithmEntry", "Catalogue", "EngineEntry"]
 
-_CORE = "llada-core"
 RESERVED_COMMANDS = (
     "algorithms",
     "bench",
@@ -36,6 +37,7 @@ RESERVED_COMMANDS = (
     "engines",
     "generate",
     "infill",
+    "parts",
     "plugins",
     "score",
 )
@@ -56,18 +58,19 @@ class EngineEntry:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class AlgorithmEntry:
-    """An algorithm that kept its name.
+    """An algorithm that kept its name. ``parameters`` is all that it takes, with those of its parts.
 
     ``factory`` makes the object where the algorithm was registered at run time; else the spec's target does.
     """
 
     spec: AlgorithmSpec
     distribution: str | None
+    parameters: tuple[Parameter, ...]
     factory: Callable[[], Any] | None = None
 
 
 class Catalogue:
-    """Engines, algorithms and commands by name, the names and aliases that lead to them, and known wheels.
+    """Engines, algorithms and commands by name, the names and aliases that lead to them, parts, and wheels.
 
     ``lost`` says of names and aliases of algorithms that lead nowhere why their plugin lost them.
     Changes at run time (``Registrations``) replace ``engines`` and ``algorithms`` as a whole, so that other
@@ -85,6 +88,7 @@ class Catalogue:
         self.wheels = Wheels()
         self._taking: tuple[Mapping[str, AlgorithmEntry], dict[str, tuple[str, ...]]] | None = None
         self._host = host
+        self.parts = Parts(host)
         claimed = _by_title(host.contributions("llada_engines", EngineSpec))
         engines = [pair for pair in claimed if self._add_engine(*pair)]
         algorithms = [(plugin, algorithm) for plugin, spec in engines for algorithm in spec.algorithms]
@@ -118,12 +122,16 @@ class Catalogue:
         """The names of the algorithms on the engine of this canonical name, sorted."""
         return sorted(n for n, entry in self.algorithms.items() if self.engine_of(entry.spec) == engine)
 
-    def takers(self, spec: AlgorithmSpec) -> dict[str, tuple[str, ...]]:
+    def plugin_statuses(self) -> list[PluginStatus]:
+        """What became of each plugin so far."""
+        return [plugin.status() for plugin in self._host.plugins]
+
+    def takers(self, entry: AlgorithmEntry) -> dict[str, tuple[str, ...]]:
         """Which algorithms take those standard parameters that this one does not, sorted."""
         algorithms = self.algorithms
         if self._taking is None or self._taking[0] is not algorithms:  # it is replaced where it changes
             self._taking = (algorithms, _taking(algorithms))
-        mine = {parameter.name for parameter in spec.parameters}
+        mine = {parameter.name for parameter in entry.parameters}
         return {name: who for name, who in self._taking[1].items() if name not in mine}
 
     def targets(self) -> list[tuple[str, str]]:
@@ -136,6 +144,8 @@ class Catalogue:
         for entry in self.algorithms.values():
             if entry.factory is None:
                 found.setdefault(entry.spec.target, entry.distribution or entry.spec.name)
+        for part in self.parts.entries():
+            found.setdefault(part.spec.target, part.distribution or part.spec.name)
         for name, command in self.commands.items():
             found.setdefault(command.target, self.command_owners[name])
         return sorted((target, owner) for target, owner in found.items() if target)
@@ -167,7 +177,9 @@ class Catalogue:
         if reason is not None:
             self.lost.update(dict.fromkeys(spec.aliases, reason))
             return False
-        self.algorithms[spec.name] = AlgorithmEntry(spec=spec, distribution=plugin.distribution)
+        self.algorithms[spec.name] = AlgorithmEntry(
+            spec=spec, distribution=plugin.distribution, parameters=self.parts.parameters_of(spec)
+        )
         plugin.contributed += 1
         return True
 
@@ -187,7 +199,7 @@ class Catalogue:
     def _add_commands(self, contributed: Iterable[tuple[Plugin, CommandSpec]]) -> None:
         table = NameTable()
         for name in RESERVED_COMMANDS:
-            table.claim(Claim(name=name, target=name, owner=_CORE))
+            table.claim(Claim(name=name, target=name, owner=CORE))
         for plugin, spec in contributed:
             if self._refused(table, "command", spec.name, spec.name, plugin) is None:
                 self.commands[spec.name], self.command_owners[spec.name] = spec, plugin.owner
@@ -203,19 +215,12 @@ class Catalogue:
 
     def _refused(self, table: NameTable, what: str, name: str, target: str, plugin: Plugin) -> str | None:
         """None once the name is the plugin's, or the reason why it is not, which has been reported."""
-        kept = table.claim(Claim(name=name, target=target, owner=plugin.owner))
-        if kept is None:
-            return None
-        conflict = _conflict(what, kept, plugin)
-        self._host.report(plugin, conflict)
-        return conflict.reason
+        return refused(self._host, table, what, name, target, plugin)
 
 
 def _taking(algorithms: Mapping[str, AlgorithmEntry]) -> dict[str, tuple[str, ...]]:
     """The names of the algorithms that take each standard parameter, sorted."""
-    takes = {
-        name: {parameter.name for parameter in entry.spec.parameters} for name, entry in algorithms.items()
-    }
+    takes = {name: {parameter.name for parameter in entry.parameters} for name, entry in algorithms.items()}
     return {name: tuple(sorted(who for who in takes if name in takes[who])) for name in STANDARD}
 
 
@@ -238,25 +243,3 @@ def _other_wheel(kept: WheelSpec, row: WheelSpec, plugin: Plugin) -> PluginConfl
     return PluginConflict(
         reason, plugin=plugin.name, name=row.engine, dist=plugin.distribution, other=kept.distribution
     )
-
-
-def _conflict(what: str, kept: Claim, plugin: Plugin) -> PluginConflict:
-    dropped = f"the {what} {kept.name} of {plugin.owner} is dropped" + (
-        " with its algorithms" if what == "engine" else ""
-    )
-    reason = f"{dropped}, because {_holder(what, kept)}; {_choice(kept, plugin)}"
-    return PluginConflict(
-        reason, plugin=plugin.name, name=kept.name, dist=plugin.distribution, other=kept.owner
-    )
-
-
-def _holder(what: str, kept: Claim) -> str:
-    title = f", {title_of(kept.owner, kept.name).why}," if what == "engine" else ""
-    return f"{kept.owner}{title} has that name"
-
-
-def _choice(kept: Claim, plugin: Plugin) -> str:
-    """How the name could go to the plugin after all."""
-    if kept.owner in (plugin.owner, _CORE):
-        return f"tell the authors of {plugin.owner} to rename it"
-    return f"LLADA_BLOCK_PLUGINS={kept.owner} gives it to {plugin.owner}, or uninstall one of them"

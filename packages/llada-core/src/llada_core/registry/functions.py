@@ -1,4 +1,4 @@
-"""The registry: engines and algorithms by name. These functions share one ``Registry``.
+"""The registry: engines, algorithms and their parts by name. These functions share one ``Registry``.
 
 It is made at the first question, so that importing this module loads no plugin.
 """
@@ -8,11 +8,11 @@ from __future__ import annotations
 import contextlib
 import importlib
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from llada_core.errors import LladaError, UnknownAlgorithm
-from llada_core.plugins.info import AlgorithmInfo, EngineInfo
+from llada_core.plugins.info import AlgorithmInfo, EngineInfo, PartInfo
 from llada_core.plugins.specs import CommandSpec, EngineSpec
 from llada_core.plugins.status import PluginStatus
 from llada_core.registry.registry import Registry
@@ -27,13 +27,19 @@ __all__ = [
     "get_algorithm_info",
     "get_default_algorithm_for_engine",
     "get_engine",
+    "get_policy_info",
+    "get_rule_info",
     "list_algorithms",
     "list_algorithms_by_engine",
     "list_available_algorithms",
     "list_available_algorithms_by_engine",
     "list_commands",
     "list_engines",
+    "list_policies",
+    "list_rules",
     "load_engine_class",
+    "load_policy",
+    "load_rule",
     "plugin_statuses",
     "register_algorithm",
     "register_engine",
@@ -166,6 +172,44 @@ def load_engine_class(name: str) -> Any:
     Raises ``UnknownEngine``, and ``EngineUnavailable`` where it cannot run here.
     """
     return shared().load_engine_class(name)
+
+
+def list_rules() -> list[str]:
+    """The names of all commit rules that can be composed by name, sorted, usable here or not."""
+    return shared().parts.names("rule")
+
+
+def list_policies() -> list[str]:
+    """The names of all cache policies that can be composed by name, sorted, usable here or not."""
+    return shared().parts.names("policy")
+
+
+def get_rule_info(name: str) -> PartInfo:
+    """The facts of the rule with this name or alias, without importing it. Raises ``UnknownPart``."""
+    return shared().parts.info("rule", name)
+
+
+def get_policy_info(name: str) -> PartInfo:
+    """The facts of the policy with this name or alias, without importing it. Raises ``UnknownPart``."""
+    return shared().parts.info("policy", name)
+
+
+def load_rule(name: str) -> Callable[[Mapping[str, Any]], Any]:
+    """The function, imported, that makes a ``llada_runtime.Rule`` of effective parameters.
+
+    What it is to be called with, ``get_rule_info(name).effective`` finds among an algorithm's values.
+    Raises ``UnknownPart``, and ``PartUnavailable`` where it cannot be imported here.
+    """
+    return shared().parts.load("rule", name)  # type: ignore[no-any-return]
+
+
+def load_policy(name: str) -> Callable[[Mapping[str, Any]], Any]:
+    """The function, imported, that makes a ``llada_runtime.Policy`` of effective parameters.
+
+    What it is to be called with, ``get_policy_info(name).effective`` finds among an algorithm's values.
+    Raises ``UnknownPart``, and ``PartUnavailable`` where it cannot be imported here.
+    """
+    return shared().parts.load("policy", name)  # type: ignore[no-any-return]
 
 
 def diagnose_algorithm(name: str) -> str | None:

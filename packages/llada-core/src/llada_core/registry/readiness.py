@@ -1,4 +1,4 @@
-"""Whether the catalogue's engines and algorithms can run here: None, or the reason with its remedy.
+"""Whether the catalogue's engines, algorithms and parts can run here: None, or the reason with its remedy.
 
 Listing looks at metadata and for modules, importing none. Use also asks the engine's probe, imports the
 target and makes the object; what it finds is remembered, so that later listings tell it too. A failure is
@@ -13,8 +13,11 @@ from llada_core.plugins import requirements
 from llada_core.plugins.installed import Installed
 from llada_core.registry.catalogue import AlgorithmEntry, Catalogue, EngineEntry
 from llada_core.registry.instances import own_reason
+from llada_core.registry.parts import PartEntry
 
 __all__ = ["Readiness"]
+
+_Entry = EngineEntry | AlgorithmEntry | PartEntry
 
 
 class Readiness:
@@ -51,6 +54,10 @@ class Readiness:
             reason = reason or own_reason(entry.spec.target, entry.factory)
         return reason or self._made.get(entry)
 
+    def part(self, entry: PartEntry, *, use: bool = False) -> str | None:
+        """Why a rule or policy cannot be made; with ``use`` its function is imported."""
+        return self._metadata(entry) or self._import(entry, use)
+
     def remember(self, name: str, reason: str | None) -> None:
         """Tell of the algorithm from now on what making its object found out."""
         entry = self._catalogue.algorithms[name]
@@ -62,7 +69,7 @@ class Readiness:
         """What keeps an engine from running, short of importing it: its algorithms may load models too."""
         return self._metadata(entry, entry.spec.requires) or self._probe(entry, use)
 
-    def _metadata(self, entry: EngineEntry | AlgorithmEntry, requires: tuple[str, ...] = ()) -> str | None:
+    def _metadata(self, entry: _Entry, requires: tuple[str, ...] = ()) -> str | None:
         owner = _owner(entry)
         if (owner, requires) not in self._unmet:
             package = self._installed.find(owner)
@@ -76,7 +83,7 @@ class Readiness:
             return None
         return self._tried(probe, _owner(entry), use, requirements.probe_failure)
 
-    def _import(self, entry: EngineEntry | AlgorithmEntry, use: bool) -> str | None:
+    def _import(self, entry: _Entry, use: bool) -> str | None:
         return self._tried(entry.spec.target, _owner(entry), use, requirements.import_failure)
 
     def _tried(
@@ -88,5 +95,5 @@ class Readiness:
         return self._found[target] if target in self._found else requirements.unfindable(target, owner)
 
 
-def _owner(entry: EngineEntry | AlgorithmEntry) -> str:
+def _owner(entry: _Entry) -> str:
     return entry.distribution or entry.spec.name

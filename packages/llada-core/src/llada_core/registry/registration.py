@@ -41,7 +41,7 @@ class Registrations:
             self._put_engine(own, owner, own=True)
         else:
             self._drop_own_engine(spec.name)  # of what it replaces
-        entry = AlgorithmEntry(spec=spec, distribution=None, factory=factory)
+        entry = self._entry(spec, factory)
         self._put_algorithm(entry, owner)
 
         def undo() -> None:
@@ -64,7 +64,7 @@ class Registrations:
         for algorithm in spec.algorithms:
             _check_free(self._catalogue.algorithm_names, "algorithm", algorithm, algorithm.target)
         self._put_engine(spec, spec.target)
-        entries = [AlgorithmEntry(spec=each, distribution=None) for each in spec.algorithms]
+        entries = [self._entry(each) for each in spec.algorithms]
         for entry in entries:
             self._put_algorithm(entry, entry.spec.target)
 
@@ -74,6 +74,10 @@ class Registrations:
             self._drop_engine(spec)
 
         return undo
+
+    def _entry(self, spec: AlgorithmSpec, factory: Callable[[], Any] | None = None) -> AlgorithmEntry:
+        parameters = self._catalogue.parts.parameters_of(spec)
+        return AlgorithmEntry(spec=spec, distribution=None, parameters=parameters, factory=factory)
 
     def _engine_of(self, spec: AlgorithmSpec) -> EngineSpec | None:
         """The engine that an algorithm which names none is; None where there is the one that it names."""

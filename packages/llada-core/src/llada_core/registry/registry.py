@@ -11,8 +11,6 @@ from collections.abc import Callable, Iterable, Mapping
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-from packaging.utils import canonicalize_name
-
 from llada_core.environment import Environment, read_environment
 from llada_core.errors import EngineUnavailable, UnknownAlgorithm, UnknownEngine, UsageError
 from llada_core.imports import load_target
@@ -21,9 +19,10 @@ from llada_core.plugins.info import AlgorithmInfo, EngineInfo
 from llada_core.plugins.installed import Installed
 from llada_core.plugins.specs import CommandSpec, EngineSpec, StrangerSpec, WheelSpec
 from llada_core.plugins.status import Decision, PluginStatus, Question
-from llada_core.registry.advice import advice
+from llada_core.registry.absence import Absence
 from llada_core.registry.catalogue import Catalogue
 from llada_core.registry.instances import factory_of, make, owner_of, refusal_of, spec_of
+from llada_core.registry.library import PartLibrary
 from llada_core.registry.readiness import Readiness
 from llada_core.registry.registration import Registrations
 from llada_core.registry.wheels import published
@@ -41,7 +40,7 @@ _INVENTED: Mapping[str, Any] = MappingProxyType(
 
 
 class Registry:
-    """Engines, algorithms and commands of the plugins that ``installed`` and ``environment`` let in.
+    """Engines, algorithms, parts and commands of the plugins that ``installed`` and ``environment`` let in.
 
     Raises ``PluginError`` where LLADA_STRICT_PLUGINS is set and a plugin cannot be used.
     """
@@ -52,6 +51,8 @@ class Registry:
         self._catalogue = Catalogue(self._host)
         self._registrations = Registrations(self._catalogue)
         self._readiness = Readiness(self._catalogue, installed)
+        self._absence = Absence(self._catalogue, self.statuses)
+        self.parts = PartLibrary(self._catalogue.parts, self._readiness, self._absence)
         self._told: set[object] = set()
         self._lock = threading.Lock()
 
@@ -76,7 +77,7 @@ class Registry:
         done by ``decisions``."""
         if self.tell_once(_DETECTS):
             self.decisions()
-        return [plugin.status() for plugin in self._host.plugins]
+        return self._catalogue.plugin_statuses()
 
     def problems(self, distribution: str) -> list[str]:
         """What keeps plugins of a distribution out, or a part of them; not what their hooks decide."""
@@ -102,11 +103,11 @@ class Registry:
             reason=reason,
             aliases=self._catalogue.algorithm_names.aliases(canonical),
             default=holder is not None and holder.default_algorithm == canonical,
-            parameters=entry.spec.parameters,
+            parameters=entry.parameters,
             streams=entry.spec.streams,
             distribution=entry.distribution,
             spec=entry.spec,
-            takers=self._catalogue.takers(entry.spec),
+            takers=self._catalogue.takers(entry),
         )
 
     def engine(self, name: str, *, use: bool = False) -> EngineInfo:
@@ -202,31 +203,11 @@ class Registry:
 
     def missing_command(self, name: str) -> str | None:
         """Why a subcommand that a known distribution brings is not there, ending with the remedy, or None."""
-        owner = published().commands.get(name)
-        return None if owner is None else self._missing_from(owner)
+        return self._absence.command(name)
 
     def missing_algorithm(self, name: str) -> str | None:
         """Why an algorithm of a known wheel is not there, ending with the remedy; None for any other name."""
-        if (owner := published().owner_of(name)) is not None:
-            return f"no algorithm is called {name!r} here; {self._missing_from(owner)}"
-        row = self._catalogue.wheels.bringing(name)
-        if row is None or self._catalogue.engine_names.resolve(row.engine) is not None:
-            return None
-        told = self._failed(row.distribution) or self._catalogue.missing_engine(row.engine)
-        return f"{name} is an algorithm of the engine {row.engine}, and {told}"
-
-    def _missing_from(self, owner: str) -> str:
-        """Why something that a known distribution brings is not there, ending with the remedy."""
-        return self._failed(owner) or f"{owner} brings it and is not installed; pip install {owner}"
-
-    def _failed(self, distribution: str) -> str | None:
-        """What became of an installed distribution's plugin, where that is why it brings nothing."""
-        for status in self.statuses():
-            if status.reason and canonicalize_name(status.distribution or "") == distribution:
-                return (
-                    f"it is of {distribution}, whose plugin {status.name} is {status.status}: {status.reason}"
-                )
-        return None
+        return self._absence.algorithm(name)
 
     def missing_wheels(self) -> list[WheelSpec]:
         """The known wheels whose engines are not installed."""
@@ -287,9 +268,7 @@ class Registry:
         self, what: str, name: str, near: tuple[str, ...], lost: Mapping[str, str] | None = None
     ) -> str:
         empty = None if self._catalogue.algorithms else self.why_empty()
-        statuses = [plugin.status() for plugin in self._host.plugins]
-        told = advice(name, near, listing=f"{what}s", statuses=statuses, lost=lost)
-        return f"no {what} is called {name!r}; {empty or told}"
+        return self._absence.unknown(what, name, near, listing=f"{what}s", lost=lost, empty=empty)
 
 
 def _told(config: Mapping[str, Any] | None) -> str:

@@ -18,20 +18,21 @@ from packaging.utils import canonicalize_name
 
 from llada_core.checkpoints.config import ModelConfig
 from llada_core.names import closest
-from llada_core.plugins.specs import StrangerSpec, WheelSpec
+from llada_core.plugins.specs import PartKind, StrangerSpec, WheelSpec
 
 __all__ = ["Published", "Title", "Wheels", "published", "takes", "title_of"]
 
 
 class Published(NamedTuple):
-    """The data file: its rows, the distribution for somebody who has no engine at all, the commands and the
-    algorithms for another's engine that distributions bring, and the names of all distributions that are
-    released together with this one."""
+    """The data file: its rows, the distribution for somebody who has no engine at all, the commands, the
+    algorithms for another's engine and the parts (of each kind, names and aliases) that distributions bring,
+    and the names of all distributions that are released together with this one."""
 
     rows: tuple[WheelSpec, ...]
     recommended: str
     commands: Mapping[str, str]
     algorithms: Mapping[str, str]
+    parts: Mapping[PartKind, Mapping[str, str]]
     distributions: frozenset[str]
 
     def owner_of(self, algorithm: object) -> str | None:
@@ -51,6 +52,7 @@ def published() -> Published:
         recommended=data["recommended"],
         commands=data["commands"],
         algorithms=data["algorithms"],
+        parts={"rule": data["rules"], "policy": data["policies"]},
         distributions=frozenset((*data["others"], *(row.distribution for row in rows))),
     )
 
