@@ -52,6 +52,7 @@ def _joined(takers: Sequence[tuple[str, Parameter]], aliases: tuple[str, ...]) -
         default=None,
         nullable=True,
         default_unless=(),
+        neutral=(),
         aliases=aliases,
         minimum=low,
         exclusive_minimum=exclusive,

@@ -15,8 +15,8 @@ __all__ = [
     "check_name",
     "check_names",
     "check_requirements",
+    "check_string",
     "check_target",
-    "check_text",
     "check_tuple",
     "check_words",
 ]
@@ -44,7 +44,7 @@ def check_target(owner: str, field: str, target: object) -> None:
         raise InvalidSpec(f"{owner}: {field} {target!r} must read 'module:attr'")
 
 
-def check_text(owner: str, field: str, text: object) -> None:
+def check_string(owner: str, field: str, text: object) -> None:
     if not isinstance(text, str):
         raise InvalidSpec(f"{owner}: {field} must be a string, not {text!r}")
 

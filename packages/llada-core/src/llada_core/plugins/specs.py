@@ -16,8 +16,8 @@ from llada_core.plugins.fields import (
     check_name,
     check_names,
     check_requirements,
+    check_string,
     check_target,
-    check_text,
     check_tuple,
     check_words,
 )
@@ -115,7 +115,7 @@ class StrangerSpec:
 
     def __post_init__(self) -> None:
         owner = f"stranger {self.kind!r}"
-        check_text(owner, "kind", self.kind)
+        check_string(owner, "kind", self.kind)
         check_words(owner, "patterns", self.patterns)
         if not self.kind or not self.patterns:
             raise InvalidSpec(f"{owner}: give both patterns and kind")
@@ -175,7 +175,7 @@ class EngineSpec:
         _check_models(owner, self)
         if not isinstance(self.foreign, bool):
             raise InvalidSpec(f"{owner}: foreign must be True or False, not {self.foreign!r}")
-        check_text(owner, "summary", self.summary)
+        check_string(owner, "summary", self.summary)
         self._check_algorithms(owner)
 
     def _check_algorithms(self, owner: str) -> None:
@@ -222,7 +222,7 @@ class WheelSpec:
         owner = f"wheel {self.distribution!r}"
         check_name(owner, "distribution", self.distribution)
         check_name(owner, "engine", self.engine)
-        check_text(owner, "summary", self.summary)
+        check_string(owner, "summary", self.summary)
         check_words(owner, "modules", self.modules)
         check_words(owner, "fields", self.fields)
         check_words(owner, "algorithms", self.algorithms)
@@ -245,14 +245,14 @@ class CommandSpec:
         owner = f"command {self.name!r}"
         check_name(owner, "name", self.name)
         check_target(owner, "target", self.target)
-        check_text(owner, "summary", self.summary)
+        check_string(owner, "summary", self.summary)
 
 
 def _check_taker(owner: str, spec: AlgorithmSpec | PartSpec) -> None:
     """Refuse malformed facts about what takes parameters."""
     check_names(owner, spec.name, spec.aliases)
     check_target(owner, "target", spec.target)
-    check_text(owner, "summary", spec.summary)
+    check_string(owner, "summary", spec.summary)
     check_tuple(owner, "parameters", spec.parameters, Parameter)
     names = [name for parameter in spec.parameters for name in parameter.names]
     check_distinct(owner, "parameter names and aliases", names)
