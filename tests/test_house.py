@@ -237,6 +237,19 @@ def test_the_known_algorithms_for_anothers_engine_are_those_of_this_repository()
     assert published().algorithms == names
 
 
+@pytest.mark.parametrize(
+    ("kind", "listed", "info"),
+    [
+        ("rule", llada_core.list_rules, llada_core.get_rule_info),
+        ("policy", llada_core.list_policies, llada_core.get_policy_info),
+    ],
+)
+def test_the_known_rules_and_policies_are_those_of_this_repository(kind: Any, listed: Any, info: Any) -> None:
+    found = [part for part in map(info, listed()) if part.distribution in published().distributions]
+    names = {name: part.distribution for part in found for name in (part.name, *part.aliases)}
+    assert published().parts[kind] == names
+
+
 def test_tests_are_packages_and_none_edits_the_path() -> None:
     tests = [path for path in tracked_files() if path.suffix == ".py" and path.is_relative_to(ROOT / "tests")]
     homes = {path.parent for path in tests if path.name.startswith("test_") or path.name == "conftest.py"}

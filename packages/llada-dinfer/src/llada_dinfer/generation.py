@@ -16,14 +16,11 @@ from llada_core import Parameter, ParameterError
 from llada_core.parameters import steps_a_block, whole_steps
 from llada_runtime import Policy, Quota, Rule, StepAlgorithm
 
-from .iteration import Iteration, Smoothing, Vicinity
+from . import parts
+from .parts import SMOOTHING, VICINITY
 from .plugin import BLOCKWISE_PARAMETERS, CREDIT_PARAMETERS, HIERARCHY_PARAMETERS
-from .rules import CreditQuota, CreditThreshold, Hierarchy, NearTieThreshold
 
 __all__ = ["BlockWiseGeneration", "CreditGeneration", "DInferGeneration", "HierarchyGeneration"]
-
-_VICINITY = ("prefix_look", "after_look", "warmup_steps")
-_SMOOTHING = {"cont_weight_init": 0.15, "cont_weight_growth": 0.02, "threshold_decay": 0.02}
 
 
 class DInferGeneration(StepAlgorithm):
@@ -39,14 +36,7 @@ class DInferGeneration(StepAlgorithm):
     def policy(self, params: Mapping[str, Any]) -> Policy:
         """The iteration that the effective parameters describe."""
         params = _complete(params)
-        return Iteration(
-            cache=params["cache"],
-            update_freq=params["cache_update_freq"],
-            maximum_unroll=params["maximum_unroll"],
-            expected_tpf=params["expected_tpf"],
-            vicinity=_vicinity(params),
-            smoothing=_smoothing(params),
-        )
+        return parts.iteration(params, cache=params["cache"])
 
     def validate_args(self, **params: Any) -> dict[str, Any]:
         """The effective values of ``params``; smoothing's parameters are None where smoothing is off.
@@ -64,11 +54,11 @@ class DInferGeneration(StepAlgorithm):
         known = _complete(values)
         _check_cache(known)
         if known["cont_weight"] is None:
-            _refuse_without_smoothing(known)
+            parts.refuse_without_smoothing(known)
         else:
             _refuse_decay_without_threshold(known)
-            for name in _SMOOTHING.keys() & values.keys():
-                values[name] = _SMOOTHING[name] if values[name] is None else values[name]
+            for name in SMOOTHING.keys() & values.keys():
+                values[name] = SMOOTHING[name] if values[name] is None else values[name]
         # Hierarchy has no schedule.
         return _with_steps(values) if {"steps", "gen_length"} <= values.keys() else values
 
@@ -82,7 +72,7 @@ class BlockWiseGeneration(DInferGeneration):
     def rule(self, params: Mapping[str, Any]) -> Rule:
         if params.get("threshold") is None:
             return Quota(steps_a_block(params))
-        return NearTieThreshold(params["threshold"])
+        return parts.near_tie(params)
 
 
 class HierarchyGeneration(DInferGeneration):
@@ -93,8 +83,7 @@ class HierarchyGeneration(DInferGeneration):
     parameters = HIERARCHY_PARAMETERS
 
     def rule(self, params: Mapping[str, Any]) -> Rule:
-        params = _complete(params, HIERARCHY_PARAMETERS)
-        return Hierarchy(params["threshold"], params["low_threshold"])
+        return parts.hierarchy(_complete(params, HIERARCHY_PARAMETERS))
 
 
 class CreditGeneration(DInferGeneration):
@@ -105,15 +94,8 @@ class CreditGeneration(DInferGeneration):
     parameters = CREDIT_PARAMETERS
 
     def rule(self, params: Mapping[str, Any]) -> Rule:
-        known = _complete(params, CREDIT_PARAMETERS)
-        credit = {
-            "alpha": known["credit_alpha"],
-            "gamma": known["boost_gamma"],
-            "beta": known["decay_beta"],
-        }
-        if params.get("threshold") is None:
-            return CreditQuota(steps=steps_a_block(params), **credit)
-        return CreditThreshold(threshold=params["threshold"], **credit)
+        given = {"threshold": params.get("threshold")}  # whose default is none here, where steps are not
+        return parts.credit(_complete(params, CREDIT_PARAMETERS) | given)
 
 
 def _complete(
@@ -137,25 +119,9 @@ def _with_steps(values: dict[str, Any]) -> dict[str, Any]:
     return {**values, "steps": whole_steps(values, values["steps"] or values["gen_length"])}
 
 
-def _vicinity(params: Mapping[str, Any]) -> Vicinity | None:
-    given = {name: params[name] for name in _VICINITY}
-    return Vicinity(**given) if any(given.values()) else None
-
-
-def _smoothing(params: Mapping[str, Any]) -> Smoothing | None:
-    if params["cont_weight"] is None:
-        return None
-    return Smoothing(
-        weight=params["cont_weight"],
-        weight_init=params["cont_weight_init"],
-        weight_growth=params["cont_weight_growth"],
-        threshold_decay=params["threshold_decay"],
-    )
-
-
 def _check_cache(values: Mapping[str, Any]) -> None:
     cache = values["cache"]
-    wide = next((name for name in _VICINITY if values[name]), None)
+    wide = next((name for name in VICINITY if values[name]), None)
     if wide is not None and cache != "dual":
         raise ParameterError(
             f"{wide} = {values[wide]} needs cache = 'dual', and cache is {cache!r}: the vicinity window lies "
@@ -170,17 +136,6 @@ def _check_cache(values: Mapping[str, Any]) -> None:
             parameter="cache_update_freq",
             value=values["cache_update_freq"],
         )
-
-
-def _refuse_without_smoothing(values: Mapping[str, Any]) -> None:
-    for name in _SMOOTHING:
-        if values[name] is not None:
-            raise ParameterError(
-                f"{name} = {values[name]} only works with iteration smoothing; give cont_weight "
-                "(published: 0.3) or leave it out",
-                parameter=name,
-                value=values[name],
-            )
 
 
 def _refuse_decay_without_threshold(values: Mapping[str, Any]) -> None:

@@ -3,10 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 
-from llada_core import SAMPLING, AlgorithmSpec, EngineSpec, Parameter, hookimpl, standard
+from llada_core import (
+    SAMPLING,
+    AlgorithmSpec,
+    EngineSpec,
+    Parameter,
+    PolicySpec,
+    RuleSpec,
+    hookimpl,
+    standard,
+)
 
-__all__ = ["BLOCKWISE_PARAMETERS", "CREDIT_PARAMETERS", "HIERARCHY_PARAMETERS", "llada_engines"]
+__all__ = [
+    "BLOCKWISE_PARAMETERS",
+    "CREDIT_PARAMETERS",
+    "HIERARCHY_PARAMETERS",
+    "llada_engines",
+    "llada_policies",
+    "llada_rules",
+]
 
 _COMMON: tuple[Parameter, ...] = (
     standard("gen_length"),
@@ -115,8 +132,7 @@ _STEPS = standard(
 
 BLOCKWISE_PARAMETERS: tuple[Parameter, ...] = (*_COMMON, _THRESHOLD, _STEPS)
 
-HIERARCHY_PARAMETERS: tuple[Parameter, ...] = (
-    *_COMMON,
+_HIERARCHY: tuple[Parameter, ...] = (
     standard("threshold", default_unless=(), summary="Commit every position more confident than this."),
     Parameter(
         name="low_threshold",
@@ -129,8 +145,9 @@ HIERARCHY_PARAMETERS: tuple[Parameter, ...] = (
     ),
 )
 
-CREDIT_PARAMETERS: tuple[Parameter, ...] = (
-    *_COMMON,
+HIERARCHY_PARAMETERS: tuple[Parameter, ...] = (*_COMMON, *_HIERARCHY)
+
+_CREDIT: tuple[Parameter, ...] = (
     _THRESHOLD,
     _STEPS,
     Parameter(
@@ -156,6 +173,8 @@ CREDIT_PARAMETERS: tuple[Parameter, ...] = (
         summary="How much of the credit is left after each forward.",
     ),
 )
+
+CREDIT_PARAMETERS: tuple[Parameter, ...] = (*_COMMON, *_CREDIT)
 
 _ALGORITHMS = (
     AlgorithmSpec(
@@ -200,3 +219,52 @@ def llada_engines() -> Iterable[EngineSpec]:
         architectures=("LLaDAModelLM", "LLaDAMoEModelLM"),
         priority=20,
     )
+
+
+_RULES = (
+    RuleSpec(
+        name="near_tie",
+        target="llada_dinfer.parts:near_tie",
+        summary="Commits every position this confident, or else the best and all that are as good as it.",
+        parameters=(replace(_THRESHOLD, nullable=False, default_unless=(), neutral=()),),
+    ),
+    RuleSpec(
+        name="hierarchy",
+        target="llada_dinfer.parts:hierarchy",
+        summary="Commits the best position of every run of masks, so that runs keep splitting.",
+        parameters=_HIERARCHY,
+    ),
+    RuleSpec(
+        name="credit",
+        target="llada_dinfer.parts:credit",
+        summary="Tokens that stay likely earn credit, which is added to their logits.",
+        parameters=_CREDIT,
+    ),
+)
+
+_WINDOW = {"prefix_look": 16, "after_look": 16, "warmup_steps": 4}  # as published
+_NOT_OF_THE_ITERATION = ("gen_length", "block_length", "seed", "early_stop", "cache", "start_block_align")
+_ITERATION: tuple[Parameter, ...] = tuple(
+    replace(each, default=_WINDOW.get(each.name, each.default))
+    for each in _COMMON
+    if each not in SAMPLING and each.name not in _NOT_OF_THE_ITERATION
+)
+
+_VICINITY = PolicySpec(
+    name="vicinity",
+    target="llada_dinfer.parts:vicinity",
+    summary="A dual cache whose steps compute a window around the block, after a warm-up.",
+    parameters=_ITERATION,
+)
+
+
+@hookimpl
+def llada_rules() -> Iterable[RuleSpec]:
+    """dInfer's three rules."""
+    return _RULES
+
+
+@hookimpl
+def llada_policies() -> Iterable[PolicySpec]:
+    """dInfer's iteration with the vicinity window."""
+    return (_VICINITY,)

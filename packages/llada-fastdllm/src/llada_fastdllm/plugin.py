@@ -4,9 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from llada_core import SAMPLING, AlgorithmSpec, EngineSpec, Parameter, StrangerSpec, hookimpl, standard
+from llada_core import (
+    SAMPLING,
+    AlgorithmSpec,
+    EngineSpec,
+    Parameter,
+    PolicySpec,
+    RuleSpec,
+    StrangerSpec,
+    hookimpl,
+    standard,
+)
 
-__all__ = ["BASIC_PARAMETERS", "PARAMETERS", "llada_engines"]
+__all__ = ["BASIC_PARAMETERS", "PARAMETERS", "llada_engines", "llada_policies", "llada_rules"]
 
 PARAMETERS: tuple[Parameter, ...] = (
     standard("gen_length"),
@@ -89,3 +99,70 @@ def llada_engines() -> Iterable[EngineSpec]:
         strangers=_STRANGERS,
         priority=10,
     )
+
+
+_RULES = (
+    RuleSpec(
+        name="threshold",
+        target="llada_fastdllm.parts:threshold",
+        summary="Commits every position at least this confident, and in any case the best one.",
+        parameters=(
+            standard(
+                "threshold",
+                nullable=False,
+                default_unless=(),
+                neutral=(),
+                summary="Commit every position at least this confident.",
+            ),
+        ),
+    ),
+    RuleSpec(
+        name="factor",
+        target="llada_fastdllm.parts:factor",
+        summary="Commits as many positions as their confidence allows, by Fast-dLLM's factor.",
+        parameters=(
+            standard(
+                "factor", nullable=False, default=1.0, neutral=(), summary="Parallelism of the factor rule."
+            ),
+        ),
+    ),
+    RuleSpec(
+        name="quota",
+        target="llada_fastdllm.parts:quota",
+        summary="Commits a fixed number of positions a step.",
+        parameters=(standard("steps"),),
+    ),
+)
+
+_POLICIES = (
+    PolicySpec(
+        name="none",
+        target="llada_fastdllm.parts:none",
+        summary="Every step is a forward of the whole canvas; nothing is cached.",
+        aliases=("no_cache",),
+    ),
+    PolicySpec(
+        name="prefix",
+        target="llada_fastdllm.parts:prefix",
+        summary="Keys and values of everything before the block are cached.",
+        aliases=("prefix_cache",),
+    ),
+    PolicySpec(
+        name="dual",
+        target="llada_fastdllm.parts:dual",
+        summary="Keys and values before and behind the block are cached; only the block is computed.",
+        aliases=("dual_cache",),
+    ),
+)
+
+
+@hookimpl
+def llada_rules() -> Iterable[RuleSpec]:
+    """Fast-dLLM's three rules."""
+    return _RULES
+
+
+@hookimpl
+def llada_policies() -> Iterable[PolicySpec]:
+    """Fast-dLLM's three ways of caching."""
+    return _POLICIES
