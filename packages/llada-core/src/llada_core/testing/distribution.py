@@ -12,10 +12,11 @@ from llada_core import registry
 from llada_core.faults import fault_of
 from llada_core.plugins import hookspecs
 from llada_core.plugins.installed import EntryPoints, Installed
-from llada_core.plugins.specs import AlgorithmSpec, CommandSpec, EngineSpec
+from llada_core.plugins.specs import AlgorithmSpec, CommandSpec, EngineSpec, PartSpec, PolicySpec, RuleSpec
 from llada_core.testing.checks import Check, NotRun
 from llada_core.testing.detecting import detection_checks
 from llada_core.testing.entry import entry_checks
+from llada_core.testing.parts import part_checks
 from llada_core.testing.targets import Config, algorithm_targets, command_targets, engine_targets
 
 __all__ = ["distribution_checks", "offer_of"]
@@ -42,6 +43,9 @@ def distribution_checks(offer: EntryPoints, config: Config) -> Iterator[Check]:
     algorithms += _specs(plugins, "llada_algorithms", AlgorithmSpec)
     yield from engine_targets(engines, config)
     yield algorithm_targets(algorithms)
+    parts: list[PartSpec] = [*_specs(plugins, "llada_rules", RuleSpec)]
+    parts += _specs(plugins, "llada_policies", PolicySpec)
+    yield from part_checks(parts)
     yield command_targets(_specs(plugins, "llada_commands", CommandSpec))
     installed = [registry.get_engine(name) for name in registry.list_engines()]
     yield from detection_checks(plugins, installed, own)

@@ -33,7 +33,8 @@ plugin = functools.reduce(getattr, filter(None, attribute.split(".")), importlib
 host = pluggy.PluginManager(hookspecs.PROJECT)
 host.add_hookspecs(hookspecs)
 host.register(plugin)
-for name in ("llada_engines", "llada_algorithms", "llada_commands", "llada_wheels"):
+contributing = ("engines", "algorithms", "rules", "policies", "commands", "wheels")
+for name in map("llada_{}".format, contributing):
     for answer in getattr(host.hook, name)():
         list(answer or ())
 seconds = time.perf_counter() - began

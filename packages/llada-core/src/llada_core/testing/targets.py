@@ -18,7 +18,7 @@ from llada_core.plugins.specs import AlgorithmSpec, CommandSpec, EngineSpec
 from llada_core.testing.checks import Check, NotRun
 from llada_core.testing.entry import keys_without_torch
 
-__all__ = ["Config", "algorithm_targets", "command_targets", "engine_targets"]
+__all__ = ["Config", "algorithm_targets", "command_targets", "engine_targets", "imported"]
 
 Config = Callable[[], "Mapping[str, Any] | None"]
 """The config of a model, read when it is asked for; None where there is no model."""
@@ -62,7 +62,7 @@ def _of_each(specs: Iterable[Any], check: Callable[[Any, str], None]) -> None:
     if not named:
         raise NotRun("it brings none")
     for spec in named:
-        check(_loaded(spec.target), spec.target)
+        check(imported(spec.target), spec.target)
 
 
 def _asked(specs: Iterable[EngineSpec], field: str, check: Callable[[str], None]) -> None:
@@ -73,7 +73,8 @@ def _asked(specs: Iterable[EngineSpec], field: str, check: Callable[[str], None]
         check(target)
 
 
-def _loaded(target: str) -> Any:
+def imported(target: str) -> Any:
+    """What ``target`` names. Raises ``AssertionError`` where it cannot be imported."""
     try:
         return load_target(target)
     except BaseException as exc:  # a module may raise anything
@@ -117,7 +118,7 @@ def _estimates(target: str, config: Mapping[str, Any] | None) -> None:
     except AssertionError as exc:
         raise AssertionError(f"asked for {target} without torch, as llada doctor does: {exc}") from exc
     if config is None:
-        assert callable(_loaded(target)), f"{target} cannot be called; name a function"
+        assert callable(imported(target)), f"{target} cannot be called; name a function"
         raise NotRun("it can be imported, and there is no model to ask it about; give one (--model)")
     missing = set(ESTIMATE) - found
     assert not missing, (
@@ -127,7 +128,7 @@ def _estimates(target: str, config: Mapping[str, Any] | None) -> None:
 
 def _speaks_of_steps(target: str, config: Mapping[str, Any] | None) -> None:
     if config is None:
-        assert callable(_loaded(target)), f"{target} cannot be called; name a function"
+        assert callable(imported(target)), f"{target} cannot be called; name a function"
         return
     said = _called(target, MappingProxyType(dict(config)), device="cpu", dtype="float32")
     assert isinstance(said, str), f"{target} returned {said!r}; return a sentence"
@@ -136,7 +137,7 @@ def _speaks_of_steps(target: str, config: Mapping[str, Any] | None) -> None:
 
 def _called(target: str, *arguments: Any, **keywords: Any) -> Any:
     """What the function that ``target`` names returns."""
-    function = _loaded(target)
+    function = imported(target)
     assert callable(function), f"{target} is {_kind(function)}; name a function"
     try:
         return function(*arguments, **keywords)

@@ -11,6 +11,7 @@ from typing import Any, ClassVar
 
 from torch import Tensor
 
+from llada_core.plugins.specs import PartKind
 from llada_runtime.decoding.plan import Plan
 from llada_runtime.decoding.sequence import Sequence
 from llada_runtime.network.protocol import Network
@@ -22,6 +23,12 @@ class Policy(ABC):
     """What an algorithm supplies to plan forwards. One object may serve many sequences: it holds parameters,
     and what changes during generation is in the sequence, in ``policy_state`` if nowhere else.
     """
+
+    part: ClassVar[PartKind] = "policy"
+    """What it is among the parts that algorithms compose by name."""
+
+    checked_by: ClassVar[str] = "llada_runtime.testing:check_policy"
+    """The ``"module:attr"`` of what holds one to its contract."""
 
     looks: ClassVar[bool] = True
     """Whether `after` looks at its logits: a class that defines one which does not may say so, and it is

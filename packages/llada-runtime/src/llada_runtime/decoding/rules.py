@@ -17,6 +17,7 @@ import torch
 from torch import Tensor
 
 from llada_core.errors import ContractError
+from llada_core.plugins.specs import PartKind
 from llada_core.values import told
 from llada_runtime.decoding.sequence import Sequence
 
@@ -30,6 +31,12 @@ class Rule(ABC):  # noqa: B024  # of choose and select one is to be defined, and
     One object may serve many sequences: it holds parameters, and what changes during generation is in the
     sequence, in ``rule_state`` if nowhere else.
     """
+
+    part: ClassVar[PartKind] = "rule"
+    """What it is among the parts that algorithms compose by name."""
+
+    checked_by: ClassVar[str] = "llada_runtime.testing:check_rule"
+    """The ``"module:attr"`` of what holds one to its contract."""
 
     rescores: ClassVar[bool] = False
     """Whether `rescore` is to be called; the block's logits are float32 then."""
