@@ -37,6 +37,29 @@ def _hook(body: str) -> str:
     return f"{_engine()}\n@hookimpl\ndef llada_detect_engine(config, engines):\n    {body}\n"
 
 
+_PARTS = """
+from llada_core import Parameter, PolicySpec, RuleSpec, hookimpl
+
+WIDTH = Parameter(name="width", kind=int, minimum=1, maximum=4, default=2)
+ORDER = Parameter(name="order", kind=str, choices=("left", "right"), default="left")
+
+@hookimpl
+def llada_{hook}():
+    yield {spec}(name="mine", target="mine_code:{target}", summary="", parameters=({parameter},))
+"""
+
+
+def _rule(*, target: str = "made", parameter: str = "WIDTH") -> str:
+    return _PARTS.format(hook="rules", spec="RuleSpec", target=target, parameter=parameter)
+
+
+def _policy(*, target: str = "made", parameter: str = "WIDTH") -> str:
+    return _PARTS.format(hook="policies", spec="PolicySpec", target=target, parameter=parameter)
+
+
+_MADE = "its rules and policies are made of each default, choice and bound"
+_HELD = "its rules and policies are what the loop relies on"
+
 WRONG_DISTRIBUTIONS: dict[str, WrongDistribution] = {
     "llada-heavy": WrongDistribution(
         fault="Its entry module imports safetensors.",
@@ -91,6 +114,75 @@ WRONG_DISTRIBUTIONS: dict[str, WrongDistribution] = {
         fault="Its algorithm's target is no algorithm.",
         check="its algorithms' targets are classes of algorithms",
         plugin=_engine(algorithm="collections:OrderedDict"),
+    ),
+    "llada-classy": WrongDistribution(
+        fault="Its rule's target is the class of the rule, and no function.",
+        check="its rules and policies are functions",
+        plugin=_rule(target="Quota"),
+        more="from llada_runtime import Quota\n",
+    ),
+    "llada-partless": WrongDistribution(
+        fault="Its policy's target is not there.",
+        check="its rules and policies are functions",
+        plugin=_policy(),
+        more="",
+    ),
+    "llada-choosy": WrongDistribution(
+        fault="Its rule cannot be made of one of its choices.",
+        check=_MADE,
+        plugin=_rule(parameter="ORDER"),
+        more="from llada_runtime import Quota\n\ndef made(params):\n"
+        "    return {'left': Quota(2)}[params['order']]\n",
+    ),
+    "llada-narrow": WrongDistribution(
+        fault="Its policy refuses a bound of its parameter, whatever is given besides.",
+        check=_MADE,
+        plugin=_policy(),
+        more="from llada_core import ParameterError\nfrom llada_runtime import DualCache\n\n"
+        "def made(params):\n    if params['width'] == 4:\n"
+        "        raise ParameterError('too wide; give 3', parameter='width', value=4)\n"
+        "    return DualCache()\n",
+    ),
+    "llada-mistaken": WrongDistribution(
+        fault="Its rule's function returns a policy.",
+        check="its rules are rules, and its policies policies",
+        plugin=_rule(),
+        more="from llada_runtime import NoCache\n\ndef made(params):\n    return NoCache()\n",
+    ),
+    "llada-unready": WrongDistribution(
+        fault="Its policy's function returns the class of the policy.",
+        check="its rules are rules, and its policies policies",
+        plugin=_policy(),
+        more="from llada_runtime import NoCache\n\ndef made(params):\n    return NoCache\n",
+    ),
+    "llada-waiting": WrongDistribution(
+        fault="At a bound of its parameter its rule, which others may compose, keeps nothing.",
+        check=_HELD,
+        plugin=_rule(),
+        more="from llada_runtime import Quota, Rule\n\nclass Waits(Rule):\n"
+        "    @classmethod\n    def choose(cls, parameters, scores, open_):\n"
+        "        return (scores > 1.0) & open_\n\n"
+        "def made(params):\n    return Waits() if params['width'] == 4 else Quota(params['width'])\n",
+    ),
+    "llada-restless": WrongDistribution(
+        fault="Its policy, which others may compose, plans otherwise when it is asked again.",
+        check=_HELD,
+        plugin=_policy(),
+        more="from llada_runtime import NoCache, Plan\n\nclass Restless(NoCache):\n    asked = 0\n\n"
+        "    def plan(self, sequence):\n        self.asked += 1\n"
+        "        return Plan(lo=0, hi=sequence.length, writes=self.asked % 2 == 0)\n\n"
+        "def made(params):\n    return Restless()\n",
+    ),
+    "llada-ambiguous": WrongDistribution(
+        fault="Its rule and its policy mean different things by a parameter of one name.",
+        check="its plugins are loaded with all that they bring",
+        plugin=_rule(target="rule")
+        + _policy(
+            target="policy", parameter="Parameter(name='width', kind=str, default='a', examples=('b',))"
+        ),
+        more="from llada_runtime import NoCache, Quota\n\n"
+        "def rule(params):\n    return Quota(params['width'])\n\n"
+        "def policy(params):\n    return NoCache()\n",
     ),
     "llada-commandless": WrongDistribution(
         fault="Its command is a plain function.",
