@@ -26,6 +26,13 @@ def test_the_algorithms_are_listed_as_unavailable_with_a_remedy(environment: Any
         assert entry["default"] is (entry["name"] == "dual_cache")
 
 
+def test_the_rules_and_policies_are_listed_as_unavailable_with_a_remedy(environment: Any) -> None:
+    listed = environment.llada_json("parts")
+    kinds = {kind: [each["name"] for each in listed if each["kind"] == kind] for kind in ("rule", "policy")}
+    assert kinds == {"rule": ["factor", "quota", "threshold"], "policy": ["dual", "none", "prefix"]}
+    assert all("pip install" in each["reason"] for each in listed)
+
+
 def test_the_engine_is_listed_as_unavailable_for_the_same_reason(environment: Any) -> None:
     (engine,) = environment.llada_json("engines")
     assert (engine["name"], engine["available"]) == ("fast-dllm", False)
