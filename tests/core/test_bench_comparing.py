@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from itertools import combinations
 from math import comb
@@ -210,6 +211,35 @@ def test_the_picture_grows_until_all_names_have_a_place(tmp_path: Path) -> None:
     plot(points((1, 50)), few, across="speed", up="right, %")
     plot(points(*[(1, 50)] * 16), many, across="speed", up="right, %")
     assert width(many) > width(few)
+
+
+@pytest.mark.parametrize(
+    ("accuracies", "least", "most"),
+    [
+        ([0, 0], 0, 100),
+        ([50], 0, 100),
+        ([100], 0, 100),
+        ([0, 100], 0, 100),
+        ([0, 0.5], 0, 2),
+        ([98, 100], 97, 100),
+    ],
+)
+def test_the_axis_of_accuracy_tells_percents_that_there_are(
+    tmp_path: Path, accuracies: list[float], least: float, most: float
+) -> None:
+    path = tmp_path / "plot.svg"
+    plot(points(*enumerate(accuracies, 1)), path, across="speed", up="right, %")
+    ticks = upward(path)
+    assert len(ticks) > 2
+    assert least <= min(ticks) < max(ticks) <= most
+    if len(set(accuracies)) == 1:
+        assert (min(ticks), max(ticks)) == (0, 100)
+
+
+def upward(path: Path) -> list[float]:
+    """The numbers at the vertical axis."""
+    axis = path.read_text().partition('id="matplotlib.axis_2"')[2].partition("right, %")[0]
+    return [float(each.replace("\u2212", "-")) for each in re.findall(r"<!-- (.+?) -->", axis)]
 
 
 def width(path: Path) -> float:

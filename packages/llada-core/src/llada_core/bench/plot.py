@@ -88,7 +88,7 @@ def _draw(figure: Any, points: Sequence[Point], *, across: str, up: str, crossin
     axes.margins(0.08)
     low, high = _limits([point.accuracy for point in points])
     axes.set_ylim(low, high)
-    axes.set_yticks([tick for tick in axes.get_yticks() if low < tick <= min(high, 100)])
+    axes.set_yticks([tick for tick in axes.get_yticks() if max(low, 0) <= tick <= min(high, 100)])
     axes.grid(alpha=0.25)
     axes.plot(*zip(*staircase(best), strict=True), color="tab:orange", zorder=1, label=_FRONT)
     for name, (colour, mark) in looks.items():
@@ -125,7 +125,10 @@ def _name(figure: Any, axes: Any, points: Sequence[Point], looks: _Look, crossin
 
 
 def _limits(accuracies: Sequence[float]) -> tuple[float, float]:
+    """The ends of the axis: all percents where the points differ in none, as there is nothing to enlarge."""
     low, high = min(accuracies), max(accuracies)
+    if low == high:
+        low, high = 0.0, 100.0
     room = max(_ROOM, 0.08 * (high - low))
     return low - room, high + room
 
