@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, NoReturn
 
 import pytest
 
 from llada_core.errors import LladaError, UsageError
 from llada_server.batch import cluster as module
-from llada_server.batch.cluster import connected
+from llada_server.batch.cluster import Cluster, Workers, connected
 from llada_server.batch.placing import Machine
+from llada_server.batch.shares import Sizes
+from llada_server.batch.spread import Lost
+from llada_server.ray.library import Data
+from llada_server.ray.settings import PoolSettings
 from llada_server.settings import ServerSettings
 
 
@@ -139,6 +144,59 @@ def test_workers_are_told_whole_paths_and_the_name(tmp_path: Path, monkeypatch: 
     assert (told.model, told.served_model_name) == (str(tmp_path / "model"), "model")
     told = module._of_workers(ServerSettings(model="GSAI-ML/LLaDA", served_model_name="a"))
     assert (told.model, told.served_model_name) == ("GSAI-ML/LLaDA", "a")
+
+
+class Queue:
+    """The library's, in this process, with these things in it; ``lost`` is what asking it raises."""
+
+    def __init__(self, *held: object, lost: Exception | None = None) -> None:
+        self._held, self._lost = list(held), lost
+
+    def put(self, each: object) -> None:
+        self._held.append(each)
+
+    def size(self) -> int:
+        if self._lost is not None:
+            raise self._lost
+        return len(self._held)
+
+    def get_nowait_batch(self, count: int) -> list[object]:
+        return self._held[:count]
+
+
+class Died(Exception):
+    """Stands for the library's error."""
+
+
+@pytest.mark.parametrize(
+    ("starts", "raised"),
+    [
+        (Queue(True, True), Lost),
+        (Queue(True, UsageError("no; give less")), UsageError),
+        (Queue(lost=Died("the machine is gone")), Lost),
+    ],
+)
+def test_wrong_settings_of_workers_are_wrong_settings(
+    starts: Queue, raised: type[LladaError], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def answers(self: Workers) -> NoReturn:
+        raise Died("no; give less")
+
+    monkeypatch.setattr(Workers, "_answers", answers)
+    monkeypatch.setattr(Workers, "_context", lambda self: None)
+    queues = iter([Queue(), starts])
+    data = Data(
+        ray=SimpleNamespace(get_runtime_context=lambda: SimpleNamespace(get_node_id=lambda: "here")),
+        data=None,
+        arrow=None,
+        context=SimpleNamespace(current=nullcontext),
+        queue=lambda **_: next(queues),
+        errors=(Died,),
+    )
+    settings = ServerSettings()
+    workers = Workers(Cluster(data), settings, PoolSettings(), Sizes.of(settings, left=1, workers=1))
+    with pytest.raises(raised, match="no; give less"):
+        list(workers.answered())
 
 
 def test_who_hands_lines_out_a_second_time_is_told(cluster: Callable[..., Ray]) -> None:

@@ -11,7 +11,7 @@ from typing import Any, NoReturn
 
 import pytest
 
-from llada_core.errors import LladaError
+from llada_core.errors import LladaError, UsageError
 from llada_server.batch import worker as module
 from llada_server.batch.lines import Line
 from llada_server.batch.shares import answers_in, packed
@@ -31,7 +31,7 @@ class Left(BaseException):
     """Stands for the end of the process."""
 
 
-class Starts(SimpleQueue[bool]):
+class Starts(SimpleQueue[Any]):
     """The queue of starts, some of which were before."""
 
     def __init__(self, before: int) -> None:
@@ -93,6 +93,17 @@ def test_it_ends_where_the_model_s_thread_breaks(
     with pytest.raises(Left):
         answering(table(Line(1, completion("a", "b").encode())))
     assert statuses == [1]
+
+
+def test_wrong_settings_are_told_by_the_queue_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    def opened(settings: ServerSettings) -> NoReturn:
+        raise UsageError("no; give less")
+
+    monkeypatch.setattr(module, "opened", opened)
+    starts = Starts(before=0)
+    with pytest.raises(UsageError, match="give less"):
+        Worker(ServerSettings(), starts=starts, most=4)
+    assert [starts.get(), str(starts.get())] == [True, "no; give less"]
 
 
 def test_it_is_not_started_for_ever(worker: Callable[..., Worker]) -> None:

@@ -126,7 +126,8 @@ class Workers:
         self._queue.put(share)
 
     def answered(self) -> Iterator[bytes]:
-        """As of ``Carrier``. Raises ``Lost`` with what the first worker died of."""
+        """As of ``Carrier``. Raises ``Lost`` with what the first worker died of, and the ``UsageError`` of
+        one that could not begin with these settings."""
         try:
             with self._data.context.current(self._context()):
                 for table in self._answers().iter_batches(
@@ -134,7 +135,17 @@ class Workers:
                 ):
                     yield from table[ANSWERS].to_pylist()
         except self._data.errors as exc:
+            if (refused := self._refused()) is not None:
+                raise refused from exc
             raise Lost(f"the workers ended: {last_line(str(exc)) or type(exc).__name__}") from exc
+
+    def _refused(self) -> UsageError | None:
+        """What the settings are wrong in, where a worker has said so."""
+        try:
+            told = self._starts.get_nowait_batch(self._starts.size())
+        except self._data.errors:  # the queue is lost with its machine
+            return None
+        return next((each for each in told if isinstance(each, UsageError)), None)
 
     def _answers(self) -> Any:
         """The data set."""

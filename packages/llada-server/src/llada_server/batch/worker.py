@@ -11,7 +11,7 @@ import logging
 from contextlib import ExitStack
 from typing import Any
 
-from llada_core.errors import LladaError
+from llada_core.errors import LladaError, UsageError
 from llada_server.batch.answering import Answering
 from llada_server.batch.session import opened
 from llada_server.batch.shares import lines_in, packed
@@ -32,8 +32,9 @@ class Worker:
     """Loads the model once.
 
     Args:
-        starts: a queue in which each start of a worker leaves something. most: so many of them there may be:
-            Ray starts a worker again as often as it dies.
+        starts: a queue in which each start of a worker leaves something, and one that is refused the
+            ``UsageError`` besides, of which Ray would tell the text alone.
+        most: so many starts there may be: Ray starts a worker again as often as it dies.
 
     Raises what loading raises, and ``LladaError`` for one more start.
     """
@@ -45,7 +46,11 @@ class Worker:
             raise LladaError(f"workers died until they had been started {most} times; see what they logged")
         self._open = ExitStack()
         self._open.enter_context(logged_to(None))
-        self._served = self._open.enter_context(opened(settings))
+        try:
+            self._served = self._open.enter_context(opened(settings))
+        except UsageError as exc:
+            starts.put(exc)
+            raise
         freeze()
 
     def __call__(self, table: Any) -> Any:
