@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,7 +15,8 @@ import llada_sdar
 from llada_core import AlgorithmUnavailable, ParameterError
 from llada_runtime import Transformer
 from llada_sdar import SDARConfig, SDARNetwork
-from tests.sdar.tiny_models import DENSE
+from llada_sdar.generation import BLOCK_LENGTH
+from tests.sdar.tiny_models import DENSE, write_model
 from tests.support.foreign import check_refused, foreign
 
 pytestmark = pytest.mark.alone
@@ -160,6 +162,18 @@ def test_no_bound_of_entropies_is_the_published_one_where_it_is_read(bound: dict
     algorithm = llada_core.get_algorithm("sdar")
     assert algorithm.validate_args(remasking_strategy="entropy_bounded", **bound)["eb_threshold"] == 0.35
     assert algorithm.validate_args(**bound)["eb_threshold"] is None
+
+
+@pytest.mark.parametrize("name", ["sdar", "sdar_lmdeploy"])
+def test_no_number_of_steps_is_one_a_column_where_it_is_read(name: str, tmp_path: Path) -> None:
+    lm = llada_core.load_model(write_model(tmp_path), device="cpu")
+    asked: dict[str, Any] = {"remasking_strategy": "sequential", "denoising_steps": None}
+    for width in (4, 8):
+        told = lm.generate([5, 6], algorithm=name, gen_length=8, block_length=width, **asked).parameters
+        assert (told["block_length"], told["denoising_steps"]) == (width, width)
+    told = lm.algorithm(name).validate_args(**asked)
+    assert told["denoising_steps"] == told["block_length"] == BLOCK_LENGTH
+    assert llada_core.get_algorithm(name).validate_args(**asked)["denoising_steps"] is None
 
 
 def test_steps_of_a_whole_answer_are_not_taken_for_those_of_a_block() -> None:

@@ -63,8 +63,9 @@ class _BlockGeneration(StepAlgorithm):
     """The strategies that read a parameter which not all of them do."""
 
     def validate_args(self, **params: Any) -> dict[str, Any]:
-        """The effective values of ``params``; what the strategy does not read is None, and a
-        ``block_length`` of None, where a model is loaded, is the one that it is decoded with.
+        """The effective values of ``params``; what the strategy does not read is None. A ``block_length`` of
+        None, where a model is loaded, is the one that it is decoded with, and ``denoising_steps`` of None are
+        as many as a block has columns.
 
         Raises:
             ParameterError: a name is unknown, a value of the wrong type or out of range, or one is given that
@@ -82,6 +83,8 @@ class _BlockGeneration(StepAlgorithm):
             )
         if "block_length" in values and self.model is not None:
             values["block_length"] = _block_length(self.model, values)
+        if "denoising_steps" in values and values["denoising_steps"] is None:
+            values["denoising_steps"] = values.get("block_length")
         return {**values, **dict.fromkeys(idle)}
 
     def load_model_class(self) -> type[SDARNetwork]:
