@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from typing import Any
 
 from starlette.types import ASGIApp, Message
 
+from llada_server.ray.figures import Told
 from llada_server.ray.handed import Handed, answered
 
 __all__ = ["Call", "Crowded", "Gone", "Handle", "Scripted", "start"]
@@ -59,8 +60,8 @@ class Scripted:
             self.left += 1
             raise
 
-    async def figures(self) -> Mapping[str, bytes]:
-        return self._figures
+    async def figures(self) -> Told:
+        return Told(figures=self._figures)
 
 
 class Call:
@@ -89,9 +90,10 @@ class Call:
 
 
 class Handle:
-    """A handle whose calls return ``call``, and whose replicas tell ``figures``."""
+    """A handle whose calls return ``call``, and whose replicas tell ``figures``: a time-out among them is of
+    one that does not answer, and one in their place of all that is asked."""
 
-    def __init__(self, call: Call | None = None, figures: Callable[[], Any] = list) -> None:
+    def __init__(self, call: Call | None = None, figures: Any = ()) -> None:
         self._call, self._figures = call, figures
         self.options_given: dict[str, Any] = {}
 
@@ -108,8 +110,15 @@ class Handle:
         return self
 
     async def results_async(self, *, timeout_s: float, return_exceptions: bool) -> list[Any]:
+        if any(isinstance(each, TimeoutError) for each in self._told()):
+            raise TimeoutError
+        return self.results(timeout_s=timeout_s, return_exceptions=return_exceptions)
+
+    def results(self, *, timeout_s: float, return_exceptions: bool) -> list[Any]:
         assert return_exceptions
-        told = self._figures()
-        if isinstance(told, BaseException):
-            raise told
-        return list(told)
+        return self._told()
+
+    def _told(self) -> list[Any]:
+        if isinstance(self._figures, BaseException):
+            raise self._figures
+        return list(self._figures)

@@ -178,7 +178,7 @@ def test_the_figures_are_those_of_all_replicas() -> None:
     told = asked(replicas, "/metrics").text
     assert 'llada_steps_total{replica="one"} 2.0' in told
     assert 'llada_steps_total{replica="two"} 3.0' in told
-    assert asked(replicas, "/batch/stats").json() == {"steps_total": 5.0}
+    assert asked(replicas, "/batch/stats").json() == {"steps_total": 5.0, "replicas_silent": 0.0}
     assert not replicas.asked
 
 

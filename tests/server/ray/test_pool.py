@@ -105,6 +105,21 @@ def test_requests_that_are_wrong_evict_nobody(server: Pool) -> None:
     assert len(before) == 2
 
 
+def test_a_replica_that_hangs_costs_the_figures_of_no_other(server: Pool) -> None:
+    until(lambda: len(server.figures()) == 2)
+    names, victim = set(server.figures()), min(server.replicas())
+    os.kill(victim, signal.SIGSTOP)
+    try:
+        with server.client() as client:
+            answer = client.get("/metrics")
+    finally:
+        os.kill(victim, signal.SIGCONT)
+    assert answer.status_code == 200
+    assert "llada_replicas_silent 1.0" in answer.text.splitlines()
+    assert len({name for name in names if f'replica="{name}"' in answer.text}) == 1
+    until(lambda: len(server.figures()) == 2)
+
+
 def test_a_replica_that_is_killed_under_load_costs_no_answer(server: Pool) -> None:
     processes, names = server.replicas(), set(server.figures())
     assert len(processes) == len(names) == 2

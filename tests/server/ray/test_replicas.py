@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from llada_server.ray.figures import Told
 from llada_server.ray.handed import Handed
 from llada_server.ray.library import Faults
 from llada_server.ray.replicas import Lost, NoReplica, Replicas
@@ -56,13 +57,20 @@ def test_a_call_whose_answer_nobody_waits_for_is_cancelled() -> None:
     assert call.cancelled
 
 
-async def figures(given: Any) -> Any:
-    return await Replicas(Handle(figures=lambda: given), FAULTS).figures()
+def figures(given: Any) -> Told:
+    return asyncio.run(Replicas(Handle(figures=given), FAULTS).figures())
 
 
-def test_figures_are_of_those_that_live() -> None:
-    assert asyncio.run(figures([("one", b"1"), Gone(), ("two", b"2")])) == {"one": b"1", "two": b"2"}
-    with pytest.raises(NoReplica, match="within 5 s"):
-        asyncio.run(figures(TimeoutError()))
+def test_figures_are_of_those_that_tell_them_and_others_are_counted() -> None:
+    one, two = ("one", b"1"), ("two", b"2")
+    assert figures([one, two]) == Told(figures={"one": b"1", "two": b"2"}, silent=0)
+    assert figures([one, Gone(), two]) == Told(figures={"one": b"1", "two": b"2"}, silent=1)
+    assert figures([TimeoutError(), two, Gone()]) == Told(figures={"two": b"2"}, silent=2)
+
+
+def test_without_any_figures_there_is_no_replica() -> None:
+    for none in (TimeoutError(), [TimeoutError(), TimeoutError()], [Gone()]):
+        with pytest.raises(NoReplica, match="no replica told its figures within 5 s"):
+            figures(none)
     with pytest.raises(NoReplica, match="no replica of the model that could tell"):
-        asyncio.run(figures(KeyError()))
+        figures(KeyError())

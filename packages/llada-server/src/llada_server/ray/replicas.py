@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator
 from contextlib import suppress
+from functools import partial
 from typing import Any, Protocol
 
+from starlette.concurrency import run_in_threadpool
 from starlette.types import Message
 
+from llada_server.ray.figures import Told
 from llada_server.ray.handed import Handed
 from llada_server.ray.library import Faults
 from llada_server.scheduler.work import Broken, Closing, Full
@@ -16,6 +19,7 @@ from llada_server.scheduler.work import Broken, Closing, Full
 __all__ = ["Lost", "NoReplica", "Replicas", "Serving"]
 
 _PATIENCE = 5.0  # seconds that all replicas together get to tell their figures
+_COLLECTING = 0.5  # seconds in which those that have come are taken, where others have not
 
 
 class Lost(Broken):
@@ -34,8 +38,8 @@ class Serving(Protocol):
         request. Raises ``Lost``, ``Full`` and ``NoReplica``."""
         ...
 
-    async def figures(self) -> Mapping[str, bytes]:
-        """What each replica counts, in Prometheus' text format, by its name. Raises ``NoReplica``."""
+    async def figures(self) -> Told:
+        """What the replicas count. Raises ``NoReplica`` where none tells it."""
         ...
 
 
@@ -70,16 +74,29 @@ class Replicas:
         except self._faults.unavailable as exc:
             raise NoReplica("no replica of the model could be started; see Ray's log") from exc
 
-    async def figures(self) -> Mapping[str, bytes]:
-        """As of ``Serving``, of those that are not gone meanwhile; all together have five seconds."""
-        asked = self._handle.broadcast("figures")
+    async def figures(self) -> Told:
+        """As of ``Serving``; all together have five seconds."""
         try:
-            told = await asked.results_async(timeout_s=_PATIENCE, return_exceptions=True)
-        except TimeoutError as exc:
-            raise NoReplica(f"the replicas did not tell their figures within {_PATIENCE:g} s") from exc
+            told = await _results(self._handle.broadcast("figures"))
+        except TimeoutError:
+            told = []
         except self._faults.unavailable as exc:  # none lives now, or none was ever started
             raise NoReplica("there is no replica of the model that could tell its figures") from exc
-        return dict(each for each in told if not isinstance(each, BaseException))
+        figures = dict(each for each in told if not isinstance(each, BaseException))
+        if not figures:
+            raise NoReplica(f"no replica told its figures within {_PATIENCE:g} s")
+        return Told(figures=figures, silent=len(told) - len(figures))
+
+
+async def _results(asked: Any) -> list[Any]:
+    """What all replicas answered, an exception in the place of an answer that did not come. Raises
+    ``TimeoutError`` where it is not even known who was asked."""
+    try:
+        return list(await asked.results_async(timeout_s=_PATIENCE, return_exceptions=True))
+    except TimeoutError:
+        # The library drops all answers where one is missing. Asked from a thread it waits for each by itself.
+        results = partial(asked.results, timeout_s=_COLLECTING, return_exceptions=True)
+        return list(await run_in_threadpool(results))
 
 
 def _cancelled() -> bool:
