@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import logging
+import socket
 import threading
 from collections.abc import Iterator
 
@@ -66,6 +67,15 @@ def test_a_client_that_left_is_499(logged: pytest.LogCaptureFixture, stream: boo
     with scripted_server(session) as running, running.client() as client:
         with pytest.raises(httpx.ReadTimeout):
             client.post("/v1/completions", json={"prompt": "abc", "stream": stream}, timeout=0.3)
+        until(lambda: "POST /v1/completions 499" in logged.text)
+
+
+def test_a_client_that_left_before_its_body_was_here_is_499(logged: pytest.LogCaptureFixture) -> None:
+    head = b"POST /v1/completions HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\n"
+    with scripted_server() as running:
+        url = httpx.URL(running.url)
+        with socket.create_connection((url.host, url.port)) as half:
+            half.sendall(head + b"{")
         until(lambda: "POST /v1/completions 499" in logged.text)
 
 

@@ -39,6 +39,28 @@ def test_an_id_that_the_proxy_will_tell_is_not_told_twice(monkeypatch: pytest.Mo
     assert another != "no id"
 
 
+def test_a_request_that_the_proxy_cancels_is_one_whose_client_left(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(front, "faults", lambda: Faults(gone=(), crowded=(), unavailable=()))
+    scope = {"type": "http", "method": "POST", "path": "/v1/completions", "query_string": b"", "headers": []}
+    sent: list[Any] = []
+
+    async def nothing() -> Any:
+        await asyncio.Event().wait()
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    async def leave() -> None:
+        app: Any = await Front(Handle(), ServerSettings())(None)  # type: ignore[arg-type]  # as above
+        asking = asyncio.create_task(app(scope, nothing, send))
+        await asyncio.sleep(0.01)
+        asking.cancel()
+        await asking
+
+    asyncio.run(leave())
+    assert sent[0]["status"] == 499
+
+
 def test_without_ray_it_is_said_how_to_install_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "ray", None)
     with pytest.raises(UsageError, match=r"pip install 'llada-server\[ray\]'"):

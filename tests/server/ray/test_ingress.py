@@ -14,9 +14,11 @@ from starlette.responses import JSONResponse, PlainTextResponse, StreamingRespon
 from starlette.types import Message, Receive, Scope, Send
 
 from llada_server.http.application import fronted
+from llada_server.http.leaving import Gone
+from llada_server.ray.figures import Told
 from llada_server.ray.ingress import Ingress
 from llada_server.ray.replicas import Lost, NoReplica
-from llada_server.scheduler.work import STOPPED, Full
+from llada_server.scheduler.work import STOPPED, Closing, Full
 from llada_server.settings import ServerSettings
 from tests.server.ray.fakes import Scripted, start
 
@@ -251,49 +253,79 @@ def run(work: Coroutine[Any, Any, None]) -> None:
     asyncio.run(asyncio.wait_for(work, 5))
 
 
-@pytest.mark.parametrize("streams", [False, True])
-@pytest.mark.parametrize("cancelled", [False, True])
-def test_a_client_that_leaves_leaves_its_replica_too(
-    streams: bool, cancelled: bool, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+class Silent(Scripted):
+    """Replicas that tell no figures."""
+
+    async def figures(self) -> Told:
+        self.left += 1
+        await asyncio.Event().wait()
+        raise AssertionError("nobody lets it go on")
+
+
+async def events() -> Any:
+    yield b"data: 1\n\n"
+    await asyncio.Event().wait()
+
+
+async def left(replicas: Scripted, path: str, *, whole: bool, cancelled: bool) -> list[Message]:
+    """What was sent to a client that left once everything waited, with its body ``whole`` or not.
+
+    The web server tells so, or cancels the request, as Ray's proxy does.
+    """
+    settings, gone, sent = ServerSettings(), asyncio.Event(), list[Message]()
+    coming = [{"type": "http.request", "body": b"{}", "more_body": not whole}]
+
+    async def receive() -> Message:
+        if coming:
+            return coming.pop()
+        await gone.wait()
+        return {"type": "http.disconnect"}
+
+    async def send(message: Message) -> None:
+        sent.append(message)
+
+    method = "POST" if "/v1" in path else "GET"
+    scope = {"type": "http", "method": method, "path": path, "query_string": b"", "headers": []}
+    front = fronted(Ingress(replicas, settings), settings, cancelled=Gone if cancelled else Closing)
+    asking = asyncio.create_task(front(scope, receive, send))
+    await asyncio.sleep(0.02)
+    assert not asking.done()
+    asking.cancel() if cancelled else gone.set()
+    await asking
+    return sent
+
+
+@pytest.mark.parametrize(
+    ("cancelled", "replicas", "path", "whole", "before", "reached"),
+    [
+        (False, [asyncio.Event()], "/v1/completions", True, 499, 1),
+        (False, [StreamingResponse(events(), media_type=KIND)], "/v1/completions", True, 200, 1),
+        (False, [echo], "/v1/completions", False, 499, 0),
+        (True, [asyncio.Event()], "/v1/completions", True, 499, 1),
+        (True, [StreamingResponse(events(), media_type=KIND)], "/v1/completions", True, 200, 1),
+        (True, [echo], "/v1/completions", False, 499, 0),
+        (True, None, "/metrics", True, 499, 1),
+    ],
+)
+def test_a_client_that_leaves_is_499_wherever_its_request_is_and_leaves_its_replica_too(
+    cancelled: bool,
+    replicas: list[Any] | None,
+    path: str,
+    whole: bool,
+    before: int,
+    reached: int,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Whether the web server tells so, or cancels the request, as Ray's proxy does."""
     monkeypatch.setattr(logging.getLogger("llada_server"), "propagate", True)
     caplog.set_level("INFO", "llada_server.access")
-
-    async def events() -> Any:
-        yield b"data: 1\n\n"
-        await asyncio.Event().wait()
+    asked = Silent() if replicas is None else Scripted([HERE, *replicas])
+    sent: list[Message] = []
 
     async def leave() -> None:
-        held = asyncio.Event()
-        script = [StreamingResponse(events(), media_type=KIND)] if streams else [held]
-        replicas = Scripted([HERE, *script])
-        app = fronted(Ingress(replicas, ServerSettings()), ServerSettings())
-        gone, sent = asyncio.Event(), []
-        coming = [{"type": "http.request", "body": b"{}", "more_body": False}]
-
-        async def receive() -> Message:
-            if coming:
-                return coming.pop()
-            await gone.wait()
-            return {"type": "http.disconnect"}
-
-        async def send(message: Message) -> None:
-            sent.append(message)
-
-        scope = {
-            "type": "http",
-            "method": "POST",
-            "path": "/v1/completions",
-            "query_string": b"",
-            "headers": [],
-        }
-        asking = asyncio.create_task(app(scope, receive, send))
-        await until(lambda: len(sent) == 2 if streams else replicas.asked)
-        await asyncio.sleep(0.01)
-        asking.cancel() if cancelled else gone.set()
-        await asking
-        assert replicas.left == 1
+        sent.extend(await left(asked, path, whole=whole, cancelled=cancelled))
 
     run(leave())
-    assert "/v1/completions 499 " in caplog.text
+    assert sent[0]["status"] == before
+    assert asked.left == reached
+    assert f"{path} 499 " in caplog.text

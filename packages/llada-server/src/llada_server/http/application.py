@@ -19,8 +19,10 @@ from llada_server import tracing
 from llada_server.http.body import BoundedBody
 from llada_server.http.documented import EVERY, describe
 from llada_server.http.identified import Identified, answer_of
+from llada_server.http.leaving import Gone
 from llada_server.http.parsing import WrongBody
 from llada_server.http.problems import HttpProblem, validation_problem
+from llada_server.scheduler.work import Closing
 from llada_server.settings import ServerSettings
 
 __all__ = ["application", "fronted"]
@@ -49,20 +51,23 @@ def application(settings: ServerSettings, routers: Iterable[APIRouter]) -> FastA
     return app
 
 
-def fronted(app: ASGIApp, settings: ServerSettings) -> ASGIApp:
-    """``app`` behind all that requests pass before the routes of ``application``."""
-    for layer, options in _layers(settings):
+def fronted(app: ASGIApp, settings: ServerSettings, *, cancelled: type[Gone | Closing] = Closing) -> ASGIApp:
+    """``app`` behind all that requests pass before the routes of ``application``; ``cancelled`` as of
+    ``Identified``."""
+    for layer, options in _layers(settings, cancelled):
         app = layer(app, **options)
     return app
 
 
-def _layers(settings: ServerSettings) -> Iterator[tuple[Any, dict[str, Any]]]:
+def _layers(
+    settings: ServerSettings, cancelled: type[Gone | Closing] = Closing
+) -> Iterator[tuple[Any, dict[str, Any]]]:
     """What requests pass, from the inside out: the limit of bodies, id and key and log, CORS, traces.
 
     A preflight asks for no key, as browsers send none with it, and pages may read what a refusal says.
     """
     yield BoundedBody, {"limit": settings.max_body, "patience": settings.client_timeout}
-    yield Identified, {"key": settings.api_key}
+    yield Identified, {"key": settings.api_key, "cancelled": cancelled}
     if settings.cors_origins:
         yield (
             _Preflights,

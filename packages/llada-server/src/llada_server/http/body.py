@@ -9,6 +9,7 @@ from starlette.datastructures import Headers
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from llada_server.http.leaving import Gone
 from llada_server.http.problems import HttpProblem
 
 __all__ = ["BoundedBody"]
@@ -22,7 +23,7 @@ class BoundedBody:
     """An application that sees whole bodies, none longer than ``limit`` bytes: 413 for a longer one.
 
     Other refusals are 408 for one that has not come within ``patience`` seconds, and 429 where those that are
-    coming have sixteen times the limit together.
+    coming have sixteen times the limit together. Raises ``Gone`` where a client leaves before that.
     """
 
     def __init__(self, app: ASGIApp, *, limit: int, patience: float) -> None:
@@ -48,7 +49,7 @@ class BoundedBody:
         await self._app(scope, replayed, send)
 
     async def _whole(self, receive: Receive, announced: str) -> Message:
-        """The body as one message, or whatever else came. Raises what is wrong with it."""
+        """The body as one message. Raises what is wrong with it, and ``Gone`` where its client leaves."""
         if announced.isdigit() and int(announced) > self._limit:
             raise self._large()
         parts: list[bytes] = []
@@ -57,7 +58,7 @@ class BoundedBody:
             while True:
                 message = await receive()
                 if message["type"] != "http.request":
-                    return message
+                    raise Gone
                 parts.append(message.get("body", b""))
                 length, self._held = length + len(parts[-1]), self._held + len(parts[-1])
                 if length > self._limit:

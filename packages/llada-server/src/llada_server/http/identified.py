@@ -51,10 +51,14 @@ class Identified:
     that the log tells where an answer whose status has been sent ended otherwise.
 
     HEAD is GET without the body, which the web server leaves out.
+
+    Args:
+        cancelled: what it is to whoever waits that the task of a request is cancelled: the end of the server,
+            which does not wait any longer, unless what calls the application cancels for another reason.
     """
 
-    def __init__(self, app: ASGIApp, *, key: str | None) -> None:
-        self._app, self._key = app, key
+    def __init__(self, app: ASGIApp, *, key: str | None, cancelled: type[Gone | Closing] = Closing) -> None:
+        self._app, self._key, self._cancelled = app, key, cancelled
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -79,12 +83,12 @@ class Identified:
 
     async def _end(self, error: BaseException, request: Request, sent: _Sent) -> int:
         """Answer a request that ended in an error, unless an answer has begun: its status."""
+        if isinstance(error, asyncio.CancelledError):
+            error = self._cancelled(STOPPED)
         if isinstance(error, Gone):
             tracing.note_gone()
             response, status = Response(status_code=_GONE), _GONE
         else:
-            if isinstance(error, asyncio.CancelledError):  # the server ends, and does not wait any longer
-                error = Closing(STOPPED)
             assert isinstance(error, Exception)
             problem = told(error, request.state)
             response, status = answer_of(problem), problem.status

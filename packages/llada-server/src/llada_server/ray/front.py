@@ -10,6 +10,7 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from llada_server.http.application import fronted
+from llada_server.http.leaving import Gone
 from llada_server.logs import log_to_stderr
 from llada_server.ray.ingress import Ingress
 from llada_server.ray.library import faults
@@ -30,7 +31,8 @@ class Front:
     def __init__(self, models: Any, settings: ServerSettings) -> None:
         log_to_stderr(settings.log_level, requests=settings.log_requests, prompts=settings.log_prompts)
         ingress = Ingress(Replicas(models, faults()), settings)
-        self._app = _Proxied(fronted(ingress, settings))
+        # The proxy cancels the request of a client that left, whatever that one's request waits for.
+        self._app = _Proxied(fronted(ingress, settings, cancelled=Gone))
 
     async def __call__(self, request: Request) -> Response:
         """What Serve sends: the answer of the application, which it asks for by itself."""

@@ -69,9 +69,7 @@ class Ingress:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         request = Request(scope, receive)
-        message = await receive()
-        if message["type"] != "http.request":
-            raise Gone
+        message = await receive()  # whole, or the request would not be here
         path = scope["path"].removeprefix(scope.get("root_path", ""))
         own = await self._own(scope["method"], path)
         if own is not None:
@@ -82,14 +80,8 @@ class Ingress:
         reply = Reply(send)
         try:
             await unless_gone(_heard(request, reply), self._kept(self._handed(asked, reply)))
-        except Gone:
-            raise
-        except asyncio.CancelledError as exc:
-            if self._dismissed:
-                raise
-            raise Gone from exc  # Ray's proxy cancels the request of a client that left
         except Exception as exc:
-            if not reply.begun:
+            if not reply.begun or isinstance(exc, Gone):
                 raise
             if not reply.ended:
                 await self._fail(exc, reply, request)
