@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import threading
 from collections.abc import Iterator
 from typing import Any
@@ -123,8 +124,17 @@ def test_a_request_has_an_id_and_keeps_the_one_it_brings(client: httpx.Client) -
     assert client.get("/health").headers["x-request-id"]
     assert client.get("/health", headers={"X-Request-Id": "mine-1"}).headers["x-request-id"] == "mine-1"
     assert client.get("/nowhere", headers={"X-Request-Id": "mine-2"}).headers["x-request-id"] == "mine-2"
-    odd = client.get("/health", headers={"X-Request-Id": "a b"}).headers["x-request-id"]
-    assert " " not in odd
+    longest = "x" * 128
+    assert client.get("/health", headers={"X-Request-Id": longest}).headers["x-request-id"] == longest
+    two = [("X-Request-Id", "one"), ("X-Request-Id", "two")]
+    assert client.get("/health", headers=two).headers.get_list("x-request-id") == ["one"]
+
+
+@pytest.mark.parametrize("odd", ["a b", "a\tb", "", "x" * 129, "\xfc", "\x80"])
+def test_an_id_that_no_log_is_to_have_is_replaced(client: httpx.Client, odd: str) -> None:
+    given = {"X-Request-Id": odd.encode("latin-1")}
+    (told,) = client.get("/health", headers=given).headers.get_list("x-request-id")
+    assert re.fullmatch("[0-9a-f]{32}", told)
 
 
 def test_no_page_loads_programs_from_elsewhere(client: httpx.Client) -> None:

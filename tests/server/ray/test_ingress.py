@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import re
 from collections.abc import Coroutine
 from typing import Any
 
@@ -86,6 +87,13 @@ def test_a_request_comes_to_a_replica_whole_and_its_answer_back() -> None:
 def test_a_request_without_an_id_has_the_same_in_the_replica_and_for_its_client() -> None:
     told = asked(Scripted([HERE, echo]))
     assert told.headers["x-request-id"] == told.json()["id"]
+
+
+@pytest.mark.parametrize("odd", ["a b", "", "x" * 129])
+def test_an_id_that_is_none_is_replaced_by_one_for_the_replica_too(odd: str) -> None:
+    told = asked(Scripted([HERE, echo]), headers={"X-Request-Id": odd})
+    assert re.fullmatch("[0-9a-f]{32}", told.json()["id"])
+    assert told.headers.get_list("x-request-id") == [told.json()["id"]]
 
 
 @pytest.mark.parametrize(

@@ -36,6 +36,12 @@ def test_a_request_keeps_its_id_from_the_client_to_the_replica(http: httpx.Clien
     assert len(http.get("/health").headers.get_list("x-request-id")) == 1
 
 
+def test_an_id_that_is_none_stands_behind_that_of_the_logs(server: Pool, http: httpx.Client) -> None:
+    first, second = http.get("/health", headers={"X-Request-Id": "a b"}).headers.get_list("x-request-id")
+    assert second == "a b"
+    until(lambda: server.log.read_text().count(f"id={first}") == 2)
+
+
 def test_the_key_is_asked_for(http: httpx.Client) -> None:
     assert 'replica="' in http.get("/metrics").text
     del http.headers["Authorization"]
