@@ -18,6 +18,7 @@ import httpx
 import pytest
 
 from tests.server.test_worker import until
+from tests.support.ports import free_port
 
 pytestmark = pytest.mark.usefixtures("ending_signals")
 SLOW = [pytest.mark.slow, pytest.mark.timeout(120)]  # each is a process that starts
@@ -53,9 +54,7 @@ class Ending:
 
 @contextmanager
 def endless(tmp_path: Path, kind: str, drain: str = "1") -> Iterator[Ending]:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     log = tmp_path / "log"
     command = [sys.executable, "-m", "tests.server.endless", str(port), kind, drain]
     with log.open("wb") as out:

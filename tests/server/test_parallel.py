@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -17,6 +16,7 @@ import httpx
 import pytest
 
 from tests.server.test_worker import until
+from tests.support.ports import free_port
 
 pytestmark = [
     pytest.mark.slow,
@@ -70,9 +70,7 @@ def parent(pid: int) -> int | None:
 
 @pytest.fixture
 def split(tmp_path: Path) -> Iterator[Split]:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     flags = ["--device", "cpu", "--tensor-parallel-size", "2", "--port", str(port), "--drain-timeout", "2"]
     log = tmp_path / "log"
     with log.open("wb") as out:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import signal
-import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -13,6 +12,7 @@ import httpx
 import pytest
 
 from tests.server.test_worker import until
+from tests.support.ports import free_port
 
 pytestmark = pytest.mark.usefixtures("ending_signals")
 SLOW = [pytest.mark.slow, pytest.mark.timeout(120)]  # each is a process that starts
@@ -22,9 +22,7 @@ SERVER = "import sys; from tests.server.endless import main; sys.exit(main({port
 @contextmanager
 def process(shell: str, before: str = "") -> Iterator[tuple[subprocess.Popen[bytes], str]]:
     """A server, begun by a shell that runs ``"$@"``; ``before`` is code that it runs first."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     code = before + SERVER.format(port=str(port))
     command = ["sh", "-c", shell, "sh", sys.executable, "-c", code]
     run, url = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT), ""

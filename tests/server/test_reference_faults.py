@@ -38,6 +38,7 @@ from llada_tiny import model_path
 from tests.server.apps import Running, model_server, scripted_server
 from tests.server.fakes import ScriptedSession
 from tests.server.test_worker import until
+from tests.support.ports import free_port
 from tests.support.program import Llada, error
 
 SUM = "What is 12 + 30?"
@@ -81,9 +82,7 @@ class Process(httpx.Client):
 
 @contextmanager
 def started(*flags: str, log: Path) -> Iterator[Process]:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     with log.open("wb") as out:
         run = subprocess.Popen(
             [sys.executable, "-c", BATCH_SERVER, *flags, "--port", str(port)],

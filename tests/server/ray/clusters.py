@@ -10,7 +10,6 @@ import importlib.util
 import itertools
 import os
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -26,6 +25,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from llada_server.ray.library import imported
+from tests.support.ports import free_port
 
 __all__ = ["KEY", "Pool", "needs_ray", "pool", "processes", "proxied", "until"]
 
@@ -170,16 +170,10 @@ def _end(process: subprocess.Popen[bytes]) -> None:
         process.wait()
 
 
-def _free_port() -> int:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return int(free.getsockname()[1])
-
-
 @contextmanager
 def pool(replicas: int, *flags: str) -> Iterator[Pool]:
     """``llada serve`` with so many replicas of the small model."""
-    port = _free_port()
+    port = free_port()
     how = ["--engine", "fast-dllm", "--served-model-name", "llada-tiny", "--device", "cpu"]
     command = ["llada_server", "--replicas", str(replicas), "--port", str(port), *how, *flags]
     with _started(f"http://127.0.0.1:{port}", *command) as running:
@@ -189,7 +183,7 @@ def pool(replicas: int, *flags: str) -> Iterator[Pool]:
 @contextmanager
 def proxied() -> Iterator[Pool]:
     """An application with one replica behind the proxy of a cluster of its own, under a path."""
-    port = _free_port()
+    port = free_port()
     url, command = f"http://127.0.0.1:{port}{_PREFIX}", ("tests.server.ray.clusters", str(port))
     with _started(url, *command, LLADA_API_KEY="k") as running:
         yield running
