@@ -88,7 +88,8 @@ if TYPE_CHECKING:
     from llada_core.generation.encoding import NoChatTemplate
     from llada_core.generation.results import Answer, GenerationRequest, GenerationResult, Trajectory
     from llada_core.generation.rollouts import Rollout
-    from llada_core.generation.steps import Step, StepLoop, SupportsSteps, Ticket
+    from llada_core.generation.steps import Step, StepLoop, SupportsSteps
+    from llada_core.generation.tickets import Ticket
     from llada_core.loading import LoadedModel, Session, load_dcp, load_model
 
 __version__ = "0.2.0"
@@ -210,7 +211,7 @@ __getattr__, __dir__ = lazy_exports(
         "Step": "llada_core.generation.steps",
         "StepLoop": "llada_core.generation.steps",
         "SupportsSteps": "llada_core.generation.steps",
-        "Ticket": "llada_core.generation.steps",
+        "Ticket": "llada_core.generation.tickets",
         "Trajectory": "llada_core.generation.results",
         "load_dcp": "llada_core.loading",
         "load_model": "llada_core.loading",

@@ -14,7 +14,7 @@ from llada_core.cli.progress import Bar
 from llada_core.cli.prompts import Entry
 from llada_core.cli.settings import Setting
 from llada_core.generation.results import GenerationRequest, GenerationResult
-from llada_core.generation.steps import Ticket
+from llada_core.generation.tickets import Ticket
 from llada_core.loading import LoadedModel, Session
 from llada_core.parameters import parameters_of_row
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from llada_core.generation.jobs import Job
 from llada_core.generation.model import Model
 from llada_core.generation.results import FinishReason, GenerationResult
-from llada_core.generation.steps import Ticket
 from llada_core.generation.templates import Cloze
+from llada_core.generation.tickets import Ticket
 from llada_core.generation.watches import Watch
 
 __all__ = ["result_of"]
