@@ -6,6 +6,8 @@ halves of a rotated head. So neither ``[N, 2 h]`` nor unrotated queries, keys an
 
 from __future__ import annotations
 
+from typing import Any
+
 import triton
 import triton.language as tl
 from torch import Tensor
@@ -37,9 +39,9 @@ def gated_product(
     assert hidden % pairs == 0
     numbers, own_scale, halves = operand(x)
     out = weight.new_empty(rows, hidden, dtype=x.dtype)
-    launch(
+    _launched(
         _gated_product,
-        (hidden // pairs, 1, 1),
+        hidden // pairs,
         numbers,
         own_scale,
         weight,
@@ -49,13 +51,9 @@ def gated_product(
         hidden,
         inputs,
         tile_rows(rows),
-        pairs,
-        tiling.inputs,
         halves,
-        overlap,
-        num_warps=tiling.warps,
-        num_stages=tiling.stages,
-        launch_pdl=overlap,
+        tiling=tiling,
+        overlap=overlap,
     )
     return out
 
@@ -85,9 +83,9 @@ def rotated_product(
     assert (head_dim // 2) % pairs == 0
     numbers, own_scale, halves = operand(x)
     query = keys.new_empty(rows, heads, head_dim)
-    launch(
+    _launched(
         _rotated_product,
-        ((heads + 2 * kv_heads) * (head_dim // 2 // pairs), 1, 1),
+        (heads + 2 * kv_heads) * (head_dim // 2 // pairs),
         numbers,
         own_scale,
         weight,
@@ -104,15 +102,26 @@ def rotated_product(
         kv_heads,
         head_dim // 2,
         tile_rows(rows),
-        pairs,
-        tiling.inputs,
         halves,
+        tiling=tiling,
+        overlap=overlap,
+    )
+    return query
+
+
+def _launched(kernel: Any, programs: int, *args: Any, tiling: Tiling, overlap: bool) -> None:
+    """Launch a kernel of so many programs; the last of its arguments are those that the tiling says."""
+    launch(
+        kernel,
+        (programs, 1, 1),
+        *args,
+        tiling.outputs // 2,
+        tiling.inputs,
         overlap,
         num_warps=tiling.warps,
         num_stages=tiling.stages,
         launch_pdl=overlap,
     )
-    return query
 
 
 @triton.jit
@@ -153,9 +162,9 @@ def _gated_product(
     hidden,
     INPUTS: tl.constexpr,
     ROWS: tl.constexpr,
+    HALVES: tl.constexpr,
     PAIRS: tl.constexpr,
     TILE: tl.constexpr,
-    HALVES: tl.constexpr,
     OVERLAP: tl.constexpr,
 ):
     first = tl.program_id(0) * PAIRS
@@ -186,9 +195,9 @@ def _rotated_product(
     KV_HEADS: tl.constexpr,
     HALF: tl.constexpr,
     ROWS: tl.constexpr,
+    HALVES: tl.constexpr,
     PAIRS: tl.constexpr,
     TILE: tl.constexpr,
-    HALVES: tl.constexpr,
     OVERLAP: tl.constexpr,
 ):
     head = tl.program_id(0) // (HALF // PAIRS)  # of q, then k, then v

@@ -207,12 +207,7 @@ def _chosen_experts(
     made = tl.load(at, mask=real, other=0.0)
     for part in tl.static_range(1, PARTS):
         made += tl.load(at + part * part_distance, mask=real, other=0.0)
-    if SIGMOID:
-        scores = 1.0 / (1.0 + tl.exp(-made))
-    else:
-        peak = tl.max(tl.max(tl.where(real, made, float("-inf")), 1), 0)
-        mass = tl.where(real, tl.exp(made - peak), 0.0)
-        scores = mass / tl.sum(tl.sum(mass, 1), 0)
+    scores = _scored(made, real, SIGMOID)
     ranked = scores
     if bias is not None:
         ranked += tl.load(bias + expert, mask=real, other=0.0)
@@ -225,22 +220,44 @@ def _chosen_experts(
         kept = _best_groups(ranked, GROUPS, SIZE, GROUP_BLOCK, GROUPS_CHOSEN)
         ranked = tl.where(kept[:, None], ranked, float("-inf"))
 
-    ranked, scores = _flat(ranked, GROUP_BLOCK * SIZE_BLOCK), _flat(scores, GROUP_BLOCK * SIZE_BLOCK)
-    expert = _flat(expert, GROUP_BLOCK * SIZE_BLOCK)
-    slot, total = tl.arange(0, CHOSEN_BLOCK), 0.0
-    counts, winners = tl.zeros([CHOSEN_BLOCK], tl.float32), tl.zeros([CHOSEN_BLOCK], tl.int32)
-    for n in tl.static_range(CHOSEN):
-        best = tl.max(ranked, 0)
-        winner = tl.min(tl.where(ranked == best, expert, GROUPS * SIZE), 0)
-        count = tl.sum(tl.where(expert == winner, scores, 0.0), 0)
-        ranked = tl.where(expert == winner, float("-inf"), ranked)
-        total += count
-        counts, winners = tl.where(slot == n, count, counts), tl.where(slot == n, winner, winners)
+    COUNT: tl.constexpr = GROUP_BLOCK * SIZE_BLOCK
+    NOBODY: tl.constexpr = GROUPS * SIZE
+    slot = tl.arange(0, CHOSEN_BLOCK)
+    ranked, scores, expert = _flat(ranked, COUNT), _flat(scores, COUNT), _flat(expert, COUNT)
+    counts, winners, total = _best(ranked, scores, expert, NOBODY, CHOSEN, CHOSEN_BLOCK)
     if RENORMALISED:
         counts = counts / (total + 1e-20)  # as in `routing`
     at = row * CHOSEN + slot
     tl.store(weights + at, counts * scale, mask=slot < CHOSEN)
     tl.store(chosen + at, winners, mask=slot < CHOSEN)
+
+
+@triton.jit
+def _scored(made, real, SIGMOID: tl.constexpr):
+    """The scores of the router's products: of each by itself, or shares of one."""
+    if SIGMOID:
+        scores = 1.0 / (1.0 + tl.exp(-made))
+    else:
+        peak = tl.max(tl.max(tl.where(real, made, float("-inf")), 1), 0)
+        mass = tl.where(real, tl.exp(made - peak), 0.0)
+        scores = mass / tl.sum(tl.sum(mass, 1), 0)
+    return scores
+
+
+@triton.jit
+def _best(ranked, scores, expert, NOBODY: tl.constexpr, CHOSEN: tl.constexpr, BLOCK: tl.constexpr):
+    """Of the ``CHOSEN`` highest ranks, the highest first, scores and experts, each ``[BLOCK]``, and the
+    scores' sum. Of equal ranks the lower expert's comes first."""
+    slot, total = tl.arange(0, BLOCK), 0.0
+    counts, winners = tl.zeros([BLOCK], tl.float32), tl.zeros([BLOCK], tl.int32)
+    for n in tl.static_range(CHOSEN):
+        best = tl.max(ranked, 0)
+        winner = tl.min(tl.where(ranked == best, expert, NOBODY), 0)
+        count = tl.sum(tl.where(expert == winner, scores, 0.0), 0)
+        ranked = tl.where(expert == winner, float("-inf"), ranked)
+        total += count
+        counts, winners = tl.where(slot == n, count, counts), tl.where(slot == n, winner, winners)
+    return counts, winners, total
 
 
 @triton.jit
