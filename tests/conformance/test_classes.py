@@ -65,7 +65,8 @@ def test_five_lines_make_a_test_of_each_check(folder: Path) -> None:
     assert "PASSED test_mine.py::TestMine::test[each-alias-stands-for-its-parameter]" in told
     assert "FAILED test_mine.py::TestMine::test[each-default-choice-and-bound-is-taken]" in told
     assert "CheckFailed: each default, choice and bound is taken: width=4 is within what is declared" in told
-    assert "SKIPPED" in told  # it has no detection hook
+    assert "SKIPPED" in told
+    assert "its detection hook survives odd configs: it has none" in told
 
 
 def test_options_ask_for_the_checks_without_a_class(folder: Path) -> None:
@@ -98,7 +99,7 @@ def test_one_check_passes_fails_or_is_skipped() -> None:
     class Called(AlgorithmConformance):
         algorithm, model = GoodCall(name="called"), small_llada()
 
-    with pytest.raises(unittest.SkipTest, match="it takes no seed"):
+    with pytest.raises(unittest.SkipTest, match="the same seed draws the same answer: it takes no seed"):
         Called().test("the-same-seed-draws-the-same-answer")
 
 

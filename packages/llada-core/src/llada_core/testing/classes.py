@@ -68,7 +68,7 @@ class Conformance:
         __tracebackhide__ = True
         outcome = Outcome.of(self.checks()[check])
         if outcome.status == "not run":
-            raise unittest.SkipTest(outcome.reason or "")
+            raise unittest.SkipTest(f"{outcome.check}: {outcome.reason}")
         if outcome.status == "failed":
             raise CheckFailed(f"{outcome.check}: {outcome.reason}")
 
