@@ -203,19 +203,14 @@ def _chosen_experts(
     real = (group < GROUPS) & (member < SIZE)
     expert = tl.where(real, group * SIZE + member, GROUPS * SIZE)  # [groups, of a group]
     inputs_ready(OVERLAP)
-    at = products + row * row_distance + expert
-    made = tl.load(at, mask=real, other=0.0)
-    for part in tl.static_range(1, PARTS):
-        made += tl.load(at + part * part_distance, mask=real, other=0.0)
+    made = _added(products + row * row_distance + expert, real, part_distance, PARTS)
     scores = _scored(made, real, SIGMOID)
     ranked = scores
     if bias is not None:
         ranked += tl.load(bias + expert, mask=real, other=0.0)
     if BIAS_COUNTS:
         scores = ranked
-    # What is no number comes first, as in torch's order; minus infinity is what is not to be chosen any more.
-    ranked = tl.where(ranked != ranked, float("inf"), tl.where(ranked < -3e38, -3e38, ranked))
-    ranked = tl.where(real, ranked, float("-inf"))
+    ranked = _ordered(ranked, real)
     if GROUPS_CHOSEN < GROUPS:
         kept = _best_groups(ranked, GROUPS, SIZE, GROUP_BLOCK, GROUPS_CHOSEN)
         ranked = tl.where(kept[:, None], ranked, float("-inf"))
@@ -230,6 +225,23 @@ def _chosen_experts(
     at = row * CHOSEN + slot
     tl.store(weights + at, counts * scale, mask=slot < CHOSEN)
     tl.store(chosen + at, winners, mask=slot < CHOSEN)
+
+
+@triton.jit
+def _added(at, real, distance, PARTS: tl.constexpr):
+    """The sum of the parts, each so far behind the one before."""
+    total = tl.load(at, mask=real, other=0.0)
+    for part in tl.static_range(1, PARTS):
+        total += tl.load(at + part * distance, mask=real, other=0.0)
+    return total
+
+
+@triton.jit
+def _ordered(ranked, real):
+    """Ranks of which the highest can be found: what is no number comes first, as in torch's order; minus
+    infinity is what is not to be chosen any more."""
+    ranked = tl.where(ranked != ranked, float("inf"), tl.where(ranked < -3e38, -3e38, ranked))
+    return tl.where(real, ranked, float("-inf"))
 
 
 @triton.jit
