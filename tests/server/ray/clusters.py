@@ -34,18 +34,19 @@ needs_ray = pytest.mark.skipif(
 )
 KEY = {"Authorization": "Bearer k"}
 _STARTING = 240  # seconds, of a machine that has other work
+_PAUSE = 0.2  # seconds between two looks at one that starts, and needs the cores
 _TRIES = 3
 _TOO_LATE = "The current node timed out during startup"  # by 30 s of Ray that nobody can change
 _MODEL = "ServeReplica:default:Model"  # what Ray calls the processes of replicas
 _PREFIX = "/llada"
 
 
-def until(condition: Callable[[], bool], *, seconds: float = 60) -> None:
-    """Wait until it holds; fail where it does not in time."""
+def until(condition: Callable[[], bool], *, seconds: float = 60, pause: float = 0.01) -> None:
+    """Wait until it holds, with a pause between two looks; fail where it does not in time."""
     end = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < end, f"it did not happen within {seconds} s"
-        time.sleep(0.01)
+        time.sleep(pause)
 
 
 @dataclass(frozen=True)
@@ -62,7 +63,8 @@ class Pool:
     def lives(self) -> bool:
         assert self.process.poll() is None, self.log.read_text()
         try:
-            return httpx.get(f"{self.url}/health", timeout=10).status_code == 200
+            # It is no HTTPS, and to read the machine's certificates would cost more than the look.
+            return httpx.get(f"{self.url}/health", timeout=10, verify=False).status_code == 200
         except httpx.TransportError:
             return False
 
@@ -135,7 +137,7 @@ def _started(url: str, *command: str, **variables: str) -> Iterator[Pool]:
         }
         running = _begun(url, command, log, environment)
         try:
-            until(running.lives, seconds=_STARTING)
+            until(running.lives, seconds=_STARTING, pause=_PAUSE)
             yield running
         finally:
             _end(running.process)
@@ -153,7 +155,11 @@ def _begun(url: str, command: tuple[str, ...], log: Path, environment: dict[str,
                 env=environment,
             )
         running = Pool(url, process, log)
-        until(running.lives_or_ended, seconds=_STARTING)
+        try:
+            until(running.lives_or_ended, seconds=_STARTING, pause=_PAUSE)
+        except BaseException:
+            _end(process)
+            raise
         if process.poll() is None or _TOO_LATE not in log.read_text():
             break
     return running
