@@ -1,4 +1,4 @@
-"""Writes a trained network as a LLaDA checkpoint folder."""
+"""Writes a trained network as a LLaDA checkpoint folder, and reads one to go on from."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 
 import torch
 from network import Network, Shape
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 from tokenizer import BOS, EOS, MASK, save_tokenizer
 from tokenizers import Tokenizer
 from torch import Tensor
@@ -29,11 +29,20 @@ def export(network: Network, tokenizer: Tokenizer, folder: Path) -> None:
 
 def published_tensors(network: Network) -> dict[str, Tensor]:
     """The parameters under the published model's names, in bfloat16."""
-    renamed = {"wte": "wte.weight"}
     return {
-        f"model.transformer.{renamed.get(name, name)}": tensor.detach().to("cpu", torch.bfloat16).contiguous()
+        _published(name): tensor.detach().to("cpu", torch.bfloat16).contiguous()
         for name, tensor in network.state_dict().items()
     }
+
+
+def load_published(network: Network, folder: Path) -> None:
+    """Gives a network the parameters of a checkpoint of its shape."""
+    tensors = load_file(folder / "model.safetensors")
+    network.load_state_dict({name: tensors[_published(name)] for name in network.state_dict()})
+
+
+def _published(name: str) -> str:
+    return f"model.transformer.{'wte.weight' if name == 'wte' else name}"
 
 
 def _config(shape: Shape, tokenizer: Tokenizer) -> dict[str, object]:

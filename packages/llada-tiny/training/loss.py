@@ -12,7 +12,6 @@ from torch import Tensor
 
 BLOCK_ROWS = 0.4  # share of rows: clean before a block, masked after it, loss inside it
 BLOCK_LENGTHS = (8, 16, 32, 32, 32, 32, 64, 128)
-BLOCK_WEIGHT = 2.0  # a block has fewer positions than a whole window
 TAIL_BLOCKS = 0.1  # share of the block rows whose block begins after the answer's last one
 CAPACITY = 0.3  # positions with a loss, as a share of all; what exceeds it is dropped
 
@@ -26,9 +25,17 @@ class Corrupted:
 
 
 def corrupt(
-    tokens: Tensor, prompt: Tensor, answer: Tensor, mask_id: int, generator: torch.Generator
+    tokens: Tensor,
+    prompt: Tensor,
+    answer: Tensor,
+    mask_id: int,
+    generator: torch.Generator,
+    block_weight: float,
 ) -> Corrupted:
-    """Masks a batch; tokens [rows, T], prompt and answer lengths [rows] (the answer's end marker counted)."""
+    """Masks a batch; tokens [rows, T], prompt and answer lengths [rows] (the answer's end marker counted).
+
+    A block has fewer positions than a whole window: `block_weight` is the weight of one of them.
+    """
     rows, length = tokens.shape
     uniform = _uniform(tokens.device, generator)
     t = _stratified(rows, uniform)
@@ -42,7 +49,7 @@ def corrupt(
     inside = torch.where(by_block, (offsets >= lo) & (offsets < lo + block[:, None]), offsets >= 0)
     drawn = inside & (uniform(rows, length) < t[:, None])
     masked = drawn | (by_block & (offsets >= lo + block[:, None]))
-    weights = drawn / t[:, None] * torch.where(by_block, BLOCK_WEIGHT, 1.0)
+    weights = drawn / t[:, None] * torch.where(by_block, block_weight, 1.0)
     return Corrupted(tokens.masked_fill(masked, mask_id), weights)
 
 

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import time
 from dataclasses import asdict, dataclass, field
-from typing import Literal
+from types import ModuleType
 
 from decoding import Setting, Tokens, decode
 from network import Network
 from tokenizer import END_OF_TURN, EOS, MASK, render
 from tokenizers import Tokenizer
 
-from llada_tiny.tasks import FAMILIES, Instance, held_out
+from llada_tiny.tasks import Instance, Phrasings
 
 ONE, T90, T50 = (
     Setting(name="one token a step", threshold=None),
@@ -44,21 +44,28 @@ class Score:
         return self.answer_tokens / max(1, self.forwards)
 
 
-Phrasings = Literal["seen", "unseen"]
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Examination:
+    """What is asked: `n` held-out instances of each family of a module of tasks, and the room for answers."""
+
+    tasks: ModuleType
+    n: int
+    gen_length: int
 
 
 def score(
-    network: Network, tokenizer: Tokenizer, setting: Setting, *, n: int, phrasings: Phrasings, seed: int = 0
+    network: Network, tokenizer: Tokenizer, setting: Setting, asked: Examination, phrasings: Phrasings
 ) -> dict[str, Score]:
     """A score per family."""
-    scores: dict[str, Score] = {family: Score() for family in FAMILIES}
-    instances = [i for family in FAMILIES for i in held_out(family, n, seed, phrasings)]
+    scores: dict[str, Score] = {family: Score() for family in asked.tasks.FAMILIES}
+    instances = [i for family in scores for i in asked.tasks.held_out(family, asked.n, 0, phrasings)]
     prompts = [e.ids for e in tokenizer.encode_batch([render(i.messages) for i in instances])]
     order = sorted(range(len(prompts)), key=lambda index: len(prompts[index]))
     tokens = Tokens(mask=tokenizer.token_to_id(MASK), eos=tokenizer.token_to_id(EOS))
     for start in range(0, len(order), ROWS_AT_ONCE):
         chosen = order[start : start + ROWS_AT_ONCE]
-        answers, nfe = decode(network, [prompts[index] for index in chosen], setting, tokens)
+        rows = [prompts[index] for index in chosen]
+        answers, nfe = decode(network, rows, setting, tokens, gen_length=asked.gen_length)
         for index, ids, forwards in zip(chosen, answers.tolist(), nfe.tolist(), strict=True):
             _record(scores[instances[index].family], instances[index], ids, forwards, tokenizer)
     return scores
@@ -84,32 +91,27 @@ def _record(score: Score, instance: Instance, ids: list[int], forwards: int, tok
 
 
 def report(
-    network: Network, tokenizer: Tokenizer, plan: list[tuple[Setting, Phrasings]], *, n: int
-) -> list[dict[str, object]]:
-    """Scores every setting of the plan, prints a line for each, and returns everything as plain data."""
-    results: list[dict[str, object]] = []
-    for setting, phrasings in plan:
-        began = time.perf_counter()
-        scores = score(network, tokenizer, setting, n=n, phrasings=phrasings)
-        overall = sum(s.exact for s in scores.values()) / len(scores)
-        speed = sum(s.answer_tokens for s in scores.values()) / sum(s.forwards for s in scores.values())
-        cells = "  ".join([f"{name} {s.exact:.1f}/{s.tokens_per_forward:.1f}" for name, s in scores.items()])
-        seconds = time.perf_counter() - began
-        print(
-            f"{setting.name:28s} {phrasings:6s} all {overall:.1f}/{speed:.1f} | {cells} | {seconds:.0f} s",
-            flush=True,
-        )
-        families = {
-            name: {**asdict(s), "exact": s.exact, "tokens_per_forward": s.tokens_per_forward}
-            for name, s in scores.items()
-        }
-        results.append(
-            {
-                "setting": setting.name,
-                "phrasings": phrasings,
-                "exact": overall,
-                "tokens_per_forward": speed,
-                "families": families,
-            }
-        )
-    return results
+    network: Network, tokenizer: Tokenizer, setting: Setting, asked: Examination, phrasings: Phrasings
+) -> dict[str, object]:
+    """Scores one setting, prints a line for it, and returns everything as plain data."""
+    began = time.perf_counter()
+    scores = score(network, tokenizer, setting, asked, phrasings)
+    overall = sum(s.exact for s in scores.values()) / len(scores)
+    speed = sum(s.answer_tokens for s in scores.values()) / sum(s.forwards for s in scores.values())
+    cells = "  ".join([f"{name} {s.exact:.1f}/{s.tokens_per_forward:.1f}" for name, s in scores.items()])
+    seconds = time.perf_counter() - began
+    print(
+        f"{setting.name:28s} {phrasings:6s} all {overall:.1f}/{speed:.1f} | {cells} | {seconds:.0f} s",
+        flush=True,
+    )
+    families = {
+        name: {**asdict(s), "exact": s.exact, "tokens_per_forward": s.tokens_per_forward}
+        for name, s in scores.items()
+    }
+    return {
+        "setting": setting.name,
+        "phrasings": phrasings,
+        "exact": overall,
+        "tokens_per_forward": speed,
+        "families": families,
+    }

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import islice
 from pathlib import Path
 
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 
-from llada_tiny.tasks import Instance, Message, training_stream
+from llada_tiny.tasks import Instance, Message
 
 BOS, EOS, MASK = "<|startoftext|>", "<|endoftext|>", "<|mdm_mask|>"
 HEADER_START, HEADER_END, END_OF_TURN = "<|start_header_id|>", "<|end_header_id|>", "<|eot_id|>"
@@ -31,8 +31,8 @@ def render(messages: tuple[Message, ...]) -> str:
     return f"{BOS}{''.join(turns)}{HEADER_START}assistant{HEADER_END}\n\n"
 
 
-def train_tokenizer(examples: int, seed: int) -> Tokenizer:
-    """A tokenizer trained on this many generated examples; digits always stand alone."""
+def train_tokenizer(stream: Callable[[int], Iterator[Instance]], examples: int, seed: int) -> Tokenizer:
+    """A tokenizer trained on this many examples of a stream; digits always stand alone."""
     tokenizer = Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
         [pre_tokenizers.Digits(individual_digits=True), pre_tokenizers.ByteLevel(add_prefix_space=False)]
@@ -44,7 +44,7 @@ def train_tokenizer(examples: int, seed: int) -> Tokenizer:
         initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
         show_progress=False,
     )
-    tokenizer.train_from_iterator(_texts(islice(training_stream(seed), examples)), trainer)
+    tokenizer.train_from_iterator(_texts(islice(stream(seed), examples)), trainer)
     return tokenizer
 
 

@@ -1,7 +1,9 @@
-"""Trains llada-tiny and writes the checkpoint: ``python training/train.py --out CHECKPOINT_FOLDER``.
+"""Trains a checkpoint and writes its folder: ``python training/train.py --out FOLDER``.
 
-Everything it needs it generates: tokenizer, data, held-out sets. ``--smoke`` runs the same path on a CPU in a
-minute or two. Two legs, each with its own warm-up and decay; the second goes on from the first one's average.
+``--plan tiny`` makes llada-tiny from nothing but its tasks: tokenizer, data, held-out sets. ``--plan long``
+goes on from llada-tiny's weights with the tasks of llada-tiny-long. ``--smoke`` runs the same path on a CPU
+in a minute or two. The learning rate follows steps or seconds, as the plan says: what is given in seconds
+ends well on any card. ``training.json`` has every score, and answers that were wrong.
 """
 
 from __future__ import annotations
@@ -11,121 +13,100 @@ import json
 import time
 from collections.abc import Iterator
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
 
 import steering
 import torch
 from data import Batch, batches
 from export import export
-from network import Shape
-from tokenizer import EOS, MASK, save_tokenizer, train_tokenizer
+from plans import PLANS, Leg, Plan
+from tokenizer import EOS, MASK, save_tokenizer
 from tokenizers import Tokenizer
 from trainer import Trainer
 
-WARM_UP = 200
-DECAY_FROM = 0.4  # share of a leg after which the learning rate falls linearly to zero
 
+class Run:
+    """A plan under way: its trainer, its folder, and the scores so far."""
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Leg:
-    """A stretch of training; `peak` is its highest learning rate, as a share of the usual one."""
+    def __init__(self, plan: Plan, out: Path, seed: int) -> None:
+        self.plan, self.out, self.results = plan, out, list[dict[str, object]]()
+        out.mkdir(parents=True, exist_ok=True)
+        self.tokenizer = plan.tokenizer(seed)
+        save_tokenizer(self.tokenizer, out)
+        self.trainer = _trainer(plan, self.tokenizer, seed)
 
-    steps: int
-    tokens_per_batch: int
-    peak: float
+    def leg(self, leg: Leg, source: Iterator[Batch]) -> None:
+        """Runs one leg."""
+        began = probed = time.perf_counter()
+        step, waited, progress = 0, 0.0, 0.0
+        while progress < 1:
+            asked = time.perf_counter()
+            batch = next(source)
+            waited += time.perf_counter() - asked
+            loss = self.trainer.step(batch, leg.rate(step, progress))
+            step += 1
+            seconds = time.perf_counter() - began
+            progress = leg.progress(step, seconds)
+            if step % self.plan.log_every == 1 or progress >= 1:
+                print(
+                    f"step {step} loss {loss.item():.4f} {seconds:.0f} s, {waited:.1f} s of it for data",
+                    flush=True,
+                )
+            if self.plan.probe_every and time.perf_counter() - probed > self.plan.probe_every:
+                self.save()
+                self.score(steering.T90_DUAL, "seen", self.plan.probed, step=step, seconds=seconds)
+                probed = time.perf_counter()
 
+    def save(self) -> None:
+        """Writes the averaged parameters as a checkpoint."""
+        export(self.trainer.averaged(), self.tokenizer, self.out)
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Plan:
-    """How long and how wide a run is."""
-
-    legs: tuple[Leg, ...]
-    shape: Shape
-    tokenizer_examples: int
-    held_out: int
-    compiled: bool
-    log_every: int
-
-
-FULL = Plan(
-    legs=(
-        Leg(steps=12450, tokens_per_batch=65536, peak=1.0),
-        Leg(steps=7850, tokens_per_batch=98304, peak=0.6),
-    ),
-    shape=Shape(),
-    tokenizer_examples=60000,
-    held_out=500,
-    compiled=True,
-    log_every=500,
-)
-SMOKE = Plan(
-    legs=(Leg(steps=20, tokens_per_batch=2560, peak=1.0), Leg(steps=10, tokens_per_batch=2560, peak=0.6)),
-    shape=Shape(d_model=64, n_layers=2, n_heads=2, mlp_hidden_size=96),
-    tokenizer_examples=3000,
-    held_out=2,
-    compiled=False,
-    log_every=5,
-)
-SCORED: list[tuple[steering.Setting, steering.Phrasings]] = [
-    (steering.T90, "seen"),
-    (steering.T90_DUAL, "seen"),
-    (steering.T50, "seen"),
-    (steering.ONE, "seen"),
-    (steering.ONE, "unseen"),
-]
+    def score(self, setting: steering.Setting, phrasings: steering.Phrasings, n: int, **when: float) -> None:
+        """Scores the averaged parameters in one setting, and writes all scores."""
+        asked = self.plan.asked(n)
+        result = steering.report(self.trainer.averaged(), self.tokenizer, setting, asked, phrasings)
+        self.results.append({**when, **result})
+        (self.out / "training.json").write_text(json.dumps(self.results, indent=1), encoding="utf-8")
 
 
 def main() -> None:
     """Tokenizer, training, checkpoint, scores."""
     options = _options()
-    plan, out = SMOKE if options.smoke else FULL, options.out
-    out.mkdir(parents=True, exist_ok=True)
-    tokenizer = train_tokenizer(plan.tokenizer_examples, options.seed)
-    save_tokenizer(tokenizer, out)
-    trainer = _trainer(plan, tokenizer, options.seed)
+    plan = PLANS[options.plan](options.smoke)
+    if options.seconds is not None:
+        plan = replace(
+            plan, legs=tuple(replace(leg, steps=None, seconds=options.seconds) for leg in plan.legs)
+        )
+    run = Run(plan, options.out, options.seed)
     for number, leg in enumerate(plan.legs):
         if number:
-            trainer.go_on_from_average()
+            run.trainer.go_on_from_average()
         source = batches(
-            out / "tokenizer.json",
+            plan.source(),
+            options.out / "tokenizer.json",
             tokens_per_batch=leg.tokens_per_batch,
             workers=0 if options.smoke else options.workers,
             seed=options.seed + number,
         )
         with closing(source):
-            train(trainer, leg, source, log_every=plan.log_every)
-    network = trainer.averaged()
-    export(network, tokenizer, out)
-    results = steering.report(network, tokenizer, SCORED, n=plan.held_out)
-    (out / "scores.json").write_text(json.dumps(results, indent=1), encoding="utf-8")
-
-
-def train(trainer: Trainer, leg: Leg, source: Iterator[Batch], *, log_every: int) -> None:
-    """Runs one leg."""
-    began, waited = time.perf_counter(), 0.0
-    for step in range(leg.steps):
-        asked = time.perf_counter()
-        batch = next(source)
-        waited += time.perf_counter() - asked
-        loss = trainer.step(batch, leg.peak * rate_at(step, leg.steps))
-        if step % log_every == 0 or step == leg.steps - 1:
-            seconds = time.perf_counter() - began
-            print(
-                f"step {step} loss {loss.item():.4f} {seconds:.0f} s, {waited:.1f} s of it for data",
-                flush=True,
-            )
-
-
-def rate_at(step: int, steps: int) -> float:
-    """The learning rate's share: a warm-up, a plateau, a linear fall."""
-    return min(1.0, (step + 1) / WARM_UP, (1 - step / steps) / (1 - DECAY_FROM))
+            run.leg(leg, source)
+    run.save()
+    for setting, phrasings in plan.scored:
+        run.score(setting, phrasings, plan.held_out)
 
 
 def _trainer(plan: Plan, tokenizer: Tokenizer, seed: int) -> Trainer:
     device = "cuda" if torch.cuda.is_available() else "cpu"
-    mask_id, eos_id = tokenizer.token_to_id(MASK), tokenizer.token_to_id(EOS)
-    trainer = Trainer(plan.shape, mask_id=mask_id, eos_id=eos_id, seed=seed, device=device)
+    trainer = Trainer(
+        plan.shape,
+        start=plan.start,
+        block_weight=plan.block_weight,
+        mask_id=tokenizer.token_to_id(MASK),
+        eos_id=tokenizer.token_to_id(EOS),
+        seed=seed,
+        device=device,
+    )
     if plan.compiled:
         trainer.compile()
     print(f"{sum(p.numel() for p in trainer.network.parameters()):,} parameters on {device}", flush=True)
@@ -136,8 +117,10 @@ def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--out", type=Path, required=True, help="receives the checkpoint and scores.json")
+    parser.add_argument("--out", type=Path, required=True, help="receives the checkpoint and training.json")
+    parser.add_argument("--plan", choices=sorted(PLANS), default="tiny")
     parser.add_argument("--smoke", action="store_true", help="tiny settings for a CPU")
+    parser.add_argument("--seconds", type=float, help="of each leg, in place of the plan's steps or seconds")
     parser.add_argument("--workers", type=int, default=14, help="processes that make data; part of the seed")
     parser.add_argument("--seed", type=int, default=1)
     return parser.parse_args()

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import random
+from pathlib import Path
 
 import torch
 from data import Batch
+from export import load_published
 from loss import cached_block, corrupt, loss_positions, weighted_loss
 from network import Network, Shape
 from optimizer import Optimizer
@@ -19,11 +21,24 @@ CACHED_BLOCK_LENGTHS = (16, 32, 32, 32, 64)
 class Trainer:
     """Turns batches into steps."""
 
-    def __init__(self, shape: Shape, *, mask_id: int, eos_id: int, seed: int, device: str) -> None:
+    def __init__(
+        self,
+        shape: Shape,
+        *,
+        start: Path | None,
+        block_weight: float,
+        mask_id: int,
+        eos_id: int,
+        seed: int,
+        device: str,
+    ) -> None:
         torch.manual_seed(seed)
+        self.block_weight = block_weight
         self.shape, self.mask_id, self.eos_id, self.device = shape, mask_id, eos_id, device
         self.dtype = torch.bfloat16 if device == "cuda" else torch.float32
         self.network = Network(shape, self.dtype).to(device)
+        if start is not None:
+            load_published(self.network, start)
         self.optimizer = Optimizer(self.network)
         self.choices = random.Random(seed)
         self.generator = torch.Generator(device).manual_seed(seed)
@@ -39,7 +54,8 @@ class Trainer:
 
     def step(self, batch: Batch, rate: float) -> Tensor:
         """One update; returns the loss without waiting for it."""
-        tokens, prompt, answer = self._upload(batch, self.choices.randrange(0, LONGEST_SLACK + 1, 8))
+        slack = self.choices.randrange(0, LONGEST_SLACK + 1, 8)
+        tokens, prompt, answer = self._upload(batch, 0 if batch.cut else slack)
         cached = self.choices.random() < CACHED_SHARE
         loss = (self._cached_loss if cached else self._full_loss)(tokens, prompt, answer)
         loss.backward()
@@ -64,7 +80,7 @@ class Trainer:
             parameter.copy_(parameter.bfloat16())
 
     def _full_loss(self, tokens: Tensor, prompt: Tensor, answer: Tensor) -> Tensor:
-        corrupted = corrupt(tokens, prompt, answer, self.mask_id, self.generator)
+        corrupted = corrupt(tokens, prompt, answer, self.mask_id, self.generator, self.block_weight)
         hidden, _ = self.network(corrupted.inputs)
         chosen = loss_positions(corrupted.weights)
         weights = corrupted.weights.flatten()[chosen]
