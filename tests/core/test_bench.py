@@ -214,6 +214,25 @@ def test_without_the_model_there_are_no_tasks(monkeypatch: pytest.MonkeyPatch) -
         tasks(1)
 
 
+def test_another_wheel_brings_the_tasks_of_its_model(monkeypatch: pytest.MonkeyPatch) -> None:
+    def held_out(family: str, count: int, seed: int, phrasings: str) -> list[Any]:
+        said = f"{family} {seed} {phrasings}"
+        return [SimpleNamespace(messages=[], reference=said, accepts=said.__eq__) for _ in range(count)]
+
+    brought = SimpleNamespace(FAMILIES=("sums", "tables"), held_out=held_out)
+    monkeypatch.setitem(sys.modules, "some_model", SimpleNamespace(tasks=brought))
+    monkeypatch.setitem(sys.modules, "some_model.tasks", brought)
+    assert families("some-model") == ("sums", "tables")
+    asked = tasks(2, ["tables"], wheel="some-model", seed=7, phrasings="unseen")
+    assert [(each.group, each.expected) for each in asked] == [("tables", "tables 7 unseen")] * 2
+
+
+@pytest.mark.parametrize("wheel", ["no-such-model", "llada-core", "..", "a b", ""])
+def test_a_wheel_without_tasks_is_refused(wheel: str) -> None:
+    with pytest.raises(ModelNotFound, match=rf"whose wheel '{wheel}' is not installed; pip install "):
+        families(wheel)
+
+
 # -- memory
 
 

@@ -1,8 +1,8 @@
-"""What is asked, and which answers are right: prompts of anybody, or the tasks of the embedded model.
+"""What is asked, and which answers are right: prompts of anybody, or the tasks of a wheel that holds a model.
 
-The tasks are those of the wheel that holds the model: its module ``llada_tiny.tasks`` names its ``FAMILIES``
-and makes instances of each by ``held_out``. It is found as the model itself is, by name and when it is
-needed; nothing here depends on it.
+The tasks of the wheel ``a-model`` are its module ``a_model.tasks``: that names its ``FAMILIES`` and makes
+instances of each by ``held_out``. It is found as the embedded model itself is, by name and when it is needed;
+nothing here depends on it.
 """
 
 from __future__ import annotations
@@ -16,9 +16,10 @@ from llada_core.generation.prompts import Prompt
 from llada_core.imports import load_target
 from llada_core.names import closest
 
-__all__ = ["Question", "accepting", "families", "tasks"]
+__all__ = ["EMBEDDED", "Question", "accepting", "families", "tasks"]
 
-_TASKS = "llada_tiny.tasks"
+EMBEDDED = "llada-tiny"
+"""The wheel whose tasks are asked where nobody names another: that of the embedded model."""
 SEED = 2026
 """Of the instances that are drawn where nobody says otherwise: everybody is asked the same."""
 
@@ -37,7 +38,7 @@ class Question:
 
 
 class Task(Protocol):
-    """What an instance of the embedded model's tasks has."""
+    """What an instance of a model's tasks has."""
 
     @property
     def messages(self) -> Sequence[Mapping[str, str]]: ...
@@ -52,25 +53,32 @@ def accepting(texts: Iterable[str]) -> Callable[[str], bool]:
     return lambda text: text.strip() in right
 
 
-def families() -> tuple[str, ...]:
-    """The families of the embedded model's tasks. Raises ``ModelNotFound`` where it is not installed."""
-    return tuple(_of_the_model("FAMILIES"))
+def families(wheel: str = EMBEDDED) -> tuple[str, ...]:
+    """The families of the tasks that ``wheel`` brings. Raises ``ModelNotFound`` where it is not installed."""
+    return tuple(_of_the_wheel(wheel, "FAMILIES"))
 
 
-def tasks(count: int, of: Sequence[str] = (), *, seed: int = SEED, phrasings: str = "seen") -> list[Question]:
-    """``count`` held-out instances of each family ``of`` the embedded model's tasks; none named: of all.
+def tasks(
+    count: int,
+    of: Sequence[str] = (),
+    *,
+    wheel: str = EMBEDDED,
+    seed: int = SEED,
+    phrasings: str = "seen",
+) -> list[Question]:
+    """``count`` held-out instances of each family ``of`` the tasks that ``wheel`` brings; none named: of all.
 
     The same arguments give the same instances everywhere. ``phrasings`` "unseen" words them as training never
-    does. Raises ``ModelNotFound`` where the model is not installed, and ``UsageError`` for a family that it
-    does not have.
+    does. Raises ``ModelNotFound`` where no wheel of this name with tasks is installed, and ``UsageError`` for
+    a family that it does not have.
     """
-    known = families()
+    known = families(wheel)
     for name in of:
         if name not in known:
             near = closest(name, known)
             hint = f"did you mean {near[0]}?" if near else f"give some of {', '.join(known)}"
             raise UsageError(f"no family of tasks is called {name!r}; {hint}")
-    held_out = _of_the_model("held_out")
+    held_out = _of_the_wheel(wheel, "held_out")
     return [
         _question(task, family)
         for family in dict.fromkeys(of or known)
@@ -83,12 +91,16 @@ def _question(task: Task, family: str) -> Question:
     return Question(prompt=messages, expected=task.reference, accepts=task.accepts, group=family)
 
 
-def _of_the_model(name: str) -> Any:
+def _of_the_wheel(wheel: str, name: str) -> Any:
+    package = wheel.replace("-", "_")
     try:
-        return load_target(f"{_TASKS}:{name}")
-    except ImportError as exc:
+        if not package.isidentifier():
+            raise ImportError(f"{wheel!r} is no wheel's name")
+        return load_target(f"{package}.tasks:{name}")
+    except (ImportError, AttributeError) as exc:
+        model = "the embedded model" if wheel == EMBEDDED else "a model"
         raise ModelNotFound(
-            "the tasks are those of the embedded model, which is not installed; pip install llada-tiny, or "
-            "give prompts of your own",
-            path="llada-tiny",
+            f"the tasks are those of {model}, whose wheel {wheel!r} is not installed; pip install "
+            f"{wheel or EMBEDDED}, or give prompts of your own",
+            path=wheel,
         ) from exc
