@@ -141,6 +141,18 @@ def test_the_tasks_of_the_embedded_model_are_its_questions(
     assert some["results"][0]["accuracy_by_family"] == {"lists": 0}
 
 
+def test_the_model_of_another_wheel_is_asked_its_own_tasks(
+    llada: Llada, make_folder: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = make_folder(max_sequence_length=5000)
+    monkeypatch.setattr("llada_tiny_long.model_path", lambda: folder)
+    call = ("bench", "--model", "llada-tiny-long", "--repeats", "1", "--json", "-p", "gen_length=8")
+    found = measured(llada(*call, "--family", "columns"))
+    assert found["method"]["source"] == "tasks of llada-tiny-long, columns"
+    assert found["method"]["questions"] == 5
+    assert "no family of tasks is called 'json'" in error(llada(*call, "--family", "json"), status=2)
+
+
 def test_files_are_written_where_they_are_named(bench: Llada, here: Path) -> None:
     ran = bench("--json-file", "out.json", "--plot", "plot.png", "--gen-length", "16")
     assert ran.status == 0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,9 +15,11 @@ from hypothesis import strategies as st
 
 import llada_core
 from llada_core import LladaError, ModelNotFound, UsageError, load_model
+from llada_core.checkpoints.embedded import embedded_names
 from llada_core.checkpoints.hub import read_config, resolve_model
 from llada_core.checkpoints.places import local_folder, model_name
 from llada_core.cli.program import run
+from llada_core.registry.wheels import published
 
 pytestmark = pytest.mark.usefixtures("world")
 
@@ -108,6 +111,43 @@ def test_a_tilde_is_the_home_of_the_user(folder: Path, monkeypatch: pytest.Monke
     monkeypatch.setenv("HOME", str(folder.parent))
     with load_model(f"~/{folder.name}") as lm:
         assert lm.model.path == f"~/{folder.name}"
+
+
+def test_the_model_of_a_wheel_is_called_as_its_wheel(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("llada_tiny.model_path", lambda: folder)
+    with load_model("llada-tiny") as lm:
+        assert (lm.model.path, lm.generate([1]).text) == ("llada-tiny", "Hi there.")
+    assert llada_core.detect("llada-tiny").engine == "fake"
+    assert resolve_model("llada-tiny") == folder
+
+
+def test_a_folder_wins_over_the_wheel_of_its_name(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(folder.parent)
+    folder.rename(folder.with_name("llada-tiny"))
+    monkeypatch.setattr("llada_tiny.model_path", lambda: pytest.fail("there is a folder"))
+    with load_model("llada-tiny") as lm:
+        assert lm.generate([1]).text == "Hi there."
+
+
+@pytest.mark.parametrize("name", embedded_names())
+def test_a_wheel_with_a_model_that_is_not_installed_is_named(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, name.replace("-", "_"), None)
+    with pytest.raises(ModelNotFound, match=rf"the model {name} is not installed; pip install {name}$"):
+        load_model(name)
+
+
+def test_the_model_of_a_wheel_has_no_revisions(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("llada_tiny.model_path", lambda: folder)
+    with pytest.raises(
+        UsageError, match=r"revision='v2' is of a hub id, and llada-tiny is a model of a wheel"
+    ):
+        load_model("llada-tiny", revision="v2")
+
+
+def test_every_wheel_with_a_model_is_one_of_ours() -> None:
+    assert set(embedded_names()) < published().distributions
 
 
 @pytest.mark.parametrize("file", ["config.json", "tokenizer.json"])

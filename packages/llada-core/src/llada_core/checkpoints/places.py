@@ -1,4 +1,4 @@
-"""What a caller gives for a model: the name of a folder, or a hub id. Nothing is downloaded here."""
+"""What a caller gives for a model: the name of a folder or wheel, or a hub id. Nothing is downloaded here."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import stat
 from pathlib import Path
 
 from llada_core.checkpoints.contents import other_contents
+from llada_core.checkpoints.embedded import embedded_folder
 from llada_core.errors import ModelNotFound, UsageError
 
 __all__ = ["check_config", "local_folder", "model_name", "shown"]
@@ -34,19 +35,24 @@ def model_name(model: object) -> str:
 
 
 def local_folder(name: str, *, revision: str | None = None, instead: str | None = None) -> Path | None:
-    """The folder called ``name``, ``~`` expanded as a shell does; None where only the hub can have it.
+    """The folder called ``name``, ``~`` expanded as a shell does, or that of the model which the wheel
+    ``name`` holds; None where only the hub can have it.
 
-    Where ``instead`` says which folder is wanted, no hub has such ones.
+    Where ``instead`` says which folder is wanted, no wheel and no hub has such ones.
 
-    Raises ``ModelNotFound`` where neither can, and ``UsageError`` where a folder is to have a ``revision``.
+    Raises ``ModelNotFound`` where none can, and ``UsageError`` where a folder is to have a ``revision``.
     """
     path = os.path.expanduser(name)
     mode = _mode(name, path)
     if mode is None:
         if instead is not None:
             raise ModelNotFound(f"there is no folder {shown(name)}; {instead}", path=name)
-        _check_hub_id(name)
-        return None
+        embedded = embedded_folder(name)
+        if embedded is None:
+            _check_hub_id(name)
+            return None
+        _refuse_revision(name, revision, "model of a wheel")
+        return embedded
     if not stat.S_ISDIR(mode):
         near = os.path.dirname(path) or "."
         is_meant = any(os.path.isfile(os.path.join(near, file)) for file in ("config.json", ".metadata"))
@@ -54,10 +60,7 @@ def local_folder(name: str, *, revision: str | None = None, instead: str | None 
             f"give its folder, {near}" if is_meant else instead or "give the folder that holds config.json"
         )
         raise ModelNotFound(f"{shown(name)} is a file; {remedy}", path=name)
-    if revision is not None:
-        raise UsageError(
-            f"revision={revision!r} is of a hub id, and {shown(name)} is a folder; leave revision out"
-        )
+    _refuse_revision(name, revision, "folder")
     return Path(path)
 
 
@@ -75,6 +78,13 @@ def shown(name: str) -> str:
 
 _CUT = reprlib.Repr()
 _CUT.maxstring = 120
+
+
+def _refuse_revision(name: str, revision: str | None, kind: str) -> None:
+    if revision is not None:
+        raise UsageError(
+            f"revision={revision!r} is of a hub id, and {shown(name)} is a {kind}; leave revision out"
+        )
 
 
 def _mode(name: str, path: str) -> int | None:

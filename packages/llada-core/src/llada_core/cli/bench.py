@@ -86,7 +86,8 @@ def _numbers(ctx: click.Context, param: click.Parameter, values: Sequence[str]) 
     "count",
     type=click.IntRange(min=1),
     metavar="N",
-    help="Ask N held-out instances of each family of the embedded model's tasks. Default, for that model: 5.",
+    help="Ask N held-out instances of each family of the embedded model's tasks, or of those of the model "
+    "of a wheel. Default, for such a model: 5.",
 )
 @click.option("--family", "of", multiple=True, metavar="NAME", help="Of this family only; repeatable.")
 @click.option("--raw", is_flag=True, help="Take prompts as they stand, without the chat template.")
@@ -180,7 +181,7 @@ def _method(given: dict[str, Any]) -> Method:
             f"--compare: {repeats} pairs show nothing for sure; give --repeats {LEAST_PAIRS} or more"
         )
     questions, source = asked_questions(
-        given["file"], given["count"], given["of"], other_model=ModelChoice.of(given).named is not None
+        given["file"], given["count"], given["of"], model=ModelChoice.of(given).named
     )
     return Method(
         questions=questions, source=source, raw=given["raw"], repeats=repeats, warm_up=given["warm_up"]

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from llada_core.bench import Question, accepting, tasks
+from llada_core.bench.questions import EMBEDDED
+from llada_core.checkpoints.embedded import embedded_names
 from llada_core.cli.prompts import Entry, prompts_of_file
 from llada_core.errors import PromptError, UsageError
 
@@ -16,23 +18,26 @@ _REMEDY = 'write "expected": "…", or a list of texts of which each is right'
 
 
 def asked_questions(
-    file: str | None, count: int | None, of: Sequence[str], *, other_model: bool
+    file: str | None, count: int | None, of: Sequence[str], *, model: str | None
 ) -> tuple[list[Question], str]:
     """The questions, and in words whose they are.
 
-    Without ``file`` and ``count`` they are a few of the embedded model's tasks, unless an ``other_model`` is
-    measured. Raises ``UsageError``, ``PromptError`` and ``ModelNotFound``.
+    Tasks are those of the wheel that ``model`` names, or of the embedded model. Without ``file`` and
+    ``count`` a few of them are asked, unless a model is named that is no wheel's. Raises ``UsageError``,
+    ``PromptError`` and ``ModelNotFound``.
     """
     if file is not None:
         if count is not None or of:
             raise UsageError("--prompts and tasks (--tasks, --family) are both given; give one of them")
         return [_question(entry) for entry in prompts_of_file(file)], "stdin" if file == "-" else file
-    if count is None and other_model:
+    wheel = model if model in embedded_names() else EMBEDDED
+    if count is None and model not in (None, wheel):
         raise UsageError(
             "nothing is asked; give --prompts FILE, or --tasks N for the tasks of the embedded model"
         )
-    found = tasks(_FEW if count is None else count, of)
-    return found, f"tasks of the embedded model, {', '.join(dict.fromkeys(of)) or 'all families'}"
+    found = tasks(_FEW if count is None else count, of, wheel=wheel)
+    whose = "the embedded model" if wheel == EMBEDDED else wheel
+    return found, f"tasks of {whose}, {', '.join(dict.fromkeys(of)) or 'all families'}"
 
 
 def _question(entry: Entry) -> Question:

@@ -35,7 +35,8 @@ from llada_core.plugins.installed import Installed
 __all__ = ["doctor"]
 
 _PACKAGES = (
-    "llada-core", "llada-runtime", "llada-tiny", "torch", "transformers", "safetensors", "huggingface_hub",
+    "llada-core", "llada-runtime", "llada-tiny", "llada-tiny-long", "torch", "transformers", "safetensors",
+    "huggingface_hub",
 )  # fmt: skip
 _VARIABLES = ("HF_HOME", "HF_HUB_OFFLINE", "CUDA_VISIBLE_DEVICES")  # besides all LLADA_*
 _SECRET = re.compile(r"KEY|TOKEN|SECRET|PASSWORD")
