@@ -74,6 +74,10 @@ def main() -> None:
     """Tokenizer, training, checkpoint, scores."""
     options = _options()
     plan = PLANS[options.plan](options.smoke)
+    if options.start is not None:
+        plan = replace(plan, start=options.start)
+    if options.peak is not None:
+        plan = replace(plan, legs=tuple(replace(leg, peak=options.peak) for leg in plan.legs))
     if options.seconds is not None:
         plan = replace(
             plan, legs=tuple(replace(leg, steps=None, seconds=options.seconds) for leg in plan.legs)
@@ -120,6 +124,8 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--out", type=Path, required=True, help="receives the checkpoint and training.json")
     parser.add_argument("--plan", choices=sorted(PLANS), default="tiny")
     parser.add_argument("--smoke", action="store_true", help="tiny settings for a CPU")
+    parser.add_argument("--start", type=Path, help="a checkpoint to go on from, in place of the plan's")
+    parser.add_argument("--peak", type=float, help="of the learning rate, in place of the plan's")
     parser.add_argument("--seconds", type=float, help="of each leg, in place of the plan's steps or seconds")
     parser.add_argument("--workers", type=int, default=14, help="processes that make data; part of the seed")
     parser.add_argument("--seed", type=int, default=1)

@@ -63,9 +63,9 @@ def _walk(rng: random.Random) -> tuple[int, tuple[Step, ...]]:
 
 
 def _operation(value: int, rng: random.Random) -> Step:
-    """An operation that keeps the value between 1 and 999."""
+    """An operation that keeps the value between 1 and 999; quotients stay below 20."""
     kind = rng.random()
-    divisors = [n for n in range(2, 10) if value % n == 0]
+    divisors = [n for n in range(2, 10) if value % n == 0 and value // n < 20]
     if kind < 0.2 and divisors:
         return "/", rng.choice(divisors)
     if kind < 0.4 and value * 2 <= _HIGHEST:

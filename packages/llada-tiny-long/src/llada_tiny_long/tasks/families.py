@@ -27,9 +27,9 @@ FAMILIES = tuple(_MAKERS)
 # How often training sees a family: long calculations are wrong where one digit is, so they come more often.
 _SHARES = {
     "chains": 3,
-    "columns": 4,
-    "equations": 2,
-    "tables": 2,
+    "columns": 3,
+    "equations": 2.5,
+    "tables": 2.5,
     "lists": 3,
     "plans": 2.5,
     "programs": 2.5,

@@ -1,4 +1,4 @@
-"""Long numbered lists: sorted, with gaps or totals, parted into even and odd, ranked, reversed."""
+"""Long numbered lists: sorted, with gaps or totals, tallied, ranked, reversed."""
 
 from __future__ import annotations
 
@@ -44,15 +44,15 @@ _TOTALS = wordings(
         "List these numbers with a running total: {x}",
     ),
 )
-_PART = wordings(
-    "Make two numbered lists of these, even and odd: {x}",
-    "Part these into even and odd numbers and number each list: {x}",
-    "Which of these are even, which are odd? Make numbered lists. {x}",
-    "Here are some numbers: {x}. List the even ones, then the odd ones.",
-    "First the even ones, then the odd ones, numbered: {x}",
+_TALLY = wordings(
+    "Which of these are even, which are odd? Keep count: {x}",
+    "Say even or odd for each of these and count both: {x}",
+    "Number these, mark even and odd, and count them so far: {x}",
+    "Here are some numbers: {x}. Count the even and the odd ones, line by line.",
+    "Count odd and even ones, with a line for each: {x}",
     unseen=(
-        "Part these into two numbered lists, even and odd: {x}",
-        "List the even ones of these, then the odd ones: {x}",
+        "Mark each of these even or odd and keep count: {x}",
+        "Here are some numbers: {x}. Say even or odd for each and count both.",
     ),
 )
 _RANK = wordings(
@@ -74,13 +74,13 @@ _REVERSE = wordings(
 
 def make(world: World) -> Draft:
     """One long list."""
-    return world.rng.choice((_gaps, _parity, _totals, _parted, _ranking, _ranking, _reversed))(world)
+    return world.rng.choice((_gaps, _parity, _totals, _tally, _ranking, _ranking, _reversed))(world)
 
 
 def _gaps(world: World) -> Draft:
-    numbers = _numbers(world, 13, 22)
+    numbers = _numbers(world, 12, 20, top=199)
     ordered = sorted(numbers)
-    rest = [f"{n}, {n - before} more" for before, n in pairwise(ordered)]
+    rest = [f"{n} - {before} = {n - before}" for before, n in pairwise(ordered)]
     answer = _ending(_numbered([str(ordered[0]), *rest]), ordered[-1])
     return Draft(kind="sort_with_gaps", question=world.say(_GAPS, x=_row(numbers)), answer=answer)
 
@@ -104,14 +104,16 @@ def _totals(world: World) -> Draft:
     return Draft(kind="totals", question=world.say(_TOTALS, x=_row(numbers)), answer=answer)
 
 
-def _parted(world: World) -> Draft:
-    numbers = _numbers(world, 20, 30)
-    even, odd = [n for n in numbers if n % 2 == 0], [n for n in numbers if n % 2]
-    answer = seq(
-        f"Even:\n{_numbered(even)}\nOdd:\n{_numbered(odd)}\n",
-        prefer(f"That is {len(even)} even and {len(odd)} odd.", f"Even are {len(even)} and odd {len(odd)}."),
-    )
-    return Draft(kind="even_and_odd", question=world.say(_PART, x=_row(numbers)), answer=answer)
+def _tally(world: World) -> Draft:
+    numbers = _numbers(world, 12, 20)
+    lines, odd = [], 0
+    for place, n in enumerate(numbers, start=1):
+        odd += n % 2
+        lines.append(f"{n} is {'odd' if n % 2 else 'even'}, {odd} odd and {place - odd} even")
+    even = len(numbers) - odd
+    ending = prefer(f"That is {even} even and {odd} odd.", f"Even are {even} and odd {odd}.")
+    answer = seq(_numbered(lines), "\n", ending)
+    return Draft(kind="tally", question=world.say(_TALLY, x=_row(numbers)), answer=answer)
 
 
 def _ranking(world: World) -> Draft:

@@ -37,7 +37,10 @@ Value = int | list[int]
 
 @dataclass(frozen=True, slots=True)
 class Function:
-    """What is asked for, the usual name, the code and what it computes from n, m and the argument."""
+    """What is asked for, the usual name, the code and what it computes from n, m and the argument.
+
+    `{t}` is n without its ones, `{a}` the argument.
+    """
 
     what: str
     name: str
@@ -64,25 +67,25 @@ def _lists(compute: Callable[[int, int, list[int]], object]) -> Callable[[int, i
 
 FUNCTIONS = (
     Function("adds {n} to a number", "add", "    return {a} + {n}", _numbers(lambda n, m, x: x + n)),
-    Function("subtracts {n} from a number", "less", "    return {a} - {n}", _numbers(lambda n, m, x: x - n)),
+    Function("subtracts {m} from a number", "less", "    return {a} - {m}", _numbers(lambda n, m, x: x - m)),
     Function("multiplies a number by {m}", "times", "    return {a} * {m}", _numbers(lambda n, m, x: x * m)),
     Function(
-        "multiplies a number by {m} and then adds {n}",
-        "line",
-        "    return {m} * {a} + {n}",
-        _numbers(lambda n, m, x: m * x + n),
+        "says whether a number is even",
+        "even",
+        "    return {a} % 2 == 0",
+        _numbers(lambda n, m, x: x % 2 == 0),
     ),
     Function(
-        "says whether a number is larger than {n}",
+        "says whether a number is {t} or more",
         "larger",
-        "    return {a} > {n}",
-        _numbers(lambda n, m, x: x > n),
+        "    return {a} >= {t}",
+        _numbers(lambda n, m, x: x >= n // 10 * 10),
     ),
     Function(
-        "returns the rest of a number divided by {m}",
-        "rest",
-        "    return {a} % {m}",
-        _numbers(lambda n, m, x: x % m),
+        "returns the last digit of a number",
+        "last",
+        "    return {a} % 10",
+        _numbers(lambda n, m, x: x % 10),
     ),
     Function(
         "returns a number, but at most {n}",
@@ -91,10 +94,10 @@ FUNCTIONS = (
         _numbers(lambda n, m, x: min(x, n)),
     ),
     Function(
-        "doubles a number below {n} and adds {m} to any other",
+        "doubles a number below {t} and adds {m} to any other",
         "change",
-        "    if {a} < {n}:\n        return 2 * {a}\n    return {a} + {m}",
-        _numbers(lambda n, m, x: 2 * x if x < n else x + m),
+        "    if {a} < {t}:\n        return 2 * {a}\n    return {a} + {m}",
+        _numbers(lambda n, m, x: 2 * x if x < n // 10 * 10 else x + m),
     ),
     Function(
         "halves an even number and adds {n} to an odd one",
@@ -116,10 +119,10 @@ FUNCTIONS = (
         "sorts a list", "order", "    return sorted({a})", _lists(lambda n, m, x: sorted(x)), of_lists=True
     ),
     Function(
-        "keeps the numbers of a list that are larger than {n}",
+        "keeps the numbers of a list that are {t} or more",
         "keep",
-        "    return [v for v in {a} if v > {n}]",
-        _lists(lambda n, m, x: [v for v in x if v > n]),
+        "    return [v for v in {a} if v >= {t}]",
+        _lists(lambda n, m, x: [v for v in x if v >= n // 10 * 10]),
         of_lists=True,
     ),
     Function(
@@ -135,13 +138,13 @@ FUNCTIONS = (
 def make(world: World) -> Draft:
     """A function and its tests."""
     function = world.rng.choice(FUNCTIONS)
-    n, m, values = world.draw(lambda rng: (rng.randint(11, 60), rng.randint(2, 9), _values(function, rng)))
+    n, m, values = world.draw(lambda rng: (rng.randint(20, 69), rng.randint(2, 9), _values(function, rng)))
     name = f"{function.name}_{world.word()}" if world.chance(0.5) else function.name
     session = world.chance(0.4)
     question = world.say(
         _SESSION if session else _ASSERT,
         f=name,
-        w=function.what.format(n=n, m=m),
+        w=function.what.format(n=n, m=m, t=n // 10 * 10),
         x=", ".join([str(value) for value in values]),
     )
     write = _session if session else _asserts
@@ -151,12 +154,15 @@ def make(world: World) -> Draft:
 
 def _values(function: Function, rng: random.Random) -> list[Value]:
     if function.of_lists:
-        return [[rng.randint(1, 99) for _ in range(rng.randint(3, 5))] for _ in range(rng.randint(4, 7))]
-    return [*rng.sample(range(1, 100), rng.randint(9, 16))]
+        return [[rng.randint(10, 99) for _ in range(rng.randint(3, 5))] for _ in range(rng.randint(4, 7))]
+    return [*rng.sample(range(10, 100), rng.randint(9, 16))]
 
 
 def _code(function: Function, name: str, n: int, m: int, calls: str) -> Node:
-    x, number = (f"def {name}({a}):\n{function.body.format(a=a, n=n, m=m)}\n\n{calls}" for a in ("x", "n"))
+    x, number = (
+        f"def {name}({a}):\n{function.body.format(a=a, n=n, m=m, t=n // 10 * 10)}\n\n{calls}"
+        for a in ("x", "n")
+    )
     return prefer(x, number)
 
 
