@@ -114,7 +114,10 @@ LONG = Plan(
     tasks="llada_tiny_long.tasks",
     edges=(160, 224, 288, 352, 416, 480, 560, 640),
     min_window=96,
-    legs=(Leg(seconds=460, tokens_per_batch=98304, peak=0.8),),
+    legs=(
+        Leg(seconds=440, tokens_per_batch=98304, peak=0.8),
+        Leg(seconds=310, tokens_per_batch=98304, peak=0.6),
+    ),
     scored=(
         (steering.T90_DUAL, "seen"),
         (steering.ONE, "seen"),
