@@ -10,11 +10,11 @@ import pytest
 import llada_runtime
 
 PUBLIC = [
-    "BestFirst", "BlockCache", "CheckpointError", "DualCache", "Experts", "Factor", "Filters", "KVCache",
-    "LLaDAConfig", "LLaDAModel", "Loop", "MemoryEstimate", "Network", "NoCache", "NumericalError",
+    "Around", "BestFirst", "BlockCache", "CheckpointError", "DualCache", "Experts", "Factor", "Filters",
+    "KVCache", "LLaDAConfig", "LLaDAModel", "Loop", "MemoryEstimate", "Network", "NoCache", "NumericalError",
     "Plan", "Policy", "PrefixCache", "Quota", "Ranked", "Reading", "RemoteNetwork", "Rotary", "Rule",
     "Sequence", "Shape", "StepAlgorithm", "Threshold", "Transformer", "UnsupportedArchitecture", "drain",
-    "estimate", "estimate_of", "kept_first", "probability", "quotas", "rules_of",
+    "estimate", "estimate_of", "kept_first", "policy_of", "probability", "quotas", "rules_of",
 ]  # fmt: skip
 
 

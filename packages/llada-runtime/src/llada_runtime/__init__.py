@@ -17,7 +17,15 @@ if TYPE_CHECKING:
     from llada_runtime.decoding.filters import Filters
     from llada_runtime.decoding.loop import Loop
     from llada_runtime.decoding.plan import Plan
-    from llada_runtime.decoding.policies import BlockCache, DualCache, NoCache, Policy, PrefixCache
+    from llada_runtime.decoding.policies import (
+        Around,
+        BlockCache,
+        DualCache,
+        NoCache,
+        Policy,
+        PrefixCache,
+        policy_of,
+    )
     from llada_runtime.decoding.proposals import probability
     from llada_runtime.decoding.rules import (
         BestFirst,
@@ -45,6 +53,7 @@ if TYPE_CHECKING:
 __version__ = "0.2.0"
 
 __all__ = [
+    "Around",
     "BestFirst",
     "BlockCache",
     "CheckpointError",
@@ -79,6 +88,7 @@ __all__ = [
     "estimate",
     "estimate_of",
     "kept_first",
+    "policy_of",
     "probability",
     "quotas",
     "rules_of",
@@ -87,6 +97,7 @@ __all__ = [
 __getattr__, __dir__ = lazy_exports(
     __name__,
     {
+        "Around": "llada_runtime.decoding.policies",
         "BestFirst": "llada_runtime.decoding.rules",
         "BlockCache": "llada_runtime.decoding.policies",
         "CheckpointError": "llada_core.errors",
@@ -121,6 +132,7 @@ __getattr__, __dir__ = lazy_exports(
         "estimate": "llada_runtime.memory",
         "estimate_of": "llada_runtime.memory",
         "kept_first": "llada_runtime.decoding.rules",
+        "policy_of": "llada_runtime.decoding.policies",
         "probability": "llada_runtime.decoding.proposals",
         "quotas": "llada_runtime.decoding.rules",
         "rules_of": "llada_runtime.decoding.rules",

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from llada_core.faults import fault_of
 from llada_runtime.decoding.glance import Glance, likeliest_of
-from llada_runtime.decoding.policies import Policy, sees_logits
+from llada_runtime.decoding.policies import Policy, foresees
 from llada_runtime.decoding.proposals import Proposals
 from llada_runtime.decoding.rules import Rule
 from llada_runtime.decoding.turn import Turn
@@ -149,7 +149,7 @@ def _next_span(turn: Turn) -> Span | None:
     sequence, (span, *further) = turn.sequence, turn.spans
     block = (sequence.block_start, sequence.block_end)
     policy = sequence.policy
-    if further or turn.targets != block or not isinstance(policy, Policy) or not _is_foreseen(type(policy)):
+    if further or turn.targets != block or not isinstance(policy, Policy) or not foresees(policy):
         return None
     plan = policy.then(sequence, turn.plan)
     if plan is None or plan.canvases or plan.shadow:
@@ -162,12 +162,6 @@ def _next_span(turn: Turn) -> Span | None:
         extent=span.extent if plan.writes else None, reads=plan.reads, stride=plan.stride,
         tail=plan.tail,
     )  # fmt: skip
-
-
-def _is_foreseen(kind: type[Policy]) -> bool:
-    """Whether what the class says of the next plan is of its own planning, which nothing else changes."""
-    planner = next(each for each in kind.__mro__ if "plan" in vars(each))
-    return "then" in vars(planner) and not sees_logits(kind) and kind.inputs is Policy.inputs
 
 
 def _keeps_fewer(turn: Turn) -> bool:

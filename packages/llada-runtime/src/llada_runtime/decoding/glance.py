@@ -46,7 +46,7 @@ def likeliest_of(turns: list[Turn], device: torch.device) -> Likeliest | None:
 
 def _decides_by_all(turn: Turn) -> bool:
     policy = turn.sequence.policy
-    unseen = isinstance(policy, Policy) and not sees_logits(type(policy))
+    unseen = isinstance(policy, Policy) and not sees_logits(policy)
     alone = len(turn.spans) == 1 and not turn.plan.shadow
     deciding = turn.decides and not turn.plan.whole and turn.plan.look is None
     return unseen and deciding and alone
@@ -55,7 +55,7 @@ def _decides_by_all(turn: Turn) -> bool:
 def _takes_the_likeliest(sequence: Sequence) -> bool:
     if sequence.temperature != 0 or sequence.random_order or sequence.rescores or sequence.revokes:
         return False
-    if sequence.alternatives:
+    if sequence.alternatives or sequence.policy.sees_proposals(sequence):
         return False
     kind = type(sequence.rule)
     if not issubclass(kind, BestFirst) or kind.score is not BestFirst.score:

@@ -7,7 +7,7 @@ rebuilt by one full forward at the start of every block, and that forward commit
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeVar
 
 from torch import Tensor
 
@@ -16,7 +16,18 @@ from llada_runtime.decoding.plan import Plan
 from llada_runtime.decoding.sequence import Sequence
 from llada_runtime.network.protocol import Network
 
-__all__ = ["BlockCache", "DualCache", "NoCache", "Plan", "Policy", "PrefixCache", "sees_logits"]
+__all__ = [
+    "Around",
+    "BlockCache",
+    "DualCache",
+    "NoCache",
+    "Plan",
+    "Policy",
+    "PrefixCache",
+    "foresees",
+    "policy_of",
+    "sees_logits",
+]
 
 
 class Policy(ABC):
@@ -67,6 +78,19 @@ class Policy(ABC):
         """
         raise NotImplementedError(f"{type(self).__name__} plans several canvases, and must define combine")
 
+    def sees_proposals(self, sequence: Sequence) -> bool:
+        """Whether `proposed` is to see what the forward that runs now proposes."""
+        return False
+
+    def proposed(  # noqa: B027  # a hook, not abstract: most policies do nothing here
+        self, sequence: Sequence, logits: Tensor, tokens: Tensor
+    ) -> None:
+        """Called before the rule ranks the ``tokens [L]`` that are proposed from ``logits [L, V]`` for the
+        targets, on the network's device.
+
+        It may end the block earlier by `Sequence.end_block`: what is behind its end is not open any more.
+        """
+
     def after(  # noqa: B027  # a hook, not abstract: most policies do nothing here
         self, sequence: Sequence, plan: Plan, logits: Tensor, network: Network
     ) -> None:
@@ -90,11 +114,82 @@ class Policy(ABC):
         return None
 
 
-def sees_logits(kind: type[Policy]) -> bool:
-    """Whether the `after` of policies of this class looks at logits. What a class ``looks`` at is not said of
-    an `after` that a subclass defines."""
+class Around(Policy):
+    """A policy around another one, its ``base``: what a subclass does not define, that one does.
+
+    Both have the same ``policy_state``, the base's. One that overrides a method calls the base's, by
+    ``super()``.
+    """
+
+    looks = False
+
+    def __init__(self, base: Policy) -> None:
+        self.base = base
+
+    @property
+    def caches(self) -> bool:
+        return self.base.caches
+
+    def plan(self, sequence: Sequence) -> Plan:
+        return self.base.plan(sequence)
+
+    def then(self, sequence: Sequence, plan: Plan) -> Plan | None:
+        return self.base.then(sequence, plan)
+
+    def begin(self) -> Any:
+        return self.base.begin()
+
+    def inputs(self, sequence: Sequence, plan: Plan) -> Tensor | None:
+        return self.base.inputs(sequence, plan)
+
+    def combine(self, sequence: Sequence, plan: Plan, logits: Tensor) -> Tensor:
+        return self.base.combine(sequence, plan, logits)
+
+    def sees_proposals(self, sequence: Sequence) -> bool:
+        return self.base.sees_proposals(sequence)
+
+    def proposed(self, sequence: Sequence, logits: Tensor, tokens: Tensor) -> None:
+        self.base.proposed(sequence, logits, tokens)
+
+    def after(self, sequence: Sequence, plan: Plan, logits: Tensor, network: Network) -> None:
+        self.base.after(sequence, plan, logits, network)
+
+    def stays(self, sequence: Sequence) -> bool:
+        return self.base.stays(sequence)
+
+    def block_end(self, sequence: Sequence) -> int | None:
+        return self.base.block_end(sequence)
+
+
+_Kind = TypeVar("_Kind", bound=Policy)
+
+
+def policy_of(sequence: Sequence, kind: type[_Kind]) -> _Kind | None:
+    """The policy of this ``kind`` that the sequence's is, or is `Around`; None where there is none."""
+    policy: object = sequence.policy
+    while isinstance(policy, Around) and not isinstance(policy, kind):
+        policy = policy.base
+    return policy if isinstance(policy, kind) else None
+
+
+def sees_logits(policy: Policy) -> bool:
+    """Whether its `after` looks at logits. What a class ``looks`` at is not said of an `after` that a
+    subclass defines."""
+    kind = type(policy)
     told = next(each for each in kind.__mro__ if vars(each).keys() & {"after", "looks"})
-    return kind.after is not Policy.after and bool(vars(told).get("looks", True))
+    own = kind.after is not Policy.after and bool(vars(told).get("looks", True))
+    return own or (isinstance(policy, Around) and sees_logits(policy.base))
+
+
+def foresees(policy: Policy) -> bool:
+    """Whether what it says of the next plan is of its own planning, which nothing else changes."""
+    kind = type(policy)
+    planner = next(each for each in kind.__mro__ if "plan" in vars(each))
+    if "then" not in vars(planner) or sees_logits(policy):
+        return False
+    if isinstance(policy, Around):
+        return kind.inputs is Around.inputs and foresees(policy.base)
+    return kind.inputs is Policy.inputs
 
 
 class NoCache(Policy):

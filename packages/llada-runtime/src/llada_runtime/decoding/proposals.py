@@ -80,6 +80,7 @@ def propose(logits: Tensor, sequences: list[Sequence], targets: list[tuple[int, 
     found = torch.stack((tokens.double(), probability(logits, tokens))).cpu()
     ids, confidence = _padded(found, widths)
     blame_nan(confidence, sequences, faults)
+    _show(sequences, targets, open_, blocks, parts, faults)
     scores = _scores(confidence, sequences, open_, blocks, parts, faults)
     return Proposals(
         tokens=ids.long(), confidence=confidence, scores=scores, open=open_, logits=blocks, faults=faults
@@ -197,6 +198,29 @@ def tempered(logits: Tensor, temperature: float | Tensor, filters: Filters | Non
     if filters is not None:
         wide.masked_fill_(~filters.kept(logits, temperature), -torch.inf)
     return wide
+
+
+def _show(
+    sequences: list[Sequence],
+    targets: list[tuple[int, int]],
+    open_: Tensor,
+    logits: tuple[Tensor, ...],
+    tokens: tuple[Tensor, ...],
+    faults: dict[int, Exception],
+) -> None:
+    """Let the policies see what is proposed that want to; what is behind a block that they end is closed, in
+    place."""
+    for row, sequence in enumerate(sequences):
+        if row in faults:
+            continue
+        try:
+            end = sequence.block_end
+            if sequence.policy.sees_proposals(sequence):
+                sequence.policy.proposed(sequence, logits[row], tokens[row])
+            if sequence.block_end != end:
+                open_[row, max(sequence.block_end - targets[row][0], 0) :] = False
+        except BaseException as exc:  # a policy may raise anything; it is its row's fault
+            faults[row] = fault_of(exc)
 
 
 def _scores(
