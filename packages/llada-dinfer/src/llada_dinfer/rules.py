@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from llada_runtime import BestFirst, Rule, Sequence, quotas, rules_of
+from llada_runtime import BestFirst, Rule, Sequence, policy_of, quotas, rules_of
 
 from .iteration import Iteration
 
@@ -87,9 +87,9 @@ def _at_iteration(sequences: list[Sequence], thresholds: Iterable[float | None])
     """Each row's threshold as smoothing has it at this iteration, float64 ``[R, 1]``; infinite where None."""
     now = []
     for sequence, threshold in zip(sequences, thresholds, strict=True):
-        policy, progress = sequence.policy, sequence.policy_state
-        if threshold is not None and isinstance(policy, Iteration) and policy.smoothing is not None:
-            threshold = policy.smoothing.threshold_at(progress.iteration, threshold)
+        policy = policy_of(sequence, Iteration)
+        if threshold is not None and policy is not None and policy.smoothing is not None:
+            threshold = policy.smoothing.threshold_at(sequence.policy_state.iteration, threshold)
         now.append([torch.inf if threshold is None else threshold])
     return torch.tensor(now, dtype=torch.float64)
 
@@ -110,6 +110,10 @@ class Ledger:
     def empty(cls, block: int, logits: Tensor) -> Ledger:
         tokens = torch.zeros(logits.shape[0], 0, dtype=torch.int64, device=logits.device)
         return cls(block, tokens, torch.zeros(tokens.shape, dtype=torch.float32, device=logits.device))
+
+    def narrow(self, width: int) -> None:
+        """Forget what is behind the first ``width`` positions: the block has come to end there."""
+        self.tokens, self.credit = self.tokens[:width], self.credit[:width]
 
     def earn(self, tokens: Tensor, amounts: Tensor) -> None:
         """Add ``amounts [L]`` to the credit of ``tokens [L]``, one token a position."""
@@ -138,6 +142,7 @@ class Credit(BestFirst):
         ledger: Ledger | None = sequence.rule_state
         if ledger is None or ledger.block != sequence.block:
             ledger = sequence.rule_state = Ledger.empty(sequence.block, logits)
+        ledger.narrow(len(logits))
         ledger.credit *= self.beta
         best, tokens = logits.max(-1)
         probability = (best - logits.logsumexp(-1)).exp()
