@@ -9,7 +9,7 @@ import pytest
 
 import llada_core
 from llada_core import ParameterError
-from llada_decoders.adablock import Delimited
+from llada_decoders.blocks import AdaptiveBlocks
 from llada_runtime import Sequence, drain
 from llada_runtime.testing import MASK, FakeNetwork
 from tests.decoders.golden_data import Case, check_published, check_stopped, each_case, each_that_stops
@@ -145,9 +145,9 @@ def test_the_line_end_is_that_of_the_model() -> None:
     algorithm = llada_core.get_algorithm("adablock")
 
     def delimiters() -> frozenset[int]:
-        rule = algorithm.rule(algorithm.validate_args())
-        assert isinstance(rule, Delimited)
-        return rule.delimiters
+        policy = algorithm.policy(algorithm.validate_args())
+        assert isinstance(policy, AdaptiveBlocks)
+        return policy.delimiters
 
     assert delimiters() == {198}
     algorithm.tokenizer = Lines(13)

@@ -8,15 +8,18 @@ import pytest
 
 from llada_core import ContractError
 from llada_core.testing import run_checks
-from llada_decoders.adablock import Delimited, adaptive
+from llada_decoders.blocks import AdaptiveBlocks
 from llada_decoders.daedal import FindsLength, Surer
+from llada_decoders.ending import EndsWithBlock
+from llada_decoders.falling import FallingThreshold
 from llada_decoders.freedave import Drafting, Verified
+from llada_decoders.frozen import FrozenCache
 from llada_decoders.guidance import Guided
+from llada_decoders.horizon import Horizon
 from llada_decoders.klass import LooksAhead, Stable
 from llada_decoders.multiblock import LowEntropy, OpenBlocks
-from llada_decoders.streaming import FallingThreshold, PrunedSuffix
 from llada_decoders.wino import Shadowed, WideInNarrowOut
-from llada_runtime import NoCache, Policy, PrefixCache, Quota, Rule, Sequence, drain
+from llada_runtime import DualCache, NoCache, Policy, PrefixCache, Quota, Rule, Sequence, drain
 from llada_runtime.testing import FakeNetwork, check_policy
 from llada_runtime.testing.policies import policy_checks
 from llada_runtime.testing.rules import rule_checks
@@ -26,17 +29,21 @@ pytestmark = pytest.mark.alone
 FINDS = FindsLength(0.5, block_length=4, expansion=2, looked_for=2, enough=0.1, certain=0.9, doubt=0.5)
 STABLE = Stable(steps=2, conf_threshold=0.5, kl_threshold=0.1, history=2, strategy="all")
 WIDE = WideInNarrowOut(threshold=0.1, threshold_back=0.9)
-DELIMITED = Delimited(0.3, delimiters=frozenset({3}), least=0.1)
 
 TOGETHER: list[tuple[Policy, Rule]] = [
-    (LooksAhead(), STABLE),
+    (LooksAhead(NoCache()), STABLE),
+    (LooksAhead(PrefixCache()), STABLE),
     (FINDS, Surer(0.3)),
     (Shadowed(), WIDE),
-    (PrunedSuffix(2), FallingThreshold(0.8, 0.5)),
+    (EndsWithBlock(Horizon(PrefixCache(), 2, far=True)), FallingThreshold(0.8, 0.5)),
+    (DualCache(), FallingThreshold(0.8, 0.5)),
     (Drafting(PrefixCache(), steps=3), Verified(0.3)),
-    (adaptive("prefix"), DELIMITED),
     (OpenBlocks(0.5), LowEntropy(2.0)),
 ]
+
+
+def adaptive(base: Policy) -> Policy:
+    return AdaptiveBlocks(base, delimiters=frozenset({3}), least=0.1)
 
 
 def made(policy: Policy, rule: Rule, *, prompt: list[int], gen_length: int, width: int) -> Sequence:
@@ -65,14 +72,33 @@ def test_those_that_belong_together_keep_the_contract(policy: Policy, rule: Rule
 def test_a_falling_threshold_keeps_the_contract_of_rules() -> None:
     def of_width(width: int) -> Sequence:
         rule = FallingThreshold(0.8, 0.5)
-        return made(PrunedSuffix(2), rule, prompt=[1, 2], gen_length=width, width=width)
+        return made(NoCache(), rule, prompt=[1, 2], gen_length=width, width=width)
 
     assert run_checks("FallingThreshold", rule_checks(of_width))
 
 
 @pytest.mark.parametrize(
     "policy",
-    [Guided(0.5), OpenBlocks(0.5), Shadowed(), PrunedSuffix(2)],
+    [
+        Guided(0.5),
+        OpenBlocks(0.5),
+        Shadowed(),
+        adaptive(PrefixCache()),
+        adaptive(FrozenCache(1, 0)),
+        Horizon(PrefixCache(), 2, far=True),
+        Horizon(Guided(0.5), 2, far=True),
+        Horizon(Guided(0.5), 0, far=False),
+        Horizon(DualCache(), 1, far=False),
+        Horizon(PrefixCache(), 0, far=False),
+        EndsWithBlock(DualCache()),
+        FrozenCache(None, None),
+        FrozenCache(4, 0),
+        FrozenCache(0, 3),
+        FrozenCache(0, 0),
+        Horizon(FrozenCache(2, 1), 3, far=False),
+        Horizon(adaptive(FrozenCache(2, 1)), 2, far=False),
+        adaptive(Horizon(PrefixCache(), 2, far=True)),
+    ],
     ids=lambda part: type(part).__name__,
 )
 def test_those_that_need_no_partner_keep_it_with_any(policy: Policy) -> None:
@@ -82,12 +108,19 @@ def test_those_that_need_no_partner_keep_it_with_any(policy: Policy) -> None:
 @pytest.mark.parametrize(
     ("policy", "rule", "told"),
     [
-        (LooksAhead(), Quota(2), "LooksAhead was given to a sequence together with Quota.*give.*that"),
+        (
+            LooksAhead(NoCache()),
+            Quota(2),
+            "LooksAhead was given to a sequence together with Quota.*give.*that",
+        ),
         (FINDS, Quota(2), "FindsLength .* cannot work without Surer; give the sequence that"),
         (Drafting(PrefixCache(), steps=3), Quota(8), "Drafting .* cannot work without Verified"),
         (NoCache(), WIDE, "WideInNarrowOut was .* together with NoCache, and cannot work without Shadowed"),
-        (PrefixCache(), FallingThreshold(0.8, 0.5), "FallingThreshold .* cannot work without PrunedSuffix"),
-        (NoCache(), DELIMITED, r"asked about 2 columns, and a block may come to have 4.*by adaptive\(\)"),
+        (
+            Horizon(DualCache(), 2, far=True),
+            Quota(2),
+            "DualCache reads the last column from the cache.*give a policy",
+        ),
     ],
 )
 def test_another_partner_is_refused(policy: Policy, rule: Rule, told: str) -> None:

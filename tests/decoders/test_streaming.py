@@ -8,8 +8,8 @@ import pytest
 
 import llada_core
 from llada_core import ParameterError
-from llada_decoders.streaming import FallingThreshold, PrunedSuffix
-from llada_runtime import LLaDAModel, Sequence, drain
+from llada_decoders.falling import FallingThreshold
+from llada_runtime import LLaDAModel, Plan, Sequence, drain
 from llada_runtime.testing import EOS, MASK, small_llada
 from tests.decoders.golden_data import Case, check_published, check_stopped, each_case, each_that_stops
 
@@ -26,6 +26,13 @@ def row(model: LLaDAModel, **given: Any) -> Sequence:
     answer = given.pop("answer", None)
     params = {"gen_length": 24, "block_length": 4, "window_size": 3, "threshold": 0.3, **given}
     return decoder.sequence(model, [1, 2, 3], decoder.validate_args(**params), answer=answer)
+
+
+def planned(sequence: Sequence) -> Plan:
+    """What the policy of the row plans."""
+    plan = sequence.policy.plan(sequence)
+    assert isinstance(plan, Plan)
+    return plan
 
 
 @each_case("streaming")
@@ -45,23 +52,24 @@ def test_a_row_ends_at_its_end_token(case: Case) -> None:
 def test_behind_the_block_are_the_window_and_the_last_column(
     model: LLaDAModel, window: int, hi: int, tail: int | None
 ) -> None:
-    plan = PrunedSuffix(window).plan(row(model))
+    plan = planned(row(model, window_size=window))
     assert (plan.lo, plan.hi, plan.tail) == (0, hi, tail)
 
 
 def test_fixed_text_is_seen(model: LLaDAModel) -> None:
     answer: list[int | None] = [None] * 24
     answer[15] = answer[16] = 7
-    plan = PrunedSuffix(3).plan(row(model, answer=answer))
+    plan = planned(row(model, answer=answer))
     assert (plan.hi, plan.tail) == (3 + 17 + 1, 26)
     answer[-1] = 8
-    assert PrunedSuffix(3).plan(row(model, answer=answer)).fed([MASK] * 26 + [8])[-1] == 8
+    assert planned(row(model, answer=answer)).fed([MASK] * 26 + [8])[-1] == 8
 
 
 def test_the_threshold_falls_with_the_masks_but_not_in_a_first_forward(model: LLaDAModel) -> None:
     rule, sequence = FallingThreshold(0.8, 0.5), row(model)
     assert rule.now(sequence) == 0.8
     sequence.cached_block = sequence.block
+    sequence.commit([], [])
     assert rule.now(sequence) == 0.8  # 8 columns, all of them masks
     sequence.commit([4, 6], [5, 5])
     assert rule.now(sequence) == pytest.approx(0.8 * (1 - 0.5 * 2 / 8))

@@ -24,7 +24,7 @@ from .declared.eb_sampler import ALGORITHM, PARAMETERS
 from .guidance import guided
 from .orders import ORDERS, entropies
 
-__all__ = ["EBSamplerGeneration", "EntropyBudget", "OrderedEntropyBudget"]
+__all__ = ["EBSamplerGeneration", "EntropyBudget", "OrderedEntropyBudget", "entropy_budget"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,8 +99,13 @@ class EBSamplerGeneration(FastDLLMGeneration):
         return guided(params)
 
     def rule(self, params: Mapping[str, Any]) -> Rule:
-        budget, least = params["gamma"], params.get("tokens_per_step", 1)
-        order = params.get("order", "entropy")
-        if order == "entropy":
-            return EntropyBudget(budget, least)
-        return OrderedEntropyBudget(budget, least, order)
+        return entropy_budget(params)
+
+
+def entropy_budget(params: Mapping[str, Any]) -> Rule:
+    """The rule of effective ``params``."""
+    budget, least = params["gamma"], params.get("tokens_per_step", 1)
+    order = params.get("order", "entropy")
+    if order == "entropy":
+        return EntropyBudget(budget, least)
+    return OrderedEntropyBudget(budget, least, order)

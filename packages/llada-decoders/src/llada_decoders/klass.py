@@ -14,7 +14,7 @@ of the whole canvas, of which those of two blocks decide; the mask token in any 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 import torch
@@ -24,6 +24,7 @@ from llada_core import ContractError
 from llada_core.parameters import steps_a_block
 from llada_fastdllm import FastDLLMGeneration
 from llada_runtime import (
+    Around,
     BestFirst,
     Network,
     NoCache,
@@ -39,7 +40,7 @@ from llada_runtime import (
 from .declared.klass import ALGORITHM, PARAMETERS
 from .sequences import partner
 
-__all__ = ["KLASSGeneration", "LooksAhead", "Seen", "Stable", "divergence"]
+__all__ = ["KLASSGeneration", "LooksAhead", "Seen", "Stable", "divergence", "stable"]
 
 _EPS = 1e-12  # within logarithms, as published
 _ROWS = 64  # positions whose float64 distributions exist at a time
@@ -168,16 +169,19 @@ class Stable(BestFirst):
         return torch.where(ready > 0, ready.minimum(most), share).long()
 
 
-class LooksAhead(NoCache):
-    """Every forward covers the whole canvas and shows `Stable` the next block too that holds masks."""
+class LooksAhead(Around):
+    """What ``base`` plans, which shows `Stable` the next block too that holds masks: its plans are to cover
+    that."""
 
     def plan(self, sequence: Sequence) -> Plan:
-        return Plan(lo=0, hi=sequence.length, look=(sequence.block_start, _next_end(sequence)))
+        return replace(self.base.plan(sequence), look=(sequence.block_start, _next_end(sequence)))
 
     def after(self, sequence: Sequence, plan: Plan, logits: Tensor, network: Network) -> None:
         partner(self, sequence.rule, Stable)
+        width = sequence.block_end - sequence.block_start
+        super().after(sequence, plan, logits[:width], network)
         seen: Seen = sequence.rule_state
-        seen.see_behind(logits[sequence.block_end - sequence.block_start :], sequence.mask_id)
+        seen.see_behind(logits[width:], sequence.mask_id)
 
 
 def _next_end(sequence: Sequence) -> int:
@@ -199,13 +203,18 @@ class KLASSGeneration(FastDLLMGeneration):
     parameters = PARAMETERS
 
     def policy(self, params: Mapping[str, Any]) -> Policy:
-        return LooksAhead()
+        return LooksAhead(NoCache())
 
     def rule(self, params: Mapping[str, Any]) -> Rule:
-        return Stable(
-            steps=steps_a_block(params),
-            conf_threshold=params["conf_threshold"],
-            kl_threshold=params["kl_threshold"],
-            history=params["kl_history_length"],
-            strategy=params["unmask_strategy"],
-        )
+        return stable(params)
+
+
+def stable(params: Mapping[str, Any]) -> Stable:
+    """The rule of effective ``params``."""
+    return Stable(
+        steps=steps_a_block(params),
+        conf_threshold=params["conf_threshold"],
+        kl_threshold=params["kl_threshold"],
+        history=params["kl_history_length"],
+        strategy=params["unmask_strategy"],
+    )

@@ -28,7 +28,7 @@ from .guidance import guided
 from .orders import ORDERS
 from .sequences import refused
 
-__all__ = ["EndsLast", "LLaDAGeneration", "OrderedQuota"]
+__all__ = ["EndsLast", "LLaDAGeneration", "OrderedQuota", "by_entropy", "by_margin"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +39,16 @@ class OrderedQuota(Quota):
 
     def score(self, sequence: Sequence, logits: Tensor, tokens: Tensor) -> Tensor | None:
         return ORDERS[self.order](logits) if self.order in ORDERS else None
+
+
+def by_entropy(params: Mapping[str, Any]) -> Rule:
+    """A quota of the least entropies, by the ``steps`` of effective ``params``."""
+    return OrderedQuota(steps_a_block(params), "entropy")
+
+
+def by_margin(params: Mapping[str, Any]) -> Rule:
+    """A quota of the largest margins, by the ``steps`` of effective ``params``."""
+    return OrderedQuota(steps_a_block(params), "margin")
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,70 @@
+"""How far behind the block a forward sees: a policy around another that leaves out what lies further.
+
+Source: the suffix pruning of Streaming-dLLM (arXiv 2601.17917; xiaoshideta/Streaming-dLLM @ c4320c2,
+``LLaDA-1.5/generate.py``), with which the answer's very last column is seen too. Only masks are left out:
+with fixed text in the answer the window reaches to its end.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from llada_core import ContractError
+from llada_runtime import Around, Plan, Policy, Sequence
+
+__all__ = ["Horizon"]
+
+
+class Horizon(Around):
+    """What ``base`` plans, as if the answer ended ``window`` columns behind the block.
+
+    Where it is ``far``, the answer's last column is computed as well, at its own position, so that its length
+    is known; the base's plans are to reach to the end of the canvas then. A column that the window comes to
+    reach, and that no forward has cached, is computed with what is before it. A plan that has an ``end`` of
+    its own stays as it is.
+    """
+
+    def __init__(self, base: Policy, window: int, *, far: bool) -> None:
+        super().__init__(base)
+        self.window, self.far = window, far
+
+    def plan(self, sequence: Sequence) -> Plan:
+        return self._seen(sequence, self.base.plan(sequence))
+
+    def then(self, sequence: Sequence, plan: Plan) -> Plan | None:
+        after = self.base.then(sequence, plan)
+        return None if after is None else self._seen(sequence, after)
+
+    def _seen(self, sequence: Sequence, plan: Plan) -> Plan:
+        """What is left of the base's plan. Raises ``ContractError`` where its last column is not computed."""
+        last = sequence.length - 1 if self.far else sequence.length
+        near = self._near(sequence, last)
+        if plan.end is not None or near >= last:
+            return plan
+        if self.far and plan.hi <= last:
+            raise ContractError(
+                f"{type(self.base).__name__} reads the last column from the cache, where it has no place of "
+                "its own; give a policy whose plans reach to the end of the canvas, or a window without it"
+            )
+        hi = near + 1 if self.far else min(near, max(plan.hi, _uncached(sequence, plan.hi, near)))
+        ids = tuple(self._ids(canvas, plan, hi) for canvas in plan.canvases)
+        end = hi if self.far else near
+        return replace(plan, hi=hi, end=end, tail=last if self.far else None, canvases=ids)
+
+    def _ids(self, canvas: tuple[int, ...], plan: Plan, hi: int) -> tuple[int, ...]:
+        """What a further canvas of the plan has in the columns up to ``hi``, of which the last may be far."""
+        ids = canvas[: hi - plan.lo]
+        return (*ids[:-1], canvas[-1]) if self.far else ids
+
+    def _near(self, sequence: Sequence, last: int) -> int:
+        """Column after the window: from there up to ``last`` there are masks only."""
+        near = sequence.block_end + self.window
+        if sequence.canvas[near:last].count(sequence.mask_id) >= last - near:
+            return near
+        return 1 + max(c for c in range(near, last) if sequence.canvas[c] != sequence.mask_id)
+
+
+def _uncached(sequence: Sequence, lo: int, hi: int) -> int:
+    """Column after the last of ``[lo, hi)`` that no forward has cached; 0 where all are, or nothing is cached
+    at all."""
+    return 1 + sequence.cached.rfind(0, lo, hi)
