@@ -62,3 +62,18 @@ def test_what_the_runs_cannot_tell_is_not_judged() -> None:
     acts(stop, run=lambda setting: setting.get("early_stop"), untold=lambda name: "no answer ends")
     with pytest.raises(AssertionError, match="window"):  # what is sure comes first
         acts(stop, FAR, run=lambda setting: 0, untold=lambda name: None if name == "window" else "no end")
+
+
+def test_a_parameter_is_tried_beside_what_the_algorithm_says() -> None:
+    """Where two others must be given, no single one leads there."""
+    shade = Parameter(name="shade", kind=str, default="none", examples=("a", "b", "c", "dark"))
+
+    def run(setting: Any) -> Any:
+        both = setting.get("style") == "wide" and setting.get("shade") == "dark"
+        return (setting.get("window") if both else 0), setting.get("style"), setting.get("shade")
+
+    style = Parameter(name="style", kind=str, default="plain", examples=("bold", "wide"))
+    with pytest.raises(AssertionError, match=r"nothing changes with window \(tried"):
+        acts(FAR, style, shade, run=run)
+    beside = {"window": {"style": "wide", "shade": "dark"}}
+    acts(FAR, style, shade, run=run, beside=lambda name: beside.get(name, {}))

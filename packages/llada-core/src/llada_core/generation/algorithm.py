@@ -256,6 +256,14 @@ class GenerationAlgorithm(RunsNetworks, ReadsPrompts):
             return GenerationAlgorithm.answers(self, model, prompts, params)
         return self.answers(model, prompts, params)
 
+    def tried_beside(self, name: str) -> Mapping[str, Any]:
+        """What checks are to give besides, where they try values of the parameter of this name: by default
+        nothing.
+
+        To be overridden where a value is taken, or does something, beside values of several others only.
+        """
+        return {}
+
     def conformance_checks(self) -> Iterable[tuple[str, Callable[[], object]]]:
         """What ``llada_core.testing.check_algorithm`` is to check besides: what holds, and a function that
         raises where it does not.

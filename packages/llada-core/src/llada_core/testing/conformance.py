@@ -118,6 +118,7 @@ def _effects(subject: Subject) -> Iterator[Check]:
         [functools.partial(_run, subject, seen)],
         base,
         most=_MOST_RUNS,
+        beside=algorithm.tried_beside,
         untold=seen.untold,
         again=functools.partial(_run, subject, seen, chance=1),
     )

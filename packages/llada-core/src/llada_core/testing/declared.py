@@ -91,8 +91,9 @@ def _takes_bounds(algorithm: GenerationAlgorithm) -> None:
     declared = algorithm.parameters
     for parameter in declared:
         for value in bounds_of(parameter):
+            beside = dict(algorithm.tried_beside(parameter.name))
             setting = setting_with(
-                lambda given: algorithm.validate_args(**given), declared, {}, parameter, value
+                lambda given: algorithm.validate_args(**given), declared, beside, parameter, value
             )
             assert setting is not None, (
                 f"{parameter.name}={value!r} is within what is declared, {parameter.expected}, and refused "

@@ -11,6 +11,7 @@ from llada_core.faults import fault_of
 from llada_core.parameters import Parameter
 from llada_core.testing.checks import Check, NotRun
 from llada_core.testing.samples import (
+    Beside,
     Setting,
     bounds_of,
     is_taken,
@@ -39,6 +40,7 @@ def effect_checks(
     base: Setting,
     *,
     most: int,
+    beside: Beside = lambda name: {},
     untold: Callable[[str], str | None] = lambda name: None,
     again: Run | None = None,
 ) -> Iterator[Check]:
@@ -49,11 +51,12 @@ def effect_checks(
         runs: ways of running a setting, as on several networks.
         base: what is given all the time.
         most: runs that are spent on one parameter.
+        beside: what is given besides, where the parameter of a name is tried.
         untold: why these runs cannot tell whether the parameter of this name does something, though none of
             them changed with it; None where they can.
         again: the first of ``runs`` once more, as on another day; None is the same run.
     """
-    search = _Search(parameters, takes, runs, base, most, untold)
+    search = _Search(parameters, takes, runs, base, most, beside, untold)
     yield EFFECT, lambda: _all_act(search)
     yield "neutral values of a parameter ask for the same", lambda: _neutral_ones_agree(search)
     yield AGAIN, lambda: _repeats(search, runs[0] if again is None else again)
@@ -69,9 +72,11 @@ class _Search:
         runs: Sequence[Run],
         base: Setting,
         most: int,
+        beside: Beside,
         untold: Callable[[str], str | None],
     ) -> None:
-        self.parameters, self.base, self.most, self.untold = parameters, base, most, untold
+        self.parameters, self.most, self.untold = parameters, most, untold
+        self._base, self._beside = base, beside
         self.check, self._runs = takes, runs
         self._known: dict[Hashable, Hashable] = {}
 
@@ -79,9 +84,13 @@ class _Search:
     def ways(self) -> range:
         return range(len(self._runs))
 
+    def base_for(self, parameter: Parameter) -> Setting:
+        """What is given all the time where this parameter is tried."""
+        return {**self._base, **self._beside(parameter.name)}
+
     def besides(self, parameter: Parameter) -> list[Setting]:
         """What else is given: nothing, or one other parameter at one of its likeliest values."""
-        return list(settings(self.parameters, self.base, parameter, most=_BESIDE))
+        return list(settings(self.parameters, self.base_for(parameter), parameter, most=_BESIDE))
 
     def takes(self, setting: Setting) -> bool:
         """Whether the setting is accepted."""
@@ -148,7 +157,8 @@ def _acts(search: _Search, parameter: Parameter) -> bool | None:
 def _repeats(search: _Search, again: Run) -> None:
     for parameter in search.parameters:
         for value in bounds_of(parameter):
-            setting = setting_with(search.check, search.parameters, search.base, parameter, value)
+            base = search.base_for(parameter)
+            setting = setting_with(search.check, search.parameters, base, parameter, value)
             if setting is None or _is_long(setting) or setting.get("seed", 0) is None:
                 continue
             first = search.outcome(0, setting)

@@ -13,10 +13,13 @@ from typing import Any
 from llada_core.errors import ParameterError
 from llada_core.parameters import Parameter
 
-__all__ = ["Setting", "bounds_of", "is_taken", "setting_with", "settings", "values_of", "varied"]
+__all__ = ["Beside", "Setting", "bounds_of", "is_taken", "setting_with", "settings", "values_of", "varied"]
 
 Setting = dict[str, Any]
 """Parameters by name, as a call gives them."""
+
+Beside = Callable[[str], Mapping[str, Any]]
+"""What is given besides, where the parameter of this name is tried."""
 
 _SMALL = 1e-3
 _NUMBERS: Mapping[type, tuple[float, ...]] = {int: (2, 4, 1, 0, 3), float: (0.5, 0.8, 0.3, 0.95, 0.05)}
@@ -100,12 +103,21 @@ def settings(
             yield from ({**base, other.name: value} for value in values[:most])
 
 
+def _nothing(name: str) -> Mapping[str, Any]:
+    return {}
+
+
 def varied(
-    takes: Callable[[Setting], object], parameters: Iterable[Parameter], base: Setting, *, most: int
+    takes: Callable[[Setting], object],
+    parameters: Iterable[Parameter],
+    base: Setting,
+    *,
+    most: int,
+    beside: Beside = _nothing,
 ) -> list[Setting]:
     """Up to ``most`` settings that ``takes`` does not refuse, each ``base`` with one other value of one
-    parameter, and further ones only where that needs it; a second value of a parameter comes after a first of
-    each."""
+    parameter, what is to be given ``beside`` it, and further ones only where that needs it; a second value of
+    a parameter comes after a first of each."""
     declared = list(parameters)
     others = [each for each in declared if each.name not in base]
     turns = itertools.zip_longest(
@@ -115,6 +127,6 @@ def varied(
     for parameter, value in filter(None, itertools.chain.from_iterable(turns)):
         if len(found) == most:
             break
-        taken = setting_with(takes, declared, base, parameter, value)
+        taken = setting_with(takes, declared, {**beside(parameter.name), **base}, parameter, value)
         found += [] if taken is None else [taken]
     return found

@@ -161,7 +161,13 @@ def _varied(subject: Subject, params: Setting) -> list[Setting]:
     """Settings of one other value each, by which it runs."""
     algorithm = subject.algorithm
     declared = [each for each in algorithm.parameters if each.name not in algorithm.chat_options]
-    return varied(lambda given: algorithm.validate_args(**given), declared, _short(params), most=_VARIED)
+    return varied(
+        lambda given: algorithm.validate_args(**given),
+        declared,
+        _short(params),
+        most=_VARIED,
+        beside=algorithm.tried_beside,
+    )
 
 
 def _companions(subject: Subject) -> list[GenerationAlgorithm]:

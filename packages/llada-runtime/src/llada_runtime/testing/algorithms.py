@@ -132,6 +132,7 @@ def _effects(algorithm: Algorithm) -> Iterator[tuple[str, Callable[[], object]]]
         runs,
         base_of(algorithm),
         most=_MOST_RUNS,
+        beside=algorithm.tried_beside,
         again=functools.partial(runs[0], chance=1),
     )
 

@@ -30,6 +30,7 @@ class Algorithm(Protocol):
     def chat_options(self) -> tuple[str, ...]: ...
     @property
     def tried_with(self) -> Mapping[str, Any]: ...
+    def tried_beside(self, name: str) -> Mapping[str, Any]: ...
     def filters(self, params: Mapping[str, Any]) -> Filters | None: ...
     def policy(self, params: Mapping[str, Any]) -> Any: ...
     def rule(self, params: Mapping[str, Any]) -> Any: ...
@@ -72,7 +73,9 @@ def makes_of(algorithm: Algorithm) -> list[Make]:
     shape = _asked(4, 4)
     base = {each.name: shape[each.name] for each in algorithm.parameters if each.name in shape}
     own = [each for each in algorithm.parameters if each.name not in algorithm.chat_options]
-    found = varied(lambda given: algorithm.validate_args(**given), own, base, most=_MOST)
+    found = varied(
+        lambda given: algorithm.validate_args(**given), own, base, most=_MOST, beside=algorithm.tried_beside
+    )
     return [
         functools.partial(make, algorithm, {name: given[name] for name in given.keys() - base.keys()})
         for given in ({}, *found)
@@ -99,9 +102,10 @@ def settings_of(algorithm: Algorithm) -> Iterator[Setting]:
     """A setting for each default, choice and bound of each parameter, by which ``validate_args`` takes it."""
     declared, base = algorithm.parameters, base_of(algorithm)
     for parameter in declared:
+        beside = {**base, **algorithm.tried_beside(parameter.name)}
         for value in bounds_of(parameter):
             taken = setting_with(
-                lambda given: algorithm.validate_args(**given), declared, base, parameter, value
+                lambda given: algorithm.validate_args(**given), declared, beside, parameter, value
             )
             if taken is not None:
                 yield taken
