@@ -15,6 +15,8 @@ import llada_core
 from llada_runtime import LLaDAModel, Sequence, drain
 from llada_runtime.reference import follow
 from llada_runtime.testing import small_llada
+from tests.decoders.drawn_rows import NAMES, drawn
+from tests.support.cases import cases
 
 pytestmark = pytest.mark.alone
 
@@ -80,3 +82,45 @@ def test_each_row_is_the_reference_of_it_alone(model: LLaDAModel) -> None:
     ]
     assert any(step.revoked for step in steps)
     assert any(step.inserted for step in steps)
+
+
+Drawn = tuple[str, dict[str, Any], list[int]]
+
+
+def batch(seed: int) -> list[Drawn]:
+    """Two to seven rows of algorithms that are installed, every third one a composition."""
+    source, known = random.Random(seed), set(llada_core.list_algorithms())
+    names = [name for name in NAMES if name in known]
+    chosen = [
+        "compose" if source.random() < 1 / 3 else source.choice(names) for _ in range(source.randint(2, 7))
+    ]
+    return [
+        (name, drawn(name, source), [source.randrange(20) for _ in range(source.randint(1, 9))])
+        for name in chosen
+    ]
+
+
+def decoded(model: LLaDAModel, rows: list[Drawn]) -> list[tuple[list[int], int]]:
+    made = [llada_core.get_algorithm(name).sequence(model, ids, params) for name, params, ids in rows]
+    steps = list(drain(model, made, rows=len(made)))
+    assert [step.error for step in steps if step.error is not None] == []
+    return [(each.canvas, each.nfe) for each in made]
+
+
+def check_alone(model: LLaDAModel, seed: int) -> None:
+    rows = batch(seed)
+    alone = [decoded(model, [each])[0] for each in rows]
+    for each, one, other in zip(rows, alone, decoded(model, rows), strict=True):
+        assert one == other, f"batch {seed}: {each[0]} with {each[1]}"
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_rows_of_a_random_batch_decode_as_if_alone(model: LLaDAModel, seed: int) -> None:
+    check_alone(model, seed)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_rows_of_random_batches_of_all_algorithms_decode_as_if_alone(model: LLaDAModel) -> None:
+    for seed in range(cases(200)):
+        check_alone(model, 100 + seed)

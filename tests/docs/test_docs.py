@@ -35,6 +35,7 @@ from llada_core import (
     EngineSpec,
     LoadOptions,
     Parameter,
+    PartInfo,
     PolicySpec,
     RuleSpec,
     StrangerSpec,
@@ -253,14 +254,21 @@ def neutral_row(parameter: Parameter) -> str:
 
 
 def algorithm_row(info: AlgorithmInfo) -> str:
-    taken = [parameter.name for parameter in info.parameters]
+    """Of one that is composed of parts, its own parameters."""
+    taken = [parameter.name for parameter in info.spec.parameters]
     takes = "all standard parameters" if taken == list(STANDARD) else ", ".join(f"`{name}`" for name in taken)
+    takes += ", and those of all parts" if info.spec.parts else ""
     own = [
         f"`{parameter.name}` {shown(parameter.default)}"
-        for parameter in info.parameters
+        for parameter in info.spec.parameters
         if parameter.name in STANDARD and parameter.default != STANDARD[parameter.name].default
     ]
     return f"| `{info.name}` | `{info.engine}` | {takes} | {', '.join(own)} |"
+
+
+def part_row(info: PartInfo) -> str:
+    takes = ", ".join(f"`{parameter.name}` {shown(parameter.default)}" for parameter in info.parameters)
+    return f"| `{info.name}` | {info.kind} | `{info.distribution}` | {takes} |"
 
 
 def shown(default: object) -> str:
@@ -268,14 +276,20 @@ def shown(default: object) -> str:
 
 
 def test_the_parameter_guide_is_what_the_registry_declares() -> None:
-    """Its rows are the standard parameters, those that only some algorithms have, and the algorithms."""
+    """Its rows are the standard parameters, those that only some algorithms or parts have, the algorithms,
+    and the parts."""
     ours = {path.name for path in (ROOT / "packages").iterdir()}
     algorithms = [llada_core.get_algorithm_info(name) for name in llada_core.list_algorithms()]
     algorithms = [info for info in algorithms if info.distribution in ours]
-    special = [p for info in algorithms for p in info.parameters if p.name not in STANDARD]
+    parts = [llada_core.get_rule_info(name) for name in llada_core.list_rules()]
+    parts += [llada_core.get_policy_info(name) for name in llada_core.list_policies()]
+    parts = [info for info in parts if info.distribution in ours]
+    declared = [*(info.spec.parameters for info in algorithms), *(info.parameters for info in parts)]
+    special = [parameter for each in declared for parameter in each if parameter.name not in STANDARD]
     expected = [parameter_row(parameter) for parameter in STANDARD.values()]
     expected += [neutral_row(parameter) for parameter in STANDARD.values() if parameter.neutral]
     expected += dict.fromkeys(map(parameter_row, special))  # of one name there may be several
     expected += [algorithm_row(info) for info in algorithms]
+    expected += [part_row(info) for info in parts]
     written = re.findall(r"^\| `.*$", (ROOT / "docs" / "parameters.md").read_text(), flags=re.MULTILINE)
     assert written == expected, "\n".join(["docs/parameters.md should have these rows:", *expected])

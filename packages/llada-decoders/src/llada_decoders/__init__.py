@@ -11,6 +11,7 @@ from llada_core.imports import lazy_exports
 
 if TYPE_CHECKING:
     from .adablock import AdaBlockGeneration
+    from .compose import ComposeGeneration
     from .daedal import DaedalGeneration
     from .eb_sampler import EBSamplerGeneration
     from .freedave import FreeDaveGeneration
@@ -24,6 +25,7 @@ __version__ = "0.2.0"
 
 __all__ = [
     "AdaBlockGeneration",
+    "ComposeGeneration",
     "DaedalGeneration",
     "EBSamplerGeneration",
     "FreeDaveGeneration",
@@ -38,6 +40,7 @@ __getattr__, __dir__ = lazy_exports(
     __name__,
     {
         "AdaBlockGeneration": "llada_decoders.adablock",
+        "ComposeGeneration": "llada_decoders.compose",
         "DaedalGeneration": "llada_decoders.daedal",
         "EBSamplerGeneration": "llada_decoders.eb_sampler",
         "FreeDaveGeneration": "llada_decoders.freedave",

@@ -4,11 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from llada_core import AlgorithmSpec, hookimpl
+from llada_core import AlgorithmSpec, PolicySpec, RuleSpec, hookimpl
 
-from .declared import adablock, daedal, eb_sampler, freedave, klass, llada, multiblock, streaming, wino
+from .declared import (
+    adablock,
+    compose,
+    daedal,
+    eb_sampler,
+    freedave,
+    klass,
+    llada,
+    multiblock,
+    streaming,
+    wino,
+)
+from .declared.parts import POLICIES, RULES
 
-__all__ = ["ALGORITHMS", "llada_algorithms"]
+__all__ = ["ALGORITHMS", "llada_algorithms", "llada_policies", "llada_rules"]
 
 ALGORITHMS: tuple[AlgorithmSpec, ...] = (
     llada.ALGORITHM,
@@ -20,6 +32,7 @@ ALGORITHMS: tuple[AlgorithmSpec, ...] = (
     multiblock.ALGORITHM,
     freedave.ALGORITHM,
     daedal.ALGORITHM,
+    compose.ALGORITHM,
 )
 """All decoders of this package, for the engine ``fast-dllm``."""
 
@@ -28,3 +41,15 @@ ALGORITHMS: tuple[AlgorithmSpec, ...] = (
 def llada_algorithms() -> Iterable[AlgorithmSpec]:
     """The decoders, for an engine that another distribution brings."""
     yield from ALGORITHMS
+
+
+@hookimpl
+def llada_rules() -> Iterable[RuleSpec]:
+    """The commit rules of the decoders that can be composed with any cache policy."""
+    yield from RULES
+
+
+@hookimpl
+def llada_policies() -> Iterable[PolicySpec]:
+    """The cache policies that can be composed with any commit rule."""
+    yield from POLICIES

@@ -1,0 +1,115 @@
+"""``compose``: a decoder of parts that are named: cache policy, horizon, block schedule, commit rule.
+
+Cache policies and rules are those of all installed distributions (``llada_policies``, ``llada_rules``). What
+is around the policy is of this package: `Horizon`, `AdaptiveBlocks`, `EndsWithBlock`, and what a rule has to
+see besides its block. Published decoders that are such combinations decode as these do, token for token.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from collections.abc import Sequence as Ids
+from typing import Any
+
+from llada_core import PartInfo, get_policy_info, get_rule_info, load_policy, load_rule
+from llada_core.parameters import whole_steps
+from llada_fastdllm import FastDLLMGeneration
+from llada_runtime import Network, Policy, Rule, Sequence
+
+from .blocks import AdaptiveBlocks, check_delimiters, delimiters_of
+from .chosen import chosen, refuse_contradictions, refuse_unread
+from .declared.compose import ALGORITHM, PARAMETERS
+from .ending import EndsWithBlock
+from .horizon import Horizon
+from .klass import LooksAhead
+from .sequences import refused
+from .trying import beside
+
+__all__ = ["ComposeGeneration"]
+
+_WINDOW = 32
+_LEAST = 0.3
+
+
+class ComposeGeneration(FastDLLMGeneration):
+    """The policy and the rule that are named, with what is around them; parts take parameters of their
+    own."""
+
+    name = ALGORITHM.name
+    description = ALGORITHM.summary
+    parameters = PARAMETERS
+
+    def policy(self, params: Mapping[str, Any]) -> Policy:
+        name, horizon = params["cache"], params["horizon"]
+        policy: Policy = load_policy(name)(get_policy_info(name).effective(params))
+        if horizon != "full":
+            policy = Horizon(policy, params["window_size"], far=horizon == "window_far")
+        if params["rule"] == "klass":
+            policy = LooksAhead(policy)
+        if params["schedule"] == "adaptive":
+            ids = delimiters_of(params["delimiter_ids"], self.tokenizer)
+            policy = AdaptiveBlocks(policy, delimiters=ids, least=params["delimiter_threshold"])
+        return EndsWithBlock(policy) if params["end_with_block"] else policy
+
+    def rule(self, params: Mapping[str, Any]) -> Rule:
+        name = params["rule"]
+        made: Rule = load_rule(name)(get_rule_info(name).effective(params))
+        return made
+
+    def validate_args(self, **params: Any) -> dict[str, Any]:
+        """The effective values of ``params``, with those of the parts that are chosen; the parameters of all
+        other parts are None.
+
+        Raises:
+            ParameterError: a name is unknown, of a part too, a value of the wrong type or out of range,
+                nothing reads a parameter that is given, or two choices contradict each other.
+            PartUnavailable: a part cannot be imported here.
+        """
+        values: dict[str, Any] = super(FastDLLMGeneration, self).validate_args(**params)
+        rule, cache = chosen(values)
+        values |= {"rule": rule.name, "cache": cache.name}
+        refuse_unread(values, self.parameters, (rule, cache))
+        refuse_contradictions(values)
+        if values["horizon"] != "full" and values["window_size"] is None:
+            values["window_size"] = _WINDOW
+        if values["schedule"] == "adaptive" and values["delimiter_threshold"] is None:
+            values["delimiter_threshold"] = _LEAST
+        values |= _of_parts(values, rule, cache)
+        self.policy(values), self.rule(values)  # which may refuse what goes together in a part
+        return values
+
+    def sequence(
+        self,
+        model: Network,
+        prompt_ids: Ids[int],
+        params: Mapping[str, Any],
+        *,
+        answer: Ids[int | None] | None = None,
+    ) -> Sequence:
+        """As of every step algorithm. Raises ``ParameterError``, too, for a delimiter that is no token of the
+        model, and for a cache where its keys cannot be cached."""
+        check_delimiters(params["delimiter_ids"], model.config.embedding_size)
+        row = super().sequence(model, prompt_ids, params, answer=answer)
+        if row.policy.caches and not getattr(model, "caches", True):
+            raise refused(
+                "cache", params["cache"], "cannot be, as this model caches nothing; give cache=none"
+            )
+        return row
+
+    def unfit_reason(self, model: Network) -> str | None:
+        """Why it would misread the network. One that caches nothing is for ``cache=none``, as `sequence`
+        tells."""
+        return self.reading.misread(model)
+
+    def tried_beside(self, name: str) -> Mapping[str, Any]:
+        """The part that takes the parameter, and where that does something."""
+        return beside(name)
+
+
+def _of_parts(values: Mapping[str, Any], rule: PartInfo, cache: PartInfo) -> dict[str, Any]:
+    """The effective values of the parts' own parameters; steps that rule are those of whole blocks."""
+    of_rule: dict[str, Any] = rule.effective(values)
+    of_cache = cache.effective(values)
+    if "steps" in of_rule and of_rule.get("threshold") is None:
+        of_rule["steps"] = whole_steps(values, of_rule["steps"] or values["gen_length"])
+    return of_rule | of_cache
