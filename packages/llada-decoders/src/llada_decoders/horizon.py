@@ -29,32 +29,39 @@ class Horizon(Around):
         self.window, self.far = window, far
 
     def plan(self, sequence: Sequence) -> Plan:
-        return self._seen(sequence, self.base.plan(sequence))
+        return self._seen(sequence, self.base.plan(sequence), sequence.cached)
 
     def then(self, sequence: Sequence, plan: Plan) -> Plan | None:
         after = self.base.then(sequence, plan)
-        return None if after is None else self._seen(sequence, after)
+        # What the forward that runs sees is cached by then, of which the sequence does not know yet.
+        return None if after is None else self._seen(sequence, after, b"")
 
-    def _seen(self, sequence: Sequence, plan: Plan) -> Plan:
-        """What is left of the base's plan. Raises ``ContractError`` where its last column is not computed."""
-        last = sequence.length - 1 if self.far else sequence.length
-        near = self._near(sequence, last)
-        if plan.end is not None or near >= last:
+    def _seen(self, sequence: Sequence, plan: Plan, cached: bytes | bytearray) -> Plan:
+        """What is left of the base's plan, where columns are to be computed that are 0 in ``cached``."""
+        if plan.end is not None:
             return plan
-        if self.far and plan.hi <= last:
+        last = sequence.length - 1 if self.far else sequence.length
+        near = min(self._near(sequence, last), last)
+        return self._with_last(plan, near, last) if self.far else self._within(sequence, plan, near, cached)
+
+    def _with_last(self, plan: Plan, near: int, last: int) -> Plan:
+        """The plan up to column ``near``, and the ``last``. Raises ``ContractError`` where that is not
+        computed."""
+        if plan.hi <= last:
             raise ContractError(
                 f"{type(self.base).__name__} reads the last column from the cache, where it has no place of "
                 "its own; give a policy whose plans reach to the end of the canvas, or a window without it"
             )
-        hi = near + 1 if self.far else min(near, max(plan.hi, _uncached(sequence, plan.hi, near)))
-        ids = tuple(self._ids(canvas, plan, hi) for canvas in plan.canvases)
-        end = hi if self.far else near
-        return replace(plan, hi=hi, end=end, tail=last if self.far else None, canvases=ids)
+        if near == last:
+            return plan
+        ids = tuple((*canvas[: near - plan.lo], canvas[-1]) for canvas in plan.canvases)
+        return replace(plan, hi=near + 1, end=near + 1, tail=last, canvases=ids)
 
-    def _ids(self, canvas: tuple[int, ...], plan: Plan, hi: int) -> tuple[int, ...]:
-        """What a further canvas of the plan has in the columns up to ``hi``, of which the last may be far."""
-        ids = canvas[: hi - plan.lo]
-        return (*ids[:-1], canvas[-1]) if self.far else ids
+    def _within(self, sequence: Sequence, plan: Plan, near: int, cached: bytes | bytearray) -> Plan:
+        """The plan up to column ``near``, and as far as something has yet to be cached there."""
+        hi = min(near, max(plan.hi, 1 + cached.rfind(0, plan.hi, near)))
+        ids = tuple(canvas[: hi - plan.lo] for canvas in plan.canvases)
+        return replace(plan, hi=hi, end=None if near == sequence.length else near, canvases=ids)
 
     def _near(self, sequence: Sequence, last: int) -> int:
         """Column after the window: from there up to ``last`` there are masks only."""
@@ -62,9 +69,3 @@ class Horizon(Around):
         if sequence.canvas[near:last].count(sequence.mask_id) >= last - near:
             return near
         return 1 + max(c for c in range(near, last) if sequence.canvas[c] != sequence.mask_id)
-
-
-def _uncached(sequence: Sequence, lo: int, hi: int) -> int:
-    """Column after the last of ``[lo, hi)`` that no forward has cached; 0 where all are, or nothing is cached
-    at all."""
-    return 1 + sequence.cached.rfind(0, lo, hi)
