@@ -123,13 +123,3 @@ def test_effective_values_are_those_of_the_chosen_parts() -> None:
         "frozen", 4, 6, None
     )  # fmt: skip
     assert llada_core.get_algorithm("compose").validate_args(**values) == values
-
-
-def test_a_cache_is_refused_where_nothing_is_cached() -> None:
-    network = FakeNetwork.random()
-    network.caches = False
-    algorithm = llada_core.get_algorithm("compose")
-    assert algorithm.unfit_reason(network) is None
-    with pytest.raises(ParameterError, match="caches nothing; give cache=none"):
-        algorithm.sequence(network, [5, 6], composed())
-    assert algorithm.sequence(network, [5, 6], composed(cache="none")).columns == 0

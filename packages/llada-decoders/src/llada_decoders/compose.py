@@ -22,7 +22,6 @@ from .declared.compose import ALGORITHM, PARAMETERS
 from .ending import EndsWithBlock
 from .horizon import Horizon
 from .klass import LooksAhead
-from .sequences import refused
 from .trying import beside
 
 __all__ = ["ComposeGeneration"]
@@ -87,19 +86,9 @@ class ComposeGeneration(FastDLLMGeneration):
         answer: Ids[int | None] | None = None,
     ) -> Sequence:
         """As of every step algorithm. Raises ``ParameterError``, too, for a delimiter that is no token of the
-        model, and for a cache where its keys cannot be cached."""
+        model."""
         check_delimiters(params["delimiter_ids"], model.config.embedding_size)
-        row = super().sequence(model, prompt_ids, params, answer=answer)
-        if row.policy.caches and not getattr(model, "caches", True):
-            raise refused(
-                "cache", params["cache"], "cannot be, as this model caches nothing; give cache=none"
-            )
-        return row
-
-    def unfit_reason(self, model: Network) -> str | None:
-        """Why it would misread the network. One that caches nothing is for ``cache=none``, as `sequence`
-        tells."""
-        return self.reading.misread(model)
+        return super().sequence(model, prompt_ids, params, answer=answer)
 
     def tried_beside(self, name: str) -> Mapping[str, Any]:
         """The part that takes the parameter, and where that does something."""
