@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 import llada_core
-from tests.decoders.golden_data import Case, check_published, check_stopped, decode, each_case, golden_cases
+from tests.decoders.golden_data import Case, check_published, check_stopped, decode, golden_cases
 from tests.decoders.test_adablock import CACHES as ADABLOCK
 from tests.decoders.test_llada import ORDERS, without_idle_steps
 from tests.parity.parity_data import GOLDENS, needs_engine
@@ -26,7 +26,10 @@ def published(family: str) -> list[Case]:
 
 
 def each(cases: list[Case]) -> pytest.MarkDecorator:
-    return pytest.mark.parametrize("case", [pytest.param(case, id=case["id"]) for case in cases])
+    """Runs a test with each case; all but every third are slow ones, as the decoders are tested with them."""
+    marks = [() if at % 3 == 0 else pytest.mark.slow for at in range(len(cases))]
+    found = zip(cases, marks, strict=True)
+    return pytest.mark.parametrize("case", [pytest.param(c, id=c["id"], marks=mark) for c, mark in found])
 
 
 def given_in(case: Case, *but: str) -> dict[str, Any]:
@@ -58,7 +61,7 @@ def test_fast_dllms_are_a_cache_and_a_rule(case: Case) -> None:
         assert rows[0].nfe == case["expected"]["nfe"]
 
 
-@each_case("eb")
+@each(golden_cases("eb"))
 def test_an_entropy_budget_is_a_rule(case: Case) -> None:
     length = case["params"]["gen_length"]
     check_published(
@@ -66,7 +69,7 @@ def test_an_entropy_budget_is_a_rule(case: Case) -> None:
     )
 
 
-@each_case("blockwise")
+@each(golden_cases("blockwise"))
 def test_an_entropy_budget_has_orders(case: Case) -> None:
     check_published(
         case, "compose", {"rule": "entropy_budget", "cache": "none", "gamma": 0.0, **given_in(case)}
@@ -80,7 +83,7 @@ def test_lladas_orders_are_rules(case: Case) -> None:
     check_published(without_idle_steps(case), "compose", {"rule": rule, **guided(params)})
 
 
-@each_case("klass")
+@each(golden_cases("klass"))
 def test_klass_is_a_rule_that_sees_the_next_block(case: Case) -> None:
     check_published(case, "compose", {"rule": "klass", "cache": "none", **given_in(case)})
 
@@ -93,7 +96,7 @@ def streamed(case: Case) -> dict[str, Any]:
     return {**params, "cache": "prefix", "horizon": "window_far", "end_with_block": True}
 
 
-@each_case("streaming")
+@each(golden_cases("streaming"))
 def test_streaming_is_a_prefix_cache_a_far_horizon_and_a_falling_threshold(case: Case) -> None:
     check_published(case, "compose", streamed(case))
 
@@ -103,7 +106,7 @@ def test_a_composed_row_ends_at_its_end_token(case: Case) -> None:
     check_stopped(case, "compose", streamed(case))
 
 
-@each_case("adablock")
+@each(golden_cases("adablock"))
 def test_adablock_is_an_adaptive_schedule(case: Case) -> None:
     params = given_in(case, "init_block_length", "delimiter_threshold")
     params["block_length"] = case["params"]["init_block_length"]

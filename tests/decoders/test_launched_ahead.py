@@ -36,6 +36,8 @@ COMPOSITIONS: dict[str, dict[str, Any]] = {
     "adaptive": {"cache": "frozen", "refresh_back": 2, "schedule": "adaptive", "delimiter_ids": "1,3,4,8"},
 }
 
+SEEDS = (0, 1)
+
 
 @pytest.fixture(scope="module")
 def model() -> LLaDAModel:
@@ -65,11 +67,11 @@ def steps(model: LLaDAModel, params: dict[str, Any], seed: int) -> list[tuple[An
 def test_steps_are_those_of_the_plain_way(
     model: LLaDAModel, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
-    wanted = [steps(model, COMPOSITIONS[name], seed) for seed in range(2)]
+    wanted = [steps(model, COMPOSITIONS[name], seed) for seed in SEEDS]
     monkeypatch.setattr(glance, "why_no_kernels", lambda device: None)
     monkeypatch.setattr(likeliest, "kernels", SimpleNamespace(likeliest=plain_likeliest))
     launched = []
     launch = Ahead.launch
     monkeypatch.setattr(Ahead, "launch", lambda ahead, *given: launched.append(1) or launch(ahead, *given))
-    assert [steps(model, COMPOSITIONS[name], seed) for seed in range(2)] == wanted
+    assert [steps(model, COMPOSITIONS[name], seed) for seed in SEEDS] == wanted
     assert launched
