@@ -74,7 +74,8 @@ class ComposeGeneration(FastDLLMGeneration):
         if values["schedule"] == "adaptive" and values["delimiter_threshold"] is None:
             values["delimiter_threshold"] = _LEAST
         values |= _of_parts(values, rule, cache)
-        self.policy(values), self.rule(values)  # which may refuse what goes together in a part
+        for make in (self.policy, self.rule):
+            make(values)  # a part may refuse what goes together in it
         return values
 
     def sequence(
