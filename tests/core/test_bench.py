@@ -30,6 +30,7 @@ from llada_core.bench import memory as memories
 from llada_core.bench.devices import place_of
 from llada_core.bench.memory import PeakMemory, why_no_peak
 from llada_core.errors import ModelNotFound, ParameterError, UsageError
+from llada_core.generation.computed import Computed
 
 pytestmark = pytest.mark.usefixtures("world")
 
@@ -64,6 +65,16 @@ def test_forwards_of_an_opaque_algorithm_are_those_it_counts_for_each_call(lm: L
     sample = measure(lm, case("opaque", rows=2), HI)
     assert sample.forwards == 7 * len(lm.model.network.calls) == 7 * 3
     assert sample.row_forwards == 7 * 5
+
+
+def test_what_forwards_computed_is_told_where_every_row_tells_it(
+    lm: LoadedModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert measure(lm, case(), HI[:2]).computed is None
+    monkeypatch.setattr(
+        sys.modules["fake_engine"].Row, "computed", Computed(block=3, columns=7), raising=False
+    )
+    assert measure(lm, case(), HI[:2]).computed == Computed(block=6, columns=14)
 
 
 def test_answers_stand_in_the_order_of_the_questions(lm: LoadedModel) -> None:

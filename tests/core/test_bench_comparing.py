@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import sys
+from dataclasses import replace
 from itertools import combinations
 from math import comb
 from pathlib import Path
@@ -14,7 +15,19 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from llada_core.bench import FIGURES, Point, Question, answers, check_can_plot, front, plot, ratios, staircase
+from llada_core.bench import (
+    FIGURES,
+    Point,
+    Question,
+    answers,
+    check_can_plot,
+    difference,
+    front,
+    plot,
+    ratios,
+    share,
+    staircase,
+)
 from llada_core.bench.comparing import CONFIDENCE, LEAST_PAIRS
 from llada_core.bench.naming import Box, NoRoom, place
 from llada_core.errors import UsageError
@@ -187,6 +200,34 @@ def test_a_line_cuts_a_box_where_a_point_of_it_is_inside(places: list[tuple[int,
     assert box.is_cut_by(*places) == any(inside)
 
 
+# -- intervals
+
+
+def test_a_share_is_enclosed_by_wilsons_interval() -> None:
+    """81 of 263: the example of Newcombe (Statistics in Medicine 17, 1998)."""
+    found = share(81, 263)
+    assert (found.value, found.least, found.most) == pytest.approx((30.80, 25.53, 36.62), abs=0.01)
+    assert share(0, 10).least == pytest.approx(0)
+    assert share(10, 10).most == pytest.approx(100)
+
+
+def test_a_difference_counts_only_what_one_of_two_answers_right() -> None:
+    found = difference(86, 150, 1600)
+    assert found.value == pytest.approx(-4.0)
+    assert (found.least, found.most) == pytest.approx((-5.88, -2.12), abs=0.02)
+    none = difference(0, 0, 1000)
+    assert none.least < none.value == 0 < none.most < 0.3
+
+
+@given(counts=st.tuples(st.integers(0, 50), st.integers(0, 50), st.integers(0, 100)))
+def test_a_difference_the_other_way_round_is_its_opposite(counts: tuple[int, int, int]) -> None:
+    gained, lost, same = counts
+    asked = gained + lost + same + 1
+    one, other = difference(gained, lost, asked), difference(lost, gained, asked)
+    assert (one.value, one.least, one.most) == pytest.approx((-other.value, -other.most, -other.least))
+    assert one.least <= one.value <= one.most
+
+
 # -- the picture
 
 
@@ -244,6 +285,29 @@ def upward(path: Path) -> list[float]:
 
 def width(path: Path) -> float:
     return float(path.read_text().partition('width="')[2].partition("pt")[0])
+
+
+def test_only_the_front_is_named_where_that_is_asked(tmp_path: Path) -> None:
+    plot(points((1, 9), (5, 4), (4, 3)), tmp_path / "a.svg", across="speed", up="right, %", named="front")
+    drawn = (tmp_path / "a.svg").read_text()
+    assert [f"<!-- point {number} -->" in drawn for number in range(3)] == [True, True, False]
+
+
+def test_costs_are_across_where_less_is_better(tmp_path: Path) -> None:
+    many = points((1 / 20, 9), (1 / 200, 4))
+    plot(many, tmp_path / "a.svg", across="columns", up="right, %", scale="cost")
+    told = re.findall(r"<!-- (\d+) -->", (tmp_path / "a.svg").read_text())
+    assert [tick for tick in told if tick in ("200", "100", "50", "20")] == ["200", "100", "50", "20"]
+
+
+def test_a_bar_tells_from_where_to_where_the_accuracy_may_be(tmp_path: Path) -> None:
+    """The picture has room for it."""
+    bare, barred = tmp_path / "bare.svg", tmp_path / "barred.svg"
+    plot(points((1, 50), (2, 60)), bare, across="speed", up="right, %")
+    wide = [replace(each, least=20, most=80) for each in points((1, 50), (2, 60))]
+    plot(wide, barred, across="speed", up="right, %")
+    assert "<!-- 20 -->" not in bare.read_text()
+    assert "<!-- 20 -->" in barred.read_text()
 
 
 def test_other_kinds_of_files_and_a_missing_matplotlib_are_refused(

@@ -108,8 +108,8 @@ def test_programs_get_all_samples(bench: Llada) -> None:
     assert len(result["samples"]) == 2
     sample = result["samples"][0]
     assert list(sample) == [
-        *("seconds", "answers", "tokens", "committed", "nfe", "forwards", "rows", "rows_in_flight"),
-        *("first_text", "peak_memory", "right", "checked"),
+        *("seconds", "answers", "tokens", "committed", "nfe", "forwards", "computed"),
+        *("rows", "rows_in_flight", "first_text", "peak_memory", "right", "checked"),
     ]
     assert (sample["answers"], sample["tokens"], sample["committed"]) == (4, 36, 128)
     assert (sample["nfe"], sample["forwards"], sample["right"], sample["checked"]) == (64, 64, 2, 3)

@@ -10,6 +10,7 @@ from llada_core.bench.cases import Case
 from llada_core.bench.comparing import Answers, Ratio, answers, ratios
 from llada_core.bench.figures import FIGURES, Figure, Spread, spread
 from llada_core.bench.fronts import Point, front, staircase
+from llada_core.bench.intervals import Interval, difference, share
 from llada_core.bench.measuring import measure, rounds, warm_case
 from llada_core.bench.plot import check_can_plot, plot
 from llada_core.bench.questions import Question, accepting, families, tasks
@@ -22,6 +23,7 @@ __all__ = [
     "Answers",
     "Case",
     "Figure",
+    "Interval",
     "Point",
     "Question",
     "Ratio",
@@ -30,12 +32,14 @@ __all__ = [
     "accepting",
     "answers",
     "check_can_plot",
+    "difference",
     "families",
     "front",
     "measure",
     "plot",
     "ratios",
     "rounds",
+    "share",
     "spread",
     "staircase",
     "surroundings",

@@ -12,13 +12,16 @@ __all__ = ["Point", "front", "staircase"]
 class Point:
     """What a case reached: its ``speed``, of which more is better, and its ``accuracy`` in percent.
 
-    ``series`` is what it shares its colour with.
+    ``series`` is what it shares its colour with. ``least`` and ``most`` enclose the accuracy, where that is
+    known.
     """
 
     name: str
     series: str
     speed: float
     accuracy: float
+    least: float | None = None
+    most: float | None = None
 
     def beats(self, other: Point) -> bool:
         """Whether it is at least as good in both figures, and better in one."""

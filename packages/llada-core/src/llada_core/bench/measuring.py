@@ -83,6 +83,7 @@ class _Watch:
             result=step.result,
             committed=min(row.committed, row.ticket.gen_length),  # what no longer fitted in is gone
             first_text=row.first_text,
+            computed=getattr(row.ticket.row, "computed", None),
         )
         self.ended.append((row.number, answer))
 

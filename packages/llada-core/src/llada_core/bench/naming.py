@@ -74,18 +74,19 @@ def place(
     sizes: Sequence[tuple[float, float]],
     area: Box,
     *,
+    besides: Sequence[Dot] = (),
     drawn: Sequence[Line] = (),
     crossing: bool = False,
 ) -> list[Box]:
     """Where the names of ``points`` stand, in ``area``: none on another, on a point or on a line.
 
-    Lines are those ``drawn`` and those from points to their names; the latter run through no other point
-    either. ``crossing`` lets them run through names and points. In the order of the points: the first is
-    placed first, and so stands nearest. Raises ``NoRoom``.
+    ``besides`` are points without a name. Lines are those ``drawn`` and those from points to their names;
+    the latter run through no other point either. ``crossing`` lets them run through names and points. In the
+    order of the points: the first is placed first, and so stands nearest. Raises ``NoRoom``.
     """
-    dots = [Box.around(point, 2 * _RADIUS, 2 * _RADIUS) for point in points]
+    dots = [Box.around(point, 2 * _RADIUS, 2 * _RADIUS) for point in (*points, *besides)]
     placed: list[Box] = []
-    for point, dot, (width, height) in zip(points, dots, sizes, strict=True):
+    for point, dot, (width, height) in zip(points, dots[: len(points)], sizes, strict=True):
         to_names = [(start, box.nearest(start)) for start, box in zip(points, placed, strict=False)]
         apart = [other for other in dots if not other.overlaps(dot)]
         lines = [*drawn, *([] if crossing else to_names)]

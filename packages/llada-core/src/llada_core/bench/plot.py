@@ -8,10 +8,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import cycle, pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from llada_core.bench.fronts import Point, front, staircase
-from llada_core.bench.naming import Box, Line, NoRoom, place
+from llada_core.bench.naming import Box, Dot, Line, NoRoom, place
 from llada_core.errors import UsageError
 from llada_core.imports import load_target
 
@@ -27,8 +27,10 @@ _COLOURS = (
     "tab:purple",
     "tab:cyan",
     "tab:brown",
+    "tab:pink",
+    "black",
 )
-_MARKS = ("o", "D", "s", "^", "v", "P", "X")  # one fewer than colours: pairs do not repeat for long
+_MARKS = ("o", "D", "s", "^", "v", "P", "X")  # no divisor in common with the colours: pairs repeat late
 _FRONT = "front: beaten by no other"
 _INCHES = (10.0, 6.5)
 _DOTS = 150  # an inch
@@ -36,6 +38,11 @@ _DOTS = 150  # an inch
 _TRIES = ((1.0, False), (1.4, False), (2.0, False), (2.0, True), (2.8, True), (4.0, True))
 _ROOM = 1.0  # percent above and below the points, at least
 _Look = dict[str, tuple[str, str]]
+
+Scale = Literal["linear", "log", "cost"]
+"""What is across: speeds, speeds by their logarithm, or, by that too, 1 / speed, less to the right."""
+Named = Literal["all", "front"]
+"""Which points have their names beside them."""
 
 
 def check_can_plot(path: Path) -> None:
@@ -50,11 +57,20 @@ def check_can_plot(path: Path) -> None:
         ) from exc
 
 
-def plot(points: Sequence[Point], path: Path, *, across: str, up: str) -> None:
+def plot(
+    points: Sequence[Point],
+    path: Path,
+    *,
+    across: str,
+    up: str,
+    scale: Scale = "linear",
+    named: Named = "all",
+) -> None:
     """Write the picture as PNG, SVG or PDF: the same points give the same file.
 
-    ``across`` and ``up`` say what the axes are. The picture grows until every point has its name. Raises
-    ``UsageError`` for another kind of file, and where 16 times the room is not enough for the names.
+    ``across`` and ``up`` say what the axes are; a point whose accuracy is enclosed has a bar from least to
+    most. The picture grows until all that are ``named`` have their names. Raises ``UsageError`` for another
+    kind of file, and where 16 times the room is not enough for the names.
     """
     check_can_plot(path)
     kind = path.suffix.lower().removeprefix(".")
@@ -63,7 +79,9 @@ def plot(points: Sequence[Point], path: Path, *, across: str, up: str) -> None:
         for factor, crossing in _TRIES:
             figure = _figure(factor)
             try:
-                _draw(figure, points, across=across, up=up, crossing=crossing)
+                axes = _draw(figure, points, scale)
+                axes.set(xlabel=across, ylabel=up)
+                _name(figure, axes, points, named, crossing)
             except NoRoom:
                 continue
             figure.savefig(path, format=kind, metadata=unchanging)
@@ -79,33 +97,54 @@ def _figure(factor: float) -> Any:
     return figure
 
 
-def _draw(figure: Any, points: Sequence[Point], *, across: str, up: str, crossing: bool) -> None:
-    series = dict.fromkeys(point.series for point in points)
-    looks: _Look = dict(zip(series, zip(cycle(_COLOURS), cycle(_MARKS), strict=False), strict=False))
-    best = front(points)
+def _draw(figure: Any, points: Sequence[Point], scale: Scale) -> Any:
+    """The axes with all points, their bars and the front."""
     axes = figure.subplots()
-    axes.set(xlabel=across, ylabel=up)
+    if scale != "linear":
+        _by_logarithm(axes, scale)
     axes.margins(0.08)
-    low, high = _limits([point.accuracy for point in points])
+    ends = [end for point in points for end in (point.least, point.most) if end is not None]
+    low, high = _limits([*ends, *(point.accuracy for point in points)])
     axes.set_ylim(low, high)
     axes.set_yticks([tick for tick in axes.get_yticks() if max(low, 0) <= tick <= min(high, 100)])
     axes.grid(alpha=0.25)
-    axes.plot(*zip(*staircase(best), strict=True), color="tab:orange", zorder=1, label=_FRONT)
+    axes.plot(*zip(*staircase(front(points)), strict=True), color="tab:orange", zorder=1, label=_FRONT)
+    looks = _looks(points)
     for name, (colour, mark) in looks.items():
         mine = [point for point in points if point.series == name]
         places = ([point.speed for point in mine], [point.accuracy for point in mine])
         axes.scatter(*places, color=colour, marker=mark, s=28, label=name, zorder=3)
+        for point in mine:
+            if point.least is not None and point.most is not None:
+                axes.vlines(point.speed, point.least, point.most, color=colour, linewidth=0.8, alpha=0.5)
     figure.legend(fontsize=8, loc="outside upper center", ncols=min(len(looks) + 1, 7))
-    _name(figure, axes, points, looks, crossing)
+    return axes
 
 
-def _name(figure: Any, axes: Any, points: Sequence[Point], looks: _Look, crossing: bool) -> None:
-    """Name each point, those of the front in bold, with a line to it where the name stands apart.
+def _looks(points: Sequence[Point]) -> _Look:
+    """Colour and mark of each series."""
+    series = dict.fromkeys(point.series for point in points)
+    return dict(zip(series, zip(cycle(_COLOURS), cycle(_MARKS), strict=False), strict=False))
+
+
+def _by_logarithm(axes: Any, scale: Scale) -> None:
+    """Let what is across be so, with ticks at 1, 2 and 5; these are costs where the inverse is told."""
+    ticker = load_target("matplotlib.ticker:LogLocator")(subs=(1.0, 2.0, 5.0))
+    told = (lambda at, _: f"{1 / at:g}") if scale == "cost" else (lambda at, _: f"{at:g}")
+    axes.set_xscale("log")
+    axes.xaxis.set_major_locator(ticker)
+    axes.xaxis.set_major_formatter(load_target("matplotlib.ticker:FuncFormatter")(told))
+    axes.xaxis.set_minor_locator(load_target("matplotlib.ticker:NullLocator")())
+
+
+def _name(figure: Any, axes: Any, points: Sequence[Point], named: Named, crossing: bool) -> None:
+    """Name each point or those of the front, these in bold, with a line to it where the name stands apart.
 
     Raises ``NoRoom``.
     """
-    best = front(points)
-    ordered = [*best, *(point for point in points if point not in best)]
+    best, looks = front(points), _looks(points)
+    others = [point for point in points if point not in best]
+    ordered, nameless = ([*best, *others], []) if named == "all" else (best, others)
     figure.canvas.draw()
     # What is drawn from here on has its place in pixels: nothing may move any more.
     figure.set_layout_engine("none")
@@ -114,14 +153,21 @@ def _name(figure: Any, axes: Any, points: Sequence[Point], looks: _Look, crossin
     texts = [
         axes.text(0, 0, each.name, weight="bold" if each in best else "normal", **look) for each in ordered
     ]
-    dots = [tuple(axes.transData.transform((each.speed, each.accuracy))) for each in ordered]
-    boxes = place(dots, _sizes(figure, texts), _inside(axes), drawn=_lines(axes, best), crossing=crossing)
+    dots, besides = ([_dot(axes, each) for each in group] for group in (ordered, nameless))
+    drawn = _lines(axes, best)
+    boxes = place(dots, _sizes(figure, texts), _inside(axes), besides=besides, drawn=drawn, crossing=crossing)
     to_data = axes.transData.inverted().transform
     for each, text, dot, box in zip(ordered, texts, dots, boxes, strict=True):
         text.set_position(to_data(((box.left + box.right) / 2, (box.bottom + box.top) / 2)))
         start, end = to_data(dot), to_data(box.nearest(dot))
         colour = looks[each.series][0]
         axes.plot([start[0], end[0]], [start[1], end[1]], color=colour, linewidth=0.5, alpha=0.7, zorder=2)
+
+
+def _dot(axes: Any, point: Point) -> Dot:
+    """Where the point is, in pixels."""
+    x, y = axes.transData.transform((point.speed, point.accuracy))
+    return x, y
 
 
 def _limits(accuracies: Sequence[float]) -> tuple[float, float]:

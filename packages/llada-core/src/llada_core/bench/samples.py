@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from statistics import mean, median
 from typing import Any
 
 from llada_core.bench.questions import Question
+from llada_core.generation.computed import Computed
 from llada_core.generation.results import GenerationResult
 
 __all__ = ["Answered", "Sample"]
@@ -19,13 +20,15 @@ class Answered:
 
     ``committed`` is how many positions of it hold a token that its algorithm put there: end tokens and what
     stands behind them among them, but not what an end fills without asking. ``first_text`` is the time from
-    its submission to its first text, in seconds; None where it has none.
+    its submission to its first text, in seconds; None where it has none. ``computed`` is what its forwards
+    computed, None where its row does not tell.
     """
 
     question: Question
     result: GenerationResult
     committed: int
     first_text: float | None
+    computed: Computed | None = None
 
     @property
     def right(self) -> bool | None:
@@ -66,6 +69,12 @@ class Sample:
         return sum(each.result.nfe for each in self.answers)
 
     @property
+    def computed(self) -> Computed | None:
+        """What the forwards of all rows computed; None where one of them does not tell."""
+        told = [each.computed for each in self.answers if each.computed is not None]
+        return sum(told, Computed()) if len(told) == len(self.answers) else None
+
+    @property
     def first_text(self) -> float | None:
         """The median of the answers' times to first text, in seconds; None where no answer has text."""
         times = [each.first_text for each in self.answers if each.first_text is not None]
@@ -93,6 +102,7 @@ class Sample:
             "committed": self.committed,
             "nfe": self.row_forwards,
             "forwards": self.forwards,
+            "computed": None if self.computed is None else asdict(self.computed),
             "rows": self.rows,
             "rows_in_flight": self.row_forwards / self.forwards if self.forwards else None,
             "first_text": self.first_text,

@@ -12,6 +12,7 @@ from typing import Any
 
 import torch
 
+from llada_core.generation.computed import Computed
 from llada_core.generation.prompts import Limits, check_prompt
 from llada_core.generation.steps import Ticket
 from llada_runtime.decoding.checks import (
@@ -70,6 +71,7 @@ class Sequence(Reshaping):
             it began with.
         chosen: columns that the forward in work fills, while its rule is asked what it revokes or replaces.
         nfe, idle: forwards that the sequence has taken part in, and those since one last wrote something.
+        computed: what these forwards computed, by kind.
         settled: how many leading positions of the answer no later step can change.
         cached_block: the block for which the whole canvas was last cached.
         cached: for each column 1 where a forward has written its keys and values to the cache; empty where
@@ -138,6 +140,7 @@ class Sequence(Reshaping):
     def _start(self, origin: int) -> None:
         """Be as before the first forward; the first block begins at column ``origin``."""
         self.nfe = self.idle = self.settled = 0
+        self.computed = Computed()
         self.cancelled = self._complete = False
         self.chosen: list[int] = []
         self.inserted, self.overwritten = [], {}

@@ -190,12 +190,14 @@ def keep(turns: list[Turn], proposals: Proposals, kept: Tensor) -> None:
 
 
 def complete(turn: Turn, network: Network) -> None:
-    """Write on the sequence what the turn keeps, note what is cached now, and let the sequence move on.
+    """Write on the sequence what the turn keeps, note what was computed and is cached, and let it move on.
 
     Raises ``NoProgress``, and what the policy raises.
     """
     sequence, plan = turn.sequence, turn.plan
     block = sequence.block
+    own = (plan.lo, plan.hi) == (sequence.block_start, sequence.block_end)
+    sequence.computed.count(turn.width, reads=plan.reads, block=own)
     sequence.commit(turn.columns, turn.tokens, turn.revoked, decides=turn.decides)
     if plan.writes:
         sequence.cached[plan.lo : plan.hi] = b"\1" * (plan.hi - plan.lo)
