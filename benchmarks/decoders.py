@@ -1,123 +1,166 @@
-"""Compare all decoders in one evaluation on llada-tiny: `docs/decoders.md`, its plot and its figures.
+"""Compare all LLaDA decoders on one model's held-out tasks: `docs/decoders.md`, its pictures and its figures.
 
-    python benchmarks/decoders.py [-n 100] [--device cpu] [--write | --into FOLDER]
+    python benchmarks/decoders.py [-n 100] [--device cuda --batch 128] [--write | --into FOLDER] [--continue]
     python benchmarks/decoders.py --results docs/decoders.json
+    python benchmarks/decoders.py --model PATH --tasks-of WHEEL --gen-length 512 --name decoders-long ...
 
-Every setting of `evaluate.py` is run on `n` held-out instances a family, and the table is printed. A run of
-100 instances or more is written into `docs/`; a smaller one is a look, and is written under `--write` only,
-or under `--into` into another folder. With `--results`, the figures of an earlier run are read instead, and
-page and plot are written anew. What measures and draws is `llada_core.bench`, as in `llada bench`.
+Every setting of `decoder_settings.py` is run on `n` held-out instances a family, the same for all, so that
+each can be compared with one token a step question by question. A run of 100 instances or more is written
+into `docs/`; a smaller one is a look, and is written under `--write` only, or under `--into` into another
+folder. The figures are written after each setting: with `--continue` those of the file are kept, and only the
+settings that it lacks are run. `--figures-only` leaves page and pictures to a later call with `--results`,
+which reads the figures of an earlier run instead of measuring. What measures and draws is `llada_core.bench`,
+as in `llada bench`.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
 import sys
-from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import evaluate
+from decoder_page import DOCS, about, files, table
+from decoder_rows import Row, Run
+from decoder_settings import settings
 
 import llada_core
+from llada_core import LoadedModel
 from llada_core.bench import (
-    Point,
+    Case,
     Question,
     check_can_plot,
-    families,
-    front,
     measure,
-    plot,
     surroundings,
     tasks,
     warm_case,
 )
+from llada_core.bench.questions import EMBEDDED
 from llada_core.cli.outfiles import check_files, written
-from llada_core.errors import UsageError
+from llada_core.errors import LladaError, UsageError
 
-DOCS = Path(__file__).parents[1] / "docs"
-BEGIN, END = "<!-- figures: begin -->", "<!-- figures: end -->"
-FILES = ("decoders.json", "decoders.svg", "decoders.md")
 FULL = 100  # instances a family from which a run may stand on the page
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Row:
-    """One setting over all families; ``exact`` is the mean of the families' percentages."""
-
-    setting: str
-    algorithm: str
-    parameters: Mapping[str, object]
-    exact: float
-    word_problems: float
-    nfe: float
-    tokens_per_forward: float
-    seconds: float
-
-    @property
-    def point(self) -> Point:
-        """The row in the picture, by the figures as the table has them: so readers can check the front."""
-        return Point(
-            name=self.setting,
-            series=self.algorithm,
-            speed=round(self.tokens_per_forward, 2),
-            accuracy=round(self.exact, 1),
-        )
 
 
 def main() -> None:
     options = _options()
     folder = _folder(options)
-    run = json.loads(options.results.read_text()) if options.results else _run(options)
-    rows = [Row(**row) for row in run["rows"]]
-    print(table(rows, run["about"]))
-    if folder is not None:
-        write(run, rows, folder, figures=not options.results)
-    else:
+    run = Run.read(options.results) if options.results else _measured(options, folder)
+    print(f"{about(run)}\n\n{table(run)}")
+    if folder is None:
         print(
             f"docs/ is as it was: {options.n} instances are no full run of {FULL}; give --write to write them"
         )
+    elif not options.figures_only:
+        _write(run, folder, options.name)
+    if run.failed:
+        sys.exit(f"not measured: {', '.join(run.failed)}")
 
 
-def _folder(options: argparse.Namespace) -> Path | None:
-    """Where page, plot and figures are to be written, known to be possible before anything is measured; None
-    where it is but a look."""
-    if not (options.into or options.results or options.write or options.n >= FULL):
-        return None
-    folder: Path = options.into or DOCS
-    try:
-        check_files([("what is measured", folder / name) for name in FILES], overwrite=True)
-        check_can_plot(folder / "decoders.svg")
-    except UsageError as exc:
-        sys.exit(str(exc))
-    return folder
-
-
-def write(run: Mapping[str, Any], rows: list[Row], folder: Path, *, figures: bool) -> None:
-    """Write page and plot, and the figures themselves where they are new; what cannot be written is told once
-    the others are."""
-    page, points = DOCS / "decoders.md", [row.point for row in rows]
-    axes = {"across": "answer tokens per forward", "up": "exact answers, %"}
-    files: dict[str, Callable[[Path], object]] = {
-        "decoders.json": lambda path: path.write_text(json.dumps(run, indent=1) + "\n"),
-        "decoders.svg": lambda path: plot(points, path, **axes),
-        "decoders.md": lambda path: path.write_text(with_table(page.read_text(), table(rows, run["about"]))),
-    }
-    if not figures:
-        del files["decoders.json"]
-    failures = [written(folder / name, write) for name, write in files.items()]
+def _write(run: Run, folder: Path, name: str) -> None:
+    """Write page and pictures; what cannot be written is told once the others are."""
+    failures = [written(folder / file, write) for file, write in files(run, name).items()]
     told = [str(each) for each in failures if each is not None]
     if told:
         sys.exit("\n".join(told))
 
 
-def with_table(page: str, written: str) -> str:
-    """The page with this table between its marks."""
-    before, rest = page.split(BEGIN)
-    picture = "![Accuracy against tokens per forward](decoders.svg)"
-    return f"{before}{BEGIN}\n\n{written}\n{picture}\n\n{END}{rest.split(END)[1]}"
+def _folder(options: argparse.Namespace) -> Path | None:
+    """Where page, pictures and figures are to be written, known to be possible before anything is measured;
+    None where it is but a look."""
+    if not (options.into or options.results or options.write or options.n >= FULL):
+        return None
+    folder: Path = options.into or DOCS
+    name = options.name
+    drawn = [] if options.figures_only else [f"{name}.svg", f"{name}-columns.svg", "decoders.md"]
+    try:
+        paths = [("what is measured", folder / each) for each in (f"{name}.json", *drawn)]
+        check_files(paths, overwrite=True)
+        if drawn:
+            check_can_plot(folder / f"{name}.svg")
+    except UsageError as exc:
+        sys.exit(str(exc))
+    return folder
+
+
+def _measured(options: argparse.Namespace, folder: Path | None) -> Run:
+    """The run, which is in the folder after each of its settings."""
+    path = None if folder is None else folder / f"{options.name}.json"
+    model = llada_core.load_model(options.model, device=options.device, dtype=options.dtype)
+    asked = tasks(options.n, options.family, wheel=options.tasks_of, seed=options.seed)
+    run = Run(about=_about(model, asked, options), rows=[], failed={})
+    if options.go_on and path is not None and path.exists():
+        run = _continued(path, run)
+    questions = _by_length(model, asked)
+    for name in run.missing(options.setting or [*settings(options.gen_length)]):
+        _measure(run, model, name, questions, options)
+        if path is not None:
+            run.write(path)
+    order = [*settings(options.gen_length)]
+    run.rows.sort(key=lambda row: order.index(row.setting))
+    if path is not None:
+        run.write(path)
+    return run
+
+
+def _continued(path: Path, run: Run) -> Run:
+    """The run in the file, which must be of the same model, questions and machine."""
+    found = Run.read(path)
+    try:
+        found.check_continues(run.about)
+    except UsageError as exc:
+        sys.exit(f"{path}: {exc}")
+    return replace(found, failed={})
+
+
+def _measure(
+    run: Run, model: LoadedModel, name: str, questions: list[Question], options: argparse.Namespace
+) -> None:
+    """Add the setting's row to the run, or why it has none, and tell it."""
+    setting = settings(options.gen_length)[name]
+    common = {"gen_length": options.gen_length, "block_length": options.block_length}
+    parameters = {**common, **setting.parameters}
+    rows = min(options.batch, len(questions))  # fewer questions than rows would be asked twice
+    case = Case(label=name, algorithm=setting.algorithm, parameters=parameters, rows=rows)
+    try:
+        warm_case(model, case, questions)
+        row = Row.of(name, setting, measure(model, case, questions))
+    except LladaError as exc:
+        run.failed[name] = str(exc)
+        print(f"{name}: {exc}", file=sys.stderr, flush=True)
+        return
+    run.rows.append(row)
+    print(
+        f"{name:<30} {row.exact.value:6.1f} % {row.tokens_per_forward:6.2f} tokens/forward "
+        f"{row.columns_per_token:8.1f} columns/token {row.seconds:7.1f} s",
+        flush=True,
+    )
+
+
+def _by_length(model: LoadedModel, questions: Iterable[Question]) -> list[Question]:
+    """The questions as ids, those of one length side by side: on a GPU such rows attend together in float32
+    too."""
+    encoded = [replace(each, prompt=model.model.encode(each.prompt)) for each in questions]
+    return sorted(encoded, key=lambda each: len(each.prompt))
+
+
+def _about(model: LoadedModel, asked: list[Question], options: argparse.Namespace) -> dict[str, Any]:
+    found = surroundings(model)
+    return {
+        "model": options.tasks_of if options.model is None else Path(options.model).name,
+        "tasks": options.tasks_of,
+        "instances": options.n,
+        "seed": options.seed,
+        "families": list(dict.fromkeys(each.group for each in asked)),
+        "gen_length": options.gen_length,
+        "block_length": options.block_length,
+        "dtype": found["dtype"],
+        "rows": options.batch,
+        "device": found["device_name"] or f"{found['processor']}, {found['threads']} thread(s)",
+        "torch": found["packages"]["torch"],
+    }
 
 
 def _options() -> argparse.Namespace:
@@ -125,70 +168,35 @@ def _options() -> argparse.Namespace:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("-n", type=int, default=FULL, help="instances a family")
+    parser.add_argument("--model", help="a checkpoint folder or hub id; the embedded one if left out")
+    parser.add_argument(
+        "--tasks-of", default=EMBEDDED, metavar="WHEEL", help="the wheel whose tasks are asked"
+    )
+    parser.add_argument("--family", nargs="+", default=[], help="some families of the tasks; all if left out")
+    parser.add_argument("--seed", type=int, default=2026, help="of the held-out instances")
+    parser.add_argument("--setting", nargs="+", default=[], help="some settings; all if left out")
+    parser.add_argument("--gen-length", type=int, default=128)
+    parser.add_argument("--block-length", type=int, default=32)
     parser.add_argument("--device")
-    parser.add_argument("--batch", type=int, default=32)
+    parser.add_argument("--dtype", default="float32")
+    parser.add_argument("--batch", type=int, default=32, help="rows in flight at a time")
+    parser.add_argument(
+        "--name", default="decoders", help="what the files and the marks on the page are called"
+    )
     parser.add_argument("--write", action="store_true", help="write a small run into docs/, too")
     parser.add_argument("--into", type=Path, help="write into this folder instead, whatever n is")
+    parser.add_argument(
+        "--continue", dest="go_on", action="store_true", help="keep the settings that are there"
+    )
+    parser.add_argument(
+        "--figures-only", action="store_true", help="draw nothing, and leave the page as it is"
+    )
     parser.add_argument("--results", type=Path, help="figures of an earlier run, such as docs/decoders.json")
-    return parser.parse_args()
-
-
-def _run(options: argparse.Namespace) -> dict[str, object]:
-    model = llada_core.load_model(device=options.device, dtype="float32")
-    questions = evaluate.by_length(tasks(options.n))
-    rows = []
-    for setting in evaluate.SETTINGS:
-        rows.append(asdict(_row(model, setting, questions, options.batch)))
-        print(rows[-1], flush=True)
-    return {"about": _about(model, options), "rows": rows}
-
-
-def _about(model: llada_core.LoadedModel, options: argparse.Namespace) -> str:
-    about = surroundings(model)
-    return (
-        f"{options.n} instances a family, {len(families())} families, {about['dtype']}, {options.batch} rows "
-        f"in flight, {about['device_name'] or about['processor']}, {about['threads']} thread(s), "
-        f"torch {about['packages']['torch']}"
-    )
-
-
-def _row(model: llada_core.LoadedModel, setting: str, questions: list[Question], batch: int) -> Row:
-    case = evaluate.case_of(setting, min(batch, len(questions)))
-    warm_case(model, case, questions)
-    sample = measure(model, case, questions)
-    by_family = sample.accuracies()
-    algorithm, parameters = evaluate.SETTINGS[setting]
-    return Row(
-        setting=setting,
-        algorithm=algorithm,
-        parameters=parameters,
-        exact=sum(by_family.values()) / len(by_family),
-        word_problems=by_family["word_problems"],
-        nfe=sample.row_forwards / len(sample.answers),
-        tokens_per_forward=sample.tokens / sample.row_forwards,
-        seconds=sample.seconds,
-    )
-
-
-def table(rows: list[Row], about: str) -> str:
-    """The figures as Markdown; the settings of the front are bold."""
-    best = [point.name for point in front([row.point for row in rows])]
-    lines = [
-        f"{about}. Bold: the front, settings that no other equals in both exact % and tokens per forward and "
-        "exceeds in one.",
-        "",
-        "| setting | algorithm | parameters | exact % | word problems % | NFE | tokens per forward "
-        "| seconds |",
-        "|---|---|---|---:|---:|---:|---:|---:|",
-    ]
-    for row in rows:
-        given = ", ".join(f"`{name}={value}`" for name, value in row.parameters.items()) or "defaults"
-        setting = f"**{row.setting}**" if row.setting in best else row.setting
-        lines.append(
-            f"| {setting} | `{row.algorithm}` | {given} | {row.exact:.1f} | {row.word_problems:.1f} "
-            f"| {row.nfe:.1f} | {row.tokens_per_forward:.2f} | {row.seconds:.0f} |"
-        )
-    return "\n".join([*lines, ""])
+    options = parser.parse_args()
+    unknown = [name for name in options.setting if name not in settings(options.gen_length)]
+    if unknown:
+        parser.error(f"no setting is called {', '.join(unknown)}; see decoder_settings.py")
+    return options
 
 
 if __name__ == "__main__":

@@ -17,6 +17,7 @@ import json
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
+from decoder_settings import settings
 from outputs import output
 
 import llada_core
@@ -24,35 +25,7 @@ from llada_core import LoadedModel
 from llada_core.bench import Answered, Case, Question, Sample, families, measure, tasks, warm_case
 
 COMMON: dict[str, object] = {"gen_length": 128, "block_length": 32}
-SMOOTH: dict[str, object] = {"cont_weight": 0.3}
-VICINITY: dict[str, object] = {"prefix_look": 16, "after_look": 16, "warmup_steps": 4}
-SETTINGS: dict[str, tuple[str, dict[str, object]]] = {
-    "one-token": ("basic", {"steps": 128}),
-    "one-token-dual": ("dual_cache", {"steps": 128}),
-    "basic-0.9": ("basic", {"threshold": 0.9}),
-    "basic-0.7": ("basic", {"threshold": 0.7}),
-    "basic-0.5": ("basic", {"threshold": 0.5}),
-    "basic-factor-1": ("basic", {"factor": 1.0}),
-    "prefix-0.9": ("prefix_cache", {"threshold": 0.9}),
-    "prefix-0.7": ("prefix_cache", {"threshold": 0.7}),
-    "dual-0.9": ("dual_cache", {"threshold": 0.9}),
-    "dual-0.7": ("dual_cache", {"threshold": 0.7}),
-    "dual-0.5": ("dual_cache", {"threshold": 0.5}),
-    "dual-factor-1": ("dual_cache", {"factor": 1.0}),
-    "blockwise-0.9": ("dinfer_blockwise", {"threshold": 0.9}),
-    "blockwise-0.7": ("dinfer_blockwise", {"threshold": 0.7}),
-    "blockwise-no-cache": ("dinfer_blockwise", {"cache": "none"}),
-    "blockwise-vicinity": ("dinfer_blockwise", VICINITY),
-    "blockwise-smooth": ("dinfer_blockwise", SMOOTH),
-    "blockwise-smooth-vicinity-0.8": ("dinfer_blockwise", {**VICINITY, **SMOOTH, "threshold": 0.8}),
-    "hierarchy": ("dinfer_hierarchy", {}),
-    "hierarchy-0.92-0.62": ("dinfer_hierarchy", {"threshold": 0.92, "low_threshold": 0.62}),
-    "hierarchy-no-cache": ("dinfer_hierarchy", {"cache": "none"}),
-    "credit": ("dinfer_credit", {}),
-    "credit-0.7": ("dinfer_credit", {"threshold": 0.7}),
-    "credit-no-cache": ("dinfer_credit", {"cache": "none"}),
-    "credit-smooth-no-cache": ("dinfer_credit", {**SMOOTH, "cache": "none"}),
-}
+SETTINGS = settings(128)
 FAILURES_KEPT = 10
 
 
@@ -101,7 +74,7 @@ def main() -> None:
 def case_of(setting: str, batch: int) -> Case:
     """A setting of the table, with so many rows in flight."""
     algorithm, parameters = SETTINGS[setting]
-    return Case(label=setting, algorithm=algorithm, parameters=COMMON | parameters, rows=batch)
+    return Case(label=setting, algorithm=algorithm, parameters={**COMMON, **parameters}, rows=batch)
 
 
 def by_length(questions: list[Question]) -> list[Question]:

@@ -71,3 +71,4 @@ def test_columns_of_a_shadow_and_of_further_canvases_count() -> None:
 def test_two_rows_work_is_that_of_both() -> None:
     one, other = Computed(whole=1, block=2, columns=9), Computed(part=3, columns=4)
     assert asdict(one + other) == {"whole": 1, "block": 2, "part": 3, "columns": 13}
+    assert one + other - one == other

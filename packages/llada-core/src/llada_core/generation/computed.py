@@ -43,9 +43,16 @@ class Computed:
 
     def __add__(self, other: Computed) -> Computed:
         """The work of both."""
+        return self._with(other, 1)
+
+    def __sub__(self, other: Computed) -> Computed:
+        """What came since ``other``."""
+        return self._with(other, -1)
+
+    def _with(self, other: Computed, times: int) -> Computed:
         return Computed(
-            whole=self.whole + other.whole,
-            block=self.block + other.block,
-            part=self.part + other.part,
-            columns=self.columns + other.columns,
+            whole=self.whole + times * other.whole,
+            block=self.block + times * other.block,
+            part=self.part + times * other.part,
+            columns=self.columns + times * other.columns,
         )
