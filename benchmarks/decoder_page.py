@@ -84,7 +84,7 @@ def _line(row: Row, baseline: Row | None, best: Sequence[str], cheapest: Sequenc
         f"`{row.algorithm}`",
         given,
         _enclosed(row.exact, "{:.1f}"),
-        "" if baseline in (None, row) else _enclosed(row.over(baseline), "{:+.1f}"),
+        "" if baseline in (None, row) else _enclosed(row.over(baseline), "{:+z.1f}"),
         f"{family} {percent:.1f}",
         f"{row.tokens_per_forward:.2f}",
         kinds,

@@ -46,7 +46,7 @@ class Setting(NamedTuple):
 
 def settings(gen_length: int) -> dict[str, Setting]:
     """All of them by name, the baseline first, for answers of at most ``gen_length`` tokens."""
-    parts = (_fast_dllm, _dinfer, _orders, _budgets, _revising, _caches, _drafts, _lengths)
+    parts = (_fast_dllm, _dinfer, _orders, _budgets, _revising, _caches, _lengths, _drafts, _longest)
     return dict(each for part in parts for each in part(gen_length))
 
 
@@ -85,10 +85,9 @@ def _dinfer(gen_length: int) -> _Named:
 
 
 def _orders(gen_length: int) -> _Named:
-    """LLaDA's sampler (arXiv 2502.09992) by other orders, and over the whole answer, as published."""
+    """LLaDA's sampler (arXiv 2502.09992) by other orders, and with guidance."""
     yield "llada-entropy", Setting("llada", {"order": "entropy", "steps": gen_length})
     yield "llada-margin", Setting("llada", {"order": "margin", "steps": gen_length})
-    yield "llada-whole", Setting("llada", {"block_length": gen_length, "steps": gen_length})
     yield "llada-guided-two", Setting("llada", {"cfg_scale": 0.5, "steps": gen_length // 2})
     yield "llada-random-two", Setting("llada", {"remasking": "random", "steps": gen_length // 2})
 
@@ -134,8 +133,12 @@ def _drafts(gen_length: int) -> _Named:
     """FreeDave (arXiv 2510.00294); its README has four states a forward."""
     yield "freedave", Setting("freedave", {})
     yield "freedave-dual", Setting("freedave", {"cache": "dual"})
-    yield "freedave-8", Setting("freedave", {"draft_steps": 8})
     yield "freedave-0.9", Setting("freedave", {"threshold": 0.9})
+
+
+def _longest(gen_length: int) -> _Named:
+    """LLaDA's sampler over the whole answer at once, as published, which takes longest: so it comes last."""
+    yield "llada-whole", Setting("llada", {"block_length": gen_length, "steps": gen_length})
 
 
 def _lengths(gen_length: int) -> _Named:

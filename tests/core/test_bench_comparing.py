@@ -30,6 +30,7 @@ from llada_core.bench import (
 )
 from llada_core.bench.comparing import CONFIDENCE, LEAST_PAIRS
 from llada_core.bench.naming import Box, NoRoom, place
+from llada_core.bench.plot import _legend_columns
 from llada_core.errors import UsageError
 
 FIGURE = FIGURES["tokens_per_second"]
@@ -308,6 +309,11 @@ def test_a_bar_tells_from_where_to_where_the_accuracy_may_be(tmp_path: Path) -> 
     plot(wide, barred, across="speed", up="right, %")
     assert "<!-- 20 -->" not in bare.read_text()
     assert "<!-- 20 -->" in barred.read_text()
+
+
+def test_a_legend_of_long_names_has_fewer_columns() -> None:
+    columns = [_legend_columns(["n" * length] * 10, 720) for length in (4, 20, 40, 200)]
+    assert columns == [7, 5, 3, 1]
 
 
 def test_other_kinds_of_files_and_a_missing_matplotlib_are_refused(

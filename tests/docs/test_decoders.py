@@ -4,53 +4,88 @@ from __future__ import annotations
 
 import argparse
 import importlib.util
-import json
 import re
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from llada_core.bench import tasks
+import llada_core
+from llada_core.bench import front, tasks
+from llada_core.errors import UsageError
 from tests.docs.documents import ROOT
 
-PROGRAM = ("outputs", "evaluate", "decoders")  # each imports those before it
+MODULES = ("outputs", "decoder_settings", "evaluate", "decoder_rows", "decoder_page", "decoders")
+"""Each imports some before it."""
+DOCS = ROOT / "docs"
+NAMES = sorted(path.stem for path in DOCS.glob("decoders*.json"))
 
 
 @pytest.fixture(scope="module")
 def benchmark() -> Iterator[SimpleNamespace]:
     """The modules of the program, which import each other by names that are not for the tests of others."""
     loaded = {}
-    for name in PROGRAM:
+    for name in MODULES:
         spec = importlib.util.spec_from_file_location(name, ROOT / "benchmarks" / f"{name}.py")
         assert spec
         assert spec.loader
         loaded[name] = sys.modules[name] = importlib.util.module_from_spec(spec)
         spec.loader.exec_module(loaded[name])
     yield SimpleNamespace(**loaded)
-    for name in PROGRAM:
+    for name in MODULES:
         del sys.modules[name]
 
 
-def rows(benchmark: Any) -> list[Any]:
-    run = json.loads((ROOT / "docs" / "decoders.json").read_text())
-    return [benchmark.decoders.Row(**row) for row in run["rows"]]
+def run_of(benchmark: Any, name: str) -> Any:
+    return benchmark.decoder_rows.Run.read(DOCS / f"{name}.json")
 
 
-def test_the_page_holds_the_figures_of_the_run(benchmark: Any) -> None:
-    run = json.loads((ROOT / "docs" / "decoders.json").read_text())
-    page = (ROOT / "docs" / "decoders.md").read_text()
-    table = benchmark.decoders.table(rows(benchmark), run["about"])
-    assert benchmark.decoders.with_table(page, table) == page
+def figures(run: Any, path: Path, **about: Any) -> Path:
+    """A file of the run, which is about something else."""
+    replace(run, about={**run.about, **about}).write(path)
+    return path
 
 
-def test_the_plot_names_every_setting(benchmark: Any) -> None:
-    committed = (ROOT / "docs" / "decoders.svg").read_text()
-    for row in rows(benchmark):
-        assert f"<!-- {row.setting} -->" in committed
+@pytest.mark.parametrize("name", NAMES)
+def test_the_page_holds_the_figures_of_the_run(benchmark: Any, name: str) -> None:
+    page = (DOCS / "decoders.md").read_text()
+    assert benchmark.decoder_page.with_figures(page, run_of(benchmark, name), name) == page
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_pictures_name_the_settings_of_the_front(benchmark: Any, name: str) -> None:
+    run = run_of(benchmark, name)
+    for file, points in (
+        (f"{name}.svg", [row.by_forwards for row in run.rows]),
+        (f"{name}-columns.svg", [row.by_columns for row in run.rows]),
+    ):
+        drawn = (DOCS / file).read_text()
+        for point in front(points):
+            assert f"<!-- {point.name} -->" in drawn
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_algorithm_of_a_run_is_known_and_was_asked_the_same(benchmark: Any, name: str) -> None:
+    run = run_of(benchmark, name)
+    assert run.baseline is not None
+    assert {row.algorithm for row in run.rows} <= set(benchmark.decoder_settings.SERIES)
+    assert {row.asked for row in run.rows} == {len(run.about["families"]) * run.about["instances"]}
+
+
+def test_all_llada_decoders_are_among_the_settings(benchmark: Any) -> None:
+    """All that is installed for LLaDA's checkpoints, but for compositions of these."""
+    known = {each.algorithm for each in benchmark.decoder_settings.settings(128).values()}
+    engines = ("fast-dllm", "dinfer")
+    assert known == {name for engine in engines for name in llada_core.list_algorithms_by_engine(engine)} - {
+        "compose"
+    }
+    for algorithm, parameters in benchmark.decoder_settings.settings(128).values():
+        given = {"gen_length": 128, "block_length": 32, **parameters}
+        llada_core.get_algorithm(algorithm).validate_args(**given)
 
 
 @pytest.mark.parametrize(
@@ -60,64 +95,147 @@ def test_the_plot_names_every_setting(benchmark: Any) -> None:
 def test_only_a_full_run_or_an_explicit_wish_changes_the_page(
     benchmark: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, arguments: list[str], written: bool
 ) -> None:
-    for name in ("decoders.md", "decoders.json"):
-        (tmp_path / name).write_text((ROOT / "docs" / name).read_text())
-    run = json.loads((tmp_path / "decoders.json").read_text())
-    figures = tmp_path / "figures.json"
-    figures.write_text(json.dumps({**run, "about": "a run of this test"}))
-    monkeypatch.setattr(benchmark.decoders, "DOCS", tmp_path)
-    monkeypatch.setattr(benchmark.decoders, "_run", lambda _: json.loads(figures.read_text()))
-    monkeypatch.setattr(benchmark.decoders, "plot", lambda points, path, **axes: path.write_text("drawn"))
-    given_words = [str(figures) if word == "FILE" else word for word in arguments]
+    run, told = run_of(benchmark, "decoders"), "a device of this test"
+    (tmp_path / "decoders.md").write_text((DOCS / "decoders.md").read_text())
+    file = figures(run, tmp_path / "decoders.json", device=told)
+    for module in (benchmark.decoders, benchmark.decoder_page):
+        monkeypatch.setattr(module, "DOCS", tmp_path)
+    monkeypatch.setattr(benchmark.decoders, "_measured", lambda *_: benchmark.decoder_rows.Run.read(file))
+    monkeypatch.setattr(benchmark.decoder_page, "plot", lambda points, path, **look: path.write_text("drawn"))
+    given_words = [str(file) if word == "FILE" else word for word in arguments]
     monkeypatch.setattr("sys.argv", ["decoders.py", *given_words])
     benchmark.decoders.main()
-    assert ("a run of this test" in (tmp_path / "decoders.md").read_text()) == written
-    assert (tmp_path / "decoders.svg").exists() == written
+    assert (told in (tmp_path / "decoders.md").read_text()) == written
+    assert (tmp_path / "decoders.svg").exists() == (tmp_path / "decoders-columns.svg").exists() == written
 
 
 def test_a_look_can_be_written_elsewhere(
     benchmark: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    run = {**json.loads((ROOT / "docs" / "decoders.json").read_text()), "about": "a run of this test"}
-    before = (ROOT / "docs" / "decoders.md").read_text()
-    monkeypatch.setattr(benchmark.decoders, "_run", lambda _: run)
+    before = (DOCS / "decoders.md").read_text()
+    file = figures(run_of(benchmark, "decoders"), tmp_path / "decoders.json", device="a device of this test")
+    monkeypatch.setattr(benchmark.decoders, "_measured", lambda *_: benchmark.decoder_rows.Run.read(file))
     monkeypatch.setattr("sys.argv", ["decoders.py", "-n", "1", "--into", str(tmp_path)])
     benchmark.decoders.main()
     assert sorted(path.name for path in tmp_path.iterdir()) == [
+        "decoders-columns.svg",
         "decoders.json",
         "decoders.md",
         "decoders.svg",
     ]
-    assert "a run of this test" in (tmp_path / "decoders.md").read_text()
-    assert (ROOT / "docs" / "decoders.md").read_text() == before
+    assert "a device of this test" in (tmp_path / "decoders.md").read_text()
+    assert (DOCS / "decoders.md").read_text() == before
 
 
 def test_a_place_that_cannot_be_written_is_refused_before_anything_is_measured(
     benchmark: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    def never(_: Any) -> None:
+    def never(*_: Any) -> None:
         raise AssertionError("it is measured")
 
-    monkeypatch.setattr(benchmark.decoders, "_run", never)
+    monkeypatch.setattr(benchmark.decoders, "_measured", never)
     monkeypatch.setattr("sys.argv", ["decoders.py", "--into", str(tmp_path / "no")])
     with pytest.raises(SystemExit, match=r"decoders\.json cannot be written: there is no folder"):
         benchmark.decoders.main()
 
 
+# -- a run that is continued
+
+
+@pytest.fixture
+def world(benchmark: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> SimpleNamespace:
+    """The program on a model that answers nothing, and which settings it has measured."""
+    world = SimpleNamespace(measured=[], device="a card", failing=None, killed_after=None)
+    row = run_of(benchmark, "decoders").rows[0]
+
+    def of(name: str, *_: Any) -> Any:
+        if len(world.measured) == world.killed_after:
+            raise KeyboardInterrupt
+        world.measured.append(name)
+        if name == world.failing:
+            raise UsageError("it cannot be measured")
+        return replace(row, setting=name)
+
+    decoders = benchmark.decoders
+    monkeypatch.setattr(decoders.llada_core, "load_model", lambda *_, **__: None)
+    monkeypatch.setattr(
+        decoders, "_about", lambda *_: {**run_of(benchmark, "decoders").about, "device": world.device}
+    )
+    monkeypatch.setattr(decoders, "_by_length", lambda *_: [None])
+    monkeypatch.setattr(decoders, "warm_case", lambda *_: None)
+    monkeypatch.setattr(decoders, "measure", lambda *_: None)
+    monkeypatch.setattr(decoders.Row, "of", of)
+
+    def decode(*words: str) -> None:
+        given_words = ("decoders.py", "-n", "1", "--into", str(tmp_path), "--figures-only", *words)
+        monkeypatch.setattr("sys.argv", list(given_words))
+        decoders.main()
+
+    world.decode, world.file = decode, tmp_path / "decoders.json"
+    return world
+
+
+def test_a_continued_run_measures_what_is_missing(benchmark: Any, world: SimpleNamespace) -> None:
+    world.decode("--setting", "dual-0.9", "one-token")
+    world.decode("--continue", "--setting", "one-token", "klass", "dual-0.9")
+    assert world.measured == ["dual-0.9", "one-token", "klass"]
+    rows = benchmark.decoder_rows.Run.read(world.file).rows
+    assert [row.setting for row in rows] == ["one-token", "dual-0.9", "klass"]
+
+
+def test_a_killed_run_keeps_what_it_has(benchmark: Any, world: SimpleNamespace) -> None:
+    world.killed_after = 1
+    with pytest.raises(KeyboardInterrupt):
+        world.decode("--setting", "one-token", "dual-0.9")
+    assert [row.setting for row in benchmark.decoder_rows.Run.read(world.file).rows] == ["one-token"]
+
+
+def test_a_run_of_another_machine_is_not_continued(world: SimpleNamespace) -> None:
+    world.decode("--setting", "one-token")
+    world.device = "another card"
+    with pytest.raises(
+        SystemExit, match=r"decoders\.json: the run .* 'a card'.* 'another card'.*write elsewhere"
+    ):
+        world.decode("--continue", "--setting", "klass")
+
+
+def test_a_setting_that_fails_costs_no_other(benchmark: Any, world: SimpleNamespace) -> None:
+    world.failing = "klass"
+    with pytest.raises(SystemExit, match="not measured: klass"):
+        world.decode("--setting", "one-token", "klass", "dual-0.9")
+    run = benchmark.decoder_rows.Run.read(world.file)
+    assert ([row.setting for row in run.rows], run.failed) == (
+        ["one-token", "dual-0.9"],
+        {"klass": "it cannot be measured"},
+    )
+    world.failing = None
+    world.decode("--continue", "--setting", "klass")
+    assert not benchmark.decoder_rows.Run.read(world.file).failed
+
+
+def test_a_row_knows_which_answers_were_right(benchmark: Any) -> None:
+    row = replace(run_of(benchmark, "decoders").rows[0], asked=6, right="13")  # 010011
+    other = replace(row, right="31")  # 110001
+    assert row.answers == [False, True, False, False, True, True]
+    assert row.exact.value == 50
+    assert row.over(other).value == 0
+    assert row.over(replace(row, right="3")).value == pytest.approx(100 / 6)
+
+
 def test_one_file_that_cannot_be_written_in_the_end_costs_no_other(
     benchmark: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    def full(points: Any, path: Path, **axes: str) -> None:
+    def full(points: Any, path: Path, **look: str) -> None:
         raise OSError(28, "No space left on device")
 
-    run = {**json.loads((ROOT / "docs" / "decoders.json").read_text()), "about": "a run of this test"}
-    monkeypatch.setattr(benchmark.decoders, "_run", lambda _: run)
-    monkeypatch.setattr(benchmark.decoders, "plot", full)
+    file = figures(run_of(benchmark, "decoders"), tmp_path / "decoders.json", device="a device of this test")
+    monkeypatch.setattr(benchmark.decoders, "_measured", lambda *_: benchmark.decoder_rows.Run.read(file))
+    monkeypatch.setattr(benchmark.decoder_page, "plot", full)
     monkeypatch.setattr("sys.argv", ["decoders.py", "-n", "1", "--into", str(tmp_path)])
     with pytest.raises(SystemExit, match=r"decoders\.svg cannot be written \(No space left .*\); make room"):
         benchmark.decoders.main()
     assert sorted(path.name for path in tmp_path.iterdir()) == ["decoders.json", "decoders.md"]
-    assert "a run of this test" in capsys.readouterr().out
+    assert "a device of this test" in capsys.readouterr().out
 
 
 def test_figures_of_every_benchmark_go_to_a_file_that_is_known_to_be_writable(

@@ -34,6 +34,8 @@ _MARKS = ("o", "D", "s", "^", "v", "P", "X")  # no divisor in common with the co
 _FRONT = "front: beaten by no other"
 _INCHES = (10.0, 6.5)
 _DOTS = 150  # an inch
+_COLUMNS = 7  # of the legend, at most
+_POINTS, _HANDLE = 5.0, 40  # of a letter of the legend, and of what stands beside a name
 # Times that size, and whether lines may run through names, until every name has a place.
 _TRIES = ((1.0, False), (1.4, False), (2.0, False), (2.0, True), (2.8, True), (4.0, True))
 _ROOM = 1.0  # percent above and below the points, at least
@@ -117,8 +119,19 @@ def _draw(figure: Any, points: Sequence[Point], scale: Scale) -> Any:
         for point in mine:
             if point.least is not None and point.most is not None:
                 axes.vlines(point.speed, point.least, point.most, color=colour, linewidth=0.8, alpha=0.5)
-    figure.legend(fontsize=8, loc="outside upper center", ncols=min(len(looks) + 1, 7))
+    across = _legend_columns([_FRONT, *looks], 72 * figure.get_size_inches()[0])
+    figure.legend(fontsize=8, loc="outside upper center", ncols=across)
     return axes
+
+
+def _legend_columns(names: Sequence[str], width: float) -> int:
+    """In how many columns the names of a legend stand that is so many points wide; it is filled by column."""
+    for count in range(min(len(names), _COLUMNS), 1, -1):
+        ends = [len(names) * number // count for number in range(count + 1)]
+        chunks = [names[begin:end] for begin, end in pairwise(ends)]
+        if sum(_POINTS * max(map(len, chunk)) + _HANDLE for chunk in chunks) <= width:
+            return count
+    return 1
 
 
 def _looks(points: Sequence[Point]) -> _Look:
