@@ -16,8 +16,8 @@ _PICTURES = {"": "Accuracy against tokens per forward", "-columns": "Accuracy ag
 
 
 def files(run: Run, name: str) -> dict[str, Callable[[Path], object]]:
-    """What is written of a run beside its figures, by the names of the files: two pictures, and the page with
-    the run's table between the marks of ``name``."""
+    """What is written of a run, by the names of the files: its figures, two pictures, and the page with the
+    run's table between the marks of ``name``."""
     page = (DOCS / "decoders.md").read_text()
     up = "exact answers, %"
     return {
@@ -37,6 +37,7 @@ def files(run: Run, name: str) -> dict[str, Callable[[Path], object]]:
             scale="cost",
             named="front",
         ),
+        f"{name}.json": run.write,
         "decoders.md": lambda path: path.write_text(with_figures(page, run, name)),
     }
 
@@ -53,10 +54,11 @@ def about(run: Run) -> str:
     """On what and how it was measured, in a sentence."""
     told = run.about
     failed = "".join(f" Not measured: {name} ({why})." for name, why in run.failed.items())
+    beside = "" if told["processes"] == 1 else f" in each of {told['processes']} processes"
     return (
         f"{told['model']}, {told['instances']} instances a family, {len(told['families'])} families, at "
         f"most {told['gen_length']} tokens in blocks of {told['block_length']}, {told['dtype']}, "
-        f"{told['rows']} rows in flight, {told['device']}, torch {told['torch']}.{failed}"
+        f"{told['rows']} rows in flight{beside}, {told['device']}, torch {told['torch']}.{failed}"
     )
 
 

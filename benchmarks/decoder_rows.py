@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from decoder_settings import BASELINE, SERIES, Setting
+from decoder_settings import BASELINE, SERIES, Setting, settings
 
 from llada_core.bench import Interval, Point, Sample, difference, share
 from llada_core.errors import UsageError
@@ -131,6 +131,22 @@ class Run:
         found = json.loads(path.read_text())
         return cls(about=found["about"], rows=[Row(**row) for row in found["rows"]], failed=found["failed"])
 
+    @classmethod
+    def together(cls, paths: Sequence[Path]) -> Run:
+        """The shares of one run, from their files. Raises ``UsageError`` for such of several runs."""
+        first, *others = map(cls.read, paths)
+        for other in others:
+            first.check_continues(other.about)
+            first.rows += [row for row in other.rows if first.missing([row.setting])]
+            first.failed |= other.failed
+        first.sort()
+        return first
+
+    def sort(self) -> None:
+        """Bring the rows into the order of the settings."""
+        order = [*settings(self.about["gen_length"])]
+        self.rows.sort(key=lambda row: order.index(row.setting))
+
     def write(self, path: Path) -> None:
         """Put all of it into the file at once: whoever ends the program meanwhile leaves the one before."""
         beside = path.with_name(path.name + ".part")
@@ -139,11 +155,11 @@ class Run:
         os.replace(beside, path)
 
     def check_continues(self, about: Mapping[str, Any]) -> None:
-        """Refuse to add settings of another run to these. Raises ``UsageError``."""
+        """Refuse to put settings of another run with these. Raises ``UsageError``."""
         names = [name for name in {**self.about, **about} if self.about.get(name) != about.get(name)]
         if names:
             was, now = ({name: of.get(name) for name in names} for of in (self.about, about))
-            raise UsageError(f"the run to be continued had {was}, and this one has {now}; write elsewhere")
+            raise UsageError(f"one run had {was}, and another {now}; keep them in different files")
 
     @property
     def baseline(self) -> Row | None:

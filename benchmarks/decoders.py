@@ -1,16 +1,18 @@
 """Compare all LLaDA decoders on one model's held-out tasks: `docs/decoders.md`, its pictures and its figures.
 
     python benchmarks/decoders.py [-n 100] [--device cuda --batch 128] [--write | --into FOLDER] [--continue]
-    python benchmarks/decoders.py --results docs/decoders.json
+    python benchmarks/decoders.py --share 1/4 --into FOLDER --figures-only ...   # beside 2/4, 3/4 and 4/4
+    python benchmarks/decoders.py --results FOLDER/*.json
     python benchmarks/decoders.py --model PATH --tasks-of WHEEL --gen-length 512 --name decoders-long ...
 
 Every setting of `decoder_settings.py` is run on `n` held-out instances a family, the same for all, so that
 each can be compared with one token a step question by question. A run of 100 instances or more is written
 into `docs/`; a smaller one is a look, and is written under `--write` only, or under `--into` into another
 folder. The figures are written after each setting: with `--continue` those of the file are kept, and only the
-settings that it lacks are run. `--figures-only` leaves page and pictures to a later call with `--results`,
-which reads the figures of an earlier run instead of measuring. What measures and draws is `llada_core.bench`,
-as in `llada bench`.
+settings that it lacks are run. `--share k/n` runs every n-th setting alone: a small network keeps a core of
+the processor busier than a GPU, which several processes share well; seconds are then those of a setting among
+others. `--figures-only` leaves page and pictures to a later call with `--results`, which reads the figures of
+earlier runs instead of measuring. What measures and draws is `llada_core.bench`, as in `llada bench`.
 """
 
 from __future__ import annotations
@@ -47,7 +49,7 @@ FULL = 100  # instances a family from which a run may stand on the page
 def main() -> None:
     options = _options()
     folder = _folder(options)
-    run = Run.read(options.results) if options.results else _measured(options, folder)
+    run = Run.together(options.results) if options.results else _measured(options, folder)
     print(f"{about(run)}\n\n{table(run)}")
     if folder is None:
         print(
@@ -55,6 +57,8 @@ def main() -> None:
         )
     elif not options.figures_only:
         _write(run, folder, options.name)
+    elif options.results:
+        run.write(folder / f"{options.name}.json")
     if run.failed:
         sys.exit(f"not measured: {', '.join(run.failed)}")
 
@@ -76,7 +80,8 @@ def _folder(options: argparse.Namespace) -> Path | None:
     name = options.name
     drawn = [] if options.figures_only else [f"{name}.svg", f"{name}-columns.svg", "decoders.md"]
     try:
-        paths = [("what is measured", folder / each) for each in (f"{name}.json", *drawn)]
+        figures = f"{name}.json" if options.results else _file(options)
+        paths = [("what is measured", folder / each) for each in (figures, *drawn)]
         check_files(paths, overwrite=True)
         if drawn:
             check_can_plot(folder / f"{name}.svg")
@@ -87,22 +92,35 @@ def _folder(options: argparse.Namespace) -> Path | None:
 
 def _measured(options: argparse.Namespace, folder: Path | None) -> Run:
     """The run, which is in the folder after each of its settings."""
-    path = None if folder is None else folder / f"{options.name}.json"
+    path = None if folder is None else folder / _file(options)
     model = llada_core.load_model(options.model, device=options.device, dtype=options.dtype)
     asked = tasks(options.n, options.family, wheel=options.tasks_of, seed=options.seed)
     run = Run(about=_about(model, asked, options), rows=[], failed={})
     if options.go_on and path is not None and path.exists():
         run = _continued(path, run)
     questions = _by_length(model, asked)
-    for name in run.missing(options.setting or [*settings(options.gen_length)]):
+    which, of = options.share
+    for name in run.missing(options.setting or [*settings(options.gen_length)][which - 1 :: of]):
         _measure(run, model, name, questions, options)
         if path is not None:
             run.write(path)
-    order = [*settings(options.gen_length)]
-    run.rows.sort(key=lambda row: order.index(row.setting))
+    run.sort()
     if path is not None:
         run.write(path)
     return run
+
+
+def _file(options: argparse.Namespace) -> str:
+    which, of = options.share
+    return f"{options.name}.json" if of == 1 else f"{options.name}-{which}-of-{of}.json"
+
+
+def _share(text: str) -> tuple[int, int]:
+    """Which of how many shares: a ``type`` of argparse."""
+    which, _, of = text.partition("/")
+    if not (which.isdecimal() and of.isdecimal() and 1 <= int(which) <= int(of)):
+        raise argparse.ArgumentTypeError(f"{text!r} is no share; give one such as 1/4, the first of four")
+    return int(which), int(of)
 
 
 def _continued(path: Path, run: Run) -> Run:
@@ -158,6 +176,7 @@ def _about(model: LoadedModel, asked: list[Question], options: argparse.Namespac
         "block_length": options.block_length,
         "dtype": found["dtype"],
         "rows": options.batch,
+        "processes": options.share[1],
         "device": found["device_name"] or f"{found['processor']}, {found['threads']} thread(s)",
         "torch": found["packages"]["torch"],
     }
@@ -191,7 +210,10 @@ def _options() -> argparse.Namespace:
     parser.add_argument(
         "--figures-only", action="store_true", help="draw nothing, and leave the page as it is"
     )
-    parser.add_argument("--results", type=Path, help="figures of an earlier run, such as docs/decoders.json")
+    parser.add_argument("--share", type=_share, default=(1, 1), metavar="K/N", help="every N-th setting")
+    parser.add_argument(
+        "--results", type=Path, nargs="+", help="figures of earlier runs, such as docs/decoders.json"
+    )
     options = parser.parse_args()
     unknown = [name for name in options.setting if name not in settings(options.gen_length)]
     if unknown:

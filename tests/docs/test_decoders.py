@@ -183,6 +183,25 @@ def test_a_continued_run_measures_what_is_missing(benchmark: Any, world: SimpleN
     assert [row.setting for row in rows] == ["one-token", "dual-0.9", "klass"]
 
 
+def test_shares_of_a_run_are_put_together(benchmark: Any, world: SimpleNamespace) -> None:
+    for share in ("1/2", "2/2"):
+        world.decode("--share", share)
+    every = [*benchmark.decoder_settings.settings(128)]
+    assert world.measured == every[::2] + every[1::2]
+    shares = sorted(world.file.parent.glob("decoders-*-of-2.json"))
+    run = benchmark.decoder_rows.Run.together(shares)
+    assert [row.setting for row in run.rows] == every
+    replace(run, about={**run.about, "device": "another card"}).write(shares[0])
+    with pytest.raises(UsageError, match="another card"):
+        benchmark.decoder_rows.Run.together(shares)
+
+
+@pytest.mark.parametrize("share", ["0/2", "3/2", "2", "a/b"])
+def test_a_share_that_is_none_is_refused(world: SimpleNamespace, share: str) -> None:
+    with pytest.raises(SystemExit):
+        world.decode("--share", share)
+
+
 def test_a_killed_run_keeps_what_it_has(benchmark: Any, world: SimpleNamespace) -> None:
     world.killed_after = 1
     with pytest.raises(KeyboardInterrupt):
@@ -193,9 +212,7 @@ def test_a_killed_run_keeps_what_it_has(benchmark: Any, world: SimpleNamespace) 
 def test_a_run_of_another_machine_is_not_continued(world: SimpleNamespace) -> None:
     world.decode("--setting", "one-token")
     world.device = "another card"
-    with pytest.raises(
-        SystemExit, match=r"decoders\.json: the run .* 'a card'.* 'another card'.*write elsewhere"
-    ):
+    with pytest.raises(SystemExit, match=r"decoders\.json: .* 'a card'.* 'another card'.*different files"):
         world.decode("--continue", "--setting", "klass")
 
 
