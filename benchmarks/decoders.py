@@ -3,7 +3,7 @@
     python benchmarks/decoders.py [-n 100] [--device cuda --batch 128] [--write | --into FOLDER] [--continue]
     python benchmarks/decoders.py --share 1/4 --into FOLDER --figures-only ...   # beside 2/4, 3/4 and 4/4
     python benchmarks/decoders.py --results FOLDER/*.json
-    python benchmarks/decoders.py --model PATH --tasks-of WHEEL --gen-length 512 --name decoders-long ...
+    python benchmarks/decoders.py --model llada-tiny-long --gen-length 512 --name decoders-long ...
 
 Every setting of `decoder_settings.py` is run on `n` held-out instances a family, the same for all, so that
 each can be compared with one token a step question by question. A run of 100 instances or more is written
@@ -19,16 +19,15 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from asking import add_options, loaded, model_name, questions, tasks_of
 from decoder_page import DOCS, about, files, table
 from decoder_rows import Row, Run
 from decoder_settings import settings
 
-import llada_core
 from llada_core import LoadedModel
 from llada_core.bench import (
     Case,
@@ -36,10 +35,8 @@ from llada_core.bench import (
     check_can_plot,
     measure,
     surroundings,
-    tasks,
     warm_case,
 )
-from llada_core.bench.questions import EMBEDDED
 from llada_core.cli.outfiles import check_files, written
 from llada_core.errors import LladaError, UsageError
 
@@ -49,7 +46,10 @@ FULL = 100  # instances a family from which a run may stand on the page
 def main() -> None:
     options = _options()
     folder = _folder(options)
-    run = Run.together(options.results) if options.results else _measured(options, folder)
+    try:
+        run = Run.together(options.results) if options.results else _measured(options, folder)
+    except UsageError as exc:
+        sys.exit(str(exc))
     print(f"{about(run)}\n\n{table(run)}")
     if folder is None:
         print(
@@ -93,15 +93,15 @@ def _folder(options: argparse.Namespace) -> Path | None:
 def _measured(options: argparse.Namespace, folder: Path | None) -> Run:
     """The run, which is in the folder after each of its settings."""
     path = None if folder is None else folder / _file(options)
-    model = llada_core.load_model(options.model, device=options.device, dtype=options.dtype)
-    asked = tasks(options.n, options.family, wheel=options.tasks_of, seed=options.seed)
+    model = loaded(options)
+    asked = questions(model, options)
     run = Run(about=_about(model, asked, options), rows=[], failed={})
     if options.go_on and path is not None and path.exists():
         run = _continued(path, run)
-    questions = _by_length(model, asked)
     which, of = options.share
-    for name in run.missing(options.setting or [*settings(options.gen_length)][which - 1 :: of]):
-        _measure(run, model, name, questions, options)
+    chosen = options.setting or [*settings(options.gen_length)]
+    for name in run.missing(chosen[which - 1 :: of]):
+        _measure(run, model, name, asked, options)
         if path is not None:
             run.write(path)
     run.sort()
@@ -124,27 +124,24 @@ def _share(text: str) -> tuple[int, int]:
 
 
 def _continued(path: Path, run: Run) -> Run:
-    """The run in the file, which must be of the same model, questions and machine."""
+    """The run in the file. Raises ``UsageError`` where it is of another model, questions or machine."""
     found = Run.read(path)
-    try:
-        found.check_continues(run.about)
-    except UsageError as exc:
-        sys.exit(f"{path}: {exc}")
+    found.check_continues(run.about)
     return replace(found, failed={})
 
 
 def _measure(
-    run: Run, model: LoadedModel, name: str, questions: list[Question], options: argparse.Namespace
+    run: Run, model: LoadedModel, name: str, asked: list[Question], options: argparse.Namespace
 ) -> None:
     """Add the setting's row to the run, or why it has none, and tell it."""
     setting = settings(options.gen_length)[name]
     common = {"gen_length": options.gen_length, "block_length": options.block_length}
     parameters = {**common, **setting.parameters}
-    rows = min(options.batch, len(questions))  # fewer questions than rows would be asked twice
+    rows = min(options.batch, len(asked))  # fewer questions than rows would be asked twice
     case = Case(label=name, algorithm=setting.algorithm, parameters=parameters, rows=rows)
     try:
-        warm_case(model, case, questions)
-        row = Row.of(name, setting, measure(model, case, questions))
+        warm_case(model, case, asked)
+        row = Row.of(name, setting, measure(model, case, asked))
     except LladaError as exc:
         run.failed[name] = str(exc)
         print(f"{name}: {exc}", file=sys.stderr, flush=True)
@@ -157,21 +154,14 @@ def _measure(
     )
 
 
-def _by_length(model: LoadedModel, questions: Iterable[Question]) -> list[Question]:
-    """The questions as ids, those of one length side by side: on a GPU such rows attend together in float32
-    too."""
-    encoded = [replace(each, prompt=model.model.encode(each.prompt)) for each in questions]
-    return sorted(encoded, key=lambda each: len(each.prompt))
-
-
 def _about(model: LoadedModel, asked: list[Question], options: argparse.Namespace) -> dict[str, Any]:
     found = surroundings(model)
     return {
-        "model": options.tasks_of if options.model is None else Path(options.model).name,
-        "tasks": options.tasks_of,
+        "model": model_name(options),
+        "tasks": tasks_of(options),
         "instances": options.n,
         "seed": options.seed,
-        "families": list(dict.fromkeys(each.group for each in asked)),
+        "families": sorted({str(each.group) for each in asked}),
         "gen_length": options.gen_length,
         "block_length": options.block_length,
         "dtype": found["dtype"],
@@ -186,39 +176,29 @@ def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("-n", type=int, default=FULL, help="instances a family")
-    parser.add_argument("--model", help="a checkpoint folder or hub id; the embedded one if left out")
-    parser.add_argument(
-        "--tasks-of", default=EMBEDDED, metavar="WHEEL", help="the wheel whose tasks are asked"
-    )
-    parser.add_argument("--family", nargs="+", default=[], help="some families of the tasks; all if left out")
-    parser.add_argument("--seed", type=int, default=2026, help="of the held-out instances")
+    add_options(parser, instances=FULL)
     parser.add_argument("--setting", nargs="+", default=[], help="some settings; all if left out")
+    parser.add_argument("--share", type=_share, default=(1, 1), metavar="K/N", help="every N-th setting")
     parser.add_argument("--gen-length", type=int, default=128)
     parser.add_argument("--block-length", type=int, default=32)
     parser.add_argument("--device")
-    parser.add_argument("--dtype", default="float32")
     parser.add_argument("--batch", type=int, default=32, help="rows in flight at a time")
-    parser.add_argument(
-        "--name", default="decoders", help="what the files and the marks on the page are called"
-    )
-    parser.add_argument("--write", action="store_true", help="write a small run into docs/, too")
-    parser.add_argument("--into", type=Path, help="write into this folder instead, whatever n is")
-    parser.add_argument(
-        "--continue", dest="go_on", action="store_true", help="keep the settings that are there"
-    )
-    parser.add_argument(
-        "--figures-only", action="store_true", help="draw nothing, and leave the page as it is"
-    )
-    parser.add_argument("--share", type=_share, default=(1, 1), metavar="K/N", help="every N-th setting")
-    parser.add_argument(
-        "--results", type=Path, nargs="+", help="figures of earlier runs, such as docs/decoders.json"
-    )
+    _add_files(parser)
     options = parser.parse_args()
     unknown = [name for name in options.setting if name not in settings(options.gen_length)]
     if unknown:
         parser.error(f"no setting is called {', '.join(unknown)}; see decoder_settings.py")
     return options
+
+
+def _add_files(parser: argparse.ArgumentParser) -> None:
+    """The options of what is read and written."""
+    parser.add_argument("--name", default="decoders", help="of the files, and of the marks on the page")
+    parser.add_argument("--write", action="store_true", help="write a small run into docs/, too")
+    parser.add_argument("--into", type=Path, help="write into this folder instead, whatever n is")
+    parser.add_argument("--continue", dest="go_on", action="store_true", help="keep what is measured")
+    parser.add_argument("--figures-only", action="store_true", help="draw nothing, write no page")
+    parser.add_argument("--results", type=Path, nargs="+", help="figures of earlier runs")
 
 
 if __name__ == "__main__":

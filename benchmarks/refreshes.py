@@ -2,7 +2,7 @@
 
     python benchmarks/refreshes.py [--rows 32] [--tokens 1 2 4 8] [--policy NAME ...] [--json FILE]
     python benchmarks/refreshes.py --device cpu --small
-    python benchmarks/refreshes.py --accuracy [-n 100] [--model PATH] [--tasks-of WHEEL] [--device cuda]
+    python benchmarks/refreshes.py --accuracy [-n 100] [--model llada-tiny-long --gen-length 512]
 
 `dual_cache` computes the whole canvas as each block begins. The other policies are compositions that compute
 less then: nothing of the prompt once it has been computed, no more of the answer than the last block or a
@@ -23,18 +23,18 @@ import sys
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
-from pathlib import Path
 from typing import Any
 
 import torch
+from asking import add_options, loaded, model_name, questions, tasks_of
 from decoder_rows import Row
 from gpu_8b import LLADA_8B, SMALL, random_model
 from outputs import output
 from refresh_policies import BLOCK, DUAL, POLICIES, composed
 
 import llada_core
-from llada_core.bench import Case, measure, tasks, warm_case
-from llada_core.bench.questions import EMBEDDED
+from llada_core import LoadedModel
+from llada_core.bench import Case, Question, measure, warm_case
 from llada_core.generation.computed import Computed
 from llada_runtime import Loop, Sequence
 from llada_runtime.network.graphs import graphed
@@ -89,10 +89,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--gen-length", type=int, default=256)
     parser.add_argument("--small", action="store_true", help="a few small layers, to try the program out")
     parser.add_argument("--accuracy", action="store_true", help="right answers on tasks, instead of times")
-    parser.add_argument("-n", type=int, default=100, help="with --accuracy: instances a family")
-    parser.add_argument("--model", help="with --accuracy: a folder or hub id; the embedded one if left out")
-    parser.add_argument("--tasks-of", default=EMBEDDED, metavar="WHEEL", help="with --accuracy: whose tasks")
-    parser.add_argument("--dtype", default="float32", help="with --accuracy: of the model")
+    add_options(parser.add_argument_group("with --accuracy"), instances=100)
     parser.add_argument("--json", type=output)
     options = parser.parse_args()
     if options.device == "cuda" and not torch.cuda.is_available():
@@ -206,13 +203,11 @@ def _print(found: list[Timing]) -> None:
 
 
 def _accuracies(options: argparse.Namespace) -> dict[str, Any]:
-    model = llada_core.load_model(options.model, device=options.device, dtype=options.dtype)
-    asked = tasks(options.n, wheel=options.tasks_of)
-    encoded = [replace(each, prompt=model.model.encode(each.prompt)) for each in asked]
-    questions = sorted(encoded, key=lambda each: len(each.prompt))
+    model = loaded(options)
+    asked = questions(model, options)
     about = {
-        "tasks": options.tasks_of,
-        "model": options.tasks_of if options.model is None else Path(options.model).name,
+        "model": model_name(options),
+        "tasks": tasks_of(options),
         "instances": options.n,
         "gen_length": options.gen_length,
     }
@@ -221,7 +216,7 @@ def _accuracies(options: argparse.Namespace) -> dict[str, Any]:
     for told, rule in (("0.9", {"threshold": 0.9}), ("one token", {"steps": options.gen_length})):
         rows: list[Row] = []
         for policy in options.policy:
-            rows.append(_row(model, policy, rule, questions, options))
+            rows.append(_row(model, policy, rule, asked, options))
             found.append(_judged(told, rows))
             if options.json:
                 options.json.write_text(json.dumps({"about": about, "rows": found}, indent=1) + "\n")
@@ -229,10 +224,10 @@ def _accuracies(options: argparse.Namespace) -> dict[str, Any]:
 
 
 def _row(
-    model: llada_core.LoadedModel,
+    model: LoadedModel,
     policy: str,
     rule: Mapping[str, Any],
-    questions: list[Any],
+    asked: list[Question],
     options: argparse.Namespace,
 ) -> Row:
     """The policy's answers."""
@@ -242,10 +237,10 @@ def _row(
         label=policy,
         algorithm=setting.algorithm,
         parameters={**common, **setting.parameters},
-        rows=min(options.rows, len(questions)),
+        rows=min(options.rows, len(asked)),
     )
-    warm_case(model, case, questions)
-    return Row.of(policy, setting, measure(model, case, questions))
+    warm_case(model, case, asked)
+    return Row.of(policy, setting, measure(model, case, asked))
 
 
 def _judged(rule: str, rows: list[Row]) -> dict[str, Any]:

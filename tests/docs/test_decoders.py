@@ -19,7 +19,7 @@ from llada_core.bench import front, tasks
 from llada_core.errors import UsageError
 from tests.docs.documents import ROOT
 
-MODULES = ("outputs", "decoder_settings", "evaluate", "decoder_rows", "decoder_page", "decoders")
+MODULES = ("outputs", "asking", "decoder_settings", "evaluate", "decoder_rows", "decoder_page", "decoders")
 """Each imports some before it."""
 DOCS = ROOT / "docs"
 NAMES = sorted(path.stem for path in DOCS.glob("decoders*.json"))
@@ -157,11 +157,10 @@ def world(benchmark: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Si
         return replace(row, setting=name)
 
     decoders = benchmark.decoders
-    monkeypatch.setattr(decoders.llada_core, "load_model", lambda *_, **__: None)
-    monkeypatch.setattr(
-        decoders, "_about", lambda *_: {**run_of(benchmark, "decoders").about, "device": world.device}
-    )
-    monkeypatch.setattr(decoders, "_by_length", lambda *_: [None])
+    about = run_of(benchmark, "decoders").about
+    monkeypatch.setattr(decoders, "loaded", lambda *_: None)
+    monkeypatch.setattr(decoders, "questions", lambda *_: [None])
+    monkeypatch.setattr(decoders, "_about", lambda *_: {**about, "device": world.device})
     monkeypatch.setattr(decoders, "warm_case", lambda *_: None)
     monkeypatch.setattr(decoders, "measure", lambda *_: None)
     monkeypatch.setattr(decoders.Row, "of", of)
@@ -212,7 +211,7 @@ def test_a_killed_run_keeps_what_it_has(benchmark: Any, world: SimpleNamespace) 
 def test_a_run_of_another_machine_is_not_continued(world: SimpleNamespace) -> None:
     world.decode("--setting", "one-token")
     world.device = "another card"
-    with pytest.raises(SystemExit, match=r"decoders\.json: .* 'a card'.* 'another card'.*different files"):
+    with pytest.raises(SystemExit, match=r" 'a card'.* 'another card'.*different files"):
         world.decode("--continue", "--setting", "klass")
 
 
