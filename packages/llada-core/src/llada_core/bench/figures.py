@@ -79,6 +79,14 @@ FIGURES: dict[str, Figure] = {
             of=lambda sample: _ratio(sample.committed, sample.row_forwards),
         ),
         Figure(
+            name="columns_per_token",
+            heading="columns/token",
+            better="less",
+            of=lambda sample: (
+                None if sample.computed is None else _ratio(sample.computed.columns, sample.tokens)
+            ),
+        ),
+        Figure(
             name="ms_per_forward",
             heading="ms/forward",
             better="less",
@@ -111,5 +119,5 @@ FIGURES: dict[str, Figure] = {
     )
 }
 """Over the answers of a sample: tokens per second, forwards an answer (NFE), tokens and committed positions
-per forward of a row, milliseconds per forward of the network and rows that take part in one, median seconds
-to first text, bytes and percent."""
+per forward of a row, columns computed per token, milliseconds per forward of the network and rows that take
+part in one, median seconds to first text, bytes and percent."""

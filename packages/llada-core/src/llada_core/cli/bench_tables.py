@@ -21,6 +21,7 @@ _WRITTEN: Mapping[str, Callable[[float], str]] = {
     "nfe": "{:.2f}".format,
     "tokens_per_forward": "{:.2f}".format,
     "committed_per_forward": "{:.2f}".format,
+    "columns_per_token": "{:.1f}".format,
     "ms_per_forward": "{:.2f}".format,
     "rows_in_flight": "{:.2f}".format,
     "first_text": lambda seconds: f"{1000 * seconds:.1f} ms",
@@ -31,13 +32,14 @@ _SHORT = {
     "tokens/s": "tok/s",
     "tokens/forward": "tok/fwd",
     "committed/forward": "com/fwd",
+    "columns/token": "col/tok",
     "ms/forward": "ms/fwd",
     "rows in flight": "rows",
     "first text": "text",
     "peak memory": "memory",
     "right %": "right",
 }
-_ROOM = 132  # columns of a terminal from which headings are written out
+_ROOM = 147  # columns of a terminal from which headings are written out
 _SPREAD = "tokens_per_second"  # the figure whose spread the table has
 
 
