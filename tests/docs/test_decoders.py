@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import argparse
-import importlib.util
 import re
-import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -18,6 +16,7 @@ import llada_core
 from llada_core.bench import front, tasks
 from llada_core.errors import UsageError
 from tests.docs.documents import ROOT
+from tests.support.programs import programs
 
 MODULES = ("outputs", "asking", "decoder_settings", "evaluate", "decoder_rows", "decoder_page", "decoders")
 """Each imports some before it."""
@@ -27,17 +26,8 @@ NAMES = sorted(path.stem for path in DOCS.glob("decoders*.json"))
 
 @pytest.fixture(scope="module")
 def benchmark() -> Iterator[SimpleNamespace]:
-    """The modules of the program, which import each other by names that are not for the tests of others."""
-    loaded = {}
-    for name in MODULES:
-        spec = importlib.util.spec_from_file_location(name, ROOT / "benchmarks" / f"{name}.py")
-        assert spec
-        assert spec.loader
-        loaded[name] = sys.modules[name] = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(loaded[name])
-    yield SimpleNamespace(**loaded)
-    for name in MODULES:
-        del sys.modules[name]
+    with programs(*MODULES) as loaded:
+        yield loaded
 
 
 def run_of(benchmark: Any, name: str) -> Any:
