@@ -89,7 +89,7 @@ def _orders(gen_length: int) -> _Named:
     yield "llada-entropy", Setting("llada", {"order": "entropy", "steps": gen_length})
     yield "llada-margin", Setting("llada", {"order": "margin", "steps": gen_length})
     yield "llada-guided-two", Setting("llada", {"cfg_scale": 0.5, "steps": gen_length // 2})
-    yield "llada-random-two", Setting("llada", {"remasking": "random", "steps": gen_length // 2})
+    yield "llada-random-two", Setting("llada", {"remasking": "random", "seed": 1, "steps": gen_length // 2})
 
 
 def _budgets(gen_length: int) -> _Named:
