@@ -40,6 +40,7 @@ from llada_runtime import Loop, Sequence
 from llada_runtime.network.graphs import graphed
 from llada_runtime.network.protocol import Network
 
+RULES = ("threshold", "one-token")
 KINDS = ("whole", "part", "block")
 
 
@@ -89,7 +90,9 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--gen-length", type=int, default=256)
     parser.add_argument("--small", action="store_true", help="a few small layers, to try the program out")
     parser.add_argument("--accuracy", action="store_true", help="right answers on tasks, instead of times")
-    add_options(parser.add_argument_group("with --accuracy"), instances=100)
+    of_tasks = parser.add_argument_group("with --accuracy")
+    of_tasks.add_argument("--rule", nargs="+", choices=RULES, default=list(RULES))
+    add_options(of_tasks, instances=100)
     parser.add_argument("--json", type=output)
     options = parser.parse_args()
     if options.device == "cuda" and not torch.cuda.is_available():
@@ -213,7 +216,8 @@ def _accuracies(options: argparse.Namespace) -> dict[str, Any]:
     }
     print(f"{about}\nrule        policy                   exact %  to dual (95 %)       columns a token")
     found: list[dict[str, Any]] = []
-    for told, rule in (("0.9", {"threshold": 0.9}), ("one token", {"steps": options.gen_length})):
+    for told in options.rule:
+        rule = {"threshold": 0.9} if told == "threshold" else {"steps": options.gen_length}
         rows: list[Row] = []
         for policy in options.policy:
             rows.append(_row(model, policy, rule, asked, options))
