@@ -193,7 +193,7 @@ def _options() -> argparse.Namespace:
 
 def _add_files(parser: argparse.ArgumentParser) -> None:
     """The options of what is read and written."""
-    parser.add_argument("--name", default="decoders", help="of the files, and of the marks on the page")
+    parser.add_argument("--name", default="decoders-all", help="of the files, and of the marks on the page")
     parser.add_argument("--write", action="store_true", help="write a small run into docs/, too")
     parser.add_argument("--into", type=Path, help="write into this folder instead, whatever n is")
     parser.add_argument("--continue", dest="go_on", action="store_true", help="keep what is measured")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 import re
 from collections.abc import Iterator
 from dataclasses import replace
@@ -21,7 +22,9 @@ from tests.support.programs import programs
 MODULES = ("outputs", "asking", "decoder_settings", "evaluate", "decoder_rows", "decoder_page", "decoders")
 """Each imports some before it."""
 DOCS = ROOT / "docs"
-NAMES = sorted(path.stem for path in DOCS.glob("decoders*.json"))
+RUNS = sorted(DOCS.glob("decoders-*.json"))
+PAGE = "Above.\n<!-- decoders-all: begin -->\nwhat was here\n<!-- decoders-all: end -->\nBelow.\n"
+DEVICE = "a device of this test"
 
 
 @pytest.fixture(scope="module")
@@ -30,40 +33,100 @@ def benchmark() -> Iterator[SimpleNamespace]:
         yield loaded
 
 
-def run_of(benchmark: Any, name: str) -> Any:
-    return benchmark.decoder_rows.Run.read(DOCS / f"{name}.json")
+def made(benchmark: Any) -> Any:
+    """A run of four settings and eight questions."""
+    settings = benchmark.decoder_settings.settings(128)
+    kept = {"families": {"lists": 75.0, "json": 50.0}, "tokens": 200, "part": 0, "seconds": 1.5}
+    rows = [
+        benchmark.decoder_rows.Row(
+            setting=name, algorithm=settings[name].algorithm, parameters=settings[name].parameters, asked=8,
+            right=right, whole=whole, block=block, columns=columns, **kept,
+        )
+        for name, right, whole, block, columns in (
+            ("one-token", "ff", 300, 0, 60_000),
+            ("basic-0.5", "1f", 10, 0, 2_000),
+            ("dual-0.9", "7f", 8, 20, 2_400),
+            ("klass", "0f", 40, 0, 8_000),
+        )
+    ]  # fmt: skip
+    about = {
+        "model": "a-model", "tasks": "a-model", "instances": 4, "seed": 1, "families": ["json", "lists"],
+        "gen_length": 128, "block_length": 32, "dtype": "float32", "rows": 8, "processes": 1,
+        "device": DEVICE, "torch": "2.11",
+    }  # fmt: skip
+    return benchmark.decoder_rows.Run(about=about, rows=rows, failed={})
 
 
-def figures(run: Any, path: Path, **about: Any) -> Path:
-    """A file of the run, which is about something else."""
-    replace(run, about={**run.about, **about}).write(path)
-    return path
+@pytest.fixture
+def docs(benchmark: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """A folder with a page, of which nothing is measured, and where plots are a word."""
+    folder = tmp_path / "docs"
+    folder.mkdir()
+    (folder / "decoders.md").write_text(PAGE)
+    for module in (benchmark.decoders, benchmark.decoder_page):
+        monkeypatch.setattr(module, "DOCS", folder)
+    monkeypatch.setattr(benchmark.decoders, "_measured", lambda *_: made(benchmark))
+    monkeypatch.setattr(benchmark.decoder_page, "plot", lambda points, path, **look: path.write_text("drawn"))
+    return folder
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_the_page_holds_the_figures_of_the_run(benchmark: Any, name: str) -> None:
+# -- what stands on the page
+
+
+def test_the_page_has_the_settings_of_the_earlier_run() -> None:
+    run = json.loads((DOCS / "decoders.json").read_text())
     page = (DOCS / "decoders.md").read_text()
-    assert benchmark.decoder_page.with_figures(page, run_of(benchmark, name), name) == page
+    for row in run["rows"]:
+        figures = f"{row['exact']:.1f} | {row['word_problems']:.1f} | {row['nfe']:.1f} | "
+        line = rf"^\| (\*\*)?{re.escape(row['setting'])}(\*\*)? \| .*{re.escape(figures)}"
+        assert re.search(line, page, flags=re.MULTILINE), row["setting"]
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_the_pictures_name_the_settings_of_the_front(benchmark: Any, name: str) -> None:
-    run = run_of(benchmark, name)
-    for file, points in (
-        (f"{name}.svg", [row.by_forwards for row in run.rows]),
-        (f"{name}-columns.svg", [row.by_columns for row in run.rows]),
-    ):
-        drawn = (DOCS / file).read_text()
-        for point in front(points):
-            assert f"<!-- {point.name} -->" in drawn
+def test_the_page_holds_the_figures_of_each_run(benchmark: Any) -> None:
+    page = (DOCS / "decoders.md").read_text()
+    for path in RUNS:
+        run = benchmark.decoder_rows.Run.read(path)
+        assert benchmark.decoder_page.with_figures(page, run, path.stem) == page
+        assert run.baseline is not None
+        assert {row.asked for row in run.rows} == {len(run.about["families"]) * run.about["instances"]}
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_every_algorithm_of_a_run_is_known_and_was_asked_the_same(benchmark: Any, name: str) -> None:
-    run = run_of(benchmark, name)
-    assert run.baseline is not None
-    assert {row.algorithm for row in run.rows} <= set(benchmark.decoder_settings.SERIES)
-    assert {row.asked for row in run.rows} == {len(run.about["families"]) * run.about["instances"]}
+def test_the_pictures_name_the_settings_of_the_front(benchmark: Any) -> None:
+    for path in RUNS:
+        rows = benchmark.decoder_rows.Run.read(path).rows
+        for picture, points in (
+            (path.with_suffix(".svg"), [row.by_forwards for row in rows]),
+            (path.with_name(f"{path.stem}-columns.svg"), [row.by_columns for row in rows]),
+        ):
+            drawn = picture.read_text()
+            for point in front(points):
+                assert f"<!-- {point.name} -->" in drawn
+
+
+# -- what the program makes of a run
+
+
+def test_the_table_tells_costs_and_what_is_lost(benchmark: Any) -> None:
+    lines = benchmark.decoder_page.table(made(benchmark)).splitlines()
+    assert [line.split(" | ")[0] for line in lines[2:]] == [
+        "| **one-token**",
+        "| **basic-0.5**",
+        "| **dual-0.9**",
+        "| klass",
+    ]
+    cells = lines[4].split(" | ")
+    assert cells[3].startswith("87.5 (")
+    assert cells[4].startswith("-12.5 (")
+    assert cells[5:] == ["json 50.0", "7.14", "1.0 + 2.5 + 0.0", "**12.0**", "1.5 |"]
+    assert lines[3].split(" | ")[8] == "**10.0**"
+
+
+def test_a_page_keeps_what_is_around_its_marks(benchmark: Any) -> None:
+    page = benchmark.decoder_page.with_figures(PAGE, made(benchmark), "decoders-all")
+    assert page.startswith("Above.\n<!-- decoders-all: begin -->\n\na-model, 4 instances a family")
+    assert page.endswith("<!-- decoders-all: end -->\nBelow.\n")
+    assert "what was here" not in page
+    assert benchmark.decoder_page.with_figures(page, made(benchmark), "decoders-all") == page
 
 
 def test_all_llada_decoders_are_among_the_settings(benchmark: Any) -> None:
@@ -83,50 +146,54 @@ def test_all_llada_decoders_are_among_the_settings(benchmark: Any) -> None:
     [(["-n", "1"], False), (["-n", "1", "--write"], True), ([], True), (["--results", "FILE"], True)],
 )
 def test_only_a_full_run_or_an_explicit_wish_changes_the_page(
-    benchmark: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, arguments: list[str], written: bool
+    benchmark: Any, monkeypatch: pytest.MonkeyPatch, docs: Path, arguments: list[str], written: bool
 ) -> None:
-    run, told = run_of(benchmark, "decoders"), "a device of this test"
-    (tmp_path / "decoders.md").write_text((DOCS / "decoders.md").read_text())
-    file = figures(run, tmp_path / "decoders.json", device=told)
-    for module in (benchmark.decoders, benchmark.decoder_page):
-        monkeypatch.setattr(module, "DOCS", tmp_path)
-    monkeypatch.setattr(benchmark.decoders, "_measured", lambda *_: benchmark.decoder_rows.Run.read(file))
-    monkeypatch.setattr(benchmark.decoder_page, "plot", lambda points, path, **look: path.write_text("drawn"))
+    file = docs.parent / "run.json"
+    made(benchmark).write(file)
     given_words = [str(file) if word == "FILE" else word for word in arguments]
     monkeypatch.setattr("sys.argv", ["decoders.py", *given_words])
     benchmark.decoders.main()
-    assert (told in (tmp_path / "decoders.md").read_text()) == written
-    assert (tmp_path / "decoders.svg").exists() == (tmp_path / "decoders-columns.svg").exists() == written
+    assert (DEVICE in (docs / "decoders.md").read_text()) == written
+    files = {"decoders-all.json", "decoders-all.svg", "decoders-all-columns.svg"}
+    assert {path.name for path in docs.iterdir()} == {"decoders.md"} | (files if written else set())
 
 
 def test_a_look_can_be_written_elsewhere(
-    benchmark: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    benchmark: Any, monkeypatch: pytest.MonkeyPatch, docs: Path, tmp_path: Path
 ) -> None:
-    before = (DOCS / "decoders.md").read_text()
-    file = figures(run_of(benchmark, "decoders"), tmp_path / "decoders.json", device="a device of this test")
-    monkeypatch.setattr(benchmark.decoders, "_measured", lambda *_: benchmark.decoder_rows.Run.read(file))
-    monkeypatch.setattr("sys.argv", ["decoders.py", "-n", "1", "--into", str(tmp_path)])
+    (tmp_path / "look").mkdir()
+    monkeypatch.setattr("sys.argv", ["decoders.py", "-n", "1", "--into", str(tmp_path / "look")])
     benchmark.decoders.main()
-    assert sorted(path.name for path in tmp_path.iterdir()) == [
-        "decoders-columns.svg",
-        "decoders.json",
-        "decoders.md",
-        "decoders.svg",
-    ]
-    assert "a device of this test" in (tmp_path / "decoders.md").read_text()
-    assert (DOCS / "decoders.md").read_text() == before
+    assert DEVICE in (tmp_path / "look" / "decoders.md").read_text()
+    assert (docs / "decoders.md").read_text() == PAGE
 
 
 def test_a_place_that_cannot_be_written_is_refused_before_anything_is_measured(
-    benchmark: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    benchmark: Any, monkeypatch: pytest.MonkeyPatch, docs: Path, tmp_path: Path
 ) -> None:
     def never(*_: Any) -> None:
         raise AssertionError("it is measured")
 
     monkeypatch.setattr(benchmark.decoders, "_measured", never)
     monkeypatch.setattr("sys.argv", ["decoders.py", "--into", str(tmp_path / "no")])
-    with pytest.raises(SystemExit, match=r"decoders\.json cannot be written: there is no folder"):
+    with pytest.raises(SystemExit, match=r"decoders-all\.json cannot be written: there is no folder"):
         benchmark.decoders.main()
+
+
+def test_one_file_that_cannot_be_written_in_the_end_costs_no_other(
+    benchmark: Any, monkeypatch: pytest.MonkeyPatch, docs: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def full(points: Any, path: Path, **look: str) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(benchmark.decoder_page, "plot", full)
+    monkeypatch.setattr("sys.argv", ["decoders.py", "-n", "1", "--write"])
+    with pytest.raises(
+        SystemExit, match=r"decoders-all\.svg cannot be written \(No space left .*\); make room"
+    ):
+        benchmark.decoders.main()
+    assert sorted(path.name for path in docs.iterdir()) == ["decoders-all.json", "decoders.md"]
+    assert DEVICE in capsys.readouterr().out
 
 
 # -- a run that is continued
@@ -136,7 +203,7 @@ def test_a_place_that_cannot_be_written_is_refused_before_anything_is_measured(
 def world(benchmark: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> SimpleNamespace:
     """The program on a model that answers nothing, and which settings it has measured."""
     world = SimpleNamespace(measured=[], device="a card", failing=None, killed_after=None)
-    row = run_of(benchmark, "decoders").rows[0]
+    row, about = made(benchmark).rows[0], made(benchmark).about
 
     def of(name: str, *_: Any) -> Any:
         if len(world.measured) == world.killed_after:
@@ -147,7 +214,6 @@ def world(benchmark: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Si
         return replace(row, setting=name)
 
     decoders = benchmark.decoders
-    about = run_of(benchmark, "decoders").about
     monkeypatch.setattr(decoders, "loaded", lambda *_: None)
     monkeypatch.setattr(decoders, "questions", lambda *_: [None])
     monkeypatch.setattr(decoders, "_about", lambda *_: {**about, "device": world.device})
@@ -160,7 +226,7 @@ def world(benchmark: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Si
         monkeypatch.setattr("sys.argv", list(given_words))
         decoders.main()
 
-    world.decode, world.file = decode, tmp_path / "decoders.json"
+    world.decode, world.file = decode, tmp_path / "decoders-all.json"
     return world
 
 
@@ -177,7 +243,7 @@ def test_shares_of_a_run_are_put_together(benchmark: Any, world: SimpleNamespace
         world.decode("--share", share)
     every = [*benchmark.decoder_settings.settings(128)]
     assert world.measured == every[::2] + every[1::2]
-    shares = sorted(world.file.parent.glob("decoders-*-of-2.json"))
+    shares = sorted(world.file.parent.glob("*-of-2.json"))
     run = benchmark.decoder_rows.Run.together(shares)
     assert [row.setting for row in run.rows] == every
     replace(run, about={**run.about, "device": "another card"}).write(shares[0])
@@ -220,28 +286,12 @@ def test_a_setting_that_fails_costs_no_other(benchmark: Any, world: SimpleNamesp
 
 
 def test_a_row_knows_which_answers_were_right(benchmark: Any) -> None:
-    row = replace(run_of(benchmark, "decoders").rows[0], asked=6, right="13")  # 010011
+    row = replace(made(benchmark).rows[0], asked=6, right="13")  # 010011
     other = replace(row, right="31")  # 110001
     assert row.answers == [False, True, False, False, True, True]
     assert row.exact.value == 50
     assert row.over(other).value == 0
     assert row.over(replace(row, right="3")).value == pytest.approx(100 / 6)
-
-
-def test_one_file_that_cannot_be_written_in_the_end_costs_no_other(
-    benchmark: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    def full(points: Any, path: Path, **look: str) -> None:
-        raise OSError(28, "No space left on device")
-
-    file = figures(run_of(benchmark, "decoders"), tmp_path / "decoders.json", device="a device of this test")
-    monkeypatch.setattr(benchmark.decoders, "_measured", lambda *_: benchmark.decoder_rows.Run.read(file))
-    monkeypatch.setattr(benchmark.decoder_page, "plot", full)
-    monkeypatch.setattr("sys.argv", ["decoders.py", "-n", "1", "--into", str(tmp_path)])
-    with pytest.raises(SystemExit, match=r"decoders\.svg cannot be written \(No space left .*\); make room"):
-        benchmark.decoders.main()
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["decoders.json", "decoders.md"]
-    assert "a device of this test" in capsys.readouterr().out
 
 
 def test_figures_of_every_benchmark_go_to_a_file_that_is_known_to_be_writable(
