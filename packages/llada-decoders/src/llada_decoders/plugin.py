@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from llada_core import AlgorithmSpec, PolicySpec, RuleSpec, hookimpl
+from llada_core import AlgorithmSpec, CommandSpec, hookimpl
 
 from .declared import (
     adablock,
@@ -20,7 +20,7 @@ from .declared import (
 )
 from .declared.parts import POLICIES, RULES
 
-__all__ = ["ALGORITHMS", "llada_algorithms", "llada_policies", "llada_rules"]
+__all__ = ["ALGORITHMS", "llada_algorithms", "llada_commands"]
 
 ALGORITHMS: tuple[AlgorithmSpec, ...] = (
     llada.ALGORITHM,
@@ -44,12 +44,10 @@ def llada_algorithms() -> Iterable[AlgorithmSpec]:
 
 
 @hookimpl
-def llada_rules() -> Iterable[RuleSpec]:
-    """The commit rules of the decoders that can be composed with any cache policy."""
-    yield from RULES
-
-
-@hookimpl
-def llada_policies() -> Iterable[PolicySpec]:
-    """The cache policies that can be composed with any commit rule."""
-    yield from POLICIES
+def llada_commands() -> Iterable[CommandSpec]:
+    """``llada tune``."""
+    yield CommandSpec(
+        name="tune",
+        target="llada_decoders.tuning.command:tune",
+        summary="Find the fastest parameters that keep answers right.",
+    )

@@ -1,0 +1,92 @@
+"""Whether a trial keeps enough of the baseline's right answers, as far as its questions tell, and how fast it
+is; and which trial of an algorithm is to be taken."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from llada_decoders.tuning.intervals import Paired
+from llada_decoders.tuning.trials import Trial
+
+__all__ = ["Judge", "Judged"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Judge:
+    """A trial passes with a share of at least ``floor`` of what ``baseline`` has right.
+
+    ``questions`` are those of the last stage; ``speed`` is the figure of which more is better.
+    """
+
+    baseline: Trial
+    floor: float
+    questions: int
+    speed: str
+
+    @property
+    def too_few(self) -> bool:
+        """Whether no answers to so many questions could show that a trial passes: its share decides then."""
+        perfect = Paired(both=sum(self.baseline.right), lost=0, won=0)
+        return perfect.interval.least < self.floor
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Judged:
+    """A trial in the eyes of its judge."""
+
+    trial: Trial
+    judge: Judge
+
+    @property
+    def paired(self) -> Paired:
+        """Its answers beside the baseline's to the same questions."""
+        pairs = list(zip(self.judge.baseline.right, self.trial.right, strict=False))
+        both, lost, won = (pairs.count(pair) for pair in ((True, True), (True, False), (False, True)))
+        return Paired(both=both, lost=lost, won=won)
+
+    @property
+    def speed(self) -> float:
+        """On the questions that it was asked."""
+        return self.trial.figure(self.judge.speed)
+
+    @property
+    def speed_up(self) -> float | None:
+        """Its speed over the baseline's on the same questions; None where one has none."""
+        of = self.judge.baseline.figure(self.judge.speed, len(self.trial.samples))
+        return self.speed / of if of and self.speed else None
+
+    @property
+    def may_pass(self) -> bool:
+        """Whether it could still be shown to pass: its share's interval does not end below the floor."""
+        return self.trial.error is None and self.paired.interval.most >= self.judge.floor
+
+    @property
+    def complete(self) -> bool:
+        """Whether it was asked all questions."""
+        return self.trial.error is None and self.trial.asked == self.judge.questions
+
+    @property
+    def reaches(self) -> bool:
+        """Whether its share of all questions reaches the floor."""
+        return self.complete and self.paired.share >= self.judge.floor
+
+    @property
+    def shown(self) -> bool:
+        """Whether all of its share's interval does, too."""
+        return self.complete and self.paired.interval.least >= self.judge.floor
+
+    @property
+    def passes(self) -> bool:
+        """Whether nothing slower need be asked."""
+        return self.reaches if self.judge.too_few else self.shown
+
+    @staticmethod
+    def best(judged: Sequence[Judged]) -> Judged | None:
+        """The one to take: the fastest that is shown to pass; where none is, the fastest whose share reaches
+        the floor; None where none does, or is any faster than the baseline."""
+        faster = [each for each in judged if (each.speed_up or 0.0) > 1]
+        for able in ([each for each in faster if each.shown], [each for each in faster if each.reaches]):
+            if able:
+                return max(able, key=lambda each: (each.speed, each.paired.share))
+        return None

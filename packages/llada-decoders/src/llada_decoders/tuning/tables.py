@@ -1,0 +1,148 @@
+"""What ``llada tune`` says to people: a table of all that was tried, and the flags to use."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+
+from llada_core.bench.comparing import CONFIDENCE
+from llada_core.cli.output import as_typed, print_line, print_table
+from llada_core.cli.settings import common
+from llada_core.cli.tables import Column
+from llada_decoders.tuning.brackets import Bracket
+from llada_decoders.tuning.intervals import Interval, needed, wilson
+from llada_decoders.tuning.judging import Judged
+from llada_decoders.tuning.outcome import Outcome, verdict
+
+__all__ = ["print_flags", "print_trials"]
+
+_HEADINGS = {"tokens_per_forward": "tokens/forward", "tokens_per_second": "tokens/s"}
+_INDENT = "    "
+
+
+def print_trials(outcome: Outcome) -> None:
+    """The table: the baseline, then each algorithm's trials, the fastest first; and how they were asked."""
+    judge = outcome.judge
+    columns = [
+        Column(heading="setting", wraps=True),
+        Column(heading="asked", right=True),
+        Column(heading="right %", right=True),
+        Column(heading="share %", right=True),
+        Column(heading=_HEADINGS[judge.speed], right=True),
+        Column(heading="speed-up", right=True),
+        Column(heading="verdict"),
+    ]
+    alike = _alike(outcome)
+    rows = [_baseline_row(outcome, alike)]
+    for bracket in outcome.brackets:
+        judged = sorted(bracket.judged(judge), key=lambda each: -each.speed)
+        rows += [_row(each, bracket, alike) for each in judged]
+    print_line("")
+    print_table(columns, rows)
+    for line in _conditions(outcome):
+        print_line(line)
+
+
+def print_flags(outcome: Outcome) -> None:
+    """What to take of each algorithm, and of all, as flags of ``llada generate``."""
+    for bracket, best in zip(outcome.brackets, outcome.best(), strict=True):
+        print_line("")
+        if best is None:
+            print_line(_nothing(bracket))
+            print_line(f"{_INDENT}{outcome.baseline.candidate.flags}")
+        else:
+            print_line(f"{_taken(best, bracket)}{'' if bracket.raced else ', so far'}")
+            print_line(f"{_INDENT}{best.trial.candidate.flags}")
+    fastest = outcome.fastest()
+    if fastest is not None and len(outcome.brackets) > 1:
+        print_line("")
+        print_line(f"the fastest of all: {fastest.trial.candidate.label}")
+
+
+def _alike(outcome: Outcome) -> dict[str, object]:
+    """The parameters that the baseline and all others are given alike."""
+    trials = [outcome.baseline, *(trial for bracket in outcome.brackets for trial in bracket.trials)]
+    return common([trial.candidate.setting for trial in trials])
+
+
+def _baseline_row(outcome: Outcome, alike: Mapping[str, object]) -> list[str]:
+    trial, judge = outcome.baseline, outcome.judge
+    right = f"{_percent(sum(trial.right) / trial.asked)} {_between(wilson(sum(trial.right), trial.asked))}"
+    label = f"one token a step: {trial.candidate.label_but(alike)}"
+    return [label, str(trial.asked), right, "", f"{trial.figure(judge.speed):.2f}", "1.0", "the baseline"]
+
+
+def _row(judged: Judged, bracket: Bracket, alike: Mapping[str, object]) -> list[str]:
+    trial = judged.trial
+    label = trial.candidate.label_but(alike)
+    if not trial.asked:
+        return [label, "0", "", "", "", "", verdict(judged, bracket)]
+    right = sum(trial.right)
+    return [
+        label,
+        str(trial.asked),
+        f"{_percent(right / trial.asked)} {_between(wilson(right, trial.asked))}",
+        f"{_percent(judged.paired.share)} {_between(judged.paired.interval)}",
+        f"{judged.speed:.2f}",
+        "-" if judged.speed_up is None else f"{judged.speed_up:.1f}",
+        verdict(judged, bracket),
+    ]
+
+
+def _conditions(outcome: Outcome) -> Iterator[str]:
+    judge, alike = outcome.judge, _alike(outcome)
+    if alike:
+        yield f"all with {' '.join(f'{name}={as_typed(value)}' for name, value in alike.items())}"
+    yield (
+        f"{judge.questions} question(s): {outcome.questions.source}; a share is of what one token a step has "
+        f"right of the same questions, and the floor is {_percent(judge.floor)} %"
+    )
+    yield (
+        f"in brackets, intervals that hold the true value in {100 * CONFIDENCE:.0f} % of runs: Wilson's of right "
+        "answers, Bonett and Price's of shares, which are of pairs"
+    )
+    if judge.too_few:
+        yield _too_few(outcome)
+    if not outcome.complete:
+        yield "interrupted: what was asked by then is told"
+
+
+def _too_few(outcome: Outcome) -> str:
+    judge = outcome.judge
+    count = needed(judge.floor)
+    if count is None:
+        return "no number of questions shows a share of all; the shares themselves decide"
+    return (
+        f"too few questions to show such a share: it takes {count} right answers of one token a step, of which "
+        f"there are {sum(judge.baseline.right)}; the shares themselves decide"
+    )
+
+
+def _taken(best: Judged, bracket: Bracket) -> str:
+    between = best.paired.interval
+    said = (
+        f"{bracket.algorithm}: {best.speed_up:.1f} times as fast as one token a step, with "
+        f"{_percent(best.paired.share)} % of its right answers ({_percent(between.least)} to "
+        f"{_percent(between.most)})"
+    )
+    shown = "" if best.shown else "; that it passes is not shown"
+    as_fast = [
+        each
+        for each in bracket.judged(best.judge)
+        if each.trial is not best.trial and verdict(each, bracket) == "passes, as fast"
+    ]
+    return f"{said}{shown}" + (f"; {len(as_fast)} more as fast" if as_fast else "")
+
+
+def _nothing(bracket: Bracket) -> str:
+    if not bracket.raced:
+        return f"{bracket.algorithm}: interrupted before anything passed; until then, one token a step"
+    return f"{bracket.algorithm}: nothing that is faster passes; take one token a step"
+
+
+def _between(interval: Interval) -> str:
+    return f"({_percent(interval.least)} to {_percent(interval.most)})"
+
+
+def _percent(share: float) -> str:
+    return "any" if math.isinf(share) else f"{100 * share:.1f}"

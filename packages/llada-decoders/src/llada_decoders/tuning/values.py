@@ -1,0 +1,45 @@
+"""The values that a call gives parameters: one, or several with commas between."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from llada_core import Parameter, ParameterError
+from llada_core.parameters import called, parse_assignments, resolve
+from llada_core.plugins.info import AlgorithmInfo
+
+__all__ = ["given_values", "takes"]
+
+
+def given_values(info: AlgorithmInfo, given: Mapping[str, object]) -> dict[str, list[Any]]:
+    """The values of each parameter by canonical name, those of ``0.7,0.9`` apart, each known to be in range.
+
+    A standard parameter that the algorithm does not take is left out at a neutral value, as everywhere.
+    Raises ``ParameterError``.
+    """
+    found = dict[str, list[Any]]()
+    for name, value in given.items():
+        parameter = called(name, info.parameters)
+        values = [value] if parameter is None else _apart(parameter, name, value)
+        for each in values:  # refuses an unknown name, and a value out of range
+            resolve(info.parameters, {name: each}, algorithm=info.name, takers=info.takers)
+        if parameter is None:
+            continue
+        if parameter.name in found:
+            message = f"{info.name}: {parameter.name} is given under two names; give it once, with all values"
+            raise ParameterError(message, parameter=parameter.name, value=value)
+        found[parameter.name] = list(dict.fromkeys(parameter.check(each) for each in values))
+    return found
+
+
+def takes(info: AlgorithmInfo, given: Mapping[str, object]) -> bool:
+    """Whether the algorithm has all of the parameters, whatever their values."""
+    return all(called(name, info.parameters) for name in given)
+
+
+def _apart(parameter: Parameter, name: str, value: object) -> list[object]:
+    """The values of a word; text that is none of some choices may have commas in it."""
+    if not isinstance(value, str) or (parameter.kind is str and not parameter.choices):
+        return [value]
+    return [parse_assignments([f"{name}={word}"])[name] for word in value.split(",")]
