@@ -228,7 +228,7 @@ WRONG = [
         "--algorithm wino -p threshold=0.5 -p confidence_threshold=0.7",
         "is given under two names; give it once",
     ),
-    ("--algorithm wino -p gen_length=32,64", "give one -p gen_length=N before the first --algorithm"),
+    ("--algorithm wino -p gen_length=32,64", "give one -p gen_length=N before any --algorithm"),
     ("--algorithm basic -p threshold=none -p block_length=32", "all that is to be tried is the baseline"),
     ("--tasks list", "did you mean lists?"),
     ("--tasks lists --prompts questions.jsonl", "are both given; give one of them"),

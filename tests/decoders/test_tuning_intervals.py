@@ -1,4 +1,4 @@
-"""The intervals of ``llada tune`` hold the truth as often as they say, and know how little few questions tell."""
+"""The intervals of ``llada tune`` hold the truth as often as they say, and few questions tell little."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ pairs = st.builds(Paired, both=counts, lost=counts, won=counts)
 
 
 def test_a_published_table_has_its_published_interval() -> None:
-    # Complete response before and after consolidation therapy (Cavo 2012), as in Fagerland, Lydersen and Laake:
-    # 65 and 75 of 161, 59 of them both.
+    # Complete response before and after consolidation therapy (Cavo 2012), as in Fagerland, Lydersen and
+    # Laake: 65 and 75 of 161, 59 of them both.
     paired = Paired(both=59, lost=16, won=6)
     assert round(paired.share, 4) == 0.8667
     assert (round(paired.interval.least, 4), round(paired.interval.most, 4)) == (0.7579, 0.9910)
@@ -55,7 +55,7 @@ def test_of_nothing_nothing_is_known() -> None:
 
 
 def _held(baseline: float, share: float, kept: float, asked: int, runs: int) -> float:
-    """How often the interval holds a true ``share``; ``kept`` of what the baseline has right is right again."""
+    """How often the interval holds a true ``share``; ``kept`` of what the first has right is right again."""
     drawn = random.Random(f"{baseline}/{share}/{kept}/{asked}")
     gained = (share - kept) * baseline / (1 - baseline)
     held = 0

@@ -89,7 +89,7 @@ class Asking:
         case = self._case(trial.candidate, len(questions))
         if self.timed and not trial.samples:
             warm_case(self.lm, case, questions, raw=self.raw)
-        trial.samples.append(measure(self.lm, case, questions, raw=self.raw, told=told))
+        trial.take(measure(self.lm, case, questions, raw=self.raw, told=told))
 
     def _case(self, candidate: Candidate, questions: int) -> Case:
         return Case(

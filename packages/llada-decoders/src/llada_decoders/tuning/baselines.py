@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
 from llada_core import LoadedModel, registry
-from llada_core.errors import UsageError
+from llada_core.errors import AlgorithmUnavailable, IncompatibleAlgorithm, UsageError
 from llada_core.parameters import called, parse_assignments
 from llada_decoders.tuning.candidates import Candidate
 from llada_decoders.tuning.grids import sets_the_pace
 from llada_decoders.tuning.values import given_values
 
-__all__ = ["BASELINES", "Baseline", "baseline_named", "baseline_of"]
+__all__ = ["BASELINES", "Baseline", "baseline_named", "baseline_of", "decoding"]
 
 _REMEDY = "give --baseline 'NAME NAME=VALUE …', the algorithm and what makes it keep one token a step"
 
@@ -52,11 +53,13 @@ def baseline_named(text: str) -> Baseline:
 
 def baseline_of(lm: LoadedModel) -> Baseline:
     """The one that runs on the model. Raises ``UsageError`` where none does."""
-    able = {name for name, reason in lm.algorithms().items() if reason is None}
-    found = next((each for each in BASELINES if each.algorithm in able), None)
-    if found is None:
-        raise UsageError(f"no setting of one token a step is known for this model; {_REMEDY}")
-    return found
+    installed = registry.list_available_algorithms()
+    for each in BASELINES:
+        if each.algorithm in installed:
+            with suppress(IncompatibleAlgorithm, AlgorithmUnavailable):  # on this model
+                lm.algorithm(each.algorithm)
+                return each
+    raise UsageError(f"no setting of one token a step is known for this model; {_REMEDY}")
 
 
 def decoding(baseline: Baseline, shared: Mapping[str, object]) -> Candidate:

@@ -1,4 +1,4 @@
-"""What a call of ``llada tune`` asks for: which algorithms with which values, and what they are held against."""
+"""What a call of ``llada tune`` asks for: algorithms with values, and what they are held against."""
 
 from __future__ import annotations
 
@@ -117,6 +117,6 @@ def _check_lengths(candidates: Sequence[Candidate], baseline: Candidate) -> None
     for each in candidates:
         if each.effective.get("gen_length") != wanted:
             raise UsageError(
-                f"{each.label} answers in {each.effective.get('gen_length')} tokens at most, and the baseline "
-                f"{baseline.label} in {wanted}; give one -p gen_length=N before the first --algorithm"
+                f"{each.label} answers in {each.effective.get('gen_length')} tokens at most, and the "
+                f"baseline {baseline.label} in {wanted}; give one -p gen_length=N before any --algorithm"
             )

@@ -22,6 +22,7 @@ from llada_core.cli.outfiles import check_files, written
 from llada_core.cli.output import note, print_json
 from llada_core.cli.reporting import report, tracebacks_wanted
 from llada_core.cli.settings import SettingsCommand
+from llada_core.cli.signals import ended_like_an_interrupt
 from llada_core.errors import UsageError
 from llada_core.generation.execution import ROWS
 from llada_core.loading import LoadedModel
@@ -157,7 +158,7 @@ def _tuned(lm: LoadedModel, wish: Wish, questions: Questions, given: Mapping[str
     _ask_baseline(baseline, asking)
     judge = Judge(baseline=baseline, floor=given["floor"], questions=len(questions.asked), speed=speed)
     outcome = Outcome(questions=questions, judge=judge, brackets=brackets)
-    with _told_at_the_end(lm, outcome, given) as unwritten:
+    with ended_like_an_interrupt(), _told_at_the_end(lm, outcome, given) as unwritten:
         for bracket in brackets:
             bracket.race(asking, judge)
     for trial, error in outcome.failures():
@@ -193,7 +194,8 @@ def _ask_baseline(baseline: Trial, asking: Asking) -> None:
 def _told_at_the_end(
     lm: LoadedModel, outcome: Outcome, given: Mapping[str, Any]
 ) -> Iterator[list[Exception]]:
-    """Say what was found while this was entered, be it that Ctrl-C ended it; in the list, once it is left,
+    """Say what was found while this was entered, be it that Ctrl-C or a
+    signal ended it; in the list, once it is left,
     stands why a file was not written."""
     about = surroundings(lm, _distributions(lm, outcome))
     unwritten: list[Exception] = []

@@ -69,12 +69,12 @@ AXES: tuple[Axis, ...] = (
         names=("threshold_back",),
         maximum=1,
         values=(0.9, 0.7),
-        reason="WINO's own, and one that takes fewer tokens back, as each costs a forward (arXiv 2507.18578)",
+        reason="WINO's own (arXiv 2507.18578), and one that takes fewer tokens back",
     ),
     Axis(
         names=("kl_threshold",),
         values=(0.01, 0.1),
-        reason="nats: KLASS's own (arXiv 2511.05664), and ten times that, at which more are taken to stand still",
+        reason="nats: KLASS's own (arXiv 2511.05664), and ten times that, so that more stand still",
     ),
     Axis(
         names=("block_add_threshold",),
@@ -99,7 +99,7 @@ AXES: tuple[Axis, ...] = (
         maximum=1024,
         values=(32, 64),
         pace=False,
-        reason="longer blocks let a forward fill more, and follow the order of the text less (docs/choosing.md)",
+        reason="longer blocks let a forward fill more, and keep less to the text's order (docs/choosing.md)",
     ),
 )
 """All kinds that are tried, each the first that fits a parameter."""

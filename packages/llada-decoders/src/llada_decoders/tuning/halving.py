@@ -13,12 +13,14 @@ from typing import Protocol, TypeVar
 __all__ = ["FIRST", "Entrant", "halve", "stages"]
 
 FIRST = 8
-"""Questions of the first stage: so few that a bad entrant costs little, and a rank by speed says something."""
+"""Questions of the first stage: few, as bad entrants are asked them too, and a rank by speed is wanted."""
 
 
 class Entrant(Protocol):
-    """What is raced: it ``may_pass`` until its answers show otherwise, and ``passes`` once they show that; its
-    ``speed`` is that on the questions that it was asked."""
+    """What is raced: it ``may_pass`` until its answers show otherwise, and ``passes`` once they show that.
+
+    Its ``speed`` is that on the questions that it was asked.
+    """
 
     @property
     def may_pass(self) -> bool: ...
@@ -44,8 +46,7 @@ def halve(
     sizes: Sequence[int],
     ask: Callable[[Sequence[_Entrant], int], None],
 ) -> None:
-    """Let ``ask`` bring entrants to so many questions, until one has been asked all and passes, or all of them
-    have been.
+    """Let ``ask`` bring entrants to more questions, until one that was asked all passes, or all were.
 
     ``ask`` is given some that may pass and a size of ``sizes``; one that has been asked so many already is
     not to be asked again. The fastest that passes is then as fast as any that would, by the ranks of the

@@ -41,7 +41,7 @@ class Paired:
 
     @property
     def interval(self) -> Interval:
-        """That of the share: Bonett and Price's hybrid Wilson score interval for a ratio of paired proportions.
+        """That of the share: the hybrid Wilson score interval of Bonett and Price for paired proportions.
 
         Statistics in Medicine 25 (2006) 3039; Fagerland, Lydersen and Laake (Statistics in Medicine 33 (2014)
         2850) recommend it for every number of pairs. Each proportion has Wilson's interval at a z that is

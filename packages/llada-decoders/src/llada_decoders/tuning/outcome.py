@@ -47,9 +47,9 @@ class Outcome:
                     yield trial, trial.error
 
 
-def verdict(judged: Judged, bracket: Bracket) -> str:
-    """What became of a trial, in a few words."""
-    best = bracket.best(judged.judge)
+def verdict(judged: Judged, best: Judged | None, *, raced: bool) -> str:
+    """What became of a trial, in a few words; ``best`` is the one to take of its algorithm, ``raced`` whether
+    all was asked that was to be."""
     if judged.trial.error is not None:
         return "failed"
     if not judged.trial.asked:
@@ -57,7 +57,7 @@ def verdict(judged: Judged, bracket: Bracket) -> str:
     if not judged.may_pass:
         return "below the floor"
     if not judged.complete:
-        return "slower: asked no more" if bracket.raced else "interrupted"
+        return "slower: asked no more" if raced else "interrupted"
     if best is not None and best.trial is judged.trial:
         return "take it" if judged.shown else "take it: reaches the floor, not shown"
     return _not_taken(judged, best)

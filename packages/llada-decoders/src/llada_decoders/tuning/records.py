@@ -8,7 +8,6 @@ from typing import Any
 
 from llada_core.bench.comparing import CONFIDENCE
 from llada_core.cli.streams import line_of
-from llada_decoders.tuning.brackets import Bracket
 from llada_decoders.tuning.candidates import Candidate
 from llada_decoders.tuning.halving import stages
 from llada_decoders.tuning.intervals import Interval, wilson
@@ -37,7 +36,11 @@ def record(about: Mapping[str, Any], method: Mapping[str, Any], outcome: Outcome
             **method,
         },
         "baseline": _trial(outcome.baseline),
-        "trials": [_judged(each, bracket) for bracket in outcome.brackets for each in bracket.judged(judge)],
+        "trials": [
+            _judged(each, verdict(each, found, raced=bracket.raced))
+            for bracket, found in zip(outcome.brackets, best, strict=True)
+            for each in bracket.judged(judge)
+        ],
         "best": [
             {"algorithm": bracket.algorithm, **_recommended(found, outcome.baseline)}
             for bracket, found in zip(outcome.brackets, best, strict=True)
@@ -56,7 +59,7 @@ def _recommended(found: Judged | None, baseline: Trial) -> dict[str, Any]:
     }
 
 
-def _judged(judged: Judged, bracket: Bracket) -> dict[str, Any]:
+def _judged(judged: Judged, said: str) -> dict[str, Any]:
     paired = judged.paired
     return {
         **_trial(judged.trial),
@@ -66,7 +69,7 @@ def _judged(judged: Judged, bracket: Bracket) -> dict[str, Any]:
         "right_by_baseline_alone": paired.lost,
         "right_by_this_alone": paired.won,
         "speed_up": judged.speed_up,
-        "verdict": verdict(judged, bracket),
+        "verdict": said,
     }
 
 

@@ -35,8 +35,10 @@ def print_trials(outcome: Outcome) -> None:
     alike = _alike(outcome)
     rows = [_baseline_row(outcome, alike)]
     for bracket in outcome.brackets:
-        judged = sorted(bracket.judged(judge), key=lambda each: -each.speed)
-        rows += [_row(each, bracket, alike) for each in judged]
+        best = bracket.best(judge)
+        for each in sorted(bracket.judged(judge), key=lambda each: -each.speed):
+            said = verdict(each, best, raced=bracket.raced)
+            rows.append([each.trial.candidate.label_but(alike), *_figures(each), said])
     print_line("")
     print_table(columns, rows)
     for line in _conditions(outcome):
@@ -72,20 +74,17 @@ def _baseline_row(outcome: Outcome, alike: Mapping[str, object]) -> list[str]:
     return [label, str(trial.asked), right, "", f"{trial.figure(judge.speed):.2f}", "1.0", "the baseline"]
 
 
-def _row(judged: Judged, bracket: Bracket, alike: Mapping[str, object]) -> list[str]:
-    trial = judged.trial
-    label = trial.candidate.label_but(alike)
+def _figures(judged: Judged) -> list[str]:
+    """Questions, right answers, share, speed and speed-up; the first alone of who was asked nothing."""
+    trial, right = judged.trial, sum(judged.trial.right)
     if not trial.asked:
-        return [label, "0", "", "", "", "", verdict(judged, bracket)]
-    right = sum(trial.right)
+        return ["0", "", "", "", ""]
     return [
-        label,
         str(trial.asked),
         f"{_percent(right / trial.asked)} {_between(wilson(right, trial.asked))}",
         f"{_percent(judged.paired.share)} {_between(judged.paired.interval)}",
         f"{judged.speed:.2f}",
         "-" if judged.speed_up is None else f"{judged.speed_up:.1f}",
-        verdict(judged, bracket),
     ]
 
 
@@ -98,8 +97,8 @@ def _conditions(outcome: Outcome) -> Iterator[str]:
         f"right of the same questions, and the floor is {_percent(judge.floor)} %"
     )
     yield (
-        f"in brackets, intervals that hold the true value in {100 * CONFIDENCE:.0f} % of runs: Wilson's of right "
-        "answers, Bonett and Price's of shares, which are of pairs"
+        f"in brackets, intervals that hold the true value in {100 * CONFIDENCE:.0f} % of runs: Wilson's of "
+        "right answers, Bonett and Price's of shares, which are of pairs"
     )
     if judge.too_few:
         yield _too_few(outcome)
@@ -113,8 +112,8 @@ def _too_few(outcome: Outcome) -> str:
     if count is None:
         return "no number of questions shows a share of all; the shares themselves decide"
     return (
-        f"too few questions to show such a share: it takes {count} right answers of one token a step, of which "
-        f"there are {sum(judge.baseline.right)}; the shares themselves decide"
+        f"too few questions to show such a share: it takes {count} right answers of one token a step, of "
+        f"which there are {sum(judge.baseline.right)}; the shares themselves decide"
     )
 
 
@@ -126,12 +125,9 @@ def _taken(best: Judged, bracket: Bracket) -> str:
         f"{_percent(between.most)})"
     )
     shown = "" if best.shown else "; that it passes is not shown"
-    as_fast = [
-        each
-        for each in bracket.judged(best.judge)
-        if each.trial is not best.trial and verdict(each, bracket) == "passes, as fast"
-    ]
-    return f"{said}{shown}" + (f"; {len(as_fast)} more as fast" if as_fast else "")
+    verdicts = [verdict(each, best, raced=bracket.raced) for each in bracket.judged(best.judge)]
+    as_fast = verdicts.count("passes, as fast")
+    return f"{said}{shown}" + (f"; {as_fast} more as fast" if as_fast else "")
 
 
 def _nothing(bracket: Bracket) -> str:

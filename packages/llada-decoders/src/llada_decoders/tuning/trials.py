@@ -13,14 +13,21 @@ __all__ = ["Trial"]
 
 @dataclass(slots=True, kw_only=True)
 class Trial:
-    """A candidate and its ``samples``, one a stage, of questions in the same order for all.
+    """A candidate and its ``samples``, one a stage, of questions in the same order for all; ``right`` says of
+    each answer whether it is.
 
     ``error`` is why it is asked no more.
     """
 
     candidate: Candidate
     samples: list[Sample] = field(default_factory=list)
+    right: list[bool] = field(default_factory=list)
     error: Exception | None = None
+
+    def take(self, sample: Sample) -> None:
+        """Add the answers to further questions."""
+        self.samples.append(sample)
+        self.right += [bool(answer.right) for answer in sample.answers]
 
     @property
     def answers(self) -> list[Answered]:
@@ -30,12 +37,7 @@ class Trial:
     @property
     def asked(self) -> int:
         """How many questions it has answered."""
-        return len(self.answers)
-
-    @property
-    def right(self) -> list[bool]:
-        """Whether each answer is right."""
-        return [bool(answer.right) for answer in self.answers]
+        return len(self.right)
 
     def figure(self, name: str, stages: int | None = None) -> float:
         """A figure of ``llada bench`` over all its answers, those of the first ``stages`` alone; 0 where its
