@@ -108,7 +108,7 @@ def test_where_nothing_passes_one_token_a_step_is_what_to_use(tune: Tune) -> Non
     assert ran.status == 1
     *_, told, flags = ran.out.splitlines()
     assert told == "dual_cache: nothing that is faster passes; take one token a step"
-    assert flags.strip() == "--algorithm basic"
+    assert flags.strip() == "--algorithm basic -p steps=128"
 
 
 def test_too_few_questions_are_said_to_be_too_few(tune: Tune) -> None:
@@ -142,7 +142,9 @@ def test_every_algorithm_that_can_be_tuned_is_where_none_is_named(tune: Tune, or
     assert {"eb_sampler", "daedal", "llada"} <= set(left.split(": ")[1].split(", "))
     given = [each["parameters"] for each in found(ran)["trials"]]
     assert {each.get("threshold", each.get("conf_threshold")) for each in given} == {0.7, 0.9}
-    assert found(ran)["baseline"]["parameters"] == {"gen_length": 64}, "a pace is none of the baseline's"
+    assert found(ran)["baseline"]["parameters"] == {"gen_length": 64, "steps": 64}, (
+        "a pace is none of the baseline's"
+    )
 
 
 def test_files_have_questions_too(tune: Tune, tmp_path: Path) -> None:
@@ -190,7 +192,7 @@ def test_a_setting_that_fails_costs_the_others_nothing(tune: Tune, oracle: Oracl
 def test_without_a_right_answer_there_is_nothing_to_keep(tune: Tune, oracle: Oracle) -> None:
     oracle.knows = False
     told = error(tune("--tasks", "lists", "-n", "8", *FAST), status=2)
-    assert "one token a step (basic block_length=32) has none of 8 questions right" in told
+    assert "one token a step (basic block_length=32 steps=128) has none of 8 questions right" in told
     assert "give questions that the model can answer" in told
 
 

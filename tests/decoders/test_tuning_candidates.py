@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from llada_core import get_algorithm_info, list_available_algorithms
+from llada_core import get_algorithm_info, list_available_algorithms, load_model
+from llada_core.bench import Case, measure, tasks
 from llada_core.cli.generate import generate
 from llada_core.cli.settings import settings_of
 from llada_core.loading import check_call
@@ -103,6 +104,18 @@ def test_baselines_can_be_called_and_take_no_pace_from_what_all_share() -> None:
             assert found.effective["gen_length"] == 64
             assert found.parameters.get("threshold") is None
             assert "block_length" not in found.parameters
+
+
+def test_a_last_block_that_is_short_has_a_step_for_each_of_its_tokens() -> None:
+    shapes = {(12, 8): 16, (16, 8): 16, (8, 32): 32}
+    with load_model(device="cpu") as lm:
+        for (length, block), steps in shapes.items():
+            given = {"gen_length": length, "block_length": block, "early_stop": False}
+            found = decoding(BASELINES[0], given)
+            assert found.parameters == {**given, "steps": steps}
+            case = Case(label="", algorithm=found.algorithm, parameters=found.parameters, rows=1)
+            sample = measure(lm, case, tasks(1, ["lists"]))
+            assert sample.committed == sample.forwards == length
 
 
 @pytest.mark.timeout(120)

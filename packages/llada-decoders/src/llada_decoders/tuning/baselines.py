@@ -10,7 +10,7 @@ from typing import Any
 
 from llada_core import LoadedModel, registry
 from llada_core.errors import AlgorithmUnavailable, IncompatibleAlgorithm, UsageError
-from llada_core.parameters import called, parse_assignments
+from llada_core.parameters import block_count, called, parse_assignments
 from llada_decoders.tuning.candidates import Candidate
 from llada_decoders.tuning.grids import sets_the_pace
 from llada_decoders.tuning.values import given_values
@@ -22,17 +22,22 @@ _REMEDY = "give --baseline 'NAME NAME=VALUE …', the algorithm and what makes i
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Baseline:
-    """An algorithm, and the parameters at which it keeps one token a step."""
+    """An algorithm, and the parameters at which it keeps one token a step.
+
+    ``in_steps``: they are as many ``steps`` as all blocks have positions, the whole of the last one counted:
+    of fewer, each block has its equal share, be it short or not.
+    """
 
     algorithm: str
     parameters: Mapping[str, Any]
+    in_steps: bool = False
 
 
 BASELINES: tuple[Baseline, ...] = (
-    Baseline(algorithm="basic", parameters={}),  # without a cache; no steps are as many as gen_length
-    Baseline(algorithm="dream", parameters={"alg": "entropy"}),  # likewise; its default fills by chance
+    Baseline(algorithm="basic", parameters={}, in_steps=True),  # without a cache
+    Baseline(algorithm="dream", parameters={"alg": "entropy"}),  # in gen_length steps; the default is chance
     Baseline(algorithm="llada2", parameters={"threshold": None}),  # 32 steps a block of 32
-    Baseline(algorithm="nemotron_block", parameters={"threshold": None}),
+    Baseline(algorithm="nemotron_block", parameters={"threshold": None}, in_steps=True),
     Baseline(algorithm="sdar", parameters={"remasking_strategy": "low_confidence_static"}),
 )
 """The first that runs on a model is its baseline. Those of other wheels are names and nothing more."""
@@ -70,9 +75,12 @@ def decoding(baseline: Baseline, shared: Mapping[str, object]) -> Candidate:
     taken = {name: value for name, value in shared.items() if _holds(called(name, info.parameters))}
     values = given_values(info, taken)
     own = {name: value[0] for name, value in given_values(info, baseline.parameters).items()}
-    return Candidate.checked(
-        info.name, {**{name: tried[0] for name, tried in values.items() if len(tried) == 1}, **own}
-    )
+    alone = {name: tried[0] for name, tried in values.items() if len(tried) == 1}
+    found = Candidate.checked(info.name, {**alone, **own})
+    if not baseline.in_steps:
+        return found
+    steps = block_count(found.effective) * found.effective["block_length"]
+    return Candidate.checked(info.name, {**found.parameters, "steps": steps})
 
 
 def _holds(parameter: Any) -> bool:

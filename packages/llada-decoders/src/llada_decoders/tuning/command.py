@@ -194,8 +194,7 @@ def _ask_baseline(baseline: Trial, asking: Asking) -> None:
 def _told_at_the_end(
     lm: LoadedModel, outcome: Outcome, given: Mapping[str, Any]
 ) -> Iterator[list[Exception]]:
-    """Say what was found while this was entered, be it that Ctrl-C or a
-    signal ended it; in the list, once it is left,
+    """Say what was found while this was entered, be it that Ctrl-C ended it; in the list, once it is left,
     stands why a file was not written."""
     about = surroundings(lm, _distributions(lm, outcome))
     unwritten: list[Exception] = []
