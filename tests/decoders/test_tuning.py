@@ -115,7 +115,7 @@ def test_too_few_questions_are_said_to_be_too_few(tune: Tune) -> None:
     ran = tune("--tasks", "lists", "-n", "16", *FAST)
     assert ran.status == 0
     assert "too few questions to show such a share: it takes 96 right answers of one token a step" in ran.out
-    assert row(ran, "dual_cache threshold=0.7").endswith("take it: reaches the floor, not shown")
+    assert row(ran, "dual_cache threshold=0.7").endswith("take it, not shown")
     assert "; that it passes is not shown" in ran.out
     assert "no number of questions shows" in tune("--tasks", "lists", "-n", "8", "--floor", "1", *FAST).out
 
@@ -183,7 +183,7 @@ def test_a_setting_that_fails_costs_the_others_nothing(tune: Tune, oracle: Oracl
     ran = tune("--tasks", "lists", "-n", "16", *FAST)
     assert ran.status == 1
     assert row(ran, "dual_cache threshold=0.7").endswith("failed")
-    assert row(ran, "dual_cache threshold=0.8").endswith("take it: reaches the floor, not shown")
+    assert row(ran, "dual_cache threshold=0.8").endswith("take it, not shown")
     assert "error: dual_cache block_length=32 threshold=0.7: it fails" in ran.err
     oracle.fails = ("basic",)
     assert "it fails" in error(tune("--tasks", "lists", "-n", "8", *FAST), status=1)

@@ -57,18 +57,18 @@ def verdict(judged: Judged, best: Judged | None, *, raced: bool) -> str:
     if not judged.may_pass:
         return "below the floor"
     if not judged.complete:
-        return "slower: asked no more" if raced else "interrupted"
+        return "slower, asked no more" if raced else "interrupted"
     if best is not None and best.trial is judged.trial:
-        return "take it" if judged.shown else "take it: reaches the floor, not shown"
+        return "take it" if judged.shown else "take it, not shown"
     return _not_taken(judged, best)
 
 
 def _not_taken(judged: Judged, best: Judged | None) -> str:
     """The verdict on one that was asked all questions and is not the one to take."""
     if not judged.reaches:
-        return "may be below the floor"
+        return "may be below"
     if (judged.speed_up or 0.0) <= 1:
-        return "no faster than one token a step"
+        return "no faster"
     if not judged.shown and (best is None or best.shown):
-        return "reaches the floor, not shown"
+        return "not shown"
     return "passes, as fast" if best is not None and judged.speed == best.speed else "passes, slower"

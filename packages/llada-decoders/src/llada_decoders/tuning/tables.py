@@ -6,43 +6,53 @@ import math
 from collections.abc import Iterator, Mapping
 
 from llada_core.bench.comparing import CONFIDENCE
+from llada_core.cli.diversion import stdout
 from llada_core.cli.output import as_typed, print_line, print_table
 from llada_core.cli.settings import common
-from llada_core.cli.tables import Column
+from llada_core.cli.streams import columns_of
+from llada_core.cli.tables import Column, wrapped
 from llada_decoders.tuning.brackets import Bracket
 from llada_decoders.tuning.intervals import Interval, needed, wilson
 from llada_decoders.tuning.judging import Judged
 from llada_decoders.tuning.outcome import Outcome, verdict
+from llada_decoders.tuning.trials import Trial
 
 __all__ = ["print_flags", "print_trials"]
 
 _HEADINGS = {"tokens_per_forward": "tokens/forward", "tokens_per_second": "tokens/s"}
+_SHORT = {"tokens_per_forward": "tok/fwd", "tokens_per_second": "tok/s"}
+_ROOM, _LEAST = (
+    132,
+    110,
+)  # columns from which headings are written out, and from which all intervals are there
 _INDENT = "    "
 
 
 def print_trials(outcome: Outcome) -> None:
     """The table: the baseline, then each algorithm's trials, the fastest first; and how they were asked."""
-    judge = outcome.judge
-    columns = [
-        Column(heading="setting", wraps=True),
-        Column(heading="asked", right=True),
-        Column(heading="right %", right=True),
-        Column(heading="share %", right=True),
-        Column(heading=_HEADINGS[judge.speed], right=True),
-        Column(heading="speed-up", right=True),
-        Column(heading="verdict"),
-    ]
-    alike = _alike(outcome)
-    rows = [_baseline_row(outcome, alike)]
+    judge, alike = outcome.judge, _alike(outcome)
+    width = columns_of(stdout())
+    narrow = width is not None and width < _LEAST
+    rows = [_baseline_row(outcome, alike, narrow=narrow)]
     for bracket in outcome.brackets:
         best = bracket.best(judge)
         for each in sorted(bracket.judged(judge), key=lambda each: -each.speed):
             said = verdict(each, best, raced=bracket.raced)
-            rows.append([each.trial.candidate.label_but(alike), *_figures(each), said])
+            rows.append([each.trial.candidate.label_but(alike), *_figures(each, narrow=narrow), said])
     print_line("")
-    print_table(columns, rows)
+    print_table(_columns(judge.speed, width), rows)
     for line in _conditions(outcome):
-        print_line(line)
+        _say(line)
+
+
+def _columns(speed: str, width: int | None) -> list[Column]:
+    fast = (_SHORT if width is not None and width < _ROOM else _HEADINGS)[speed]
+    figures = ("asked", "right %", "share %", fast, "speed-up")
+    return [
+        Column(heading="setting", wraps=True),
+        *(Column(heading=heading, right=True) for heading in figures),
+        Column(heading="verdict"),
+    ]
 
 
 def print_flags(outcome: Outcome) -> None:
@@ -50,15 +60,21 @@ def print_flags(outcome: Outcome) -> None:
     for bracket, best in zip(outcome.brackets, outcome.best(), strict=True):
         print_line("")
         if best is None:
-            print_line(_nothing(bracket))
+            _say(_nothing(bracket))
             print_line(f"{_INDENT}{outcome.baseline.candidate.flags}")
         else:
-            print_line(f"{_taken(best, bracket)}{'' if bracket.raced else ', so far'}")
+            _say(f"{_taken(best, bracket)}{'' if bracket.raced else ', so far'}")
             print_line(f"{_INDENT}{best.trial.candidate.flags}")
     fastest = outcome.fastest()
     if fastest is not None and len(outcome.brackets) > 1:
         print_line("")
         print_line(f"the fastest of all: {fastest.trial.candidate.label}")
+
+
+def _say(sentence: str) -> None:
+    """A sentence on stdout, broken between words where that is a terminal."""
+    for line in wrapped(sentence, columns_of(stdout())):
+        print_line(line)
 
 
 def _alike(outcome: Outcome) -> dict[str, object]:
@@ -67,25 +83,31 @@ def _alike(outcome: Outcome) -> dict[str, object]:
     return common([trial.candidate.setting for trial in trials])
 
 
-def _baseline_row(outcome: Outcome, alike: Mapping[str, object]) -> list[str]:
+def _baseline_row(outcome: Outcome, alike: Mapping[str, object], *, narrow: bool) -> list[str]:
     trial, judge = outcome.baseline, outcome.judge
-    right = f"{_percent(sum(trial.right) / trial.asked)} {_between(wilson(sum(trial.right), trial.asked))}"
     label = f"one token a step: {trial.candidate.label_but(alike)}"
-    return [label, str(trial.asked), right, "", f"{trial.figure(judge.speed):.2f}", "1.0", "the baseline"]
+    speed = f"{trial.figure(judge.speed):.2f}"
+    return [label, str(trial.asked), _right(trial, narrow=narrow), "", speed, "1.0", "the baseline"]
 
 
-def _figures(judged: Judged) -> list[str]:
+def _figures(judged: Judged, *, narrow: bool) -> list[str]:
     """Questions, right answers, share, speed and speed-up; the first alone of who was asked nothing."""
-    trial, right = judged.trial, sum(judged.trial.right)
+    trial, paired = judged.trial, judged.paired
     if not trial.asked:
         return ["0", "", "", "", ""]
     return [
         str(trial.asked),
-        f"{_percent(right / trial.asked)} {_between(wilson(right, trial.asked))}",
-        f"{_percent(judged.paired.share)} {_between(judged.paired.interval)}",
+        _right(trial, narrow=narrow),
+        f"{_percent(paired.share)} {_between(paired.interval, digits=0 if narrow else 1)}",
         f"{judged.speed:.2f}",
         "-" if judged.speed_up is None else f"{judged.speed_up:.1f}",
     ]
+
+
+def _right(trial: Trial, *, narrow: bool) -> str:
+    right = sum(trial.right)
+    percent = _percent(right / trial.asked)
+    return percent if narrow else f"{percent} {_between(wilson(right, trial.asked))}"
 
 
 def _conditions(outcome: Outcome) -> Iterator[str]:
@@ -136,9 +158,9 @@ def _nothing(bracket: Bracket) -> str:
     return f"{bracket.algorithm}: nothing that is faster passes; take one token a step"
 
 
-def _between(interval: Interval) -> str:
-    return f"({_percent(interval.least)} to {_percent(interval.most)})"
+def _between(interval: Interval, digits: int = 1) -> str:
+    return f"({_percent(interval.least, digits)} to {_percent(interval.most, digits)})"
 
 
-def _percent(share: float) -> str:
-    return "any" if math.isinf(share) else f"{100 * share:.1f}"
+def _percent(share: float, digits: int = 1) -> str:
+    return "any" if math.isinf(share) else f"{100 * share:.{digits}f}"
