@@ -56,7 +56,7 @@ def test_people_get_a_table_and_the_flags_to_use(tune: Tune) -> None:
     ran = tune("--tasks", "lists", "-n", "64", "--floor", "0.9", *FAST)
     assert (ran.status, ran.err) == (0, "")
     assert row(ran, "dual_cache threshold=0.7").endswith("take it")
-    assert row(ran, "dual_cache threshold=0.4").endswith("below the floor")
+    assert row(ran, "dual_cache threshold=0.4").endswith("may be below")
     assert row(ran, "one token a step: basic").endswith("the baseline")
     assert "64 question(s): tasks of the embedded model, lists; " in ran.out
     assert "the floor is 90.0 %" in ran.out
@@ -109,6 +109,14 @@ def test_where_nothing_passes_one_token_a_step_is_what_to_use(tune: Tune) -> Non
     *_, told, flags = ran.out.splitlines()
     assert told == "dual_cache: nothing that is faster passes; take one token a step"
     assert flags.strip() == "--algorithm basic -p steps=128"
+
+
+def test_who_cannot_reach_the_floor_any_more_is_asked_no_more(tune: Tune) -> None:
+    ran = tune("--tasks", "lists", "-n", "32", "--floor", "0.99", *FAST)
+    assert row(ran, "dual_cache threshold=0.4").split()[2] == "16"
+    assert row(ran, "dual_cache threshold=0.4").endswith("out of reach")
+    assert row(ran, "dual_cache threshold=0.7").endswith("take it, not shown")
+    assert row(ran, "dual_cache threshold=0.9").endswith("slower, asked no more")
 
 
 def test_too_few_questions_are_said_to_be_too_few(tune: Tune) -> None:

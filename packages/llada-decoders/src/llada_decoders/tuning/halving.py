@@ -1,6 +1,6 @@
 """Who is asked how much: successive halving (Jamieson and Talwalkar, arXiv 1502.07943) with a reserve.
 
-All are asked few questions, the fastest half of those that may still pass twice as many, and so on. The
+All are asked few questions, the fastest half of those that may reach the floor twice as many, and so on. The
 fastest are often those that fail later. So nobody is let go of for being slow: who is slower waits, and is
 asked on where all that were faster have failed. Only who fails is out.
 """
@@ -17,15 +17,20 @@ FIRST = 8
 
 
 class Entrant(Protocol):
-    """What is raced: it ``may_pass`` until its answers show otherwise, and ``passes`` once they show that.
+    """What is raced: it ``may_reach`` the floor until its answers tell otherwise, and ``reaches`` it once it
+    was asked all. That this is no chance it ``may_show``, and is ``shown``, likewise.
 
     Its ``speed`` is that on the questions that it was asked.
     """
 
     @property
-    def may_pass(self) -> bool: ...
+    def may_reach(self) -> bool: ...
     @property
-    def passes(self) -> bool: ...
+    def reaches(self) -> bool: ...
+    @property
+    def may_show(self) -> bool: ...
+    @property
+    def shown(self) -> bool: ...
     @property
     def speed(self) -> float: ...
 
@@ -46,21 +51,25 @@ def halve(
     sizes: Sequence[int],
     ask: Callable[[Sequence[_Entrant], int], None],
 ) -> None:
-    """Let ``ask`` bring entrants to more questions, until one that was asked all passes, or all were.
+    """Let ``ask`` bring entrants to more questions, until one that was asked all is shown, or none can be.
 
-    ``ask`` is given some that may pass and a size of ``sizes``; one that has been asked so many already is
-    not to be asked again. The fastest that passes is then as fast as any that would, by the ranks of the
-    stages.
+    ``ask`` is given some entrants and a size of ``sizes``; one that has been asked so many already is not to
+    be asked again. Once one reaches the floor, slower ones are asked on only as long as they may be shown to.
+    By the ranks of the stages, none is then faster than the fastest that is shown; or, where none is, than
+    the fastest that reaches the floor.
     """
-    waiting = list(entrants)
+    waiting, reached = list(entrants), False
     while waiting:
         racing, waiting = waiting, []
         for size in sizes:
             ask(racing, size)
-            racing = sorted((each for each in racing if each.may_pass), key=lambda each: -each.speed)
+            able = [each for each in racing if (each.may_show if reached else each.may_reach)]
+            racing = sorted(able, key=lambda each: -each.speed)
             if size != sizes[-1]:
                 kept = -(-len(racing) // 2)
                 waiting += racing[kept:]
                 racing = racing[:kept]
-        if any(each.passes for each in racing):
+        if any(each.shown for each in racing):
             return
+        reached = reached or any(each.reaches for each in racing)
+        waiting = [each for each in waiting if each.may_show or not reached]

@@ -57,9 +57,29 @@ class Judged:
         return self.speed / of if of and self.speed else None
 
     @property
-    def may_pass(self) -> bool:
-        """Whether it could still be shown to pass: its share's interval does not end below the floor."""
-        return self.trial.error is None and self.paired.interval.most >= self.judge.floor
+    def below(self) -> bool:
+        """Whether it is shown to be below the floor: its share's interval ends there."""
+        return self.paired.interval.most < self.judge.floor
+
+    @property
+    def may_reach(self) -> bool:
+        """Whether its share of all questions can reach the floor, and is not shown to be below it."""
+        able = self.trial.error is None and not self.below
+        return able and self._at_best.share >= self.judge.floor
+
+    @property
+    def may_show(self) -> bool:
+        """Whether right answers to all other questions would show that it passes."""
+        return self.may_reach and self._at_best.interval.least >= self.judge.floor
+
+    @property
+    def _at_best(self) -> Paired:
+        """Its pairs if it has all other questions right."""
+        others = self.judge.baseline.right[self.trial.asked :]
+        paired = self.paired
+        return Paired(
+            both=paired.both + sum(others), lost=paired.lost, won=paired.won + len(others) - sum(others)
+        )
 
     @property
     def complete(self) -> bool:
@@ -75,11 +95,6 @@ class Judged:
     def shown(self) -> bool:
         """Whether all of its share's interval does, too."""
         return self.complete and self.paired.interval.least >= self.judge.floor
-
-    @property
-    def passes(self) -> bool:
-        """Whether nothing slower need be asked."""
-        return self.reaches if self.judge.too_few else self.shown
 
     @staticmethod
     def best(judged: Sequence[Judged]) -> Judged | None:

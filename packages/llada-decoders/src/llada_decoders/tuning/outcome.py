@@ -54,9 +54,11 @@ def verdict(judged: Judged, best: Judged | None, *, raced: bool) -> str:
         return "failed"
     if not judged.trial.asked:
         return "not asked"
-    if not judged.may_pass:
+    if judged.below:
         return "below the floor"
     if not judged.complete:
+        if not judged.may_reach:
+            return "out of reach"
         return "slower, asked no more" if raced else "interrupted"
     if best is not None and best.trial is judged.trial:
         return "take it" if judged.shown else "take it, not shown"
