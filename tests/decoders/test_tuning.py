@@ -184,6 +184,11 @@ def test_ctrl_c_keeps_what_was_found(tune: Tune, oracle: Oracle) -> None:
     assert row(ran, "dual_cache threshold=0.9").endswith("interrupted")
     assert "not asked" in next(line for line in ran.out.splitlines() if line.startswith("wino "))
     assert "interrupted before anything passed" in ran.out
+    oracle.asked.clear()
+    oracle.ends = 3
+    status, out, err = tune("--tasks", "lists", "-n", "16", *FAST)
+    assert (status, out) == (130, "")
+    assert "ended before one token a step was asked all questions" in err
 
 
 def test_a_setting_that_fails_costs_the_others_nothing(tune: Tune, oracle: Oracle) -> None:

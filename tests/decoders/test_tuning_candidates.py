@@ -95,6 +95,13 @@ def test_schedules_are_shares_of_the_length_and_only_where_nothing_else_sets_the
     assert not any("steps" in each for each in tried("klass"))
 
 
+def test_blocks_that_hold_the_whole_answer_are_tried_once() -> None:
+    assert {each["block_length"] for each in tried("wino")} == {32, 64}
+    assert {each["block_length"] for each in tried("wino", gen_length=48)} == {32, 64}
+    assert {each["block_length"] for each in tried("wino", gen_length=32)} == {32}
+    assert {each["block_length"] for each in tried("wino", gen_length=8, block_length="16,32")} == {16, 32}
+
+
 def test_baselines_can_be_called_and_take_no_pace_from_what_all_share() -> None:
     for baseline in BASELINES:
         if baseline.algorithm in list_available_algorithms():

@@ -136,15 +136,21 @@ def _rivals(parameters: Sequence[Parameter]) -> set[str]:
 def _values(parameter: Parameter, info: AlgorithmInfo, given: _Values) -> list[Any]:
     """What the grids try of a parameter, and its default."""
     axis = axis_of(parameter)
-    if axis is None:
-        return []
-    if not axis.of_the_length:
-        default = [] if parameter.default in axis.values else [parameter.default]
-        return [*default, *(value for value in axis.values if parameter.accepts(value))]
-    if any(sets_the_pace(each) and each is not parameter for each in info.parameters):
-        return []
     length: Any = (given.get("gen_length") or [value_of("gen_length", {}, info.parameters)])[0]
-    return list(dict.fromkeys(max(1, round(share * length)) for share in axis.values if share))
+    if axis is None or (axis.of_the_length and length is None):
+        return []
+    if axis.of_the_length:
+        others = any(sets_the_pace(each) and each is not parameter for each in info.parameters)
+        return [] if others else list(dict.fromkeys(max(1, round(share * length)) for share in axis.shares))
+    default = [] if parameter.default in axis.values else [parameter.default]
+    values = [*default, *(value for value in axis.values if parameter.accepts(value))]
+    return _blocks(values, length) if parameter.name == "block_length" and length is not None else values
+
+
+def _blocks(lengths: list[Any], answer: int) -> list[Any]:
+    """The lengths of blocks that differ for such an answer: of those that hold all of it, the least."""
+    whole = sorted(each for each in lengths if each >= answer)
+    return [each for each in lengths if each < answer or each == whole[0]]
 
 
 def _is_said(name: str, combined: Mapping[str, Any], parameters: Sequence[Parameter]) -> bool:

@@ -172,8 +172,12 @@ def _ask_baseline(baseline: Trial, asking: Asking) -> None:
 
     Raises its error, and ``UsageError`` where nothing is right that could be kept.
     """
-    for size in stages(len(asking.questions)):
-        asking.ask([baseline], size, f"One token a step, {size} of {len(asking.questions)} questions")
+    try:
+        for size in stages(len(asking.questions)):
+            asking.ask([baseline], size, f"One token a step, {size} of {len(asking.questions)} questions")
+    except KeyboardInterrupt:
+        note("ended before one token a step was asked all questions; nothing is told, and no file is written")
+        raise
     if baseline.error is not None:
         raise baseline.error
     if not any(baseline.right):

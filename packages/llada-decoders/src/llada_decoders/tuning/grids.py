@@ -30,6 +30,11 @@ class Axis:
     pace: bool = True
     of_the_length: bool = False
 
+    @property
+    def shares(self) -> list[float]:
+        """The values of one ``of_the_length``."""
+        return [float(value) for value in self.values if value is not None]
+
 
 AXES: tuple[Axis, ...] = (
     Axis(
