@@ -114,7 +114,7 @@ def tune(ctx: click.Context, /, **given: Any) -> None:
     wish = Wish.of(ctx, given["baseline"])
     choice = ModelChoice.of(given)
     questions = _questions(given, other_model=choice.named is not None)
-    with answers_alone(), opened_model(choice, wish.settings) as lm:
+    with answers_alone(), opened_model(choice, wish.settings) as lm, ended_like_an_interrupt():
         status = _tuned(lm, wish, questions, given)
     ctx.exit(status)
 
@@ -158,7 +158,7 @@ def _tuned(lm: LoadedModel, wish: Wish, questions: Questions, given: Mapping[str
     _ask_baseline(baseline, asking)
     judge = Judge(baseline=baseline, floor=given["floor"], questions=len(questions.asked), speed=speed)
     outcome = Outcome(questions=questions, judge=judge, brackets=brackets)
-    with ended_like_an_interrupt(), _told_at_the_end(lm, outcome, given) as unwritten:
+    with _told_at_the_end(lm, outcome, given) as unwritten:
         for bracket in brackets:
             bracket.race(asking, judge)
     for trial, error in outcome.failures():
