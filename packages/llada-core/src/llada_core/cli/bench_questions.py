@@ -11,7 +11,7 @@ from llada_core.checkpoints.embedded import embedded_names
 from llada_core.cli.prompts import Entry, prompts_of_file
 from llada_core.errors import PromptError, UsageError
 
-__all__ = ["asked_questions"]
+__all__ = ["asked_questions", "wheel_of", "whose_tasks"]
 
 _FEW = 5  # instances a family where nobody says how many
 _REMEDY = 'write "expected": "…", or a list of texts of which each is right'
@@ -30,14 +30,23 @@ def asked_questions(
         if count is not None or of:
             raise UsageError("--prompts and tasks (--tasks, --family) are both given; give one of them")
         return [_question(entry) for entry in prompts_of_file(file)], "stdin" if file == "-" else file
-    wheel = model if model in embedded_names() else EMBEDDED
+    wheel = wheel_of(model)
     if count is None and model not in (None, wheel):
         raise UsageError(
             "nothing is asked; give --prompts FILE, or --tasks N for the tasks of the embedded model"
         )
     found = tasks(_FEW if count is None else count, of, wheel=wheel)
-    whose = "the embedded model" if wheel == EMBEDDED else wheel
-    return found, f"tasks of {whose}, {', '.join(dict.fromkeys(of)) or 'all families'}"
+    return found, f"{whose_tasks(wheel)}, {', '.join(dict.fromkeys(of)) or 'all families'}"
+
+
+def wheel_of(model: str | None) -> str:
+    """Whose tasks a model is asked: the wheel of that name, or the embedded model's."""
+    return model if model is not None and model in embedded_names() else EMBEDDED
+
+
+def whose_tasks(wheel: str) -> str:
+    """They in words."""
+    return f"tasks of {'the embedded model' if wheel == EMBEDDED else wheel}"
 
 
 def _question(entry: Entry) -> Question:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from llada_core.bench import Case, Question, families, measure, tasks, warm_case
-from llada_core.cli.bench_questions import asked_questions
+from llada_core.cli.bench_questions import asked_questions, whose_tasks
 from llada_core.cli.progress import prompts_bar
 from llada_core.errors import UsageError
 from llada_core.loading import LoadedModel
@@ -32,7 +32,7 @@ def questions_of_file(file: str, count: int | None, otherwise: int, seed: int) -
     are. Raises ``UsageError`` where it has fewer, or does not say which answers are right, and
     ``PromptError``.
     """
-    found, source = asked_questions(file, None, (), other_model=True)
+    found, source = asked_questions(file, None, (), model=None)
     unknown = [each for each in found if each.accepts is None]
     if unknown:
         more = f" and of {len(unknown) - 1} more" if len(unknown) > 1 else ""
@@ -48,16 +48,16 @@ def questions_of_file(file: str, count: int | None, otherwise: int, seed: int) -
     return Questions(asked=found[: otherwise if count is None else count], source=source)
 
 
-def questions_of_tasks(of: Sequence[str], count: int, seed: int) -> Questions:
-    """``count`` held-out instances of the embedded model's tasks, of the families ``of`` in turn; none or
-    "all": of all. Raises ``UsageError`` and ``ModelNotFound``.
+def questions_of_tasks(of: Sequence[str], count: int, seed: int, *, wheel: str) -> Questions:
+    """``count`` held-out instances of the tasks of ``wheel``, of the families ``of`` in turn; none or "all":
+    of all. Raises ``UsageError`` and ``ModelNotFound``.
     """
     named = [name for name in dict.fromkeys(of) if name != ALL]
-    chosen = named if named and ALL not in of else list(families())
+    chosen = named if named and ALL not in of else list(families(wheel))
     each = -(-count // len(chosen))
-    found = tasks(each, chosen, seed=seed)
+    found = tasks(each, chosen, seed=seed, wheel=wheel)
     in_turn = [found[family * each + number] for number in range(each) for family in range(len(chosen))]
-    source = f"tasks of the embedded model, {', '.join(named) if chosen == named else 'all families'}"
+    source = f"{whose_tasks(wheel)}, {', '.join(named) if chosen == named else 'all families'}"
     return Questions(asked=in_turn[:count], source=source)
 
 

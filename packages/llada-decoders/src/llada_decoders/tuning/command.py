@@ -14,6 +14,7 @@ from llada_core import registry
 from llada_core.bench import surroundings
 from llada_core.bench.measuring import MOST_ROWS
 from llada_core.bench.questions import SEED
+from llada_core.cli.bench_questions import wheel_of
 from llada_core.cli.bench_tables import print_surroundings
 from llada_core.cli.diversion import answers_alone
 from llada_core.cli.opening import opened_model
@@ -66,8 +67,8 @@ llada tune ./my-model --prompts questions.jsonl --floor 0.95 -p gen_length=64 \\
 )  # fmt: skip
 @click.option(
     "--tasks", "of", multiple=True, metavar="FAMILY",
-    help="Ask held-out instances of these families of the embedded model's tasks: names with commas between, "
-    "or all. Repeatable. Default, for that model: all.",
+    help="Ask held-out instances of these families of the tasks of the wheel that the model comes in, else of "
+    "the embedded model's: names with commas between, or all. Repeatable. Default, for such models: all.",
 )  # fmt: skip
 @click.option(
     "-n", "--budget", "count", type=click.IntRange(min=1), metavar="N",
@@ -113,7 +114,7 @@ def tune(ctx: click.Context, /, **given: Any) -> None:
     _check(given)
     wish = Wish.of(ctx, given["baseline"])
     choice = ModelChoice.of(given)
-    questions = _questions(given, other_model=choice.named is not None)
+    questions = _questions(given, model=choice.named)
     with answers_alone(), opened_model(choice, wish.settings) as lm, ended_like_an_interrupt():
         status = _tuned(lm, wish, questions, given)
     ctx.exit(status)
@@ -132,16 +133,17 @@ def _check(given: Mapping[str, Any]) -> None:
     check_files([("--json-file", path)] if path is not None else [], overwrite=given["overwrite"])
 
 
-def _questions(given: Mapping[str, Any], *, other_model: bool) -> Questions:
+def _questions(given: Mapping[str, Any], *, model: str | None) -> Questions:
     count, seed = given["count"], given["drawn"]
     if given["file"] is not None:
         return questions_of_file(given["file"], count, _QUESTIONS, seed)
-    if not given["of"] and other_model:
+    wheel = wheel_of(model)
+    if not given["of"] and model not in (None, wheel):
         raise UsageError(
             "nothing is asked; give --prompts FILE, or --tasks all for the tasks of the embedded model"
         )
     of = [name.strip() for each in given["of"] for name in each.split(",")]
-    return questions_of_tasks(of, count or _QUESTIONS, seed)
+    return questions_of_tasks(of, count or _QUESTIONS, seed, wheel=wheel)
 
 
 def _tuned(lm: LoadedModel, wish: Wish, questions: Questions, given: Mapping[str, Any]) -> int:

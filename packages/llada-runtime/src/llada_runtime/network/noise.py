@@ -1,4 +1,4 @@
-"""Tokens drawn by Gumbel-max, where their logits are: by one kernel on a GPU that runs those, else by torch."""
+"""Tokens drawn by Gumbel-max where their logits are: by one kernel on a GPU that runs it, else by torch."""
 
 from __future__ import annotations
 
