@@ -67,8 +67,8 @@ llada tune ./my-model --prompts questions.jsonl --floor 0.95 -p gen_length=64 \\
 )  # fmt: skip
 @click.option(
     "--tasks", "of", multiple=True, metavar="FAMILY",
-    help="Ask held-out instances of these families of the tasks of the wheel that the model comes in, else of "
-    "the embedded model's: names with commas between, or all. Repeatable. Default, for such models: all.",
+    help="Ask held-out instances of these families of the tasks of the wheel that the model comes in, else "
+    "of the embedded model's: names with commas between, or all. Repeatable. Default, for such models: all.",
 )  # fmt: skip
 @click.option(
     "-n", "--budget", "count", type=click.IntRange(min=1), metavar="N",
