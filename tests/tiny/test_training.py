@@ -6,6 +6,7 @@ It runs in a process of its own, as its modules have plain names.
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -17,12 +18,11 @@ ROOT = Path(__file__).parents[2]
 TRAINING = ROOT / "packages" / "llada-tiny" / "training"
 LOOK = """
 import json, sys
-sys.path.insert(0, sys.argv[1])
 from itertools import islice
 from data import batches
 from plans import PLANS
 from llada_tiny import model_path
-plan = PLANS[sys.argv[2]](False)
+plan = PLANS[sys.argv[1]](False)
 made = batches(plan.source(), model_path() / "tokenizer.json", tokens_per_batch=4096, workers=0, seed=5)
 rows = [
     {"edge": len(row), "cut": batch.cut, "prompt": int(prompt), "row": row.tolist(), "answer": int(answer)}
@@ -40,8 +40,9 @@ EOS, END_OF_TURN = 1, 5
 
 @pytest.fixture(scope="module", params=["tiny", "long"])
 def plan(request: pytest.FixtureRequest) -> dict[str, Any]:
-    command = [sys.executable, "-c", LOOK, str(TRAINING), request.param]
-    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    command = [sys.executable, "-c", LOOK, request.param]
+    env = {**os.environ, "PYTHONPATH": os.pathsep.join((str(TRAINING), *filter(None, sys.path)))}
+    done = subprocess.run(command, capture_output=True, text=True, check=True, env=env)
     found: dict[str, Any] = json.loads(done.stdout)
     return {"name": request.param, **found}
 
