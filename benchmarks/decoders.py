@@ -3,7 +3,7 @@
     python benchmarks/decoders.py [-n 100] [--device cuda --batch 128] [--write | --into FOLDER] [--continue]
     python benchmarks/decoders.py --share 1/4 --into FOLDER --figures-only ...   # beside 2/4, 3/4 and 4/4
     python benchmarks/decoders.py --results FOLDER/*.json
-    python benchmarks/decoders.py --model llada-tiny-long --gen-length 512 --name decoders-long ...
+    python benchmarks/decoders.py --model llada-tiny-long --gen-length 448 --name decoders-long ...
 
 Every setting of `decoder_settings.py` is run on `n` held-out instances a family, the same for all, so that
 each can be compared with one token a step question by question. A run of 100 instances or more is written

@@ -2,7 +2,7 @@
 
     python benchmarks/refreshes.py [--rows 32] [--tokens 1 2 4 8] [--policy NAME ...] [--json FILE]
     python benchmarks/refreshes.py --device cpu --small
-    python benchmarks/refreshes.py --accuracy [-n 100] [--model llada-tiny-long --gen-length 512]
+    python benchmarks/refreshes.py --accuracy [-n 100] [--model llada-tiny-long --gen-length 448]
 
 `dual_cache` computes the whole canvas as each block begins. The other policies are compositions that compute
 less then: nothing of the prompt once it has been computed, no more of the answer than the last block or a
