@@ -127,9 +127,19 @@ class Run:
 
     @classmethod
     def read(cls, path: Path) -> Run:
-        """The run in a file. Raises ``OSError``, and ``ValueError`` for what is none."""
-        found = json.loads(path.read_text())
-        return cls(about=found["about"], rows=[Row(**row) for row in found["rows"]], failed=found["failed"])
+        """The run in a file. Raises ``UsageError`` where there is none."""
+        try:
+            found = json.loads(path.read_text())
+            rows = [Row(**row) for row in found["rows"]]
+            return cls(about=found["about"], rows=rows, failed=found["failed"])
+        except OSError as exc:
+            raise UsageError(
+                f"{path} cannot be read: {exc.strerror}; give figures of an earlier run"
+            ) from exc
+        except (ValueError, KeyError, TypeError) as exc:
+            raise UsageError(
+                f"{path} holds no figures of this program; give those of an earlier run"
+            ) from exc
 
     @classmethod
     def together(cls, paths: Sequence[Path]) -> Run:

@@ -271,6 +271,22 @@ def test_a_run_of_another_machine_is_not_continued(world: SimpleNamespace) -> No
         world.decode("--continue", "--setting", "klass")
 
 
+@pytest.mark.parametrize(
+    "text", [None, "no JSON", '{"rows": []}', '{"about": {}, "rows": [{"a": 1}], "failed": {}}']
+)
+def test_figures_that_are_none_are_refused(world: SimpleNamespace, text: str | None) -> None:
+    if text is not None:
+        world.file.write_text(text)
+    with pytest.raises(
+        SystemExit, match=r"decoders-all\.json (cannot be read|holds no figures).*earlier run"
+    ):
+        world.decode("--results", str(world.file))
+    assert (world.file.read_text() if text else None) == text
+    if text is not None:
+        with pytest.raises(SystemExit, match="holds no figures"):
+            world.decode("--continue", "--setting", "klass")
+
+
 def test_a_setting_that_fails_costs_no_other(benchmark: Any, world: SimpleNamespace) -> None:
     world.failing = "klass"
     with pytest.raises(SystemExit, match="not measured: klass"):
