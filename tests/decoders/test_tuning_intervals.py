@@ -82,6 +82,17 @@ def test_intervals_of_shares_hold_the_truth_at_the_rate_that_is_told(
     assert _held(baseline, share, kept, asked, runs=600) >= 0.92
 
 
+@pytest.mark.parametrize(("right", "at_most"), [(96, 0.145), (128, 0.08), (256, 0.04)])
+def test_who_only_loses_is_shown_by_chance_as_often_as_the_guide_says(right: int, at_most: float) -> None:
+    share = 0.98
+    shown = [
+        math.comb(right, lost) * share ** (right - lost) * (1 - share) ** lost
+        for lost in range(right)
+        if Paired(both=right - lost, lost=lost, won=0).interval.least >= share
+    ]
+    assert at_most - 0.01 < sum(shown) < at_most
+
+
 @pytest.mark.parametrize("right", [0.5, 0.8, 0.95])
 def test_intervals_of_accuracies_do_too(right: float) -> None:
     drawn = random.Random(1)

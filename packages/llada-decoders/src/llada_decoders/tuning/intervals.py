@@ -45,7 +45,8 @@ class Paired:
 
         Statistics in Medicine 25 (2006) 3039; Fagerland, Lydersen and Laake (Statistics in Medicine 33 (2014)
         2850) recommend it for every number of pairs. Each proportion has Wilson's interval at a z that is
-        made smaller the more the two agree.
+        made smaller the more the two agree; too small where the second only ever loses, and little: the lower
+        end is then above a true share of 0.98 in up to 14 % of runs, of 96 right answers, and in 4 % of 256.
         """
         first, second, either = self.both + self.lost, self.both + self.won, self.both + self.lost + self.won
         if not either:

@@ -119,8 +119,8 @@ def _conditions(outcome: Outcome) -> Iterator[str]:
         f"right of the same questions, and the floor is {_percent(judge.floor)} %"
     )
     yield (
-        f"in brackets, intervals that hold the true value in {100 * CONFIDENCE:.0f} % of runs: Wilson's of "
-        "right answers, Bonett and Price's of shares, which are of pairs"
+        f"in brackets, intervals that hold the true value in about {100 * CONFIDENCE:.0f} % of runs: "
+        "Wilson's of right answers, Bonett and Price's of shares, which are of pairs"
     )
     if judge.too_few:
         yield _too_few(outcome)
