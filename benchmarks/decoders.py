@@ -48,7 +48,7 @@ def main() -> None:
     folder = _folder(options)
     try:
         run = Run.together(options.results) if options.results else _measured(options, folder)
-    except UsageError as exc:
+    except LladaError as exc:
         sys.exit(str(exc))
     print(f"{about(run)}\n\n{table(run)}")
     if folder is None:

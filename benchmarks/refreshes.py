@@ -12,7 +12,7 @@ tokens a second of all rows together, and of each kind of forward its number, th
 computes, and milliseconds from the end of the step before to that of its own. The weights are random.
 
 With `--accuracy` the policies answer held-out tasks, of llada-tiny unless told, at threshold 0.9 and with one
-token a step, and each is compared with `dual_cache` question by question.
+token a step, and each is compared with `dual_cache`, which answers first, question by question.
 """
 
 from __future__ import annotations
@@ -219,7 +219,7 @@ def _accuracies(options: argparse.Namespace) -> dict[str, Any]:
     for told in options.rule:
         rule = {"threshold": 0.9} if told == "threshold" else {"steps": options.gen_length}
         rows: list[Row] = []
-        for policy in options.policy:
+        for policy in dict.fromkeys([DUAL, *options.policy]):  # the first is what all are compared with
             rows.append(_row(model, policy, rule, asked, options))
             found.append(_judged(told, rows))
             if options.json:

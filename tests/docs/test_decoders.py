@@ -15,7 +15,7 @@ import pytest
 
 import llada_core
 from llada_core.bench import front, tasks
-from llada_core.errors import UsageError
+from llada_core.errors import ModelNotFound, UsageError
 from tests.docs.documents import ROOT
 from tests.support.programs import programs
 
@@ -285,6 +285,17 @@ def test_figures_that_are_none_are_refused(world: SimpleNamespace, text: str | N
     if text is not None:
         with pytest.raises(SystemExit, match="holds no figures"):
             world.decode("--continue", "--setting", "klass")
+
+
+def test_a_model_that_cannot_be_loaded_is_told_in_a_line(
+    benchmark: Any, world: SimpleNamespace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def loaded(options: Any) -> None:
+        raise ModelNotFound("there is no folder nope", path="nope")
+
+    monkeypatch.setattr(benchmark.decoders, "loaded", loaded)
+    with pytest.raises(SystemExit, match="there is no folder nope"):
+        world.decode("--model", "nope")
 
 
 def test_a_setting_that_fails_costs_no_other(benchmark: Any, world: SimpleNamespace) -> None:

@@ -16,10 +16,19 @@ from tests.support.programs import programs
 PROMPT = 64
 
 
+MODULES = ("outputs", "asking", "decoder_settings", "decoder_rows", "refresh_policies", "gpu_8b", "refreshes")
+"""Each imports some before it."""
+
+
 @pytest.fixture(scope="module")
-def policies() -> Iterator[SimpleNamespace]:
-    with programs("decoder_settings", "refresh_policies") as loaded:
-        yield loaded.refresh_policies
+def benchmark() -> Iterator[SimpleNamespace]:
+    with programs(*MODULES) as loaded:
+        yield loaded
+
+
+@pytest.fixture
+def policies(benchmark: Any) -> Any:
+    return benchmark.refresh_policies
 
 
 def decoded(setting: Any) -> Sequence:
@@ -62,3 +71,18 @@ def test_policies_have_thresholds_too(policies: Any) -> None:
             llada_core.get_algorithm(setting.algorithm).validate_args(**setting.parameters)["threshold"]
             == 0.9
         )
+
+
+def test_every_policy_is_compared_with_the_dual_cache_whichever_are_named(
+    benchmark: Any, policies: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    program = benchmark.refreshes
+    monkeypatch.setattr(program, "loaded", lambda _: None)
+    monkeypatch.setattr(program, "questions", lambda *_: [])
+    monkeypatch.setattr(program, "_row", lambda model, policy, *_: policy)
+    monkeypatch.setattr(program, "_judged", lambda rule, rows: (rows[-1], rows[0]))
+    options = SimpleNamespace(
+        model=None, tasks_of=None, n=1, gen_length=32, rule=["threshold"], json=None, policy=["last block"]
+    )
+    rows = program._accuracies(options)["rows"]
+    assert rows == [(policies.DUAL, policies.DUAL), ("last block", policies.DUAL)]
