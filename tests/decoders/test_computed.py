@@ -14,6 +14,8 @@ from llada_runtime.network.layout import Layout
 from llada_runtime.testing import small_llada
 from tests.decoders.drawn_rows import NAMES, drawn
 
+pytestmark = pytest.mark.alone
+
 
 @pytest.fixture(scope="module")
 def model() -> LLaDAModel:

@@ -21,10 +21,8 @@ __all__ = ["print_flags", "print_trials"]
 
 _HEADINGS = {"tokens_per_forward": "tokens/forward", "tokens_per_second": "tokens/s"}
 _SHORT = {"tokens_per_forward": "tok/fwd", "tokens_per_second": "tok/s"}
-_ROOM, _LEAST = (
-    132,
-    110,
-)  # columns from which headings are written out, and from which all intervals are there
+_ROOM = 132  # columns from which headings are written out
+_LEAST = 110  # and from which all intervals are there
 _INDENT = "    "
 
 
