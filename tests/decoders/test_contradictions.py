@@ -9,9 +9,10 @@ import pytest
 
 import llada_core
 from llada_core import ParameterError
-from llada_decoders.declared.refusals import REFUSALS
+from llada_decoders.declared.refusals import REFUSALS, Choice
 from llada_runtime import drain
 from llada_runtime.testing import FakeNetwork
+from tests.parity.parity_data import needs_engine
 
 pytestmark = pytest.mark.alone
 
@@ -41,10 +42,16 @@ def named(name: str, values: tuple[Any, ...]) -> list[dict[str, Any]]:
     return found if values else [some[name]]
 
 
+def those(choice: Choice) -> tuple[Any, ...]:
+    """The values of a choice; of one of a rule but some, all that go with its policy."""
+    rules = llada_core.list_rules() if choice.others else []
+    return choice.values + tuple(rule for rule in rules if rule not in {*choice.others, "klass"})
+
+
 @pytest.mark.parametrize("refusal", REFUSALS, ids=str)
 def test_two_choices_that_contradict_are_refused_with_the_reason(refusal: Any) -> None:
     pairs = itertools.product(
-        named(refusal.one.name, refusal.one.values), named(refusal.other.name, refusal.other.values)
+        named(refusal.one.name, refusal.one.values), named(refusal.other.name, those(refusal.other))
     )
     for one, other in pairs:
         given = {**one, **other}
@@ -111,6 +118,17 @@ def test_all_that_is_not_refused_comes_to_its_end(every: int) -> None:
 def test_what_nothing_reads_is_refused(given: dict[str, Any], told: str) -> None:
     with pytest.raises(ParameterError, match=told):
         composed(**given)
+
+
+@needs_engine("dinfer")
+def test_a_rule_with_a_threshold_and_a_schedule_is_given_one_of_them() -> None:
+    with pytest.raises(
+        ParameterError, match=r"steps=4 is not read beside threshold=0\.8; give one of the two"
+    ):
+        composed(rule="credit", threshold=0.8, steps=4)
+    values = composed(rule="credit", steps=4)
+    assert (values["threshold"], values["steps"]) == (None, 6)
+    assert llada_core.get_algorithm("compose").validate_args(**values) == values
 
 
 def test_effective_values_are_those_of_the_chosen_parts() -> None:

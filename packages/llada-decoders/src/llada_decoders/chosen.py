@@ -1,26 +1,44 @@
-"""What of a composition is refused: parameters that no chosen part reads, and choices that contradict."""
+"""The parts that a composition names, and what of it is refused: parameters that no chosen part reads, and
+choices that contradict."""
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from llada_core import (
+    ContractError,
+    LladaError,
     Parameter,
     ParameterError,
     PartInfo,
+    PartUnavailable,
     UnknownPart,
     get_policy_info,
     get_rule_info,
     list_policies,
     list_rules,
+    load_policy,
+    load_rule,
 )
+from llada_core.faults import fault_of, one_line, remedy
+from llada_core.values import told
+from llada_runtime import Policy, Rule
 
 from .declared.compose import PARAMETERS
-from .declared.refusals import REFUSALS, Choice
+from .declared.refusals import RANKS, REFUSALS, Choice
 from .sequences import refused
 
-__all__ = ["chosen", "parts_that_take", "refuse_contradictions", "refuse_unread"]
+__all__ = [
+    "chosen",
+    "made",
+    "parts_that_take",
+    "refuse_chance",
+    "refuse_contradictions",
+    "refuse_rivals",
+    "refuse_unread",
+]
 
 _OWN = {each.name for each in PARAMETERS}
 _UNDER = {
@@ -43,6 +61,28 @@ def _found(option: str, info: Callable[[str], PartInfo], values: Mapping[str, An
         raise ParameterError(str(exc), parameter=option, value=values[option]) from exc
 
 
+def made(part: PartInfo, values: Mapping[str, Any]) -> Any:
+    """The rule or policy that the part's function makes of an algorithm's effective ``values``.
+
+    Raises ``ParameterError`` where it cannot be imported here, or refuses its values, and ``ContractError``
+    for whatever else it raises, and for what is no rule or policy.
+    """
+    load, kind = (load_rule, Rule) if part.kind == "rule" else (load_policy, Policy)
+    effective, whose = part.effective(values), f"the {part.kind} {part.name} of {part.distribution}"
+    try:
+        found: Any = load(part.name)(effective)
+    except PartUnavailable as exc:
+        raise ParameterError(str(exc), parameter=_option(part), value=part.name) from exc
+    except LladaError:
+        raise
+    except BaseException as exc:  # a part's function may raise anything
+        problem = f"{whose} cannot be made: {one_line(fault_of(exc))}; {remedy(part.distribution)}"
+        raise ContractError(problem) from exc
+    if not isinstance(found, kind):
+        raise ContractError(f"{whose} is {told(found)}; let {part.spec.target} return a {kind.__name__}")
+    return found
+
+
 def parts_that_take(name: str) -> list[PartInfo]:
     """The rules and policies that take a parameter of this name."""
     rules = (get_rule_info(rule) for rule in list_rules())
@@ -57,11 +97,30 @@ def refuse_unread(
     read = _OWN | {each.name for part in parts for each in part.parameters}
     for name in (each.name for each in declared if values[each.name] is not None):
         if name not in read:
-            told = " or ".join(f"{_option(part)}={part.name}" for part in parts_that_take(name))
-            raise refused(name, values[name], f"is read with {told} only; leave it out, or give that")
+            takers = " or ".join(f"{_option(part)}={part.name}" for part in parts_that_take(name))
+            raise refused(name, values[name], f"is read with {takers} only; leave it out, or give that")
         under = _UNDER.get(name)
         if under is not None and not under.is_made(values):
             raise refused(name, values[name], f"is read with {under} only; leave it out, or give that")
+
+
+def refuse_rivals(values: Mapping[str, Any], parts: Iterable[PartInfo]) -> None:
+    """Refuse a value that is given beside another of the same part in whose favour it gives way, and would
+    not be read. Raises ``ParameterError``."""
+    for part in parts:
+        given = [each for each in part.parameters if values[each.name] is not None]
+        for one, other in itertools.permutations(given, 2):
+            if other.name in one.default_unless:
+                why = f"is not read beside {one.name}={values[one.name]!r}; give one of the two"
+                raise refused(other.name, values[other.name], why)
+
+
+def refuse_chance(values: Mapping[str, Any], rule: Rule) -> None:
+    """Refuse an order by chance for a rule that ranks positions itself, whoever brings it. Raises
+    ``ParameterError``."""
+    if values["remasking"] == "random" and type(rule).score is not Rule.score:
+        why = f"does not go with rule={values['rule']!r}: {RANKS}; give another of the two"
+        raise refused("remasking", "random", why)
 
 
 def refuse_contradictions(values: Mapping[str, Any]) -> None:
@@ -69,8 +128,8 @@ def refuse_contradictions(values: Mapping[str, Any]) -> None:
     for refusal in REFUSALS:
         one, other = refusal.one.name, refusal.other.name
         if refusal.one.is_made(values) and refusal.other.is_made(values):
-            told = f"does not go with {other}={values[other]!r}: {refusal.why}; give another of the two"
-            raise refused(one, values[one], told)
+            why = f"does not go with {other}={values[other]!r}: {refusal.why}; give another of the two"
+            raise refused(one, values[one], why)
 
 
 def _option(part: PartInfo) -> str:

@@ -11,13 +11,13 @@ from collections.abc import Mapping
 from collections.abc import Sequence as Ids
 from typing import Any
 
-from llada_core import PartInfo, get_policy_info, get_rule_info, load_policy, load_rule
+from llada_core import PartInfo
 from llada_core.parameters import whole_steps
 from llada_fastdllm import FastDLLMGeneration
 from llada_runtime import Network, Policy, Rule, Sequence
 
 from .blocks import AdaptiveBlocks, check_delimiters, delimiters_of
-from .chosen import chosen, refuse_contradictions, refuse_unread
+from .chosen import chosen, made, refuse_chance, refuse_contradictions, refuse_rivals, refuse_unread
 from .declared.compose import ALGORITHM, PARAMETERS
 from .ending import EndsWithBlock
 from .horizon import Horizon
@@ -39,8 +39,8 @@ class ComposeGeneration(FastDLLMGeneration):
     parameters = PARAMETERS
 
     def policy(self, params: Mapping[str, Any]) -> Policy:
-        name, horizon = params["cache"], params["horizon"]
-        policy: Policy = load_policy(name)(get_policy_info(name).effective(params))
+        horizon, (_, cache) = params["horizon"], chosen(params)
+        policy: Policy = made(cache, params)
         if horizon != "full":
             policy = Horizon(policy, params["window_size"], far=horizon == "window_far")
         if params["rule"] == "klass":
@@ -51,9 +51,8 @@ class ComposeGeneration(FastDLLMGeneration):
         return EndsWithBlock(policy) if params["end_with_block"] else policy
 
     def rule(self, params: Mapping[str, Any]) -> Rule:
-        name = params["rule"]
-        made: Rule = load_rule(name)(get_rule_info(name).effective(params))
-        return made
+        rule: Rule = made(chosen(params)[0], params)
+        return rule
 
     def validate_args(self, **params: Any) -> dict[str, Any]:
         """The effective values of ``params``, with those of the parts that are chosen; the parameters of all
@@ -61,21 +60,23 @@ class ComposeGeneration(FastDLLMGeneration):
 
         Raises:
             ParameterError: a name is unknown, of a part too, a value of the wrong type or out of range,
-                nothing reads a parameter that is given, or two choices contradict each other.
-            PartUnavailable: a part cannot be imported here.
+                nothing reads a parameter that is given, two choices contradict each other, or a part cannot
+                be imported here.
+            ContractError: a part's function fails, or returns something else.
         """
         values: dict[str, Any] = super(FastDLLMGeneration, self).validate_args(**params)
         rule, cache = chosen(values)
         values |= {"rule": rule.name, "cache": cache.name}
         refuse_unread(values, self.parameters, (rule, cache))
-        refuse_contradictions(values)
+        refuse_rivals(values, (rule, cache))
         if values["horizon"] != "full" and values["window_size"] is None:
             values["window_size"] = _WINDOW
         if values["schedule"] == "adaptive" and values["delimiter_threshold"] is None:
             values["delimiter_threshold"] = _LEAST
         values |= _of_parts(values, rule, cache)
-        for make in (self.policy, self.rule):
-            make(values)  # a part may refuse what goes together in it
+        refuse_contradictions(values)
+        self.policy(values)  # a part may refuse what goes together in it
+        refuse_chance(values, self.rule(values))
         return values
 
     def sequence(
@@ -97,9 +98,13 @@ class ComposeGeneration(FastDLLMGeneration):
 
 
 def _of_parts(values: Mapping[str, Any], rule: PartInfo, cache: PartInfo) -> dict[str, Any]:
-    """The effective values of the parts' own parameters; steps that rule are those of whole blocks."""
+    """The effective values of the parts' own parameters; steps that rule are those of whole blocks.
+
+    One that both have stays as it is given, where that or their defaults mean different things to them.
+    """
     of_rule: dict[str, Any] = rule.effective(values)
     of_cache = cache.effective(values)
     if "steps" in of_rule and of_rule.get("threshold") is None:
         of_rule["steps"] = whole_steps(values, of_rule["steps"] or values["gen_length"])
-    return of_rule | of_cache
+    both = {name: values[name] for name in of_cache if of_rule.get(name, of_cache[name]) != of_cache[name]}
+    return of_rule | of_cache | both

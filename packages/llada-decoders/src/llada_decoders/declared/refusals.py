@@ -5,22 +5,25 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-__all__ = ["REFUSALS", "Choice", "Refusal"]
+__all__ = ["RANKS", "REFUSALS", "Choice", "Refusal"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Choice:
-    """One of some values of a parameter; without ``values`` any that is given."""
+    """One of some values of a parameter, or any but ``others``; without either any that is given."""
 
     name: str
     values: tuple[str | bool, ...] = ()
+    others: tuple[str, ...] = ()
 
     def is_made(self, params: Mapping[str, object]) -> bool:
         """Whether effective ``params`` hold such a value."""
         value = params.get(self.name)
-        return value in self.values if self.values else value is not None
+        return value in self.values if self.values else value is not None and value not in self.others
 
     def __str__(self) -> str:
+        if self.others:
+            return f"{self.name} other than {' or '.join(self.others)}"
         if not self.values:
             return self.name
         told = (str(value).lower() if isinstance(value, bool) else str(value) for value in self.values)
@@ -35,6 +38,8 @@ class Refusal:
     other: Choice
     why: str
 
+
+RANKS = "the rule ranks positions by a measure of its own, which chance would take the place of"
 
 _SCHEDULED = ("quota", "entropy", "margin", "klass")
 _ADAPTIVE = Choice(name="schedule", values=("adaptive",))
@@ -91,7 +96,7 @@ REFUSALS = (
     Refusal(
         one=_RANDOM,
         other=Choice(name="rule", values=("entropy", "margin", "entropy_budget", "klass")),
-        why="the rule ranks positions by a measure of its own, which chance would take the place of",
+        why=RANKS,
     ),
     Refusal(
         one=_RANDOM,
@@ -100,10 +105,7 @@ REFUSALS = (
     ),
     Refusal(
         one=Choice(name="threshold_decay"),
-        other=Choice(
-            name="rule",
-            values=("threshold", "factor", "quota", "falling", "entropy", "margin", "entropy_budget"),
-        ),
+        other=Choice(name="rule", others=("near_tie", "hierarchy", "credit")),
         why="only near_tie, hierarchy and credit have a threshold that smoothing lowers",
     ),
     Refusal(
