@@ -9,6 +9,7 @@ import pytest
 
 import llada_core
 from llada_core import ParameterError
+from llada_decoders.compose import ComposeGeneration
 from llada_decoders.declared.refusals import REFUSALS, Choice
 from llada_runtime import drain
 from llada_runtime.testing import FakeNetwork
@@ -142,3 +143,8 @@ def test_effective_values_are_those_of_the_chosen_parts() -> None:
         "frozen", 4, 6, None
     )  # fmt: skip
     assert llada_core.get_algorithm("compose").validate_args(**values) == values
+
+
+def test_one_that_the_registry_has_not_made_has_the_parts_defaults() -> None:
+    values = ComposeGeneration().validate_args(rule="entropy_budget")
+    assert (values["cache"], values["gamma"]) == ("dual", 0.1)

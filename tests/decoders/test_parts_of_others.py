@@ -148,5 +148,6 @@ def test_smoothing_lowers_no_threshold_of_theirs() -> None:
     ],
 )
 def test_a_function_that_fails_is_told_with_whose_it_is(rule: str, told: str) -> None:
-    with pytest.raises(ContractError, match=told):
+    with pytest.raises(ContractError, match=told) as caught:
         composed(rule=rule)
+    assert caught.value.algorithm == "compose"

@@ -26,7 +26,7 @@ from llada_core.faults import fault_of, one_line, remedy
 from llada_core.values import told
 from llada_runtime import Policy, Rule
 
-from .declared.compose import PARAMETERS
+from .declared.compose import ALGORITHM, PARAMETERS
 from .declared.refusals import RANKS, REFUSALS, Choice
 from .sequences import refused
 
@@ -77,9 +77,10 @@ def made(part: PartInfo, values: Mapping[str, Any]) -> Any:
         raise
     except BaseException as exc:  # a part's function may raise anything
         problem = f"{whose} cannot be made: {one_line(fault_of(exc))}; {remedy(part.distribution)}"
-        raise ContractError(problem) from exc
+        raise ContractError(problem, algorithm=ALGORITHM.name) from exc
     if not isinstance(found, kind):
-        raise ContractError(f"{whose} is {told(found)}; let {part.spec.target} return a {kind.__name__}")
+        problem = f"{whose} is {told(found)}; let {part.spec.target} return a {kind.__name__}"
+        raise ContractError(problem, algorithm=ALGORITHM.name)
     return found
 
 
@@ -108,7 +109,7 @@ def refuse_rivals(values: Mapping[str, Any], parts: Iterable[PartInfo]) -> None:
     """Refuse a value that is given beside another of the same part in whose favour it gives way, and would
     not be read. Raises ``ParameterError``."""
     for part in parts:
-        given = [each for each in part.parameters if values[each.name] is not None]
+        given = [each for each in part.parameters if values.get(each.name) is not None]
         for one, other in itertools.permutations(given, 2):
             if other.name in one.default_unless:
                 why = f"is not read beside {one.name}={values[one.name]!r}; give one of the two"

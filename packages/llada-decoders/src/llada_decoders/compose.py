@@ -106,5 +106,5 @@ def _of_parts(values: Mapping[str, Any], rule: PartInfo, cache: PartInfo) -> dic
     of_cache = cache.effective(values)
     if "steps" in of_rule and of_rule.get("threshold") is None:
         of_rule["steps"] = whole_steps(values, of_rule["steps"] or values["gen_length"])
-    both = {name: values[name] for name in of_cache if of_rule.get(name, of_cache[name]) != of_cache[name]}
-    return of_rule | of_cache | both
+    differ = [name for name in of_rule.keys() & of_cache.keys() if of_rule[name] != of_cache[name]]
+    return of_rule | of_cache | {name: values.get(name) for name in differ}
