@@ -86,3 +86,8 @@ def test_steps_are_launched_ahead(monkeypatch: pytest.MonkeyPatch, rule: Any) ->
         loop.step()
     assert [(each.canvas, each.nfe) for each in together] == alone
     assert launched
+
+
+@pytest.mark.parametrize("ahead", [0, 1, None])
+def test_until_a_window_reaches_the_end_a_refresh_goes_to_its_end(ahead: int | None) -> None:
+    assert refreshes(Horizon(FrozenCache(0, ahead), 2, far=False)) == [(0, 9), (7, 13), (11, 15)]
