@@ -20,6 +20,7 @@ from tests.docs.test_docs import installed_project
 HELD: dict[tuple[str, str], tuple[str, str | None]] = {
     ("docs/migrating.md", "OneByOne"): ("OneByOne", None),
     ("docs/plugins.md", "CautiousParrot"): ("CautiousParrot", "model"),
+    ("docs/plugins.md", "FewAround"): ("FewAround", None),
     ("docs/plugins.md", "MyAlgorithm"): ("MyAlgorithm", None),
     ("docs/plugins.md", "MyAlgorithm #2"): ("MyAlgorithm", "bert"),
     ("docs/plugins.md", "RecitingParrot"): ("RecitingParrot", "model"),

@@ -104,6 +104,8 @@ def test_rows_with_filters_beside_rows_without_change_nothing_for_either(
     takes = llada_core.get_algorithm(name).get_required_args()
     if not rule.keys() <= takes.keys():
         rule = {}
+    if "steps" in rule and "rule" in takes:  # which of the parts reads them
+        rule = {**rule, "rule": "quota"}
     hot = {"temperature": 2.0, "seed": 3, **rule}
     options = [rule, hot, {**hot, **FILTERED}, {**hot, "min_p": 0.3}]
     alone = [decoded([row])[0] for row in rows_of(name, *options)]
