@@ -85,6 +85,14 @@ def test_an_unknown_name_is_refused_with_the_closest(parts: None, llada: Any) ->
     assert "did you mean wide?" in error(llada("parts", "wode"), status=2)
 
 
+@pytest.mark.parametrize("name", ["hierarchy", "vicinity"])
+def test_a_rule_or_policy_of_a_wheel_that_is_not_installed_names_it(
+    parts: None, llada: Any, name: str
+) -> None:
+    said = error(llada("parts", name), status=2)
+    assert "llada-dinfer brings it and is not installed; pip install llada-dinfer" in said
+
+
 def test_where_there_are_none_it_says_how_to_get_some(tmp_path: Path, llada: Any) -> None:
     with fake_site(tmp_path / "site") as site, site.shared():
         assert llada("parts").out == (

@@ -113,7 +113,8 @@ def _parts_called(name: str) -> list[PartInfo]:
         except UnknownPart as exc:
             missing.append(exc)
     if not found:
-        raise next((each for each in missing if each.candidates), missing[0])
+        known = {kind for kind, names in published().parts.items() if name in names}  # of some wheel
+        raise max(missing, key=lambda each: (each.kind in known, bool(each.candidates)))
     return found
 
 
