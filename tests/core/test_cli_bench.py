@@ -297,6 +297,11 @@ def test_another_model_is_asked_nothing_by_itself(bench: Llada) -> None:
     assert said in error(bench(asked=()), status=2)
 
 
+@pytest.mark.parametrize("asked", [(), ("--tasks", "1")], ids=["nothing", "tasks"])
+def test_a_model_that_is_not_there_is_told_before_what_is_asked(llada: Llada, asked: tuple[str, ...]) -> None:
+    assert "there is no folder ./nowhere" in error(llada("bench", "--model", "./nowhere", *asked), status=1)
+
+
 def test_a_base_of_trained_weights_is_another_model(llada: Llada, tmp_path: Path, folder: Path) -> None:
     ran = llada("bench", "--dcp", str(tmp_path), "--base", str(folder))
     assert "nothing is asked; give --prompts FILE, or --tasks N" in error(ran, status=2)

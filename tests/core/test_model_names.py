@@ -138,6 +138,12 @@ def test_a_wheel_with_a_model_that_is_not_installed_is_named(
         load_model(name)
 
 
+@pytest.mark.parametrize("near", ["llada_tiny", "LLaDA-Tiny-Long", "llada-tini"])
+def test_a_name_that_is_nearly_a_wheels_is_told_which(near: str) -> None:
+    with pytest.raises(ModelNotFound, match=r"; did you mean llada-tiny(-long)?\? Else give an existing"):
+        load_model(near)
+
+
 def test_the_model_of_a_wheel_has_no_revisions(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("llada_tiny.model_path", lambda: folder)
     with pytest.raises(

@@ -249,7 +249,7 @@ WRONG = [
     ("--tasks lists --prompts questions.jsonl", "are both given; give one of them"),
     ("--baseline ''", "--baseline names no algorithm; give --baseline 'NAME NAME=VALUE …'"),
     ("--baseline basik", "did you mean basic"),
-    ("./somewhere", "nothing is asked; give --prompts FILE, or --tasks all"),
+    ("owner/name", "nothing is asked; give --prompts FILE, or --tasks all"),
     ("--overwrite", "--overwrite is of a file; give --json-file FILE"),
     ("--json-file -", "give --json for JSON on stdout"),
 ]
@@ -259,3 +259,8 @@ WRONG = [
 def test_wrong_calls_are_told_with_the_remedy(tune: Tune, oracle: Oracle, arguments: str, said: str) -> None:
     assert said in error(tune(*shlex.split(arguments)), status=2)
     assert oracle.asked == {}, "before anything is asked"
+
+
+def test_a_model_that_is_not_there_is_told_before_families_that_it_may_have(tune: Tune) -> None:
+    said = error(tune("llada_tiny_long", "--tasks", "chains"), status=1)
+    assert "there is no folder llada_tiny_long; did you mean llada-tiny-long?" in said

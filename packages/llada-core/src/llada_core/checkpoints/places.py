@@ -9,8 +9,9 @@ import stat
 from pathlib import Path
 
 from llada_core.checkpoints.contents import other_contents
-from llada_core.checkpoints.embedded import embedded_folder
+from llada_core.checkpoints.embedded import embedded_folder, embedded_names
 from llada_core.errors import ModelNotFound, UsageError
+from llada_core.names import closest
 
 __all__ = ["check_config", "local_folder", "model_name", "shown"]
 
@@ -102,5 +103,9 @@ def _check_hub_id(name: str) -> None:
     if _HUB_ID.fullmatch(name):
         return
     page = _HUB_PAGE.fullmatch(name)
-    remedy = f"give the hub id {page['id']}" if page else f"give an existing folder, or {_EXAMPLE}"
+    remedy = f"give an existing folder, or {_EXAMPLE}"
+    if page is not None:
+        remedy = f"give the hub id {page['id']}"
+    elif near := closest(name, embedded_names()):
+        remedy = f"did you mean {near[0]}? Else {remedy}"
     raise ModelNotFound(f"there is no folder {shown(name)}; {remedy}", path=name)

@@ -8,6 +8,7 @@ from typing import Any
 from llada_core.bench import Question, accepting, tasks
 from llada_core.bench.questions import EMBEDDED
 from llada_core.checkpoints.embedded import embedded_names
+from llada_core.checkpoints.places import local_folder, model_name
 from llada_core.cli.prompts import Entry, prompts_of_file
 from llada_core.errors import PromptError, UsageError
 
@@ -40,8 +41,14 @@ def asked_questions(
 
 
 def wheel_of(model: str | None) -> str:
-    """Whose tasks a model is asked: the wheel of that name, or the embedded model's."""
-    return model if model is not None and model in embedded_names() else EMBEDDED
+    """Whose tasks a model is asked: the wheel of that name, or the embedded model's. Raises ``ModelNotFound``
+    where no model can have this name, as what is asked would be told first."""
+    if model is None:
+        return EMBEDDED
+    if model in embedded_names():
+        return model
+    local_folder(model_name(model))
+    return EMBEDDED
 
 
 def whose_tasks(wheel: str) -> str:
