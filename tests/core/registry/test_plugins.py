@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 import pytest
@@ -131,6 +132,23 @@ def test_a_failure_is_told_with_the_remedy_and_all_else_works(site: Site, source
     )
     assert status_of(registry, "llada-good").status == "loaded"
     assert registry.algorithms() == ["echo"]
+
+
+@pytest.mark.parametrize(
+    ("missing", "remedy"),
+    [
+        ("llada_fastdllm.parts", "pip install llada-fastdllm"),
+        ("llada_bad.gone", "upgrade or uninstall llada-bad"),
+    ],
+)
+def test_a_plugin_that_lacks_a_module_of_another_wheel_says_what_to_install(
+    site: Site, monkeypatch: pytest.MonkeyPatch, missing: str, remedy: str
+) -> None:
+    monkeypatch.setitem(sys.modules, "llada_fastdllm", None)
+    site.add("llada-bad", plugin=f"import {missing}")
+    assert (status_of(site.registry(), "llada-bad").reason or "").endswith(
+        f"; {remedy}, or set LLADA_BLOCK_PLUGINS=llada-bad"
+    )
 
 
 def test_all_failures_together_are_told_one_by_one_and_all_else_works(site: Site) -> None:

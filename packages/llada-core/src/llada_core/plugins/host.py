@@ -25,7 +25,7 @@ from llada_core.faults import fault_of, one_line
 from llada_core.names import closest
 from llada_core.plugins import hookspecs
 from llada_core.plugins.installed import EntryPoints, Installed, Package
-from llada_core.plugins.requirements import core_mismatch
+from llada_core.plugins.requirements import core_mismatch, missing_wheel
 from llada_core.plugins.status import Decision, Plugin, PluginWarning, Question
 
 __all__ = ["PluginHost"]
@@ -213,8 +213,9 @@ class PluginHost:
         about: str | None = None,
     ) -> str:
         """Report what went wrong; the reason with its remedy."""
-        remedy = f"upgrade or uninstall {plugin.owner}, or set LLADA_BLOCK_PLUGINS={plugin.owner}"
-        reason = f"{reason}; {remedy}"
+        wheel = None if cause is None else missing_wheel(cause, plugin.owner)
+        remedy = f"upgrade or uninstall {plugin.owner}" if wheel is None else f"pip install {wheel}"
+        reason = f"{reason}; {remedy}, or set LLADA_BLOCK_PLUGINS={plugin.owner}"
         self.report(plugin, _problem(plugin, reason), cause, about=about)
         return reason
 

@@ -22,6 +22,7 @@ __all__ = [
     "core_mismatch",
     "import_failure",
     "missing_requirement",
+    "missing_wheel",
     "probe_failure",
     "remedy_of",
     "unfindable",
@@ -77,6 +78,13 @@ def remedy_of(exc: BaseException, target: str, owner: str, *, otherwise: str) ->
     if missing.startswith(_MODULES):
         return f"pip install {canonicalize_name(missing)}"
     return f"pip install {owner}, which installs all that it needs"
+
+
+def missing_wheel(exc: BaseException, owner: str) -> str | None:
+    """The distribution of ours, other than ``owner``, whose module an import did not find; or None."""
+    module = (exc.name or "").partition(".")[0] if isinstance(exc, ModuleNotFoundError) else ""
+    wheel = canonicalize_name(module)
+    return wheel if module.startswith(_MODULES) and wheel != canonicalize_name(owner) else None
 
 
 def import_failure(target: str, owner: str) -> str | None:
