@@ -93,6 +93,10 @@ def test_telling_the_version_reads_no_metadata_and_imports_no_pickle(env: dict[s
         ),
         (("xyzzy",), "no command is called 'xyzzy'; see llada --help\n"),
         (("engines", "--jso"), "there is no option --jso; did you mean --json? See llada engines --help\n"),
+        (
+            ("detect", "--model", "x"),
+            "there is no option --model; give MODEL by itself; see llada detect --help\n",
+        ),
         (("generate", "x", "--max_tokens", "3"), "did you mean --max-tokens? See llada generate --help\n"),
         (("engines", "--xyzzy"), "there is no option --xyzzy; see llada engines --help\n"),
     ],

@@ -58,9 +58,12 @@ def _see(exc: click.UsageError, said: str) -> str:
 
 
 def _unknown_option(exc: click.NoSuchOption) -> str:
-    known = [name for each in exc.ctx.command.params for name in each.opts] if exc.ctx else []
-    near = closest(exc.option_name, [name for name in known if name.startswith("--")])
+    params = exc.ctx.command.params if exc.ctx else []
     said = f"there is no option {exc.option_name}"
+    for each in params:
+        if isinstance(each, click.Argument) and exc.option_name == f"--{each.name}":
+            return f"{said}; give {(each.name or '').upper()} by itself"
+    near = closest(exc.option_name, [name for each in params for name in each.opts if name.startswith("--")])
     return f"{said}; did you mean {near[0]}?" if near else said
 
 
