@@ -249,6 +249,11 @@ WRONG = [
     ("--tasks lists --prompts questions.jsonl", "are both given; give one of them"),
     ("--baseline ''", "--baseline names no algorithm; give --baseline 'NAME NAME=VALUE …'"),
     ("--baseline basik", "did you mean basic"),
+    (
+        "-p block_length=32 --algorithm compose -p rule=klass -p conf_threshold=0.9 -p kl_threshold=0.1 "
+        "-p low_threshold=none -p gamma=none -p cont_weight=none",
+        "rule='klass' does not go with cache='dual'",
+    ),
     ("owner/name", "nothing is asked; give --prompts FILE, or --tasks all"),
     ("--overwrite", "--overwrite is of a file; give --json-file FILE"),
     ("--json-file -", "give --json for JSON on stdout"),

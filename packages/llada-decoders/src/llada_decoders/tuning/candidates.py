@@ -88,7 +88,7 @@ def candidates_of(info: AlgorithmInfo, given: _Values) -> list[Candidate]:
         try:
             candidate = Candidate.checked(info.name, parameters)
         except ParameterError as exc:
-            refusal = exc
+            refusal = refusal or exc  # of the values that come first, which are the defaults
             continue
         if not any(candidate.decodes_as(other) for other in found):
             found.append(candidate)
