@@ -40,7 +40,7 @@ class Runner:
     @property
     def paired(self) -> Paired:
         """Against a baseline that has all right."""
-        return Paired(both=sum(self.right), lost=self.asked - sum(self.right), won=0)
+        return Paired(both=sum(self.right), lost=self.asked - sum(self.right), won=0, neither=0)
 
     @property
     def may_reach(self) -> bool:
@@ -143,16 +143,17 @@ def test_where_nothing_can_be_shown_the_first_that_reaches_the_floor_ends_it() -
 
 
 def test_what_is_good_is_seldom_lost_to_the_looks_in_between() -> None:
-    # Each look drops a setting that is just good enough in about 2.5 % of runs; there are five of them.
+    # Each look drops a setting that is just good enough in about 2.5 % of runs, few questions in more; there
+    # are six of them, and 13.3 % of runs lose it.
     lost = 0
     for seed in range(300):
-        runner = Runner(0, 1.0, FLOOR, 128, seed)
-        for size in stages(128):
+        runner = Runner(0, 1.0, FLOOR, 256, seed)
+        for size in stages(256):
             runner.ask(size)
             if runner.paired.interval.most < FLOOR:
                 lost += 1
                 break
-    assert lost / 300 <= 0.12
+    assert lost / 300 <= 0.16
 
 
 def test_of_nothing_nothing_is_asked() -> None:

@@ -38,7 +38,7 @@ from llada_decoders.tuning.trials import Trial
 
 __all__ = ["tune"]
 
-_QUESTIONS = 128
+_QUESTIONS = 256
 _SPEEDS = ("tokens-per-forward", "tokens-per-second")
 _A_TOKEN = 1.05  # a step, at most: what is taken back and filled again counts again
 _EXAMPLE = """\b

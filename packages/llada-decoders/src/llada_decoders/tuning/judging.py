@@ -4,9 +4,9 @@ is; and which trial of an algorithm is to be taken."""
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from llada_decoders.tuning.intervals import Paired
+from llada_decoders.tuning.intervals import Paired, wilson
 from llada_decoders.tuning.trials import Trial
 
 __all__ = ["Judge", "Judged"]
@@ -26,9 +26,10 @@ class Judge:
 
     @property
     def too_few(self) -> bool:
-        """Whether no answers to so many questions could show that a trial passes: its share decides then."""
-        perfect = Paired(both=sum(self.baseline.right), lost=0, won=0)
-        return perfect.interval.least < self.floor
+        """Whether a trial that keeps all of the baseline's right answers, and gains none, is not shown to
+        pass: where none is, the shares decide."""
+        right = sum(self.baseline.right)
+        return wilson(right, right).least < self.floor
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,8 +43,12 @@ class Judged:
     def paired(self) -> Paired:
         """Its answers beside the baseline's to the same questions."""
         pairs = list(zip(self.judge.baseline.right, self.trial.right, strict=False))
-        both, lost, won = (pairs.count(pair) for pair in ((True, True), (True, False), (False, True)))
-        return Paired(both=both, lost=lost, won=won)
+        return Paired(
+            both=pairs.count((True, True)),
+            lost=pairs.count((True, False)),
+            won=pairs.count((False, True)),
+            neither=pairs.count((False, False)),
+        )
 
     @property
     def speed(self) -> float:
@@ -77,9 +82,8 @@ class Judged:
         """Its pairs if it has all other questions right."""
         others = self.judge.baseline.right[self.trial.asked :]
         paired = self.paired
-        return Paired(
-            both=paired.both + sum(others), lost=paired.lost, won=paired.won + len(others) - sum(others)
-        )
+        both, won = paired.both + sum(others), paired.won + len(others) - sum(others)
+        return replace(paired, both=both, won=won)
 
     @property
     def complete(self) -> bool:

@@ -118,7 +118,8 @@ def _conditions(outcome: Outcome) -> Iterator[str]:
     )
     yield (
         f"in brackets, intervals that hold the true value in about {100 * CONFIDENCE:.0f} % of runs: "
-        "Wilson's of right answers, Bonett and Price's of shares, which are of pairs"
+        "Wilson's of right answers; of shares, which are of pairs, Zou and Donner's, from Wilson's of what "
+        "is kept and of what is gained"
     )
     if judge.too_few:
         yield _too_few(outcome)
@@ -130,10 +131,10 @@ def _too_few(outcome: Outcome) -> str:
     judge = outcome.judge
     count = needed(judge.floor)
     if count is None:
-        return "no number of questions shows a share of all; the shares themselves decide"
+        return "without gains no number of questions shows a share of all; where none is shown, shares decide"
     return (
-        f"too few questions to show such a share: it takes {count} right answers of one token a step, of "
-        f"which there are {sum(judge.baseline.right)}; the shares themselves decide"
+        f"too few questions to show such a share: without gains it takes {count} right answers of one token "
+        f"a step, of which there are {sum(judge.baseline.right)}; where none is shown, shares decide"
     )
 
 
