@@ -52,7 +52,7 @@ def test_only_what_is_near_the_block_is_refreshed(
 
 def test_what_a_window_comes_to_reach_is_computed_too() -> None:
     assert refreshes(Horizon(FrozenCache(1, 0), 2, far=False)) == [(0, 9), (6, 13), (10, 15)]
-    assert refreshes(Horizon(FrozenCache(1, 0), 4, far=False)) == [(0, 11), (6, 15), (10, 15)]
+    assert refreshes(Horizon(FrozenCache(1, 0), 5, far=False)) == [(0, 12), (6, 15), (10, 15)]  # to the end
 
 
 def test_all_but_the_prompt_anew_is_nearly_a_dual_cache() -> None:

@@ -36,11 +36,9 @@ class Horizon(Around):
         # What the forward that runs sees is cached by then, of which the sequence does not know yet.
         return None if after is None else self._seen(sequence, after, b"")
 
-    def _seen(self, sequence: Sequence, plan: Plan) -> Plan:
-        """What is left of the base's plan. Raises ``ContractError`` where its last column is not computed."""
-        last = sequence.length - 1 if self.far else sequence.length
-        near = min(self._near(sequence, last), last)
-        if plan.end is not None or (near == last and (self.far or not plan.reads)):
+    def _seen(self, sequence: Sequence, plan: Plan, cached: bytes | bytearray) -> Plan:
+        """What is left of the base's plan, where columns are to be computed that are 0 in ``cached``."""
+        if plan.end is not None:
             return plan
         last = sequence.length - 1 if self.far else sequence.length
         near = min(self._near(sequence, last), last)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from llada_core import AlgorithmSpec, CommandSpec, hookimpl
+from llada_core import AlgorithmSpec, CommandSpec, PolicySpec, RuleSpec, hookimpl
 
 from .declared import (
     adablock,
@@ -20,7 +20,7 @@ from .declared import (
 )
 from .declared.parts import POLICIES, RULES
 
-__all__ = ["ALGORITHMS", "llada_algorithms", "llada_commands"]
+__all__ = ["ALGORITHMS", "llada_algorithms", "llada_commands", "llada_policies", "llada_rules"]
 
 ALGORITHMS: tuple[AlgorithmSpec, ...] = (
     llada.ALGORITHM,
@@ -41,6 +41,18 @@ ALGORITHMS: tuple[AlgorithmSpec, ...] = (
 def llada_algorithms() -> Iterable[AlgorithmSpec]:
     """The decoders, for an engine that another distribution brings."""
     yield from ALGORITHMS
+
+
+@hookimpl
+def llada_rules() -> Iterable[RuleSpec]:
+    """The commit rules of the decoders that can be composed with any cache policy."""
+    yield from RULES
+
+
+@hookimpl
+def llada_policies() -> Iterable[PolicySpec]:
+    """The cache policies that can be composed with any commit rule."""
+    yield from POLICIES
 
 
 @hookimpl

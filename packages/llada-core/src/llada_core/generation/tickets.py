@@ -26,7 +26,8 @@ class Row(Protocol):
     sentences for whoever reads the answer.
 
     One that can tell more of its tokens has ``alternatives``, an int, and ``traced``, a bool: where somebody
-    asks they are set, and its steps have the fields of the first name, and the log-probabilities.
+    asks they are set, and its steps have the fields of the first name, and the log-probabilities. One that
+    can tell what its forwards computed has ``computed``, a `Computed`.
     """
 
     ticket: Ticket
