@@ -7,11 +7,10 @@ rebuilt by one full forward at the start of every block, and that forward commit
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import Any, ClassVar, TypeVar
+from typing import Any, ClassVar, Literal, TypeVar
 
 from torch import Tensor
 
-from llada_core.plugins.specs import PartKind
 from llada_runtime.decoding.plan import Plan
 from llada_runtime.decoding.sequence import Sequence
 from llada_runtime.network.protocol import Network
@@ -35,7 +34,7 @@ class Policy(ABC):
     and what changes during generation is in the sequence, in ``policy_state`` if nowhere else.
     """
 
-    part: ClassVar[PartKind] = "policy"
+    part: ClassVar[Literal["policy"]] = "policy"
     """What it is among the parts that algorithms compose by name."""
 
     checked_by: ClassVar[str] = "llada_runtime.testing:check_policy"

@@ -11,13 +11,12 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar, Protocol, TypeVar
+from typing import Any, ClassVar, Literal, Protocol, TypeVar
 
 import torch
 from torch import Tensor
 
 from llada_core.errors import ContractError
-from llada_core.plugins.specs import PartKind
 from llada_core.values import told
 from llada_runtime.decoding.sequence import Sequence
 
@@ -32,7 +31,7 @@ class Rule(ABC):  # noqa: B024  # of choose and select one is to be defined, and
     sequence, in ``rule_state`` if nowhere else.
     """
 
-    part: ClassVar[PartKind] = "rule"
+    part: ClassVar[Literal["rule"]] = "rule"
     """What it is among the parts that algorithms compose by name."""
 
     checked_by: ClassVar[str] = "llada_runtime.testing:check_rule"
