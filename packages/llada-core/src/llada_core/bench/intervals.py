@@ -7,10 +7,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from math import sqrt
+from statistics import NormalDist
 
-__all__ = ["Interval", "difference", "share"]
+__all__ = ["Interval", "difference", "share", "wilson"]
 
-_Z = 1.959964  # standard deviations that enclose 95 % of a normal distribution
+_Z = NormalDist().inv_cdf(0.975)  # standard deviations that enclose 95 % of a normal distribution
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,12 +23,18 @@ class Interval:
     most: float
 
 
+def wilson(right: int, asked: int) -> tuple[float, float]:
+    """The least and the most of a proportion, from 0 to 1, of those ``asked``, at least one: its score
+    interval (Wilson, JASA 22 (1927) 209)."""
+    half = _Z * sqrt(_Z * _Z + 4 * right * (1 - right / asked))
+    least, most = ((2 * right + _Z * _Z + sign * half) / (2 * (asked + _Z * _Z)) for sign in (-1, 1))
+    return max(0.0, least), min(1.0, most)
+
+
 def share(right: int, asked: int) -> Interval:
-    """Right answers among those ``asked``, at least one: Wilson's score interval (JASA 22, 1927)."""
-    found, n = right / asked, asked + _Z**2
-    middle = (right + _Z**2 / 2) / n
-    half = _Z * sqrt(asked * found * (1 - found) + _Z**2 / 4) / n
-    return Interval(value=100 * found, least=100 * (middle - half), most=100 * (middle + half))
+    """Right answers among those ``asked``, at least one, with `wilson`'s interval."""
+    least, most = wilson(right, asked)
+    return Interval(value=100 * right / asked, least=100 * least, most=100 * most)
 
 
 def difference(gained: int, lost: int, asked: int) -> Interval:

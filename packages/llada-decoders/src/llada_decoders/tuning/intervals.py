@@ -4,19 +4,17 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from statistics import NormalDist
 
-from llada_core.bench.comparing import CONFIDENCE
+from llada_core.bench import intervals
 
 __all__ = ["Interval", "Paired", "needed", "wilson"]
 
-_Z = NormalDist().inv_cdf((1 + CONFIDENCE) / 2)
 _MANY = 2**40  # questions that nobody asks
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Interval:
-    """What holds the true value in `CONFIDENCE` of runs, about; half of the others lie on either side."""
+    """What holds the true value in 95 % of runs, about; half of the others lie on either side."""
 
     least: float
     most: float
@@ -61,12 +59,9 @@ class Paired:
 
 
 def wilson(right: int, asked: int) -> Interval:
-    """The score interval of a proportion (Wilson, JASA 22 (1927) 209); all of it where nothing was asked."""
-    if not asked:
-        return Interval(least=0.0, most=1.0)
-    half = _Z * math.sqrt(_Z * _Z + 4 * right * (1 - right / asked))
-    least, most = ((2 * right + _Z * _Z + sign * half) / (2 * (asked + _Z * _Z)) for sign in (-1, 1))
-    return Interval(least=max(0.0, least), most=min(1.0, most))
+    """The score interval of a proportion, as `llada_core.bench` has it; all of it where nothing was asked."""
+    least, most = intervals.wilson(right, asked) if asked else (0.0, 1.0)
+    return Interval(least=least, most=most)
 
 
 def needed(floor: float) -> int | None:
