@@ -9,13 +9,11 @@ tokens as proposals; ``delimiter_threshold`` infinite by default, which makes al
 from __future__ import annotations
 
 from collections.abc import Mapping
-from collections.abc import Sequence as Ids
 from typing import Any
 
-from llada_fastdllm import FastDLLMGeneration
-from llada_runtime import DualCache, Network, NoCache, Policy, PrefixCache, Rule, Sequence, Threshold
+from llada_runtime import DualCache, NoCache, Policy, PrefixCache, Rule, Threshold
 
-from .blocks import AdaptiveBlocks, check_delimiters, delimiters_of
+from .blocks import AdaptiveBlocks, TakesDelimiters, delimiters_of
 from .declared.adablock import ALGORITHM, PARAMETERS
 
 __all__ = ["AdaBlockGeneration"]
@@ -23,7 +21,7 @@ __all__ = ["AdaBlockGeneration"]
 _POLICIES: Mapping[str, type[Policy]] = {"none": NoCache, "prefix": PrefixCache, "dual": DualCache}
 
 
-class AdaBlockGeneration(FastDLLMGeneration):
+class AdaBlockGeneration(TakesDelimiters):
     """Upstream's ``generate_adablock``, with the cache that is asked for."""
 
     name = ALGORITHM.name
@@ -39,16 +37,3 @@ class AdaBlockGeneration(FastDLLMGeneration):
 
     def rule(self, params: Mapping[str, Any]) -> Rule:
         return Threshold(params["threshold"])
-
-    def sequence(
-        self,
-        model: Network,
-        prompt_ids: Ids[int],
-        params: Mapping[str, Any],
-        *,
-        answer: Ids[int | None] | None = None,
-    ) -> Sequence:
-        """As of every step algorithm. Raises ``ParameterError``, too, for a delimiter that is no token of the
-        model."""
-        check_delimiters(params["delimiter_ids"], model.config.embedding_size)
-        return super().sequence(model, prompt_ids, params, answer=answer)

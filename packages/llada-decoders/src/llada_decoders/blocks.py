@@ -11,14 +11,19 @@ know, are no delimiters.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from collections.abc import Sequence as Ids
+from typing import Any
+
 import torch
 from torch import Tensor
 
-from llada_runtime import Around, Policy, Sequence, probability
+from llada_fastdllm import FastDLLMGeneration
+from llada_runtime import Around, Network, Policy, Sequence, probability
 
 from .sequences import masks, refused
 
-__all__ = ["AdaptiveBlocks", "check_delimiters", "delimiters_of"]
+__all__ = ["AdaptiveBlocks", "TakesDelimiters", "delimiters_of"]
 
 _LINE_END = "\n"
 _LINE_END_ID = 198  # of LLaDA's tokenizer, as published
@@ -97,7 +102,22 @@ def delimiters_of(given: str | None, tokenizer: object) -> frozenset[int]:
     return frozenset(ids)
 
 
-def check_delimiters(given: str | None, size: int) -> None:
-    """Refuse ids that are no tokens of a model whose embeddings are ``size``. Raises ``ParameterError``."""
-    if given is not None and max(_ids_of(given)) >= size:
-        raise refused("delimiter_ids", given, f"are no tokens of this model; give ids from 0 to {size - 1}")
+class TakesDelimiters(FastDLLMGeneration):
+    """What decoders share that take ``delimiter_ids``. Subclasses give policy and rule."""
+
+    def sequence(
+        self,
+        model: Network,
+        prompt_ids: Ids[int],
+        params: Mapping[str, Any],
+        *,
+        answer: Ids[int | None] | None = None,
+    ) -> Sequence:
+        """As of every step algorithm. Raises ``ParameterError``, too, for a delimiter that is no token of the
+        model."""
+        given, size = params["delimiter_ids"], model.config.embedding_size
+        if given is not None and max(_ids_of(given)) >= size:
+            raise refused(
+                "delimiter_ids", given, f"are no tokens of this model; give ids from 0 to {size - 1}"
+            )
+        return super().sequence(model, prompt_ids, params, answer=answer)

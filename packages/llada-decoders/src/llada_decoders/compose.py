@@ -8,15 +8,14 @@ see besides its block. Published decoders that are such combinations decode as t
 from __future__ import annotations
 
 from collections.abc import Mapping
-from collections.abc import Sequence as Ids
 from typing import Any
 
 from llada_core import PartInfo
 from llada_core.parameters import whole_steps
 from llada_fastdllm import FastDLLMGeneration
-from llada_runtime import Network, Policy, Rule, Sequence
+from llada_runtime import Policy, Rule
 
-from .blocks import AdaptiveBlocks, check_delimiters, delimiters_of
+from .blocks import AdaptiveBlocks, TakesDelimiters, delimiters_of
 from .chosen import chosen, made, refuse_chance, refuse_contradictions, refuse_rivals, refuse_unread
 from .declared.compose import ALGORITHM, PARAMETERS
 from .ending import EndsWithBlock
@@ -30,7 +29,7 @@ _WINDOW = 32
 _LEAST = 0.3
 
 
-class ComposeGeneration(FastDLLMGeneration):
+class ComposeGeneration(TakesDelimiters):
     """The policy and the rule that are named, with what is around them; parts take parameters of their
     own."""
 
@@ -78,19 +77,6 @@ class ComposeGeneration(FastDLLMGeneration):
         self.policy(values)  # a part may refuse what goes together in it
         refuse_chance(values, self.rule(values))
         return values
-
-    def sequence(
-        self,
-        model: Network,
-        prompt_ids: Ids[int],
-        params: Mapping[str, Any],
-        *,
-        answer: Ids[int | None] | None = None,
-    ) -> Sequence:
-        """As of every step algorithm. Raises ``ParameterError``, too, for a delimiter that is no token of the
-        model."""
-        check_delimiters(params["delimiter_ids"], model.config.embedding_size)
-        return super().sequence(model, prompt_ids, params, answer=answer)
 
     def tried_beside(self, name: str) -> Mapping[str, Any]:
         """The part that takes the parameter, and where that does something."""
