@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
-__all__ = ["BASELINE", "SERIES", "Setting", "settings"]
+__all__ = ["BASELINE", "FROZEN", "LAST_BLOCK", "PRUNED", "SERIES", "Setting", "settings"]
 
 BASELINE = "one-token"
 """One token a step over the whole canvas, the surest first: what LLaDA itself does by default."""
@@ -30,8 +30,16 @@ SERIES: Mapping[str, str] = {
     "multiblock": "d3LLM's multi-block",
     "freedave": "FreeDave",
     "daedal": "DAEDAL",
+    "compose": "Composed",
 }
 """Whose each algorithm is, as the pictures tell it."""
+
+FROZEN: Mapping[str, object] = {"cache": "frozen"}
+"""Parameters of ``compose``: everything is computed once, and then all of the answer as a block begins."""
+LAST_BLOCK: Mapping[str, object] = {**FROZEN, "refresh_back": 32, "refresh_ahead": 0}
+"""As a block begins, it and the last one are computed."""
+PRUNED: Mapping[str, object] = {"horizon": "window", "window_size": 32}
+"""Behind the block, no forward sees more than a block of masks."""
 
 _SMOOTH: Mapping[str, object] = {"cont_weight": 0.3}
 _VICINITY: Mapping[str, object] = {"prefix_look": 16, "after_look": 16, "warmup_steps": 4}
@@ -46,7 +54,9 @@ class Setting(NamedTuple):
 
 def settings(gen_length: int) -> dict[str, Setting]:
     """All of them by name, the baseline first, for answers of at most ``gen_length`` tokens."""
-    parts = (_fast_dllm, _dinfer, _orders, _budgets, _revising, _caches, _lengths, _drafts, _longest)
+    parts = (
+        _fast_dllm, _dinfer, _orders, _budgets, _revising, _caches, _lengths, _drafts, _composed, _longest,
+    )  # fmt: skip
     return dict(each for part in parts for each in part(gen_length))
 
 
@@ -105,6 +115,7 @@ def _budgets(gen_length: int) -> _Named:
     yield "klass-0.6-64", Setting("klass", {**sure, "block_length": 64})
     yield "multiblock", Setting("multiblock", {})
     yield "multiblock-0.1", Setting("multiblock", {"block_add_threshold": 0.1})
+    yield "multiblock-early-stop", Setting("multiblock", {"eos_early_stop": True})
     yield "multiblock-one-block", Setting("multiblock", {"block_add_threshold": 1.0})
 
 
@@ -134,6 +145,21 @@ def _drafts(gen_length: int) -> _Named:
     yield "freedave", Setting("freedave", {})
     yield "freedave-dual", Setting("freedave", {"cache": "dual"})
     yield "freedave-0.9", Setting("freedave", {"threshold": 0.9})
+
+
+def _composed(gen_length: int) -> _Named:
+    """Rules and caches of several decoders together; nothing of it is published."""
+    name = "compose"
+    for threshold in (0.9, 0.7):
+        yield f"frozen-{threshold}", Setting(name, {**FROZEN, "threshold": threshold})
+        yield f"last-block-{threshold}", Setting(name, {**LAST_BLOCK, "threshold": threshold})
+    yield "last-block-one-token", Setting(name, {**LAST_BLOCK, "rule": "quota", "steps": gen_length})
+    behind = {**FROZEN, "refresh_back": 0, "refresh_ahead": 32}
+    yield "block-and-32-0.9", Setting(name, {**behind, "threshold": 0.9})
+    yield "last-block-pruned-0.9", Setting(name, {**LAST_BLOCK, **PRUNED, "threshold": 0.9})
+    yield "last-block-eb-0.1", Setting(name, {**LAST_BLOCK, "rule": "entropy_budget", "gamma": 0.1})
+    yield "last-block-adaptive", Setting(name, {**LAST_BLOCK, "schedule": "adaptive", "threshold": 0.9})
+    yield "guided-0.9", Setting(name, {"cache": "guided", "cfg_scale": 0.5, "threshold": 0.9})
 
 
 def _longest(gen_length: int) -> _Named:

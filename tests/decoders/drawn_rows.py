@@ -39,7 +39,10 @@ _ALGORITHMS: dict[str, list[Options]] = {
     ],
     "klass": [{"conf_threshold": [0.1], "kl_threshold": [0.5, 1.0], "unmask_strategy": ["all", "random"]}],
     "adablock": [{**_ADAPTIVE, "threshold": [0.1, 0.3], "cache": ["none", "prefix", "dual"]}],
-    "multiblock": [{"threshold": [1.5, 2.5], "block_add_threshold": [0.1, 0.6]}],
+    "multiblock": [
+        {"threshold": [1.5, 2.5], "block_add_threshold": [0.1, 0.6]},
+        {"threshold": [2.5], "eos_early_stop": [True]},
+    ],
     "streaming": [
         {"threshold": [0.1, 0.3], "window_size": [0, 2, 5]},
         {"temperature": [0.8], "window_size": [1]},

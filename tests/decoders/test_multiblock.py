@@ -22,9 +22,11 @@ CASES = golden_cases("multiblock")
 
 
 def params_of(case: Case) -> dict[str, Any]:
-    """Ours: what decides nothing has no name."""
+    """Ours: what decides nothing has no name, and upstream's early stop another."""
     given = dict(case["params"])
     del given["decoded_token_threshold"]
+    if given["early_stop"]:
+        given["eos_early_stop"] = True
     return given
 
 
@@ -45,7 +47,7 @@ def decoded(
     network: FakeNetwork, *, answer: list[int | None] | None = None, **params: Any
 ) -> tuple[Sequence, list[Step]]:
     algorithm = llada_core.get_algorithm("multiblock")
-    given = {"gen_length": 12, "block_length": 3, "early_stop": False, **params}
+    given = {"gen_length": 12, "block_length": 3, "early_stop": "eos_early_stop" in params, **params}
     row = algorithm.sequence(network, [5, 9], algorithm.validate_args(**given), answer=answer)
     steps = list(drain(network, [row], rows=1))
     assert not [step.error for step in steps if step.error]
@@ -97,13 +99,30 @@ END = sure_at(0, 2, tokens={2: EOS})
 
 
 def test_behind_an_end_all_becomes_end_and_masks_before_it_are_filled() -> None:
-    row, steps = decoded(END, early_stop=True)
+    row, steps = decoded(END, eos_early_stop=True)
     assert row.canvas[2:] == [4, 4, *[EOS] * 10]
     assert steps[0].positions == (0, *range(2, 12))
     assert set(steps[0].confidence[2:]) == {1.0}
     assert steps[-1].finished
     without, _ = decoded(END)
     assert without.canvas[5:] != row.canvas[5:]
+
+
+def test_its_early_stop_may_change_the_answer_and_the_runtimes_does_not() -> None:
+    """The model is sure of an end first, and of the word before by what stands behind the end."""
+
+    def propose(canvas: Tensor, lo: int, hi: int) -> Tensor:
+        logits = torch.zeros(len(canvas), 32)
+        logits[:, 4] = 3.0
+        logits[4, EOS] = 9.0
+        logits[3, 7 if canvas[5] == EOS else 6] = 5.0
+        return logits[lo:hi]
+
+    def answer(**params: Any) -> list[int]:
+        return decoded(FakeNetwork(propose), threshold=0.0, block_length=12, **params)[0].canvas[2:5]
+
+    assert answer() == answer(early_stop=True) == [4, 6, EOS]
+    assert answer(eos_early_stop=True) == [4, 7, EOS]
 
 
 def test_the_forward_behind_an_end_may_fill_nothing() -> None:
@@ -116,13 +135,13 @@ def test_the_forward_behind_an_end_may_fill_nothing() -> None:
         logits[4, 4] = 3.0 if canvas[3] == EOS else 1.0  # of the same block, behind it
         return logits[lo:hi]
 
-    _, steps = decoded(FakeNetwork(propose), early_stop=True)
+    _, steps = decoded(FakeNetwork(propose), eos_early_stop=True)
     assert [step.positions for step in steps] == [tuple(range(1, 12)), (), (0,)]
 
 
 def test_given_text_behind_an_end_stays() -> None:
     answer: list[int | None] = [*[None] * 11, 8]
-    row, _ = decoded(END, early_stop=True, answer=answer)
+    row, _ = decoded(END, eos_early_stop=True, answer=answer)
     assert row.canvas[-1] == 8
     assert row.canvas[5] != EOS
 
@@ -130,7 +149,7 @@ def test_given_text_behind_an_end_stays() -> None:
 def test_an_end_before_given_text_hides_none_behind_it() -> None:
     ends = sure_at(0, 5, tokens={0: EOS, 5: EOS})
     answer: list[int | None] = [None, None, 8, *[None] * 9]
-    row, steps = decoded(ends, early_stop=True, answer=answer, block_length=12)
+    row, steps = decoded(ends, eos_early_stop=True, answer=answer, block_length=12)
     assert steps[0].positions == (0, *range(5, 12))
     assert row.canvas[2:] == [EOS, 4, 8, 4, 4, *[EOS] * 7]
 
@@ -170,6 +189,7 @@ def test_what_is_filled_in_any_case(guarantees: Guarantees, kept: list[int]) -> 
     [
         ({"threshold": -0.5}, r"threshold=-0\.5 is out of range"),
         ({"block_add_threshold": 1.5}, r"block_add_threshold=1\.5 is out of range"),
+        ({"eos_early_stop": True, "early_stop": False}, "leave one of them out"),
         ({"decoded_token_threshold": 0.5}, "multiblock does not take decoded_token_threshold"),
     ],
 )

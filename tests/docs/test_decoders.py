@@ -130,12 +130,10 @@ def test_a_page_keeps_what_is_around_its_marks(benchmark: Any) -> None:
 
 
 def test_all_llada_decoders_are_among_the_settings(benchmark: Any) -> None:
-    """All that is installed for LLaDA's checkpoints, but for compositions of these."""
+    """All that is installed for LLaDA's checkpoints."""
     known = {each.algorithm for each in benchmark.decoder_settings.settings(128).values()}
     engines = ("fast-dllm", "dinfer")
-    assert known == {name for engine in engines for name in llada_core.list_algorithms_by_engine(engine)} - {
-        "compose"
-    }
+    assert known == {name for engine in engines for name in llada_core.list_algorithms_by_engine(engine)}
     for algorithm, parameters in benchmark.decoder_settings.settings(128).values():
         given = {"gen_length": 128, "block_length": 32, **parameters}
         llada_core.get_algorithm(algorithm).validate_args(**given)

@@ -3,9 +3,10 @@
 Source: d3LLM (arXiv 2601.07568; hao-ai-lab/d3LLM @ e5bfcac, ``d3llm_llada_generate_util.py``,
 ``generate_multi_block``, which keeps no cache).
 
-Kept of upstream: ``early_stop`` is its own, which is off there: an end token ends the answer though masks
-are before it, and these are filled with that in sight. In the forward that follows, masks behind it still
-count as what could be filled, so that the one of least entropy may be one of these, and nothing is filled.
+Kept of upstream: its ``early_stop``, here ``eos_early_stop``, which is off there too: an end token ends the
+answer though masks are before it, and these are filled with that in sight. In the forward that follows, masks
+behind it still count as what could be filled, so that the one of least entropy may be one of these, and
+nothing is filled. ``early_stop`` is the runtime's, which changes no answer.
 Not kept: that such masks are written all the same, and stay so where that forward is the last; a block length
 that does not divide ``gen_length`` and never ends; ``decoded_token_threshold``, which decides nothing: of the
 open blocks with masks the first always follows a full one, and so has the guarantee that it gives.
@@ -20,6 +21,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
+from llada_core import ParameterError
 from llada_fastdllm import FastDLLMGeneration
 from llada_runtime import Network, NoCache, Plan, Policy, Rule, Sequence, rules_of
 
@@ -48,14 +50,13 @@ class Pipeline:
 class OpenBlocks(NoCache):
     """Every forward covers the canvas and decides all open blocks; at most one is opened a forward.
 
-    A sequence with ``early_stop`` ends at its first end token, though masks before that are still filled.
-
     Args:
         share: of the last open block that is to be filled when the next one is opened.
+        eos_early_stop: end the answer at its first end token, though masks before that are still filled.
     """
 
-    def __init__(self, share: float) -> None:
-        self.share = share
+    def __init__(self, share: float, *, eos_early_stop: bool = False) -> None:
+        self.share, self.eos_early_stop = share, eos_early_stop
 
     def begin(self) -> Pipeline | None:
         return None  # until the first forward has run
@@ -67,7 +68,7 @@ class OpenBlocks(NoCache):
 
     def after(self, sequence: Sequence, plan: Plan, logits: Tensor, network: Network) -> None:
         now = self._pipeline(sequence)
-        end, stale = self._ended(sequence, now.end) if sequence.early_stop else (None, ())
+        end, stale = self._ended(sequence, now.end) if self.eos_early_stop else (None, ())
         opened = now.opened if end is not None else self._opened(sequence, now.opened)
         sequence.policy_state = Pipeline(opened, end, stale)
 
@@ -178,8 +179,21 @@ class MultiBlockGeneration(FastDLLMGeneration):
     parameters = PARAMETERS
 
     def policy(self, params: Mapping[str, Any]) -> Policy:
-        return OpenBlocks(params["block_add_threshold"])
+        return OpenBlocks(params["block_add_threshold"], eos_early_stop=params["eos_early_stop"])
 
     def rule(self, params: Mapping[str, Any]) -> Rule:
         threshold = params["threshold"]
         return LowEntropy(torch.inf if threshold is None else threshold)
+
+    def validate_args(self, **params: Any) -> dict[str, Any]:
+        """The effective values of ``params``. Raises ``ParameterError``, also where ``eos_early_stop`` is
+        asked for without ``early_stop``."""
+        values: dict[str, Any] = super().validate_args(**params)
+        if values["eos_early_stop"] and not values["early_stop"]:
+            raise ParameterError(
+                "eos_early_stop = True ends the answer at its first end token, and early_stop = False decodes "
+                "all; leave one of them out",
+                parameter="eos_early_stop",
+                value=True,
+            )
+        return values

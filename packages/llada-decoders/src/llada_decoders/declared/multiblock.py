@@ -28,11 +28,14 @@ PARAMETERS: tuple[Parameter, ...] = (
     ),
     *SAMPLING,
     standard("seed"),
-    standard(
-        "early_stop",
+    standard("early_stop"),
+    Parameter(
+        name="eos_early_stop",
+        kind=bool,
+        default=False,
         summary=(
-            "As soon as an EOS stands, all behind it is EOS; masks before it are still filled, and the row "
-            "stops. False decodes every position."
+            "d3LLM's early_stop: as soon as an EOS stands, all behind it is EOS, though masks are before it; "
+            "these are filled with that in sight."
         ),
     ),
 )
