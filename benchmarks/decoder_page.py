@@ -54,7 +54,7 @@ def about(run: Run) -> str:
     """On what and how it was measured, in a sentence."""
     told = run.about
     failed = "".join(f" Not measured: {name} ({why})." for name, why in run.failed.items())
-    beside = "" if told["processes"] == 1 else f" in each of {told['processes']} processes"
+    beside = "" if told["processes"] == 1 else f" in each of up to {told['processes']} processes"
     return (
         f"{told['model']}, {told['instances']} instances a family, {len(told['families'])} families, at "
         f"most {told['gen_length']} tokens in blocks of {told['block_length']}, {told['dtype']}, "

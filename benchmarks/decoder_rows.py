@@ -143,10 +143,13 @@ class Run:
 
     @classmethod
     def together(cls, paths: Sequence[Path]) -> Run:
-        """The shares of one run, from their files. Raises ``UsageError`` for such of several runs."""
+        """The shares of one run, from their files; it is of as many processes as were beside each other at
+        most. Raises ``UsageError`` for shares of several runs."""
         first, *others = map(cls.read, paths)
         for other in others:
-            first.check_continues(other.about)
+            processes = max(first.about["processes"], other.about["processes"])
+            first.about["processes"] = processes
+            first.check_continues({**other.about, "processes": processes})
             first.rows += [row for row in other.rows if first.missing([row.setting])]
             first.failed |= other.failed
         first.sort()

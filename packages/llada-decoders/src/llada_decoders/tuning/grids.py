@@ -97,7 +97,7 @@ AXES: tuple[Axis, ...] = (
         names=("cont_weight",),
         maximum=1,
         values=(0.3,),
-        reason="iteration smoothing: the most right answers at speed on the small model (docs/decoders.md)",
+        reason="iteration smoothing: the most right answers with a dual cache at speed (docs/decoders.md)",
     ),
     Axis(
         names=("block_length",),
