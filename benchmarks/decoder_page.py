@@ -53,7 +53,8 @@ def with_figures(page: str, run: Run, name: str) -> str:
 def about(run: Run) -> str:
     """On what and how it was measured, in a sentence."""
     told = run.about
-    failed = "".join(f" Not measured: {name} ({why})." for name, why in run.failed.items())
+    reasons = {why: [name for name, its in run.failed.items() if its == why] for why in run.failed.values()}
+    failed = "".join(f" Not measured: {', '.join(names)} ({why})." for why, names in reasons.items())
     beside = "" if told["processes"] == 1 else f" in each of up to {told['processes']} processes"
     return (
         f"{told['model']}, {told['instances']} instances a family, {len(told['families'])} families, at "

@@ -74,7 +74,7 @@ _RULES: dict[str, Options] = {
 }
 _POLICIES: dict[str, Options] = {
     "vicinity": _VICINITY,
-    "frozen": {"refresh_back": [None, 0, 3], "refresh_ahead": [None, 0, 2]},
+    "frozen": {"refresh_back": [None, 0, 3], "refresh_ahead": [None, 0, 2], "refresh_every": [None, 2]},
     "guided": {"cfg_scale": [0.4, 1.0]},
 }
 _AROUND: Options = {

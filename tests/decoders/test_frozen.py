@@ -50,6 +50,19 @@ def test_only_what_is_near_the_block_is_refreshed(
     assert refreshes(FrozenCache(back, ahead)) == [(0, 15), *later]
 
 
+def test_every_so_many_blocks_all_is_computed_again() -> None:
+    assert refreshes(FrozenCache(0, 0, every=2)) == [(0, 15), (7, 11), (0, 15)]
+    assert refreshes(FrozenCache(0, 0, every=3)) == [(0, 15), (7, 11), (11, 15)]
+    assert refreshes(Horizon(FrozenCache(0, 0, every=2), 2, far=False)) == [(0, 9), (7, 13), (0, 15)]
+
+
+def test_all_anew_with_every_block_is_a_dual_cache() -> None:
+    model = small_llada(scale=0.4)
+    frozen, dual = row(model, FrozenCache(0, 0, every=1)), row(model, DualCache())
+    list(drain(model, [frozen, dual], rows=2))
+    assert (frozen.canvas, frozen.nfe, frozen.computed) == (dual.canvas, dual.nfe, dual.computed)
+
+
 def test_what_a_window_comes_to_reach_is_computed_too() -> None:
     assert refreshes(Horizon(FrozenCache(1, 0), 2, far=False)) == [(0, 9), (6, 13), (10, 15)]
     assert refreshes(Horizon(FrozenCache(1, 0), 5, far=False)) == [(0, 12), (6, 15), (10, 15)]  # to the end

@@ -2,7 +2,7 @@
 
 Fast-dLLM (arXiv 2505.22618) rebuilds its caches by a forward of the whole canvas as each block begins. Keys
 of columns far from the block move little meanwhile, those of the prompt least (dLLM-Cache, arXiv 2506.06295):
-here they stay as they were computed.
+here they stay as they were computed, for as many blocks as is asked.
 """
 
 from __future__ import annotations
@@ -16,16 +16,17 @@ __all__ = ["FrozenCache", "frozen"]
 
 
 class FrozenCache(BlockCache):
-    """Only the block is computed, and as a block begins also ``back`` columns before and ``ahead`` behind it.
+    """Only the block is computed, and as one begins also ``back`` columns before and ``ahead`` behind it.
 
     The row's first forward covers the whole canvas and caches all of it. ``back`` reaches to the answer's
-    first column at most, which None asks for, so that the prompt is computed once; ``ahead`` None is up to
-    the answer's end. With a ``back`` of 0 the tokens that a block's last forward writes are never seen: their
-    columns stay in the cache as masks.
+    first column at most, which None asks for; ``ahead`` None is up to the answer's end. With a ``back`` of 0
+    the tokens that a block's last forward writes are not seen: their columns stay in the cache as masks. The
+    whole canvas is computed again as every ``every``-th block begins, 1 being a `DualCache`; None is never,
+    so that the prompt is computed once.
     """
 
-    def __init__(self, back: int | None, ahead: int | None) -> None:
-        self.back, self.ahead = back, ahead
+    def __init__(self, back: int | None, ahead: int | None, every: int | None = None) -> None:
+        self.back, self.ahead, self.every = back, ahead, every
 
     def plan(self, sequence: Sequence) -> Plan:
         if sequence.cached_block is not None and sequence.block_nfe:
@@ -36,7 +37,8 @@ class FrozenCache(BlockCache):
         return self.step(sequence)
 
     def refresh(self, sequence: Sequence) -> Plan:
-        if sequence.cached_block is None:
+        whole = sequence.cached_block
+        if whole is None or (self.every is not None and sequence.block >= whole + self.every):
             return super().refresh(sequence)
         start, end = sequence.block_start, sequence.block_end
         lo = 0 if self.back is None else start - self.back
@@ -50,4 +52,4 @@ class FrozenCache(BlockCache):
 
 def frozen(params: Mapping[str, Any]) -> Policy:
     """The policy of effective ``params``."""
-    return FrozenCache(params["refresh_back"], params["refresh_ahead"])
+    return FrozenCache(params["refresh_back"], params["refresh_ahead"], params["refresh_every"])

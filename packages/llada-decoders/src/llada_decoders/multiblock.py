@@ -191,8 +191,8 @@ class MultiBlockGeneration(FastDLLMGeneration):
         values: dict[str, Any] = super().validate_args(**params)
         if values["eos_early_stop"] and not values["early_stop"]:
             raise ParameterError(
-                "eos_early_stop = True ends the answer at its first end token, and early_stop = False decodes "
-                "all; leave one of them out",
+                "eos_early_stop = True ends the answer at its first end token, and early_stop = False none; "
+                "leave one of them out",
                 parameter="eos_early_stop",
                 value=True,
             )

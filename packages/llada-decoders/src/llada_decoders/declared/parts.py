@@ -20,8 +20,8 @@ def _of(declared: tuple[Parameter, ...], *names: str) -> tuple[Parameter, ...]:
 _STEPS = standard("steps", summary="Forwards of a schedule, rounded up to a multiple of the blocks.")
 
 
-def _refreshed(name: str, summary: str) -> Parameter:
-    return Parameter(name=name, kind=int, minimum=0, nullable=True, summary=summary)
+def _refreshed(name: str, summary: str, *, minimum: int = 0) -> Parameter:
+    return Parameter(name=name, kind=int, minimum=minimum, nullable=True, summary=summary)
 
 
 RULES = (
@@ -83,6 +83,11 @@ POLICIES = (
             _refreshed(
                 "refresh_ahead",
                 "Columns behind the block that are computed as it begins; none is all to the answer's end.",
+            ),
+            _refreshed(
+                "refresh_every",
+                "Compute the whole canvas again as every so many-th block begins; none is never.",
+                minimum=1,
             ),
         ),
     ),
