@@ -154,6 +154,10 @@ def _composed(gen_length: int) -> _Named:
         yield f"frozen-{threshold}", Setting(name, {**FROZEN, "threshold": threshold})
         yield f"last-block-{threshold}", Setting(name, {**LAST_BLOCK, "threshold": threshold})
     yield "last-block-one-token", Setting(name, {**LAST_BLOCK, "rule": "quota", "steps": gen_length})
+    for every in (4, 2):
+        again = {**LAST_BLOCK, "refresh_every": every, "threshold": 0.9}
+        yield f"last-block-every-{every}", Setting(name, again)
+        yield f"last-block-every-{every}-pruned", Setting(name, {**again, **PRUNED})
     behind = {**FROZEN, "refresh_back": 0, "refresh_ahead": 32}
     yield "block-and-32-0.9", Setting(name, {**behind, "threshold": 0.9})
     yield "last-block-pruned-0.9", Setting(name, {**LAST_BLOCK, **PRUNED, "threshold": 0.9})

@@ -24,10 +24,15 @@ POLICIES: Mapping[str, Mapping[str, object]] = {
     "last block, pruned": {**LAST_BLOCK, **PRUNED},
     "block + 32, pruned": {**FROZEN, **PRUNED, "refresh_back": 0, "refresh_ahead": 32},
     "block + 64, pruned": {**FROZEN, **PRUNED, "refresh_back": 0, "refresh_ahead": 64, "window_size": 64},
+    "last block, every 4": {**LAST_BLOCK, "refresh_every": 4},
+    "last block, every 2": {**LAST_BLOCK, "refresh_every": 2},
+    "last block, every 4, pruned": {**LAST_BLOCK, **PRUNED, "refresh_every": 4},
+    "last block, every 2, pruned": {**LAST_BLOCK, **PRUNED, "refresh_every": 2},
 }
 """By name: the prompt is computed once, and as a block begins all of the answer ("prompt frozen"), the block
-and the last one, or the block and so many columns behind it. Where the suffix is pruned, no forward sees more
-of it than a window behind the block; columns that the window comes to reach are computed with the others."""
+and the last one, or the block and so many columns behind it; "every 4" is the whole canvas again with every
+fourth block. Where the suffix is pruned, no forward sees more of it than a window behind the block; columns
+that the window comes to reach are computed with the others."""
 
 
 def composed(policy: str, *, threshold: float | None = None, steps: int | None = None) -> Setting:

@@ -187,7 +187,7 @@ def _print(found: list[Timing]) -> None:
     last = found[-1]
     if len(found) == 1:
         print(
-            "policy                    a step   NFE  tokens/s  to dual  of each kind: forwards x columns, ms"
+            "policy                      a step   NFE  tokens/s  to dual  of each kind: forwards x columns, ms"
         )
     same = [each for each in found if each.policy == DUAL and each.tokens_a_step == last.tokens_a_step]
     times = f"{last.tokens_a_second / same[0].tokens_a_second:7.2f}x" if same else f"{'':8}"
@@ -196,7 +196,7 @@ def _print(found: list[Timing]) -> None:
         for name, each in last.kinds.items()
     )
     print(
-        f"{last.policy:<25}{last.tokens_a_step:>6}{last.nfe:>6}{last.tokens_a_second:>10.1f} {times}  "
+        f"{last.policy:<27}{last.tokens_a_step:>6}{last.nfe:>6}{last.tokens_a_second:>10.1f} {times}  "
         f"{kinds}",
         flush=True,
     )
