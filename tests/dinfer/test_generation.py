@@ -15,7 +15,7 @@ from llada_dinfer import BlockWiseGeneration, CreditGeneration, DInferGeneration
 from llada_dinfer.iteration import Iteration, Smoothing, Vicinity
 from llada_dinfer.rules import CreditQuota, CreditThreshold, Hierarchy, Ledger, NearTieThreshold
 from llada_runtime import LLaDAModel, Quota, Sequence, drain
-from llada_runtime.testing import EOS, MASK, constant_llada, small_llada
+from llada_runtime.testing import EOS, MASK, FakeNetwork, constant_llada, small_llada
 
 pytestmark = pytest.mark.alone
 
@@ -408,3 +408,28 @@ def test_a_generate_of_its_own_takes_what_it_names_and_combines_it_itself() -> N
             return prompt, 1
 
     assert Own().validate_args() == {"gen_length": 4, "after_look": 2}
+
+
+# -- a network that caches nothing
+
+
+def uncached() -> FakeNetwork:
+    network = FakeNetwork.random()
+    network.caches = False
+    return network
+
+
+def test_without_a_cache_it_runs_where_nothing_can_be_cached(algorithm: GenerationAlgorithm) -> None:
+    prompt = torch.tensor([[4, 5, 6]])
+    there = algorithm.generate(FakeNetwork.random(), prompt, cache="none", **SHORT)
+    here = algorithm.generate(uncached(), prompt, cache="none", **SHORT)
+    assert (here[0].tolist(), here[1]) == (there[0].tolist(), there[1])
+
+
+@pytest.mark.parametrize("given", [{}, {"cache": "prefix"}, {"cache": "dual", "after_look": 2}])
+def test_a_cache_is_refused_there_with_the_value_that_runs(
+    algorithm: GenerationAlgorithm, given: dict[str, Any]
+) -> None:
+    told = f"cache='{given.get('cache', 'dual')}' caches, .* cannot be cached; give cache='none'"
+    with pytest.raises(ParameterError, match=told):
+        algorithm.generate(uncached(), torch.tensor([[4, 5, 6]]), **given, **SHORT)

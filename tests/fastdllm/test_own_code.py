@@ -195,7 +195,8 @@ def test_a_foreign_model_lists_which_algorithms_it_is_fit_for(tmp_path: Path) ->
     refused = [told for told in listed.values() if told is not None]
     assert all("cannot be cached" in told or "cannot hide columns" in told for told in refused)
     for name in (name for name, told in listed.items() if told is None):
-        assert lm.generate([4, 5], algorithm=name, gen_length=3).nfe >= 1
+        needed = lm.algorithm(name).parameters_on(lm.model.network)
+        assert lm.generate([4, 5], algorithm=name, gen_length=3, **needed).nfe >= 1
     with pytest.raises(AlgorithmUnavailable, match=f"dual_cache cannot run on .*: {reason}"):
         lm.generate([4, 5], algorithm="dual_cache")
 

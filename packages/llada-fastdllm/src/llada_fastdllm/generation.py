@@ -11,7 +11,7 @@ import warnings
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from llada_core import DcpContents, LoadOptions, UsageError
 from llada_core.generation.results import Answer
@@ -43,9 +43,6 @@ __all__ = [
     "RunsByOwnCode",
 ]
 
-_UNCACHED = (
-    "the model runs by its own code, whose keys and values cannot be cached; use the algorithm 'basic'"
-)
 _BY_OWN_CODE = (
     "the model runs by the code that comes with it, as no network of ours implements it ({reason}): nothing "
     "can be cached, so that every step is a forward of the whole canvas, and only what caches nothing runs, "
@@ -78,6 +75,9 @@ class FastDLLMGeneration(StepAlgorithm):
 
     engine = "fast-dllm"
     parameters = PARAMETERS
+    uncached: ClassVar[str] = (
+        "the model runs by its own code, whose keys and values cannot be cached; use the algorithm 'basic'"
+    )
 
     @abstractmethod
     def policy(self, params: Mapping[str, Any]) -> Policy:
@@ -110,12 +110,6 @@ class FastDLLMGeneration(StepAlgorithm):
         if in_force == "steps" and {"steps", "gen_length"} <= values.keys():
             values["steps"] = whole_steps(values, values["steps"] or values["gen_length"])
         return values
-
-    def unfit_reason(self, model: Network) -> str | None:
-        """Why it would misread the network, or why a decoder whose policy caches cannot run on one that does
-        not."""
-        reason = super().unfit_reason(model)
-        return reason if reason is None or self.reading.misread(model) is not None else _UNCACHED
 
     def dcp_contents(self, folder: Path, options: LoadOptions) -> DcpContents | None:
         """What a network of the runtime reads of a trainer's weights; None for a model that its own code

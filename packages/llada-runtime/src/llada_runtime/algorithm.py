@@ -24,6 +24,7 @@ from llada_core.generation.steps import StepLoop
 from llada_core.imports import LazyModule
 from llada_core.parameters import parameters_of_row
 from llada_core.values import told
+from llada_runtime.caching import refuse_caching, without_cache
 from llada_runtime.decoding.filters import Filters
 from llada_runtime.decoding.loop import Loop
 from llada_runtime.decoding.policies import Policy
@@ -42,9 +43,6 @@ else:  # on use: who decodes tests nothing
 
 __all__ = ["StepAlgorithm"]
 
-_UNCACHED = (
-    "it caches, and this network's keys and values cannot be cached; take an algorithm that does not cache"
-)
 _OPAQUE = "its generate is its own, and answers in one call; let it define reference_answer"
 
 
@@ -82,6 +80,11 @@ class StepAlgorithm(TellsLikelihoods):
     align_blocks: ClassVar[bool] = False
     """Whether blocks begin at multiples of their width, the first perhaps inside the prompt, and not where
     that ends; a parameter ``start_block_align`` may ask for it too."""
+
+    uncached: ClassVar[str] = (
+        "it caches, and this network's keys and values cannot be cached; take an algorithm that does not cache"
+    )
+    """Why it cannot run on a network that caches nothing, if by whatever parameters its policy caches."""
 
     tried_with: ClassVar[Mapping[str, Any]] = MappingProxyType({})
     """Parameters by which the checks of `conformance_checks` try the others, where at the short answers that
@@ -182,14 +185,25 @@ class StepAlgorithm(TellsLikelihoods):
         return Model.of(model, self.tokenizer).end_ids
 
     def unfit_reason(self, model: Any) -> str | None:
-        """Why it would misread the network, or why a decoder whose policy caches cannot run on one that does
-        not."""
+        """Why it would misread the network, or why a decoder whose policy caches, whatever its parameters,
+        cannot run on one that does not."""
         if not self.yields_steps():
             return None
         misread = self.reading.misread(model) or other_class(model, self.runs_on)
         if misread is not None or getattr(model, "caches", True):
             return misread
-        return _UNCACHED if self.policy(self.get_required_args()).caches else None
+        return self.uncached if without_cache(self, self.get_required_args()) is None else None
+
+    def parameters_on(self, model: Any) -> Mapping[str, Any]:
+        """What a call has to give on a network that caches nothing, where its policy caches by default."""
+        if not self.yields_steps() or getattr(model, "caches", True):
+            return {}
+        return without_cache(self, self.get_required_args()) or {}
+
+    def check_parameters_fit(self, model: Any, params: Mapping[str, Any]) -> None:
+        """Refuse parameters by which its policy caches, by ``ParameterError``, for a network that does not."""
+        if self.yields_steps() and not getattr(model, "caches", True):
+            refuse_caching(self, params)
 
     def check_fits(self, model: Any) -> None:
         """Refuse what is no network, by ``UsageError``, and one that the algorithm cannot run on, by

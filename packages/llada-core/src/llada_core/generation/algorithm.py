@@ -155,6 +155,7 @@ class GenerationAlgorithm(RunsNetworks, ReadsPrompts):
         if shorter is not None:
             rest = without("gen_length", request.parameters, self.parameters)
             effective = self._validated({**rest, "gen_length": shorter})
+        self.check_parameters_fit(model.network, effective)
         return Job(
             index=index,
             algorithm=self,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from llada_core.errors import AlgorithmUnavailable, UsageError
@@ -42,11 +43,26 @@ class Availability:
         return self.info is None or self.info.reason is None  # what an own one asks by super()
 
     def unfit_reason(self, model: Any) -> str | None:
-        """Why the algorithm cannot run on this loaded network, ending with the remedy; None where it can.
+        """Why the algorithm cannot run on this loaded network, ending with the remedy; None where it can, by
+        its default parameters or by others.
 
         To be overridden where not every network that the engine loads will do.
         """
         return None
+
+    def parameters_on(self, model: Any) -> Mapping[str, Any]:
+        """What a call has to give on this network, as its defaults do not run there; nothing where they do.
+
+        To be overridden together with ``check_parameters_fit``.
+        """
+        return {}
+
+    def check_parameters_fit(self, model: Any, params: Mapping[str, Any]) -> None:
+        """Refuse effective ``params`` by which the algorithm cannot run on this network, and by others can.
+        Raises ``ParameterError``.
+
+        To be overridden where it depends on the parameters what networks will do; this one refuses none.
+        """
 
     def check_fits(self, model: Any) -> None:
         """Refuse a loaded network that the algorithm cannot run on. Raises ``AlgorithmUnavailable``, and

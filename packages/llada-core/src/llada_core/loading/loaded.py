@@ -95,8 +95,8 @@ class LoadedModel(Measures, Rounds):
     def algorithm(self, name: str | None = None) -> GenerationAlgorithm:
         """The algorithm of this name or alias, None for the default, holding this model.
 
-        Where the engine's default cannot run on this network, the first of its algorithms that can is the
-        default. Raises ``UnknownAlgorithm``, ``AlgorithmUnavailable`` where it cannot run here or on this
+        Where the engine's default cannot run on this network without any parameters, the first of its
+        algorithms that can is the default. Raises ``UnknownAlgorithm``, ``AlgorithmUnavailable`` where it cannot run here or on this
         network, and ``IncompatibleAlgorithm`` for one of an engine with networks of another class.
         """
         info = registry.get_algorithm_info(self._default() if name is None else name)
@@ -114,8 +114,10 @@ class LoadedModel(Measures, Rounds):
         return next(able, preferred)
 
     def _can_run(self, name: str) -> bool:
-        algorithm = self._algorithms.get(name) or registry.get_algorithm(name)
-        return algorithm.unavailable_reason is None and algorithm.why_unfit(self.model.network) is None
+        """Whether the algorithm runs on this network by its default parameters."""
+        algorithm, network = self._algorithms.get(name) or registry.get_algorithm(name), self.model.network
+        reason = algorithm.unavailable_reason or algorithm.why_unfit(network)
+        return reason is None and not algorithm.parameters_on(network)
 
     def _bound(self, name: str, *, named: bool) -> GenerationAlgorithm:
         """The algorithm, known to run on this model, and holding it."""
@@ -130,7 +132,8 @@ class LoadedModel(Measures, Rounds):
         """The algorithms for this model by name, each with the reason why it cannot run on it, or None.
 
         They are those of its engine, and those of other engines whose networks are of the same class: the
-        ones without a reason are those that ``generate`` takes.
+        ones without a reason are those that ``generate`` takes, some with other parameters than their
+        defaults only (``lm.algorithm(name).parameters_on(lm.model.network)``).
         """
         found = map(registry.get_algorithm, registry.list_algorithms())
         return {each.name: self._reason(each) for each in found if self._is_for(each)}

@@ -24,7 +24,7 @@ def agrees(lm: LoadedModel) -> None:
     for name, reason in lm.algorithms().items():
         failure = None
         try:
-            lm.generate(ids, algorithm=name, **_short(name))
+            lm.generate(ids, algorithm=name, **_short(lm, name))
         except AlgorithmUnavailable as exc:
             failure = exc.reason
         except BaseException as exc:  # an algorithm may raise anything
@@ -42,7 +42,7 @@ def shares(lm: LoadedModel) -> None:
     if len(able) < 2:
         raise NotRun("no two algorithms run on this model")
     requests = [
-        GenerationRequest(prompt=list(ids), algorithm=name, parameters=_short(name))
+        GenerationRequest(prompt=list(ids), algorithm=name, parameters=_short(lm, name))
         for name in able
         for ids in _prompts(lm)
     ]
@@ -77,7 +77,10 @@ def _prompts(lm: LoadedModel) -> list[list[int]]:
     return made_up(lm.model.limits, lm.model.end_ids)
 
 
-def _short(name: str) -> dict[str, Any]:
-    takes = {each.name for each in registry.get_algorithm_info(name).parameters}
+def _short(lm: LoadedModel, name: str) -> dict[str, Any]:
+    """A short answer by the parameters that have to be given on this model."""
+    algorithm = registry.get_algorithm(name)
+    takes = {each.name for each in algorithm.parameters}
     asked = {"gen_length": 16, "seed": 3}  # some draw at their defaults
-    return {name: value for name, value in asked.items() if name in takes}
+    needed = algorithm.parameters_on(lm.model.network)
+    return {**needed, **{name: value for name, value in asked.items() if name in takes}}

@@ -89,11 +89,12 @@ def prompts_of(subject: Subject) -> Sequence[Sequence[int]]:
 
 
 def params_of(subject: Subject) -> dict[str, Any]:
-    """The parameters that it was given, by canonical name, with a short ``gen_length`` and, as some draw at
-    their defaults, a ``seed`` where it takes them."""
+    """The parameters that it was given, by canonical name, with those that it needs on this network, a short
+    ``gen_length`` and, as some draw at their defaults, a ``seed`` where it takes them."""
     declared = subject.algorithm.parameters
     names = {name: parameter.name for parameter in declared for name in parameter.names}
-    params = {names.get(name, name): value for name, value in subject.params.items()}
+    given = {names.get(name, name): value for name, value in subject.params.items()}
+    params = {**subject.algorithm.parameters_on(subject.loaded), **given}
     if "gen_length" in names:
         params.setdefault("gen_length", _GEN_LENGTH)
     if "seed" in names:

@@ -109,7 +109,8 @@ def _mixes(subject: Subject) -> None:
     jobs = jobs_of(subject.algorithm, model, rows, params)
     for other in others:
         short: Setting = {"gen_length": 24} if "gen_length" in {p.name for p in other.parameters} else {}
-        jobs += jobs_of(other, model, rows[:2], short, first=len(jobs))
+        needed = other.parameters_on(model.network)
+        jobs += jobs_of(other, model, rows[:2], {**needed, **short}, first=len(jobs))
     try:
         found: Sequence[Any] = execution.run_to_end(model, jobs)
     except GenerationError as exc:  # of another's row, perhaps: that is nothing to its own

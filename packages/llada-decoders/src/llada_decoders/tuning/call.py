@@ -12,7 +12,8 @@ from llada_core.cli.output import note
 from llada_core.cli.settings import Setting, common, settings_of
 from llada_core.errors import UsageError
 from llada_core.names import closest
-from llada_core.parameters import called
+from llada_core.parameters import beside, called
+from llada_core.plugins.info import AlgorithmInfo
 from llada_decoders.tuning.baselines import Baseline, baseline_named, baseline_of, decoding
 from llada_decoders.tuning.brackets import Bracket
 from llada_decoders.tuning.candidates import Candidate, candidates_of, is_tunable
@@ -101,7 +102,9 @@ def _tunable(lm: LoadedModel, shared: Mapping[str, object]) -> dict[str, list[Ca
     left_out = [info.name for info in tunable if not takes(info, shared)]
     if left_out:
         note(f"left out, as they do not take all of {', '.join(shared)}: {', '.join(left_out)}")
-    found = {info.name: _candidates(info.name, shared) for info in tunable if takes(info, shared)}
+    found = {
+        info.name: _candidates(info.name, _on(lm, info, shared)) for info in tunable if takes(info, shared)
+    }
     if not found:
         what = f"takes {', '.join(shared)}" if shared else "is known to be tunable"
         raise UsageError(
@@ -109,6 +112,11 @@ def _tunable(lm: LoadedModel, shared: Mapping[str, object]) -> dict[str, list[Ca
             f"{', '.join(able)}"
         )
     return found
+
+
+def _on(lm: LoadedModel, info: AlgorithmInfo, shared: Mapping[str, object]) -> dict[str, object]:
+    """What is shared, and what the algorithm needs besides on this model."""
+    return beside(shared, lm.algorithm(info.name).parameters_on(lm.model.network), info.parameters)
 
 
 def _check_lengths(candidates: Sequence[Candidate], baseline: Candidate) -> None:
