@@ -14,6 +14,7 @@ from llada_core.cli.settings import Setting
 from llada_core.errors import UsageError
 from llada_core.parameters import value_of
 from llada_core.plugins.info import AlgorithmInfo
+from llada_decoders.tuning.composed import Choice, choices_of
 from llada_decoders.tuning.grids import axis_of, sets_the_pace
 
 __all__ = ["Candidate", "candidates_of", "is_tunable"]
@@ -72,45 +73,65 @@ def is_tunable(info: AlgorithmInfo) -> bool:
 
 def candidates_of(info: AlgorithmInfo, given: _Values) -> list[Candidate]:
     """All combinations of the values ``given``, by canonical name, with those that the grids know of the
-    other parameters.
+    other parameters; of an algorithm of parts, with each choice of these what they read.
 
     Of parameters of which one switches the other's rule off, as ``factor`` and ``threshold`` do, each value
     is a candidate without the others; where some of them are given, only these are tried. Combinations that
-    the algorithm refuses for a value of a grid are none. Raises ``ParameterError`` where it refuses all, and
-    ``UsageError`` where there is nothing to try.
+    the algorithm refuses are none. Raises ``ParameterError`` where it refuses all, or all of a value that is
+    given, and ``UsageError`` where there is nothing to try.
     """
     if not is_tunable(info) and not given:
         message = f"of {info.name} it is not known what to tune; give values, such as -p NAME=VALUE,VALUE"
         raise UsageError(message)
     found: list[Candidate] = []
-    refusal: ParameterError | None = None
-    for parameters in _combinations(info, given):
+    refused: list[tuple[dict[str, Any], ParameterError]] = []
+    for parameters in (each for choice in choices_of(info, given) for each in _combinations(choice)):
         try:
             candidate = Candidate.checked(info.name, parameters)
         except ParameterError as exc:
-            refusal = refusal or exc  # of the values that come first, which are the defaults
+            refused.append((parameters, exc))
             continue
         if not any(candidate.decodes_as(other) for other in found):
             found.append(candidate)
-    if refusal is not None and not found:
-        raise refusal
+    _check_taken(given, [each.parameters for each in found], refused)
     return found
 
 
-def _combinations(info: AlgorithmInfo, given: _Values) -> Iterator[dict[str, Any]]:
+def _check_taken(
+    given: _Values,
+    taken: Sequence[Mapping[str, Any]],
+    refused: Sequence[tuple[Mapping[str, Any], ParameterError]],
+) -> None:
+    """Refuse values of which nothing can be tried: all, or one that is given. Raises the error of the first
+    that was refused, where the defaults of the others are."""
+    if refused and not taken:
+        raise refused[0][1]
+    for name, values in given.items():
+        for value in values:
+            errors = [exc for parameters, exc in refused if _has(parameters, name, value)]
+            if errors and not any(_has(parameters, name, value) for parameters in taken):
+                raise errors[0]
+
+
+def _has(parameters: Mapping[str, Any], name: str, value: object) -> bool:
+    return name in parameters and parameters[name] == value
+
+
+def _combinations(choice: Choice) -> Iterator[dict[str, Any]]:
+    parameters, given = choice.parameters, choice.given
     values = {
         each.name: tried
-        for each in info.parameters
-        if (tried := given.get(each.name) or _values(each, info, given))
+        for each in parameters
+        if (tried := given.get(each.name) or _values(each, parameters, given))
     }
-    rivals = _rivals(info.parameters)
+    rivals = _rivals(parameters)
     if rivals & given.keys():
         values = {name: tried for name, tried in values.items() if name in given or name not in rivals}
     others = [name for name in values if name not in rivals]
     for chosen in _alternatives(values, rivals, given):
         for row in product(*(values[name] for name in others)):
             combined = {**chosen, **dict(zip(others, row, strict=True))}
-            yield {name: combined[name] for name in values if _is_said(name, combined, info.parameters)}
+            yield {name: combined[name] for name in values if _is_said(name, combined, parameters)}
 
 
 def _alternatives(values: _Values, rivals: set[str], given: _Values) -> list[dict[str, Any]]:
@@ -133,14 +154,14 @@ def _rivals(parameters: Sequence[Parameter]) -> set[str]:
     } & declared
 
 
-def _values(parameter: Parameter, info: AlgorithmInfo, given: _Values) -> list[Any]:
+def _values(parameter: Parameter, declared: Sequence[Parameter], given: _Values) -> Sequence[Any]:
     """What the grids try of a parameter, and its default."""
     axis = axis_of(parameter)
-    length: Any = (given.get("gen_length") or [value_of("gen_length", {}, info.parameters)])[0]
+    length: Any = (given.get("gen_length") or [value_of("gen_length", {}, declared)])[0]
     if axis is None or (axis.of_the_length and length is None):
         return []
     if axis.of_the_length:
-        others = any(sets_the_pace(each) and each is not parameter for each in info.parameters)
+        others = any(sets_the_pace(each) and each is not parameter for each in declared)
         return [] if others else list(dict.fromkeys(max(1, round(share * length)) for share in axis.shares))
     default = [] if parameter.default in axis.values else [parameter.default]
     values = [*default, *(value for value in axis.values if parameter.accepts(value))]

@@ -8,6 +8,7 @@ from typing import Any
 from llada_core import Parameter, ParameterError
 from llada_core.parameters import called, parse_assignments, resolve
 from llada_core.plugins.info import AlgorithmInfo
+from llada_decoders.tuning.composed import names_parts
 
 __all__ = ["given_values", "takes"]
 
@@ -21,7 +22,7 @@ def given_values(info: AlgorithmInfo, given: Mapping[str, object]) -> dict[str, 
     found = dict[str, list[Any]]()
     for name, value in given.items():
         parameter = called(name, info.parameters)
-        values = [value] if parameter is None else _apart(parameter, name, value)
+        values = [value] if parameter is None else _apart(parameter, name, value, info)
         for each in values:  # refuses an unknown name, and a value out of range
             resolve(info.parameters, {name: each}, algorithm=info.name, takers=info.takers)
         if parameter is None:
@@ -38,8 +39,9 @@ def takes(info: AlgorithmInfo, given: Mapping[str, object]) -> bool:
     return all(called(name, info.parameters) for name in given)
 
 
-def _apart(parameter: Parameter, name: str, value: object) -> list[object]:
-    """The values of a word; text that is none of some choices may have commas in it."""
-    if not isinstance(value, str) or (parameter.kind is str and not parameter.choices):
+def _apart(parameter: Parameter, name: str, value: object, info: AlgorithmInfo) -> list[object]:
+    """The values of a word; text that is neither some choices nor names of parts may have commas in it."""
+    listed = parameter.kind is not str or parameter.choices or names_parts(parameter, info)
+    if not isinstance(value, str) or not listed:
         return [value]
     return [parse_assignments([f"{name}={word}"])[name] for word in value.split(",")]
