@@ -95,6 +95,18 @@ def test_every_length_and_batch_is_measured(bench: Llada) -> None:
     assert "batch" in out
 
 
+def test_answers_that_their_length_cut_are_told_with_the_flag_to_raise(bench: Llada) -> None:
+    status, _, err = bench("--gen-length", "4,32", "--repeats", "2")
+    assert status == 0
+    told = [line for line in err.splitlines() if "have no end" in line]
+    assert told == [
+        "pairs, 4 tokens: 8 of 8 answers have no end within 4 tokens; raise --gen-length where they are "
+        "to be whole"
+    ]
+    short, whole = measured(bench("--gen-length", "4,32", "--repeats", "1", "--json"))["results"]
+    assert [result["samples"][0]["cut"] for result in (short, whole)] == [4, 0]
+
+
 def test_programs_get_all_samples(bench: Llada) -> None:
     found = measured(bench("--repeats", "2", "--json", "-p", "gen_length=32"))
     assert list(found) == ["about", "method", "results", "comparisons", "not_compared"]
@@ -108,7 +120,7 @@ def test_programs_get_all_samples(bench: Llada) -> None:
     assert len(result["samples"]) == 2
     sample = result["samples"][0]
     assert list(sample) == [
-        *("seconds", "answers", "tokens", "committed", "nfe", "forwards", "computed"),
+        *("seconds", "answers", "cut", "tokens", "committed", "nfe", "forwards", "computed"),
         *("rows", "rows_in_flight", "first_text", "peak_memory", "right", "checked"),
     ]
     assert (sample["answers"], sample["tokens"], sample["committed"]) == (4, 36, 128)
@@ -555,23 +567,23 @@ def test_rows_that_wait_for_memory_are_told(bench: Llada, monkeypatch: pytest.Mo
 
 def test_rows_that_run_out_of_questions_are_told_and_counted(bench: Llada, prompts: str) -> None:
     """4 questions are 2 waves of 3 rows: the second has one row, so that there are 2 on average."""
-    status, out, err = bench("--gen-length", "8", "--batch", "1,3")
+    status, out, err = bench("--gen-length", "32", "--batch", "1,3")
     assert status == 0
     few = "4 answers a round are few, and rows that end late run with fewer beside them"
     assert err == f"batch 3: {few}; see rows in flight, or ask 12 or more\n"
     assert "  rows in flight  " in out
     rows = [line.split() for line in out.splitlines() if line.startswith("pairs ")]
     assert [("1.00" in row, "2.00" in row[7:9]) for row in rows] == [(True, False), (False, True)]
-    assert "rows in flight" not in bench("--gen-length", "8", "--batch", "1").out
+    assert "rows in flight" not in bench("--gen-length", "32", "--batch", "1").out
     Path(prompts).write_text(PROMPTS * 3)
-    assert bench("--gen-length", "8", "--batch", "3").err == ""
+    assert bench("--gen-length", "32", "--batch", "3").err == ""
 
 
 def test_what_an_algorithm_tells_of_its_answers_is_told_once(
     bench: Llada, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(load_target("fake_engine:Row"), "warnings", ("It guesses.",))
-    assert bench("--gen-length", "8", "--algorithm", "singles").err == "warning: singles: It guesses.\n"
+    assert bench("--gen-length", "32", "--algorithm", "singles").err == "warning: singles: It guesses.\n"
 
 
 @pytest.mark.parametrize("sizes", [("--batch", "2000000000"), ("--gen-length", "9" * 5000), ("--batch", "0")])

@@ -212,6 +212,16 @@ def test_without_a_right_answer_there_is_nothing_to_keep(tune: Tune, oracle: Ora
     assert "give questions that the model can answer" in told
 
 
+def test_answers_that_their_length_cut_are_told_with_the_flag_to_raise(tune: Tune, oracle: Oracle) -> None:
+    oracle.finish = "length"
+    ran = tune("--tasks", "lists", "-n", "8", *FAST, "--json")
+    assert (
+        "8 of 8 answers of one token a step have no end within 128 tokens; raise -p gen_length=N" in ran.err
+    )
+    told = json.loads(ran.out)
+    assert {each["cut"] - each["asked"] for each in (told["baseline"], *told["trials"])} == {0}
+
+
 def test_a_baseline_can_be_named(tune: Tune, oracle: Oracle) -> None:
     told = found(tune("--tasks", "lists", "-n", "8", "--baseline", "dual_cache steps=128", "--json", *FAST))
     assert told["baseline"]["parameters"] == {"block_length": 32, "steps": 128}

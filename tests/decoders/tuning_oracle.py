@@ -20,12 +20,13 @@ class Oracle:
     tenth question right; below 0.7 it loses every fourth as well.
 
     ``asked`` are the questions of each setting; ``fails`` names settings that fail, ``ends`` after how many
-    answers Ctrl-C comes.
+    answers Ctrl-C comes, ``finish`` is how all answers end.
     """
 
     fails: tuple[str, ...] = ()
     ends: int | None = None
     knows: bool = True
+    finish: str = "stop"
     asked: dict[str, list[Question]] = field(default_factory=dict)
     numbers: dict[int, int] = field(default_factory=dict)
 
@@ -58,5 +59,5 @@ class Oracle:
         right = self.knows and number % 10 != 0 and (threshold is None or threshold >= 0.7 or number % 4 != 0)
         nfe = TOKENS if threshold is None else round(TOKENS * threshold / 2)
         text = (question.expected or "") if right else "no answer"
-        result: Any = SimpleNamespace(text=text, nfe=nfe, completion_tokens=TOKENS)
+        result: Any = SimpleNamespace(text=text, nfe=nfe, completion_tokens=TOKENS, finish_reason=self.finish)
         return Answered(question=question, result=result, committed=TOKENS, first_text=None)

@@ -69,6 +69,11 @@ class Sample:
         return sum(each.result.nfe for each in self.answers)
 
     @property
+    def cut(self) -> int:
+        """Answers without an end token: those that ``gen_length`` ended."""
+        return sum(each.result.finish_reason == "length" for each in self.answers)
+
+    @property
     def computed(self) -> Computed | None:
         """What the forwards of all rows computed; None where one of them does not tell."""
         told = [each.computed for each in self.answers if each.computed is not None]
@@ -98,6 +103,7 @@ class Sample:
         return {
             "seconds": self.seconds,
             "answers": len(self.answers),
+            "cut": self.cut,
             "tokens": self.tokens,
             "committed": self.committed,
             "nfe": self.row_forwards,

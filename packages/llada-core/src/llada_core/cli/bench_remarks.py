@@ -19,13 +19,15 @@ _ENOUGH = 4  # questions a row, so that the end of a round is a small part of it
 
 
 def remark(trials: Sequence[Trial], method: Method, about: Mapping[str, Any]) -> None:
-    """What the algorithms warn of, rows that waited or ran out of questions, and memory that is not told."""
+    """What the algorithms warn of, rows that waited or ran out of questions, answers that their length cut, and
+    memory that is not told."""
     for trial in trials:
         name = trial_name(trial, trials)
         for warning in trial.warnings:
             click.echo(f"warning: {name}: {line_of(warning)}", err=True)
-        if trial.waited is not None:
-            note(f"{name}: {trial.waited}")
+        for told in (trial.waited, trial.cut):
+            if told is not None:
+                note(f"{name}: {told}")
     for rows in dict.fromkeys(trial.case.rows for trial in trials if trial.samples):
         if rows > 1 and method.asked(rows) < _ENOUGH * rows:
             note(_too_few(method.asked(rows), rows))

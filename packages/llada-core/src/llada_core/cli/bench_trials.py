@@ -63,6 +63,18 @@ class Trial:
         return list(dict.fromkeys(told for answer in answers for told in answer.result.warnings))
 
     @property
+    def cut(self) -> str | None:
+        """That answers have no end token, as they may have no more tokens; None where all have one."""
+        answers = sum(len(sample.answers) for sample in self.samples)
+        cut = sum(sample.cut for sample in self.samples)
+        if not cut:
+            return None
+        within = "" if self.gen_length is None else f" within {self.gen_length} tokens"
+        return (
+            f"{cut} of {answers} answers have no end{within}; raise --gen-length where they are to be whole"
+        )
+
+    @property
     def waited(self) -> str | None:
         """That rows had to wait for memory, so that fewer were in flight than the case says; None where none
         had."""

@@ -188,11 +188,23 @@ def _ask_baseline(baseline: Trial, asking: Asking) -> None:
             "there is nothing to keep a share of; give questions that the model can answer, with what is "
             "expected word for word, or longer answers by -p gen_length=N"
         )
+    _remark(baseline)
+
+
+def _remark(baseline: Trial) -> None:
+    """What is to be known of one token a step, on stderr."""
     kept = baseline.figure("committed_per_forward")
     if kept > _A_TOKEN:
         note(
             f"{baseline.candidate.label} keeps {kept:.2f} tokens a forward, which is not one; "
             "another baseline can be given by --baseline"
+        )
+    if baseline.cut:
+        length = baseline.candidate.effective.get("gen_length")
+        within = "" if length is None else f" within {length} tokens"
+        note(
+            f"{baseline.cut} of {baseline.asked} answers of one token a step have no end{within}; raise "
+            "-p gen_length=N where they are to be whole"
         )
 
 

@@ -79,6 +79,7 @@ def _trial(trial: Trial) -> dict[str, Any]:
         **_candidate(trial.candidate),
         "asked": trial.asked,
         "right": sum(right),
+        "cut": trial.cut,
         "accuracy_interval": _interval(wilson(sum(right), trial.asked)),
         "tokens_per_forward": trial.figure("tokens_per_forward"),
         "tokens_per_second": trial.figure("tokens_per_second"),

@@ -39,6 +39,11 @@ class Trial:
         """How many questions it has answered."""
         return len(self.right)
 
+    @property
+    def cut(self) -> int:
+        """How many of its answers have no end token, as their length ended them."""
+        return sum(sample.cut for sample in self.samples)
+
     def figure(self, name: str, stages: int | None = None) -> float:
         """A figure of ``llada bench`` over all its answers, those of the first ``stages`` alone; 0 where its
         answers do not tell it, as of answers without a token."""
