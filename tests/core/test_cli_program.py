@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
 import click
@@ -97,6 +98,18 @@ def test_telling_the_version_reads_no_metadata_and_imports_no_pickle(env: dict[s
             ("detect", "--model", "x"),
             "there is no option --model; give MODEL by itself; see llada detect --help\n",
         ),
+        *(
+            (
+                (command, "llada-tiny-long", *more),
+                "llada-tiny-long names a model, which is no argument here; give --model llada-tiny-long; see "
+                f"llada {command} --help\n",
+            )
+            for command, more in [("bench", ()), ("chat", ()), ("doctor", ()), ("generate", ("Hello",))]
+        ),
+        (("bench", "owner/name"), "give --model owner/name; see llada bench --help\n"),
+        (("bench", "owner"), "Got unexpected extra argument (owner); see llada bench --help\n"),
+        (("generate", "yes/no", "owner"), "extra argument (owner); see llada generate --help\n"),
+        (("detect", "llada-tiny", "x"), "Got unexpected extra argument (x); see llada detect --help\n"),
         (("generate", "x", "--max_tokens", "3"), "did you mean --max-tokens? See llada generate --help\n"),
         (("engines", "--xyzzy"), "there is no option --xyzzy; see llada engines --help\n"),
     ],
@@ -221,3 +234,22 @@ def test_a_command_that_lacks_what_it_needs_says_what_to_install(
     assert told.startswith(remedy)
     own = ModuleNotFoundError("No module named 'llada_mine.x'", name="llada_mine.x")
     assert remedy_of(own, "llada_mine.x:serve", "llada-mine", otherwise="mend it") == "mend it"
+
+
+def test_a_folder_that_holds_a_model_is_told_to_be_one(llada: Any, tmp_path: Path) -> None:
+    said = error(llada("bench", str(tmp_path)), status=2)
+    assert said.endswith(f"Got unexpected extra argument ({tmp_path}); see llada bench --help\n")
+    (tmp_path / "config.json").write_text("{}")
+    said = error(llada("bench", str(tmp_path)), status=2)
+    assert f"give --model {tmp_path}" in said
+
+
+@pytest.mark.parametrize("name", [spec.name for spec in COMMANDS])
+def test_what_takes_a_model_says_that_wheels_hold_some(name: str) -> None:
+    program = Program()
+    command = program.get_command(click.Context(program), name)
+    assert command is not None
+    named = [each for each in command.params if isinstance(each, click.Option) and "--model" in each.opts]
+    assert all("wheel" in (each.help or "") for each in named)
+    if any(each.name == "model" for each in command.params if isinstance(each, click.Argument)):
+        assert "wheel" in (command.help or "")

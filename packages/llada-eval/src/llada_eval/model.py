@@ -35,7 +35,7 @@ class LladaLM(TemplateLM):
     """``--model llada``; ``model_args`` are those of ``Settings``, and parameters of the algorithm.
 
     Args:
-        pretrained: a folder or hub id; None is the embedded model.
+        pretrained: a folder, hub id or wheel that holds a model; None is the embedded model.
         device, batch_size, max_batch_size: the harness' options; "auto" is the registry's default.
 
     Raises ``UsageError`` for what is no setting, in more than one process, and what ``load_model`` raises.

@@ -23,7 +23,7 @@ class Settings:
     """Which model, and how it is asked. Raises ``UsageError`` for what cannot be.
 
     Attributes:
-        pretrained: a folder or hub id; None is the embedded model.
+        pretrained: a folder, hub id or wheel that holds a model; None is the embedded model.
         loading: arguments of ``load_model``, the device among them.
         algorithm: None is the model's default. parameters: of the algorithm; they win over a task's.
         rows: answers in work at a time, and masks in a forward of likelihoods.

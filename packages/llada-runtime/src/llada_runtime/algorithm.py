@@ -82,7 +82,8 @@ class StepAlgorithm(TellsLikelihoods):
     that ends; a parameter ``start_block_align`` may ask for it too."""
 
     uncached: ClassVar[str] = (
-        "it caches, and this network's keys and values cannot be cached; take an algorithm that does not cache"
+        "it caches, and this network's keys and values cannot be cached; take an algorithm that does not "
+        "cache"
     )
     """Why it cannot run on a network that caches nothing, if by whatever parameters its policy caches."""
 
@@ -201,7 +202,7 @@ class StepAlgorithm(TellsLikelihoods):
         return without_cache(self, self.get_required_args()) or {}
 
     def check_parameters_fit(self, model: Any, params: Mapping[str, Any]) -> None:
-        """Refuse parameters by which its policy caches, by ``ParameterError``, for a network that does not."""
+        """Refuse parameters by which its policy caches for a network that does not, by ``ParameterError``."""
         if self.yields_steps() and not getattr(model, "caches", True):
             refuse_caching(self, params)
 

@@ -39,8 +39,8 @@ def refuse_caching(algorithm: Plans, params: Mapping[str, Any]) -> None:
     ``ParameterError`` that names the parameter to give otherwise."""
     for name, value in (without_cache(algorithm, params) or {}).items():
         raise ParameterError(
-            f"{algorithm.name}: {name}={params.get(name)!r} caches, and this network's keys and values cannot "
-            f"be cached; give {name}={value!r}",
+            f"{algorithm.name}: {name}={params.get(name)!r} caches, and this network's keys and values "
+            f"cannot be cached; give {name}={value!r}",
             parameter=name,
             value=params.get(name),
         )

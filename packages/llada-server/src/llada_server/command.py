@@ -138,7 +138,8 @@ def model_flags(command: _Command) -> _Command:
 @_flags
 @click.pass_context
 def serve(ctx: click.Context, /, config: Path | None, **flags: Any) -> None:
-    """Serve MODEL (a folder or a hub id; default: the embedded model) by the OpenAI API.
+    """Serve MODEL (a folder, a hub id or a wheel that holds one; default: the embedded model) by the OpenAI
+    API.
 
     Every setting may also stand in the environment, as LLADA_SERVE_PORT, or in the file of --config.
     Flags win over the environment, and the environment over the file.

@@ -13,6 +13,7 @@ from typing import Any, NoReturn
 
 import click
 
+from llada_core.cli.options import MODEL
 from llada_core.cli.reporting import report, show_warning, status_of
 from llada_server.command import given_settings, run
 from llada_server.given import CONFIG, PREFIX
@@ -24,7 +25,7 @@ __all__ = ["main", "program"]
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
 @click.option("--host", help="Address to listen on. Default: 127.0.0.1, this machine only.")
 @click.option("--port", type=int, help="Default: 8000.")
-@click.option("--model-path", "model", help="Folder or hub id. Default: the embedded model.")
+@click.option("--model-path", "model", help=f"{MODEL}. Default: the embedded model.")
 @click.option("--dcp-path", help="Weights of a torch.distributed checkpoint.")
 @click.option("--base-model", help="The model whose weights --dcp-path has.")
 @click.option("--temp-dir", help="Where --dcp-path is converted for an engine that cannot read it.")

@@ -13,7 +13,7 @@ from llada_core.checkpoints.embedded import embedded_folder, embedded_names
 from llada_core.errors import ModelNotFound, UsageError
 from llada_core.names import closest
 
-__all__ = ["check_config", "local_folder", "model_name", "shown"]
+__all__ = ["check_config", "local_folder", "model_name", "shown", "surely_a_model"]
 
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]{0,95}/[A-Za-z0-9][\w.-]{0,95}", re.ASCII)
 _HUB_PAGE = re.compile(r"(https?://)?(www\.)?(huggingface\.co|hf\.co)/(?P<id>[^/]+/[^/?#]+).*")
@@ -63,6 +63,14 @@ def local_folder(name: str, *, revision: str | None = None, instead: str | None 
         raise ModelNotFound(f"{shown(name)} is a file; {remedy}", path=name)
     _refuse_revision(name, revision, "folder")
     return Path(path)
+
+
+def surely_a_model(name: str) -> bool:
+    """Whether the name can hardly be of anything else: of a wheel that holds a model, of a folder with a
+    ``config.json``, or a hub id with its owner."""
+    if name in embedded_names() or (name.count("/") == 1 and _HUB_ID.fullmatch(name)):
+        return True
+    return os.path.isfile(os.path.join(os.path.expanduser(name), "config.json"))
 
 
 def check_config(name: str, folder: Path) -> None:

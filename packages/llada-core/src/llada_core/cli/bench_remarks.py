@@ -19,8 +19,8 @@ _ENOUGH = 4  # questions a row, so that the end of a round is a small part of it
 
 
 def remark(trials: Sequence[Trial], method: Method, about: Mapping[str, Any]) -> None:
-    """What the algorithms warn of, rows that waited or ran out of questions, answers that their length cut, and
-    memory that is not told."""
+    """What the algorithms warn of, rows that waited or ran out of questions, answers that their length cut,
+    and memory that is not told."""
     for trial in trials:
         name = trial_name(trial, trials)
         for warning in trial.warnings:

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from llada_core.cli.options import output_options, parameter_option, trust_option
+from llada_core.cli.options import MODEL, output_options, parameter_option, trust_option
 from llada_core.cli.output import note, print_json, print_line
 from llada_core.imports import load_target
 from llada_core.parameters import parse_assignments
@@ -18,7 +18,7 @@ __all__ = ["check"]
 @click.command()
 @click.argument("name")
 @click.option(
-    "--model", metavar="PATH|ID", help="Model to generate on. Default: the embedded one, if it fits."
+    "--model", metavar="MODEL", help=f"What to generate on. {MODEL}. Default: the embedded one, if it fits."
 )
 @parameter_option("A parameter that is given in each check, where NAME is an algorithm. Repeatable.")
 @trust_option("Run code that comes with the model.")

@@ -21,7 +21,7 @@ from llada_core.checkpoints.hub import read_config
 from llada_core.checkpoints.options import DTYPES, LoadOptions
 from llada_core.cli.checkup import asked, checkup, checkup_lines
 from llada_core.cli.estimates import memory_of, steps_of
-from llada_core.cli.options import output_options, quantization_option, split_option, trust_option
+from llada_core.cli.options import MODEL, output_options, quantization_option, split_option, trust_option
 from llada_core.cli.output import print_json, print_line
 from llada_core.detection import EngineSkipped, detect_config
 from llada_core.environment import read_environment
@@ -43,7 +43,7 @@ _SECRET = re.compile(r"KEY|TOKEN|SECRET|PASSWORD")
 
 
 @click.command()
-@click.option("--model", metavar="PATH|ID", help="Say what memory this model takes, and what fits.")
+@click.option("--model", metavar="MODEL", help=f"Say what memory a model takes, and what fits. {MODEL}.")
 @click.option("--revision", metavar="REV", help="Branch, tag or commit of a hub id.")
 @click.option("--dtype", type=click.Choice(DTYPES), help="Of weights and cache.")
 @quantization_option("Say it of weights in eight bits.")

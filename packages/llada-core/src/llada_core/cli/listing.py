@@ -127,8 +127,8 @@ def _parts_called(name: str) -> list[PartInfo]:
 def detect(
     model: str, engine: str | None, revision: str | None, trust_remote_code: bool, as_json: bool
 ) -> None:
-    """Say which engine takes MODEL, a folder or a hub id. Only its config.json is read, and the tokenizer's
-    files where the model's own code is trusted."""
+    """Say which engine takes MODEL, a folder, a hub id or a wheel that holds one. Only its config.json is
+    read, and the tokenizer's files where the model's own code is trusted."""
     found = detect_model(
         model,
         engine=engine,

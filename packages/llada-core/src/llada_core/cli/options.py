@@ -14,6 +14,7 @@ from llada_core.errors import UsageError
 from llada_core.parameters import Parameter, parse_assignments
 
 __all__ = [
+    "MODEL",
     "ModelChoice",
     "dcp_options",
     "decoding_options",
@@ -31,6 +32,9 @@ __all__ = [
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 _QUANTIZATIONS = ("fp8", "int8")
+MODEL = "Folder, hub id, or wheel of a model (llada-tiny-long)"
+"""What names a model, for the help of commands."""
+
 _OF_DCP = "Weights that torch.distributed.checkpoint wrote; --base has the rest."
 _OF_BASE = "The model that was trained to what --dcp holds."
 
@@ -134,7 +138,7 @@ def dcp_options(command: _Command) -> _Command:
     return _apply(
         command,
         click.option("--dcp", "--dcp-path", "dcp", metavar="PATH", help=_OF_DCP),
-        click.option("--base", "--base-model", "base", metavar="PATH|ID", help=_OF_BASE),
+        click.option("--base", "--base-model", "base", metavar="MODEL", help=_OF_BASE),
         click.option(
             "--dcp-prefix", metavar="PREFIX", help="Where in --dcp the model is. Default: as found."
         ),
@@ -145,7 +149,7 @@ def model_options(command: _Command) -> _Command:
     """The fields of ``ModelChoice``."""
     return _apply(
         dcp_options(command),
-        click.option("--model", metavar="PATH|ID", help="Folder or hub id. Default: the embedded model."),
+        click.option("--model", metavar="MODEL", help=f"{MODEL}. Default: the embedded model."),
         loading_options,
     )
 

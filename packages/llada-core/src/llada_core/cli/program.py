@@ -18,6 +18,8 @@ import click
 from click.shell_completion import shell_complete
 
 from llada_core import __version__, registry
+from llada_core.checkpoints.embedded import embedded_names
+from llada_core.checkpoints.places import surely_a_model
 from llada_core.cli.diversion import answers_alone, divert_the_rest
 from llada_core.cli.reporting import DEBUG, report, show_warning, status_of
 from llada_core.cli.streams import check_stdout, drop_stdout, line_of, tolerant_stdout
@@ -168,13 +170,31 @@ def _with_errors_of_its_own(parse: _Parse) -> _Parse:
     parser does not say which command it is of."""
 
     def parse_args(ctx: click.Context, args: list[str]) -> list[str]:
+        given = list(args)  # the parser takes them away
         try:
             return parse(ctx, args)
         except click.UsageError as exc:
             exc.ctx = exc.ctx or ctx
-            raise
+            model = _misplaced_model(ctx, given) if type(exc) is click.UsageError else None
+            if model is None:
+                raise
+            message = f"{model} names a model, which is no argument here; give --model {model}"
+            raise click.UsageError(message, ctx) from exc
 
     return parse_args
+
+
+def _misplaced_model(ctx: click.Context, args: list[str]) -> str | None:
+    """What names a model among the arguments of a call with one too many, where an option is to name it."""
+    params = ctx.command.params
+    arguments = [each.name or "" for each in params if isinstance(each, click.Argument)]
+    if "model" in arguments or not any("--model" in each.opts for each in params):
+        return None
+    values, extra, _ = ctx.command.make_parser(ctx).parse_args(args=args)
+    if not extra:
+        return None
+    wheels = [value for name in arguments if (value := values.get(name)) in embedded_names()]
+    return next((word for word in (*extra, *wheels) if surely_a_model(word)), None)
 
 
 def _with_answers_alone(callback: Callable[..., Any] | None) -> Callable[..., Any]:

@@ -129,7 +129,7 @@ def detect(
     check: bool = True,
     trust_remote_code: bool = False,
 ) -> Detection:
-    """What is known about the model in a folder or under a hub id, and the engine for it, if any.
+    """What is known about the model in a folder, under a hub id or in a wheel, and the engine for it, if any.
 
     An engine that is named (``engine`` or LLADA_ENGINE) must take the model, unless ``check`` is False and
     the model is not known to be something else, and is not asked whether it can run here. With

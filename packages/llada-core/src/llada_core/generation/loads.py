@@ -127,7 +127,7 @@ class LoadsModels(Availability, ABC):
         quantization: str | None = None,
         tensor_parallel: int = 1,
     ) -> Any:
-        """The model in a folder or under a hub id, kept as ``model`` with its ``tokenizer``.
+        """The model in a folder, under a hub id or in a wheel, kept as ``model`` with its ``tokenizer``.
 
         ``device`` None is CUDA where there is one; ``dtype`` None is bfloat16 on CUDA and float32 elsewhere;
         ``quantization`` "fp8" or "int8" puts weights in eight bits, where the engine can;
@@ -161,12 +161,12 @@ class LoadsModels(Availability, ABC):
     ) -> Any:
         """The model whose weights are a ``torch.distributed.checkpoint`` folder, kept likewise.
 
-        Config and tokenizer are those of ``base_model`` (folder or hub id, at ``revision``). What stands
-        before the names of the model's tensors is found by these, and said by ``dcp.told``; a ``prefix`` such
-        as ``"policy."`` says so where it holds several models. Optimizer, step and whatever else it holds is
-        left out. Networks of a runtime are filled straight from it; for others the weights pass through a
-        temporary folder of the size of the model, made in ``temp_dir`` and removed before this returns. Of
-        the pickles that the format keeps no code is run. Raises as ``load_model_from_hf``.
+        Config and tokenizer are those of ``base_model`` (folder, hub id at ``revision``, or wheel). What
+        stands before the names of the model's tensors is found by these, and said by ``dcp.told``; a
+        ``prefix`` such as ``"policy."`` says so where it holds several models. Optimizer, step and whatever
+        else it holds is left out. Networks of a runtime are filled straight from it; for others the weights
+        pass through a temporary folder of the size of the model, made in ``temp_dir`` and removed before this
+        returns. Of the pickles that the format keeps no code is run. Raises as ``load_model_from_hf``.
         """
         options = LoadOptions(
             device=device,

@@ -31,14 +31,14 @@ def embedded_model() -> str:
     except ImportError as exc:
         raise ModelNotFound(
             "no model is named and the embedded one is not installed; pip install llada-tiny, "
-            "or name a folder or a hub id",
+            "or name a folder, a hub id or another wheel that holds one",
             path="llada-tiny",
         ) from exc
     return folder
 
 
 def named_model(path_or_id: str | os.PathLike[str] | None) -> str:
-    """The folder or hub id that a caller means; None is the embedded model.
+    """The name that a caller means, of a folder, a hub id or a wheel; None is the embedded model.
 
     Raises ``UsageError`` for what can name no model, and ``ModelNotFound`` as ``embedded_model``.
     """
@@ -56,9 +56,10 @@ def load_model(
     quantization: str | None = None,
     tensor_parallel: int = 1,
 ) -> LoadedModel:
-    """The checkpoint in a folder or under a hub id (None: the embedded one), loaded by the engine that fits.
+    """The checkpoint in a folder, under a hub id or in a wheel (None: the embedded one), loaded by the engine
+    that fits.
 
-    A folder of that name wins over a hub id; ``~`` is expanded. ``engine`` overrules detection; ``device``
+    A folder of that name wins over the others; ``~`` is expanded. ``engine`` overrules detection; ``device``
     None is CUDA where there is one; ``dtype`` None is bfloat16 on CUDA and float32 elsewhere. The
     checkpoint's own code is run only under ``trust_remote_code``: then a masked model that no engine knows
     is run by it, slower. ``revision`` is of a hub id. ``quantization`` "fp8" or "int8" puts weights in eight

@@ -96,8 +96,9 @@ class LoadedModel(Measures, Rounds):
         """The algorithm of this name or alias, None for the default, holding this model.
 
         Where the engine's default cannot run on this network without any parameters, the first of its
-        algorithms that can is the default. Raises ``UnknownAlgorithm``, ``AlgorithmUnavailable`` where it cannot run here or on this
-        network, and ``IncompatibleAlgorithm`` for one of an engine with networks of another class.
+        algorithms that can is the default. Raises ``UnknownAlgorithm``, ``AlgorithmUnavailable`` where it
+        cannot run here or on this network, and ``IncompatibleAlgorithm`` for one of an engine with networks
+        of another class.
         """
         info = registry.get_algorithm_info(self._default() if name is None else name)
         kept = self._algorithms.get(info.name)

@@ -25,7 +25,7 @@ class Conformance:
     """What the two classes share: a test for each check of their suites."""
 
     model: ClassVar[Any] = None
-    """A folder or hub id of a checkpoint; None is the embedded one (llada-tiny)."""
+    """The folder, hub id or wheel of a checkpoint; None is the embedded one (llada-tiny)."""
 
     trust_remote_code: ClassVar[bool] = False
     """Whether code that comes with the checkpoint is run."""

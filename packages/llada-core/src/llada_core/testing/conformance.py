@@ -46,9 +46,9 @@ def check_algorithm(
 
     Args:
         algorithm: the name of a registered one, an object, or a class, of which one is made.
-        model: a loaded network, or the folder or hub id of a checkpoint. None is the model that the object
-            has loaded, or else the embedded checkpoint (llada-tiny). Rows are compared exactly: take float32
-            on a CPU.
+        model: a loaded network, or the folder, hub id or wheel of a checkpoint. None is the model that the
+            object has loaded, or else the embedded checkpoint (llada-tiny). Rows are compared exactly: take
+            float32 on a CPU.
         prompts: token ids, some of different lengths; None makes three up.
         trust_remote_code: run the code that comes with the checkpoint.
         params: of ``generate``; where ``gen_length`` is taken and not given, it is 40, and a ``seed``

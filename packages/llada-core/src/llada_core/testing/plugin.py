@@ -38,7 +38,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
             metavar="NAME",
             help=f"Check the {what} of this name too; repeatable.",
         )
-    group.addoption("--llada-model", metavar="PATH|ID", help="Its model. Default: the embedded one.")
+    group.addoption(
+        "--llada-model",
+        metavar="MODEL",
+        help="Its model: a folder, a hub id or a wheel that holds one. Default: the embedded one.",
+    )
     group.addoption(
         "--llada-parameter",
         action="append",

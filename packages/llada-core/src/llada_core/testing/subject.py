@@ -86,8 +86,8 @@ class Subject:
 
     Args:
         algorithm: the name of a registered one, an object, or a class, of which one is made.
-        model: a loaded network, or the folder or hub id of a checkpoint. None is the model that the object
-            has loaded, or else the embedded checkpoint (llada-tiny) where the engine takes it.
+        model: a loaded network, or the folder, hub id or wheel of a checkpoint. None is the model that the
+            object has loaded, or else the embedded checkpoint (llada-tiny) where the engine takes it.
         prompts: token ids, some of different lengths; None makes three up.
         params: of ``generate``; where ``gen_length`` is taken and not given, it is 40, and a ``seed``
             is given where one is taken.

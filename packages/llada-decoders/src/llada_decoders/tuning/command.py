@@ -106,6 +106,8 @@ llada tune ./my-model --prompts questions.jsonl --floor 0.95 -p gen_length=64 \\
 def tune(ctx: click.Context, /, **given: Any) -> None:
     """Find the fastest parameters of each algorithm that keep a share of one token a step's right answers.
 
+    MODEL is a folder, a hub id or a wheel that holds one; default: the embedded model.
+
     All settings are asked a few questions, those that may pass and are fastest twice as many, and so on; who
     is shown to be below the floor is out. Prints what was tried, and the flags to use.
 

@@ -89,7 +89,7 @@ def verify(
     as_json: bool,
     **given: Any,
 ) -> None:
-    """Show that MODEL (a folder or hub id; the embedded model) decodes as it should, here.
+    """Show that MODEL (a folder, a hub id, a wheel that holds one; the embedded model) decodes as it should.
 
     Each algorithm is compared with its own plain path, with itself in batches and beside others, with itself
     again, without a cache, and, on a GPU, without CUDA graphs. The exit status is 1 where something that is

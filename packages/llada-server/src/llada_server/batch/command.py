@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from llada_core.cli.options import MODEL
 from llada_core.errors import UsageError
 from llada_server.batch.running import OnCluster, run
 from llada_server.command import model_flags, model_settings
@@ -26,7 +27,7 @@ def batch() -> None:
 @click.option(
     "--out", required=True, metavar="FILE", type=click.Path(path_type=Path), help="Where answers are written."
 )
-@click.option("--model", "--model-path", "model", help="Folder or hub id. Default: the embedded model.")
+@click.option("--model", "--model-path", "model", help=f"{MODEL}. Default: the embedded model.")
 @click.option("--ray", is_flag=True, help="By workers on a cluster of Ray, of this machine or of many.")
 @click.option(
     "--ray-address",
