@@ -18,6 +18,7 @@ from packaging.utils import canonicalize_name
 
 import llada_core
 from llada_core.cli.program import COMMANDS
+from llada_core.parameters import STANDARD
 from llada_core.registry.wheels import published
 from llada_dev.verify.upstream.places import UPSTREAMS
 
@@ -248,6 +249,19 @@ def test_the_known_rules_and_policies_are_those_of_this_repository(kind: Any, li
     found = [part for part in map(info, listed()) if part.distribution in published().distributions]
     names = {name: part.distribution for part in found for name in (part.name, *part.aliases)}
     assert published().parts[kind] == names
+
+
+def test_the_known_parameters_of_parts_are_those_of_this_repository() -> None:
+    standard = {name for each in STANDARD.values() for name in each.names}
+    rules = [llada_core.get_rule_info(name) for name in llada_core.list_rules()]
+    policies = [llada_core.get_policy_info(name) for name in llada_core.list_policies()]
+    for kind, parts in (("rule", rules), ("policy", policies)):
+        ours = [part for part in parts if part.distribution in published().distributions]
+        read = {
+            part.name: {name for each in part.parameters for name in each.names} - standard for part in ours
+        }
+        known = {name: set(names) for name, names in published().reads[kind].items()}  # type: ignore[index]
+        assert known == {name: names for name, names in read.items() if names}
 
 
 def test_tests_are_packages_and_none_edits_the_path() -> None:

@@ -12,7 +12,9 @@ import pytest
 import llada_core
 from llada_core import AlgorithmSpec, InvalidSpec, Parameter, ParameterError, standard
 from llada_core.parameters import values_of_part, with_parts
+from llada_core.loading import check_call
 from llada_core.registry import using
+from llada_core.registry.wheels import published
 
 Site = Any
 
@@ -177,6 +179,31 @@ def test_the_object_takes_what_the_facts_say(mine: Any) -> None:
         made.validate_args(width=0)
     with pytest.raises(ParameterError, match="plain does not take width"):
         llada_core.get_algorithm("plain").validate_args(width=7)
+
+
+def test_a_parameter_of_a_part_that_is_not_installed_is_told_with_what_to_install(mine: Any) -> None:
+    told = (
+        "mine does not take low_threshold here: the rule hierarchy reads it, and is not there: llada-dinfer "
+        "brings it and is not installed; pip install llada-dinfer"
+    )
+    given = {"low_threshold": 0.4}
+    for call in (
+        lambda: llada_core.get_algorithm("mine").validate_args(**given),
+        lambda: check_call("mine", given),
+    ):
+        with pytest.raises(ParameterError) as caught:
+            call()
+        assert (str(caught.value), caught.value.parameter) == (told, "low_threshold")
+    with pytest.raises(ParameterError, match="plain does not take low_threshold; it takes"):
+        llada_core.get_algorithm("plain").validate_args(low_threshold=0.4)
+
+
+@pytest.mark.parametrize(
+    "name", [n for parts in published().reads.values() for ns in parts.values() for n in ns]
+)
+def test_every_parameter_of_a_published_part_is_known_by_its_part_and_wheel(mine: Any, name: str) -> None:
+    with pytest.raises(ParameterError, match=r"reads it, and is not there: .*; pip install llada-"):
+        llada_core.get_algorithm("mine").validate_args(**{name: 1})
 
 
 def test_parts_is_true_or_false() -> None:

@@ -121,9 +121,10 @@ class GenerationAlgorithm(RunsNetworks, ReadsPrompts):
         Where no parameters are declared, ``steps`` none is the number that it stands for.
         """
         takers = {} if self.info is None else self.info.takers
+        absent = {} if self.info is None else self.info.absent
         owner = self.name or type(self).__name__
         if not isinstance(inspect.getattr_static(self, "parameters"), Undeclared):
-            return resolve(self.parameters, params, algorithm=owner, takers=takers)
+            return resolve(self.parameters, params, algorithm=owner, takers=takers, absent=absent)
         taken = {name for parameter in self.parameters for name in parameter.names}
         try:
             return spelled_out(resolve(self.parameters, params, algorithm=owner, takers=takers))

@@ -18,7 +18,7 @@ def check_call(name: str, parameters: Mapping[str, object]) -> None:
     """
     info = registry.get_algorithm_info(name)
     if info.parameters:  # tells of a typo before torch is imported; else only an object knows
-        resolve(info.parameters, parameters, algorithm=info.name, takers=info.takers)
+        resolve(info.parameters, parameters, algorithm=info.name, takers=info.takers, absent=info.absent)
     algorithm = registry.get_algorithm(name)
     reason = algorithm.unavailable_reason
     if reason is not None:

@@ -25,6 +25,7 @@ __all__ = [
 
 _STANDARD = {name: parameter for parameter in STANDARD.values() for name in parameter.names}
 _NOBODY: Mapping[str, Sequence[str]] = MappingProxyType({})
+_NOTHING: Mapping[str, str] = MappingProxyType({})
 _SEEDS = 2**64  # a generator's seeds are a ring
 
 
@@ -34,16 +35,18 @@ def resolve(
     *,
     algorithm: str,
     takers: Mapping[str, Sequence[str]] = _NOBODY,
+    absent: Mapping[str, str] = _NOTHING,
 ) -> dict[str, object]:
     """The effective values of a call, by canonical name, in the order of ``parameters``.
 
     ``given`` holds what the caller passed, under names or aliases; what is absent takes its default. A
     standard parameter that is none of ``parameters`` may be given at a neutral value, and is left out then;
-    ``takers`` are the algorithms that take such a one, for the error. Raises ``ParameterError`` for an
-    unknown name, a parameter given twice, a wrong type or a value out of range.
+    ``takers`` are the algorithms that take such a one, for the error, and ``absent`` says of other names
+    why they are not taken. Raises ``ParameterError`` for an unknown name, a parameter given twice, a wrong
+    type or a value out of range.
     """
     declared = tuple(parameters)
-    explicit = _canonical(declared, given, algorithm, takers)
+    explicit = _canonical(declared, given, algorithm, takers, absent)
     try:
         checked = {name: _named(declared, name).check(value) for name, value in explicit.items()}
     except ParameterError as exc:
@@ -57,6 +60,7 @@ def _canonical(
     given: Mapping[str, object],
     algorithm: str,
     takers: Mapping[str, Sequence[str]],
+    absent: Mapping[str, str],
 ) -> dict[str, object]:
     canonical = {name: parameter.name for parameter in declared for name in parameter.names}
     spelled: dict[str, str] = {}
@@ -64,7 +68,7 @@ def _canonical(
         if name not in canonical:
             left_out = _STANDARD.get(name)
             if left_out is None:
-                raise _unknown(name, value, declared, algorithm)
+                raise _unknown(name, value, declared, algorithm, absent.get(name))
             if not left_out.is_neutral(value):
                 raise _not_taken(left_out, name, value, algorithm, takers.get(left_out.name, ()))
             continue
@@ -75,7 +79,12 @@ def _canonical(
     return {name: given[spelling] for name, spelling in spelled.items()}
 
 
-def _unknown(name: str, value: object, declared: tuple[Parameter, ...], algorithm: str) -> ParameterError:
+def _unknown(
+    name: str, value: object, declared: tuple[Parameter, ...], algorithm: str, why: str | None
+) -> ParameterError:
+    if why is not None:
+        message = f"{algorithm} does not take {name} here: {why}"
+        return ParameterError(message, parameter=name, value=value)
     takes = ", ".join(parameter.name for parameter in declared) or "no parameters"
     near = closest(name, [known for parameter in declared for known in parameter.names])
     hint = f"did you mean {near[0]}? It takes" if near else "it takes"

@@ -16,7 +16,8 @@ __all__ = ["AlgorithmInfo", "EngineInfo", "PartInfo"]
 class AlgorithmInfo:
     """An algorithm: ``reason`` says why it cannot run here, None if it can; ``default`` tells whether it is
     its engine's default; ``distribution`` is None where it was registered at run time. ``takers`` are, for
-    each standard parameter that it does not take, the algorithms that do."""
+    each standard parameter that it does not take, the algorithms that do; ``absent`` says of parameters of
+    parts that are not installed, where it takes those of all parts, whose they are."""
 
     name: str
     description: str
@@ -30,6 +31,7 @@ class AlgorithmInfo:
     distribution: str | None
     spec: AlgorithmSpec
     takers: Mapping[str, tuple[str, ...]] = field(default_factory=dict, repr=False, compare=False)
+    absent: Mapping[str, str] = field(default_factory=dict, repr=False, compare=False)
 
     def as_dict(self) -> dict[str, object]:
         """The facts in JSON types."""

@@ -44,6 +44,19 @@ class Absence:
         owner = published().parts[kind].get(name) if isinstance(name, str) else None
         return None if owner is None else f"no {kind} is called {name!r} here; {self._missing_from(owner)}"
 
+    def parameters(self) -> dict[str, str]:
+        """The parameters that parts of known distributions read and no part that is there, by name or alias:
+        of each, why it is not taken."""
+        found: dict[str, str] = {}
+        for kind, parts in published().reads.items():
+            there = self._catalogue.parts.tables[kind].entries
+            for part, names in parts.items():
+                if part not in there:
+                    owner = published().parts[kind][part]
+                    why = f"the {kind} {part} reads it, and is not there: {self._missing_from(owner)}"
+                    found |= dict.fromkeys(names, why)
+        return found
+
     def unknown(
         self,
         what: str,

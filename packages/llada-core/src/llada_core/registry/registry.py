@@ -108,6 +108,7 @@ class Registry:
             distribution=entry.distribution,
             spec=entry.spec,
             takers=self._catalogue.takers(entry),
+            absent=self._absence.parameters() if entry.spec.parts else {},
         )
 
     def engine(self, name: str, *, use: bool = False) -> EngineInfo:

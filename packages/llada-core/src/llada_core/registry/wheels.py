@@ -26,13 +26,15 @@ __all__ = ["Published", "Title", "Wheels", "published", "takes", "title_of"]
 class Published(NamedTuple):
     """The data file: its rows, the distribution for somebody who has no engine at all, the commands, the
     algorithms for another's engine and the parts (of each kind, names and aliases) that distributions bring,
-    and the names of all distributions that are released together with this one."""
+    which parameters each part reads besides the standard ones (``reads``: by kind and name), and the names of
+    all distributions that are released together with this one."""
 
     rows: tuple[WheelSpec, ...]
     recommended: str
     commands: Mapping[str, str]
     algorithms: Mapping[str, str]
     parts: Mapping[PartKind, Mapping[str, str]]
+    reads: Mapping[PartKind, Mapping[str, list[str]]]
     distributions: frozenset[str]
 
     def owner_of(self, algorithm: object) -> str | None:
@@ -53,6 +55,7 @@ def published() -> Published:
         commands=data["commands"],
         algorithms=data["algorithms"],
         parts={"rule": data["rules"], "policy": data["policies"]},
+        reads={"rule": data["rule_parameters"], "policy": data["policy_parameters"]},
         distributions=frozenset((*data["others"], *(row.distribution for row in rows))),
     )
 

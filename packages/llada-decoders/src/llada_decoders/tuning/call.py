@@ -90,6 +90,7 @@ def _check_known(given: Mapping[str, object]) -> None:
         if called(name, declared) is None:
             near = closest(name, {known for each in declared for known in each.names})
             hint = f"did you mean {near[0]}?" if near else "llada algorithms NAME shows what one takes"
+            hint = next((info.absent[name] for info in infos if name in info.absent), hint)
             raise ParameterError(f"no algorithm here takes {name}; {hint}", parameter=name, value=value)
 
 

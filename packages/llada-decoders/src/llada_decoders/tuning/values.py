@@ -24,7 +24,9 @@ def given_values(info: AlgorithmInfo, given: Mapping[str, object]) -> dict[str, 
         parameter = called(name, info.parameters)
         values = [value] if parameter is None else _apart(parameter, name, value, info)
         for each in values:  # refuses an unknown name, and a value out of range
-            resolve(info.parameters, {name: each}, algorithm=info.name, takers=info.takers)
+            resolve(
+                info.parameters, {name: each}, algorithm=info.name, takers=info.takers, absent=info.absent
+            )
         if parameter is None:
             continue
         if parameter.name in found:
