@@ -100,6 +100,16 @@ def test_no_guidance_is_one_canvas() -> None:
     assert type(algorithm.rule(algorithm.validate_args())) is Quota
 
 
+@pytest.mark.parametrize("name", ["llada", "eb_sampler", "daedal", "compose"])
+def test_the_strongest_guidance_makes_no_logit_infinite_in_half_precision(name: str) -> None:
+    (scale,) = (each for each in llada_core.get_algorithm(name).parameters if each.name == "cfg_scale")
+    assert scale.maximum is not None
+    logits = torch.tensor([[[300.0, -300.0]], [[-300.0, 300.0]]], dtype=torch.float16)
+    plan: Any = None
+    combined = Guided(scale.maximum).combine(plan, plan, logits)
+    assert combined.isfinite().all()
+
+
 def test_end_tokens_can_be_left_for_last() -> None:
     """The network is surest of the end at every position, and then of token 4."""
     logits = torch.zeros(6, 8)
@@ -136,6 +146,7 @@ def test_an_answer_without_an_end_has_its_full_length(model: LLaDAModel, tempera
         ),
         ({"eot_id": 3}, "eot_id=3 is read with confidence_eos_eot_inf=True only"),
         ({"cfg_scale": -1.0}, r"cfg_scale=-1\.0 is out of range"),
+        ({"cfg_scale": 1e308}, r"cfg_scale=1e\+308 is out of range; give a number from 0 to 100"),
         ({"threshold": 0.5}, "llada does not take threshold=0.5"),
     ],
 )

@@ -10,6 +10,7 @@ CFG_SCALE = Parameter(
     name="cfg_scale",
     kind=float,
     minimum=0,
+    maximum=100,  # beyond, logits of half precision may overflow
     default=0.0,
     coerce={None: 0.0},
     neutral=(0.0,),
