@@ -6,6 +6,8 @@ import argparse
 from dataclasses import replace
 from pathlib import Path
 
+from counts import positive
+
 import llada_core
 from llada_core import LoadedModel
 from llada_core.bench import Question, tasks
@@ -17,7 +19,7 @@ __all__ = ["add_options", "loaded", "model_name", "questions", "tasks_of"]
 
 def add_options(parser: argparse._ActionsContainer, *, instances: int) -> None:
     """The options that the functions below read, and the dtype."""
-    parser.add_argument("-n", type=int, default=instances, help="instances a family")
+    parser.add_argument("-n", type=positive, default=instances, help="instances a family")
     parser.add_argument(
         "--model", help="a folder, a hub id or the name of a wheel that holds one; llada-tiny if left out"
     )

@@ -35,6 +35,7 @@ from typing import Any
 
 import httpx
 import torch
+from counts import positive
 from outputs import output
 from server_process import ENGINE, EXACT, ServerProcess, serving
 
@@ -213,9 +214,9 @@ def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--requests", type=int, default=512)
-    parser.add_argument("--tokens", type=int, default=64, help="max_tokens of each")
-    parser.add_argument("--repeats", type=int, default=3, help="runs of each that count")
+    parser.add_argument("--requests", type=positive, default=512)
+    parser.add_argument("--tokens", type=positive, default=64, help="max_tokens of each")
+    parser.add_argument("--repeats", type=positive, default=3, help="runs of each that count")
     parser.add_argument("--json", type=output)
     return parser.parse_args()
 

@@ -14,6 +14,8 @@ import subprocess
 import sys
 import time
 
+from counts import positive
+
 BASELINE = ("-c", "import click, pluggy, importlib_metadata")
 COMMANDS = {
     "list_algorithms()": ("-c", "import llada_core; llada_core.list_algorithms()"),
@@ -28,7 +30,7 @@ COMMANDS = {
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument(
-        "--runs", type=int, default=15, help="runs of each command, of which the median counts"
+        "--runs", type=positive, default=15, help="runs of each command, of which the median counts"
     )
     runs = parser.parse_args().runs
     commands = {"baseline": BASELINE, **COMMANDS}

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from counts import positive
 from cpu_vs_upstream import PROMPTS
 from outputs import output
 
@@ -63,9 +64,9 @@ def _options() -> argparse.Namespace:
     )
     parser.add_argument("--model", type=Path, default=llada_tiny.model_path())
     parser.add_argument("--algorithms", nargs="+", default=["basic", "prefix_cache", "dual_cache"])
-    parser.add_argument("--max-tokens", type=int, default=128)
-    parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--repeat", type=int, default=3)
+    parser.add_argument("--max-tokens", type=positive, default=128)
+    parser.add_argument("--threads", type=positive, default=1)
+    parser.add_argument("--repeat", type=positive, default=3)
     parser.add_argument("--json", type=output)
     return parser.parse_args()
 

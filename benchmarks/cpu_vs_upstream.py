@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from counts import positive
 from outputs import output
 from transformers import AutoTokenizer
 
@@ -92,8 +93,8 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--fastdllm", type=Path, default=os.environ.get("LLADA_FASTDLLM_PATH"))
     parser.add_argument("--dinfer", type=Path, default=os.environ.get("LLADA_DINFER_PATH"))
     parser.add_argument("--model", type=Path, default=llada_tiny.model_path(), help="a LLaDA checkpoint")
-    parser.add_argument("--repeat", type=int, default=5)
-    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--repeat", type=positive, default=5)
+    parser.add_argument("--threads", type=positive, default=1)
     parser.add_argument("--compile", action="store_true", help="let upstream compile what it decorates")
     parser.add_argument("--json", type=output, help="write the figures there too")
     options = parser.parse_args()

@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import Any
 
 from asking import add_options, loaded, model_name, questions, tasks_of
+from counts import positive
 from decoder_page import DOCS, about, files, table
 from decoder_rows import Row, Run
 from decoder_settings import settings
@@ -179,10 +180,10 @@ def _options() -> argparse.Namespace:
     add_options(parser, instances=FULL)
     parser.add_argument("--setting", nargs="+", default=[], help="some settings; all if left out")
     parser.add_argument("--share", type=_share, default=(1, 1), metavar="K/N", help="every N-th setting")
-    parser.add_argument("--gen-length", type=int, default=128)
-    parser.add_argument("--block-length", type=int, default=32)
+    parser.add_argument("--gen-length", type=positive, default=128)
+    parser.add_argument("--block-length", type=positive, default=32)
     parser.add_argument("--device")
-    parser.add_argument("--batch", type=int, default=32, help="rows in flight at a time")
+    parser.add_argument("--batch", type=positive, default=32, help="rows in flight at a time")
     _add_files(parser)
     options = parser.parse_args()
     unknown = [name for name in options.setting if name not in settings(options.gen_length)]

@@ -13,6 +13,7 @@ import argparse
 import sys
 from collections.abc import Mapping
 
+from counts import positive
 from evaluate import by_length
 
 import llada_core
@@ -65,9 +66,9 @@ def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("-n", type=int, default=100, help="instances in all")
-    parser.add_argument("--steps", type=int, nargs="+", default=[2, 4, 8], help="drafts a forward")
-    parser.add_argument("--batch", type=int, default=8, help="rows in flight at a time")
+    parser.add_argument("-n", type=positive, default=100, help="instances in all")
+    parser.add_argument("--steps", type=positive, nargs="+", default=[2, 4, 8], help="drafts a forward")
+    parser.add_argument("--batch", type=positive, default=8, help="rows in flight at a time")
     return parser.parse_args()
 
 

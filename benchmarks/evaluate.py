@@ -17,6 +17,7 @@ import json
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
+from counts import positive
 from decoder_settings import settings
 from outputs import output
 
@@ -152,7 +153,7 @@ def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("-n", type=int, default=500, help="instances a family")
+    parser.add_argument("-n", type=positive, default=500, help="instances a family")
     parser.add_argument("--seed", type=int, default=2026, help="of the held-out instances")
     parser.add_argument("--phrasings", choices=("seen", "unseen"), default="seen")
     parser.add_argument(
@@ -161,7 +162,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--family", nargs="+", choices=families(), default=list(families()))
     parser.add_argument("--model", help="a checkpoint folder; the embedded one if left out")
     parser.add_argument("--engine", default="fast-dllm", help="the engine that loads the model")
-    parser.add_argument("--batch", type=int, default=32, help="rows in flight at a time")
+    parser.add_argument("--batch", type=positive, default=32, help="rows in flight at a time")
     parser.add_argument("--device")
     parser.add_argument("--dtype")
     parser.add_argument("--json", type=output, help="write every score here, some wrong answers included")

@@ -33,6 +33,7 @@ from functools import partial
 from typing import Any
 
 import torch
+from counts import positive
 from gpu_8b import bandwidth
 from mixtures import SHAPES, WAYS, RandomModel, published_loop, random_model, running, timed
 from outputs import output
@@ -106,9 +107,9 @@ def _options() -> argparse.Namespace:
         "--models", nargs="+", choices=SHAPES, default=["llada2-mini", "llada-moe-7b", "sdar-8b"]
     )
     parser.add_argument("--ways", nargs="+", choices=WAYS, default=WAYS)
-    parser.add_argument("--rows", type=int, nargs="+", default=[1, 8, 32])
-    parser.add_argument("--columns", type=int, nargs="+", default=[32, 256])
-    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--rows", type=positive, nargs="+", default=[1, 8, 32])
+    parser.add_argument("--columns", type=positive, nargs="+", default=[32, 256])
+    parser.add_argument("--threads", type=positive, default=1)
     parser.add_argument("--quantization", nargs="*", default=[], choices=("fp8", "int8"))
     parser.add_argument("--small", action="store_true", help="small layers on any device, to try it out")
     parser.add_argument("--json", type=output)

@@ -13,13 +13,13 @@ from __future__ import annotations
 import argparse
 import json
 import statistics
-import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
 import torch
+from counts import positive
 from outputs import output
 
 from llada_runtime import Plan, Policy, Sequence, drain
@@ -96,14 +96,13 @@ def _options() -> argparse.Namespace:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--family", nargs="+", choices=sorted(FAMILIES), default=sorted(FAMILIES))
-    parser.add_argument("--prompts", nargs="+", type=int, default=[64, 512], help="lengths of the prompts")
-    parser.add_argument("--rows", nargs="+", type=int, default=[1, 4])
-    parser.add_argument("--repeat", type=int, default=3)
+    parser.add_argument(
+        "--prompts", nargs="+", type=positive, default=[64, 512], help="lengths of the prompts"
+    )
+    parser.add_argument("--rows", nargs="+", type=positive, default=[1, 4])
+    parser.add_argument("--repeat", type=positive, default=3)
     parser.add_argument("--json", type=output)
-    options = parser.parse_args()
-    if min(*options.prompts, *options.rows, options.repeat) < 1:
-        sys.exit("lengths, rows and repeats are numbers from 1 on")
-    return options
+    return parser.parse_args()
 
 
 def sdar(options: argparse.Namespace) -> Iterator[Timing]:

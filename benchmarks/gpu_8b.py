@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from counts import positive
 from outputs import output
 
 import llada_core
@@ -108,8 +109,8 @@ def _options() -> argparse.Namespace:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--fastdllm", type=Path)
-    parser.add_argument("--rows", type=int, nargs="+", default=[1, 8])
-    parser.add_argument("--repeat", type=int, default=3)
+    parser.add_argument("--rows", type=positive, nargs="+", default=[1, 8])
+    parser.add_argument("--repeat", type=positive, default=3)
     parser.add_argument("--device", default="cuda")
     parser.add_argument("--small", action="store_true", help="a few small layers, to try the program out")
     parser.add_argument("--json", type=output)

@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from counts import positive
 from gpu_8b import LLADA_8B, SMALL, random_model
 from outputs import output
 from safetensors.torch import save_file
@@ -56,9 +57,9 @@ def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--ranks", type=int, nargs="+", default=[1, 2])
-    parser.add_argument("--rows", type=int, nargs="+", default=[1, 8, 32])
-    parser.add_argument("--repeat", type=int, default=100)
+    parser.add_argument("--ranks", type=positive, nargs="+", default=[1, 2])
+    parser.add_argument("--rows", type=positive, nargs="+", default=[1, 8, 32])
+    parser.add_argument("--repeat", type=positive, default=100)
     parser.add_argument("--folder", type=Path)
     parser.add_argument("--device", default="cuda")
     parser.add_argument("--small", action="store_true", help="a few small layers, to try the program out")

@@ -26,6 +26,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import torch
+from counts import positive
 from gpu_8b import LLADA_8B, SMALL, bandwidth, random_model
 from outputs import output
 
@@ -129,10 +130,10 @@ def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--rows", type=int, nargs="+", default=[1, 8, 32])
-    parser.add_argument("--loop-rows", type=int, nargs="+", default=[1, 8])
+    parser.add_argument("--rows", type=positive, nargs="+", default=[1, 8, 32])
+    parser.add_argument("--loop-rows", type=positive, nargs="+", default=[1, 8])
     parser.add_argument("--quantization", nargs="*", default=[], choices=("fp8", "int8"))
-    parser.add_argument("--repeat", type=int, default=2)
+    parser.add_argument("--repeat", type=positive, default=2)
     parser.add_argument("--small", action="store_true", help="a few small layers, to try the program out")
     parser.add_argument("--json", type=output)
     if not torch.cuda.is_available():

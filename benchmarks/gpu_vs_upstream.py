@@ -30,6 +30,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from counts import positive
 from gpu_8b import LLADA_8B, SMALL, bandwidth, random_model
 from outputs import output
 
@@ -115,10 +116,10 @@ def _options() -> argparse.Namespace:
     )
     parser.add_argument("--fastdllm", type=Path, default=os.environ.get("LLADA_FASTDLLM_PATH"))
     parser.add_argument("--dinfer", type=Path, default=os.environ.get("LLADA_DINFER_PATH"))
-    parser.add_argument("--tokens", type=int, nargs="+", default=[1, 2, 4, 8], help="tokens a step")
-    parser.add_argument("--rows", type=int, nargs="+", default=[1], help="prompts decoded together")
-    parser.add_argument("--gen-length", type=int, nargs="+", default=[256])
-    parser.add_argument("--block-length", type=int, nargs="+", default=[32])
+    parser.add_argument("--tokens", type=positive, nargs="+", default=[1, 2, 4, 8], help="tokens a step")
+    parser.add_argument("--rows", type=positive, nargs="+", default=[1], help="prompts decoded together")
+    parser.add_argument("--gen-length", type=positive, nargs="+", default=[256])
+    parser.add_argument("--block-length", type=positive, nargs="+", default=[32])
     parser.add_argument("--repeat", type=int, default=2, help="answers after the first; 0: the first counts")
     parser.add_argument(
         "--sides", choices=list(_SIDES), nargs="+", default=list(_SIDES), help="and their order"
@@ -126,6 +127,9 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--small", action="store_true", help="a few small layers, to try the program out")
     parser.add_argument("--json", type=output)
     options = parser.parse_args()
+    most, width = max(options.tokens), min(*options.block_length, *options.gen_length)
+    if most > width:
+        parser.error(f"--tokens {most} a step are more than a block or an answer of {width} has")
     options.fastdllm, options.dinfer = (Path(p) if p else None for p in (options.fastdllm, options.dinfer))
     if not (torch.cuda.is_available() or options.small):
         sys.exit("torch sees no GPU; to try the program out: --small")

@@ -20,6 +20,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import torch
+from counts import positive
 from outputs import output
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
@@ -91,7 +92,7 @@ def _options() -> argparse.Namespace:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
-    parser.add_argument("--states", type=int, default=20, help="how many arrangements are timed")
+    parser.add_argument("--states", type=positive, default=20, help="how many arrangements are timed")
     parser.add_argument("--json", type=output)
     return parser.parse_args()
 

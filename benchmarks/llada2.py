@@ -18,6 +18,7 @@ from dataclasses import replace
 from typing import Any
 
 import torch
+from counts import positive
 from outputs import output
 
 from llada_llada2 import EditGeneration, LLaDA2Config, LLaDA2Generation, LLaDA2Network
@@ -151,10 +152,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--prompts", nargs="+", type=int, default=[64, 512], help="lengths of the prompts")
-    parser.add_argument("--gen-length", type=int, default=64)
-    parser.add_argument("--rows", nargs="+", type=int, default=[1, 4])
-    parser.add_argument("--repeat", type=int, default=3)
+    parser.add_argument(
+        "--prompts", nargs="+", type=positive, default=[64, 512], help="lengths of the prompts"
+    )
+    parser.add_argument("--gen-length", type=positive, default=64)
+    parser.add_argument("--rows", nargs="+", type=positive, default=[1, 4])
+    parser.add_argument("--repeat", type=positive, default=3)
     parser.add_argument("--json", type=output)
     options = parser.parse_args()
     model = network()

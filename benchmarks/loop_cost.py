@@ -29,6 +29,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from counts import positive
 from outputs import output
 
 HERE = Path(__file__).resolve().parents[1]
@@ -70,10 +71,10 @@ def _options() -> argparse.Namespace:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--against", type=Path, metavar="FOLDER", help="another checkout, measured in turn")
-    parser.add_argument("--rows", type=int, nargs="+", default=[1, 8, 32])
-    parser.add_argument("--tokens", type=int, nargs="+", default=[128, 1024], help="tokens of an answer")
+    parser.add_argument("--rows", type=positive, nargs="+", default=[1, 8, 32])
+    parser.add_argument("--tokens", type=positive, nargs="+", default=[128, 1024], help="tokens of an answer")
     parser.add_argument("--way", nargs="+", choices=WAYS, default=list(WAYS))
-    parser.add_argument("--repeat", type=int, default=7)
+    parser.add_argument("--repeat", type=positive, default=7)
     parser.add_argument("--json", type=output)
     parser.add_argument("--worker", action="store_true", help=argparse.SUPPRESS)
     return parser.parse_args()

@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from counts import positive
 from outputs import output
 from transformers import AutoConfig, AutoModel
 
@@ -84,8 +85,8 @@ def _options() -> argparse.Namespace:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--model", type=Path, help="a checkpoint; its code is run")
-    parser.add_argument("--rows", type=int, default=8)
-    parser.add_argument("--repeat", type=int, default=2)
+    parser.add_argument("--rows", type=positive, default=8)
+    parser.add_argument("--repeat", type=positive, default=2)
     parser.add_argument("--device", default="cuda")
     parser.add_argument("--small", action="store_true", help="a few small layers, to try the program out")
     parser.add_argument("--json", type=output)

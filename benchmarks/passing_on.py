@@ -35,6 +35,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+from counts import positive
 from outputs import output
 from processes import seconds_by_process, used_by_kind
 from server_process import ServerProcess, serving
@@ -137,9 +138,9 @@ def _options() -> argparse.Namespace:
     raw = argparse.RawDescriptionHelpFormatter
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=raw)
     parser.add_argument("--way", nargs="+", choices=WAYS, default=list(WAYS))
-    parser.add_argument("--clients", type=int, default=8, help="that ask at a time")
+    parser.add_argument("--clients", type=positive, default=8, help="that ask at a time")
     parser.add_argument("--pace", type=float, default=0.025, help="seconds of a forward")
-    parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--repeats", type=positive, default=3)
     parser.add_argument("--json", type=output)
     parser.add_argument("--port", type=int, help=argparse.SUPPRESS)  # of the process behind the proxy
     return parser.parse_args()

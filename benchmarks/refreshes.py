@@ -27,6 +27,7 @@ from typing import Any
 
 import torch
 from asking import add_options, loaded, model_name, questions, tasks_of
+from counts import positive
 from decoder_rows import Row
 from gpu_8b import LLADA_8B, SMALL, random_model
 from outputs import output
@@ -84,10 +85,10 @@ def _options() -> argparse.Namespace:
     )
     parser.add_argument("--policy", nargs="+", choices=POLICIES, default=list(POLICIES))
     parser.add_argument("--device", default="cuda")
-    parser.add_argument("--rows", type=int, default=32, help="in flight at a time")
-    parser.add_argument("--tokens", type=int, nargs="+", default=[1, 2, 4, 8], help="kept in a step")
-    parser.add_argument("--prompt", type=int, default=512, help="columns of the prompts")
-    parser.add_argument("--gen-length", type=int, default=256)
+    parser.add_argument("--rows", type=positive, default=32, help="in flight at a time")
+    parser.add_argument("--tokens", type=positive, nargs="+", default=[1, 2, 4, 8], help="kept in a step")
+    parser.add_argument("--prompt", type=positive, default=512, help="columns of the prompts")
+    parser.add_argument("--gen-length", type=positive, default=256)
     parser.add_argument("--small", action="store_true", help="a few small layers, to try the program out")
     parser.add_argument("--accuracy", action="store_true", help="right answers on tasks, instead of times")
     of_tasks = parser.add_argument_group("with --accuracy")
@@ -95,6 +96,8 @@ def _options() -> argparse.Namespace:
     add_options(of_tasks, instances=100)
     parser.add_argument("--json", type=output)
     options = parser.parse_args()
+    if not options.accuracy and max(options.tokens) > options.gen_length:
+        parser.error(f"--tokens {max(options.tokens)} a step are more than --gen-length {options.gen_length}")
     if options.device == "cuda" and not torch.cuda.is_available():
         sys.exit("torch sees no GPU; to try the program out: --device cpu --small")
     return options

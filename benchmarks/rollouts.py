@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from counts import positive
 from gpu_8b import LLADA_8B, SMALL, random_model
 from outputs import output
 
@@ -88,10 +89,10 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--small", action="store_true", help="a few small layers in the place of 8b's")
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--algorithm", default="dual_cache")
-    parser.add_argument("--prompts", type=int, default=24)
-    parser.add_argument("--n", type=int, default=4)
-    parser.add_argument("--rows", type=int, nargs="+", default=[4, 16, 32])
-    parser.add_argument("--repeat", type=int, default=3)
+    parser.add_argument("--prompts", type=positive, default=24)
+    parser.add_argument("--n", type=positive, default=4)
+    parser.add_argument("--rows", type=positive, nargs="+", default=[4, 16, 32])
+    parser.add_argument("--repeat", type=positive, default=3)
     parser.add_argument("--json", type=output)
     return parser.parse_args()
 

@@ -32,6 +32,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from counts import positive
 from outputs import output
 from server_clients import Client, Heard, metric
 from server_process import ENGINE, EXACT, ServerProcess, probe_health, quantile, serving
@@ -96,9 +97,11 @@ def _options() -> argparse.Namespace:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--minutes", type=float, default=5.0)
-    parser.add_argument("--clients", type=int, default=64)
-    parser.add_argument("--cases", type=int, default=400, help="how many different requests")
-    parser.add_argument("--rows", type=int, default=32, help="requests that the server decodes at a time")
+    parser.add_argument("--clients", type=positive, default=64)
+    parser.add_argument("--cases", type=positive, default=400, help="how many different requests")
+    parser.add_argument(
+        "--rows", type=positive, default=32, help="requests that the server decodes at a time"
+    )
     parser.add_argument("--json", type=output)
     return parser.parse_args()
 

@@ -30,6 +30,7 @@ from typing import Any
 
 import httpx
 import torch
+from counts import positive
 from outputs import output
 from server_process import ENGINE, EXACT, ServerProcess, serving
 
@@ -142,11 +143,11 @@ def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--requests", type=int, default=16)
-    parser.add_argument("--tokens", type=int, default=64, help="max_tokens of each")
-    parser.add_argument("--repeats", type=int, default=3, help="runs of each measurement at least")
+    parser.add_argument("--requests", type=positive, default=16)
+    parser.add_argument("--tokens", type=positive, default=64, help="max_tokens of each")
+    parser.add_argument("--repeats", type=positive, default=3, help="runs of each measurement at least")
     parser.add_argument("--seconds", type=float, default=30.0, help="that each measurement takes at least")
-    parser.add_argument("--starts", type=int, default=3, help="starts of the server")
+    parser.add_argument("--starts", type=positive, default=3, help="starts of the server")
     parser.add_argument("--idle", type=float, default=20.0, help="seconds for which it is left alone")
     parser.add_argument("--json", type=output)
     return parser.parse_args()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import re
+import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -18,7 +19,16 @@ from llada_core.errors import ModelNotFound, UsageError
 from tests.docs.documents import ROOT
 from tests.support.programs import programs
 
-MODULES = ("outputs", "asking", "decoder_settings", "evaluate", "decoder_rows", "decoder_page", "decoders")
+MODULES = (
+    "counts",
+    "outputs",
+    "asking",
+    "decoder_settings",
+    "evaluate",
+    "decoder_rows",
+    "decoder_page",
+    "decoders",
+)
 """Each imports some before it."""
 DOCS = ROOT / "docs"
 RUNS = sorted(DOCS.glob("decoders-*.json"))
@@ -341,3 +351,13 @@ def test_the_time_of_a_setting_begins_after_a_batch_to_warm_up(
     benchmark.evaluate.evaluate(None, "dual-0.9", asked, phrasings="seen", batch=2)
     assert [each[0] for each in done] == ["warm", "measure"]
     assert done[0][1:] == done[1][1:]
+
+
+@pytest.mark.parametrize("option", ["-n", "--gen-length", "--block-length", "--batch"])
+def test_counts_of_nothing_are_refused(
+    benchmark: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], option: str
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["decoders.py", option, "0"])
+    with pytest.raises(SystemExit):
+        benchmark.decoders._options()
+    assert f"argument {option}: '0' is no whole number from 1 on" in capsys.readouterr().err

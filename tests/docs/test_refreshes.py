@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from types import SimpleNamespace
 from typing import Any
@@ -16,7 +17,16 @@ from tests.support.programs import programs
 PROMPT = 64
 
 
-MODULES = ("outputs", "asking", "decoder_settings", "decoder_rows", "refresh_policies", "gpu_8b", "refreshes")
+MODULES = (
+    "counts",
+    "outputs",
+    "asking",
+    "decoder_settings",
+    "decoder_rows",
+    "refresh_policies",
+    "gpu_8b",
+    "refreshes",
+)
 """Each imports some before it."""
 
 
@@ -87,3 +97,35 @@ def test_every_policy_is_compared_with_the_dual_cache_whichever_are_named(
     )
     rows = program._accuracies(options)["rows"]
     assert rows == [(policies.DUAL, policies.DUAL), ("last block", policies.DUAL)]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("--tokens", "0"), "argument --tokens: '0' is no whole number from 1 on"),
+        (("--tokens", "1", "-2"), "argument --tokens: '-2' is no whole number from 1 on"),
+        (("--tokens", "8", "64", "--gen-length", "32"), "--tokens 64 a step are more than --gen-length 32"),
+        (("--rows", "0"), "argument --rows: '0' is"),
+        (("--prompt", "0"), "argument --prompt: '0' is"),
+        (("--gen-length", "0"), "argument --gen-length: '0' is"),
+        (("--accuracy", "-n", "0"), "argument -n: '0' is"),
+        (("--rows", "2.5"), "argument --rows: '2.5' is"),
+    ],
+)
+def test_counts_of_nothing_are_refused(
+    benchmark: Any,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    arguments: tuple[str, ...],
+    said: str,
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["refreshes.py", "--device", "cpu", "--small", *arguments])
+    with pytest.raises(SystemExit) as caught:
+        benchmark.refreshes._options()
+    assert caught.value.code == 2
+    assert said in capsys.readouterr().err
+
+
+def test_right_answers_take_no_tokens_a_step(benchmark: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "argv", ["refreshes.py", "--device", "cpu", "--accuracy", "--gen-length", "4"])
+    assert benchmark.refreshes._options().gen_length == 4

@@ -11,8 +11,8 @@ import pytest
 
 import llada_core
 from llada_core import AlgorithmSpec, InvalidSpec, Parameter, ParameterError, standard
-from llada_core.parameters import values_of_part, with_parts
 from llada_core.loading import check_call
+from llada_core.parameters import values_of_part, with_parts
 from llada_core.registry import using
 from llada_core.registry.wheels import published
 
