@@ -37,7 +37,7 @@ OTHER_MODELS = {"llada-diffusiongemma", "llada-dream", "llada-llada2", "llada-ne
 TEST_TOOLS = ["pytest", "pytest-timeout", "pytest-xdist", "hypothesis", "llada-tiny"]
 MORE_TOOLS = {
     "llada-dev": ["llada-fastdllm", "llada-dinfer", "llada-nemotron", "ruff"],
-    "llada-eval": ["llada-fastdllm", "llada-server", "httpx", "tenacity"],
+    "llada-eval": ["llada-fastdllm", "llada-server", "llada-tiny-long", "httpx", "tenacity"],
     "llada-server": ["llada-fastdllm", "llada-dinfer", "llada-nemotron", "httpx", "openai"],
 }
 # As `make test` runs them.

@@ -12,11 +12,15 @@ import pytest
 from lm_eval.tasks import TaskManager
 
 from llada_core.bench import Case, families, measure, tasks
+from llada_core.bench.questions import EMBEDDED
+from llada_eval.held_out import exact
 from llada_eval.model import LladaLM
 from llada_eval.registering import TASKS, register
 from tests.eval.conftest import SETTINGS
 
 pytestmark = pytest.mark.alone
+
+LONG = "llada-tiny-long"
 
 
 @pytest.fixture(scope="module")
@@ -64,6 +68,25 @@ def test_all_scores_are_those_of_a_measurement(small: LladaLM, manager: TaskMana
 
 
 def test_every_family_is_a_task_in_both_wordings(manager: TaskManager) -> None:
-    wanted = {f"{prefix}_{family}" for prefix in ("llada_tiny", "llada_tiny_unseen") for family in families()}
-    assert set(manager.all_subtasks) == wanted
-    assert set(manager.all_groups) == {"llada_tiny", "llada_tiny_unseen"}
+    groups = {
+        prefix + suffix: families(wheel)
+        for prefix, wheel in (("llada_tiny", EMBEDDED), ("llada_tiny_long", LONG))
+        for suffix in ("", "_unseen")
+    }
+    assert set(manager.all_groups) == set(groups)
+    assert set(manager.all_subtasks) == {f"{group}_{family}" for group, of in groups.items() for family in of}
+
+
+@pytest.mark.parametrize("phrasings", ["seen", "unseen"])
+def test_tasks_of_long_answers_are_those_of_their_wheel(manager: TaskManager, phrasings: str) -> None:
+    group = "llada_tiny_long_unseen" if phrasings == "unseen" else "llada_tiny_long"
+    for family in families(LONG):
+        task = manager.load(f"{group}_{family}")["tasks"][f"{group}_{family}"]
+        docs = list(task.test_docs())
+        asked = tasks(500, [family], wheel=LONG, phrasings=phrasings)
+        assert [(doc["messages"], doc["reference"]) for doc in docs] == [
+            (each.prompt, each.expected) for each in asked
+        ]
+        assert exact(docs[0], [docs[0]["reference"]]) == {"exact": 1.0}
+        assert exact(docs[0], ["Something else."]) == {"exact": 0.0}
+        assert task.config.generation_kwargs["max_gen_toks"] == 448

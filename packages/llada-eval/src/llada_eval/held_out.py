@@ -1,4 +1,4 @@
-"""The tasks of the embedded model as lm-eval asks them: instances and right answers are llada-tiny's own."""
+"""The tasks of wheels that hold a model as lm-eval asks them: instances and right answers are their own."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from datasets import Dataset
 from lm_eval.api.task import ConfigurableTask
 
 from llada_core.bench import Question, tasks
+from llada_core.bench.questions import EMBEDDED
 
 __all__ = ["HeldOut", "exact"]
 
@@ -17,15 +18,16 @@ __all__ = ["HeldOut", "exact"]
 class HeldOut(ConfigurableTask):
     """The held-out instances of one family, with all their turns.
 
-    ``dataset_kwargs`` are ``family``, ``count``, ``seed`` and ``phrasings`` of ``llada_core.bench.tasks``.
+    ``dataset_kwargs`` are ``family``, ``count``, ``seed`` and ``phrasings`` of ``llada_core.bench.tasks``, and
+    its ``wheel`` where that is not the embedded model's.
     """
 
     def __init__(self, config: Mapping[str, Any]) -> None:
         super().__init__(config={name: value for name, value in config.items() if name != "class"})
 
     def download(self, dataset_kwargs: Mapping[str, Any] | None = None, **kwargs: Any) -> None:
-        """Make the instances; nothing is fetched."""
-        which = dict(dataset_kwargs or {})
+        """Make the instances; nothing is fetched. Raises ``ModelNotFound`` where the wheel is not installed."""
+        which = {"wheel": EMBEDDED, **(dataset_kwargs or {})}
         docs = [
             {**which, "number": number, "messages": each.prompt, "reference": each.expected}
             for number, each in enumerate(_questions(**which))
@@ -54,12 +56,12 @@ class HeldOut(ConfigurableTask):
 
 def exact(doc: Mapping[str, Any], results: Sequence[str]) -> dict[str, float]:
     """Whether the answer is, word for word, one that the task accepts."""
-    which = {name: doc[name] for name in ("family", "count", "seed", "phrasings")}
+    which = {name: doc[name] for name in ("wheel", "family", "count", "seed", "phrasings")}
     accepts = _questions(**which)[doc["number"]].accepts
-    assert accepts is not None, "the embedded model's tasks know their right answers"
+    assert accepts is not None, "tasks of a wheel know their right answers"
     return {"exact": float(accepts(results[0]))}
 
 
-@lru_cache(maxsize=16)
-def _questions(family: str, count: int, seed: int, phrasings: str) -> list[Question]:
-    return tasks(count, [family], seed=seed, phrasings=phrasings)
+@lru_cache(maxsize=32)
+def _questions(wheel: str, family: str, count: int, seed: int, phrasings: str) -> list[Question]:
+    return tasks(count, [family], wheel=wheel, seed=seed, phrasings=phrasings)
