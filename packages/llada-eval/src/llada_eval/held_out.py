@@ -18,15 +18,15 @@ __all__ = ["HeldOut", "exact"]
 class HeldOut(ConfigurableTask):
     """The held-out instances of one family, with all their turns.
 
-    ``dataset_kwargs`` are ``family``, ``count``, ``seed`` and ``phrasings`` of ``llada_core.bench.tasks``, and
-    its ``wheel`` where that is not the embedded model's.
+    ``dataset_kwargs`` are ``family``, ``count``, ``seed`` and ``phrasings`` of ``llada_core.bench.tasks``,
+    and its ``wheel`` where that is not the embedded model's.
     """
 
     def __init__(self, config: Mapping[str, Any]) -> None:
         super().__init__(config={name: value for name, value in config.items() if name != "class"})
 
     def download(self, dataset_kwargs: Mapping[str, Any] | None = None, **kwargs: Any) -> None:
-        """Make the instances; nothing is fetched. Raises ``ModelNotFound`` where the wheel is not installed."""
+        """Make the instances; nothing is fetched. Raises ``ModelNotFound`` where the wheel is not there."""
         which = {"wheel": EMBEDDED, **(dataset_kwargs or {})}
         docs = [
             {**which, "number": number, "messages": each.prompt, "reference": each.expected}
