@@ -63,7 +63,9 @@ def test_without_a_path_the_embedded_model_is_loaded(folder: Path, monkeypatch: 
 
 def test_a_missing_embedded_model_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(__import__("sys").modules, "llada_tiny", None)
-    with pytest.raises(ModelNotFound, match="pip install llada-tiny, or name a folder, a hub id or another wheel"):
+    with pytest.raises(
+        ModelNotFound, match="pip install llada-tiny, or name a folder, a hub id or another wheel"
+    ):
         load_model()
 
 
