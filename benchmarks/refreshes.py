@@ -189,9 +189,7 @@ def _by_kind(forwards: list[tuple[Computed, float]]) -> dict[str, Kind]:
 def _print(found: list[Timing]) -> None:
     last = found[-1]
     if len(found) == 1:
-        print(
-            "policy                      a step   NFE  tokens/s  to dual  of each kind: forwards x columns, ms"
-        )
+        print("policy                      a step   NFE  tokens/s  to dual  by kind: forwards x columns, ms")
     same = [each for each in found if each.policy == DUAL and each.tokens_a_step == last.tokens_a_step]
     times = f"{last.tokens_a_second / same[0].tokens_a_second:7.2f}x" if same else f"{'':8}"
     kinds = "; ".join(
