@@ -1,4 +1,4 @@
-"""How many of something a benchmark measures: refused before anything is where it would be none."""
+"""How many of something a benchmark measures: refused, before anything is run, where it is none."""
 
 from __future__ import annotations
 

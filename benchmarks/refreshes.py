@@ -96,8 +96,9 @@ def _options() -> argparse.Namespace:
     add_options(of_tasks, instances=100)
     parser.add_argument("--json", type=output)
     options = parser.parse_args()
-    if not options.accuracy and max(options.tokens) > options.gen_length:
-        parser.error(f"--tokens {max(options.tokens)} a step are more than --gen-length {options.gen_length}")
+    most = min(BLOCK, options.gen_length)
+    if not options.accuracy and max(options.tokens) > most:
+        parser.error(f"--tokens {max(options.tokens)} a step are more than a block of {most} has")
     if options.device == "cuda" and not torch.cuda.is_available():
         sys.exit("torch sees no GPU; to try the program out: --device cpu --small")
     return options

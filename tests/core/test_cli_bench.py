@@ -100,8 +100,8 @@ def test_answers_that_their_length_cut_are_told_with_the_flag_to_raise(bench: Ll
     assert status == 0
     told = [line for line in err.splitlines() if "have no end" in line]
     assert told == [
-        "pairs, 4 tokens: 8 of 8 answers have no end within 4 tokens; raise --gen-length where they are "
-        "to be whole"
+        "pairs, 4 tokens: 8 of 8 answers have no end within 4 tokens; raise --gen-length, or -p "
+        "gen_length, where they are to be whole"
     ]
     short, whole = measured(bench("--gen-length", "4,32", "--repeats", "1", "--json"))["results"]
     assert [result["samples"][0]["cut"] for result in (short, whole)] == [4, 0]

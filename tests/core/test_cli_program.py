@@ -107,6 +107,8 @@ def test_telling_the_version_reads_no_metadata_and_imports_no_pickle(env: dict[s
             for command, more in [("bench", ()), ("chat", ()), ("doctor", ()), ("generate", ("Hello",))]
         ),
         (("bench", "owner/name"), "give --model owner/name; see llada bench --help\n"),
+        (("generate", "What", "is", "3/4"), "extra arguments (is 3/4); see llada generate --help\n"),
+        (("generate", "llada-tiny-long", "3/4"), "give --model llada-tiny-long; see llada generate --help\n"),
         (("bench", "owner"), "Got unexpected extra argument (owner); see llada bench --help\n"),
         (("generate", "yes/no", "owner"), "extra argument (owner); see llada generate --help\n"),
         (("detect", "llada-tiny", "x"), "Got unexpected extra argument (x); see llada detect --help\n"),

@@ -137,6 +137,27 @@ def test_what_is_as_fast_is_said_to_be(tune: Tune) -> None:
     assert "; 3 more as fast" in ran.out
 
 
+def test_only_what_runs_on_a_network_without_a_cache_is_tuned(
+    tune: Tune, lm: LoadedModel, oracle: Oracle, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(type(lm.model.network), "caches", False)
+    asked = ("--tasks", "lists", "-n", "8", "--algorithm", "compose", "-p", "threshold=0.7,0.9")
+    told = found(tune(*asked, "-p", "cache=dual,none", "--json"))
+    assert {each["parameters"]["cache"] for each in told["trials"]} == {"none"}
+    before = {name: len(each) for name, each in oracle.asked.items()}
+    assert "give cache='none'" in error(tune(*asked), status=2)
+    now = {name: len(each) for name, each in oracle.asked.items()}
+    assert now == before, "the baseline was asked"
+
+
+def test_what_the_default_parts_do_not_read_leaves_compose_out(tune: Tune) -> None:
+    ran = tune("--tasks", "lists", "-n", "8", "-p", "refresh_every=2,4")
+    assert ran.status == 2
+    assert "error: no algorithm for this model takes refresh_every; give --algorithm NAME" in ran.err
+    ran = tune("--tasks", "lists", "-n", "8", "-p", "cache=frozen", "-p", "refresh_every=2,4", "--json")
+    assert {each["parameters"]["refresh_every"] for each in found(ran)["trials"]} == {2, 4}
+
+
 def test_every_algorithm_that_can_be_tuned_is_where_none_is_named(tune: Tune, oracle: Oracle) -> None:
     told = found(tune("--tasks", "lists", "-n", "8", "--json"))
     names = [each["algorithm"] for each in told["best"]]

@@ -14,7 +14,7 @@ from llada_core import GenerationAlgorithm, ParameterError
 from llada_dinfer import BlockWiseGeneration, CreditGeneration, DInferGeneration, HierarchyGeneration
 from llada_dinfer.iteration import Iteration, Smoothing, Vicinity
 from llada_dinfer.rules import CreditQuota, CreditThreshold, Hierarchy, Ledger, NearTieThreshold
-from llada_runtime import LLaDAModel, Quota, Sequence, drain
+from llada_runtime import LLaDAModel, Quota, RemoteNetwork, Sequence, drain
 from llada_runtime.testing import EOS, MASK, FakeNetwork, constant_llada, small_llada
 
 pytestmark = pytest.mark.alone
@@ -433,3 +433,13 @@ def test_a_cache_is_refused_there_with_the_value_that_runs(
     told = f"cache='{given.get('cache', 'dual')}' caches, .* cannot be cached; give cache='none'"
     with pytest.raises(ParameterError, match=told):
         algorithm.generate(uncached(), torch.tensor([[4, 5, 6]]), **given, **SHORT)
+
+
+def test_smoothing_is_refused_where_embeddings_cannot_be_replaced(
+    model: LLaDAModel, algorithm: GenerationAlgorithm
+) -> None:
+    own = RemoteNetwork(model, model.config)
+    with pytest.raises(
+        ParameterError, match=r"cont_weight=0\.3 replaces embeddings, .*; leave cont_weight out"
+    ):
+        algorithm.generate(own, torch.tensor([[4, 5, 6]]), cache="none", cont_weight=0.3, **SHORT)

@@ -104,7 +104,8 @@ def test_every_policy_is_compared_with_the_dual_cache_whichever_are_named(
     [
         (("--tokens", "0"), "argument --tokens: '0' is no whole number from 1 on"),
         (("--tokens", "1", "-2"), "argument --tokens: '-2' is no whole number from 1 on"),
-        (("--tokens", "8", "64", "--gen-length", "32"), "--tokens 64 a step are more than --gen-length 32"),
+        (("--tokens", "8", "33"), "--tokens 33 a step are more than a block of 32 has"),
+        (("--tokens", "8", "--gen-length", "4"), "--tokens 8 a step are more than a block of 4 has"),
         (("--rows", "0"), "argument --rows: '0' is"),
         (("--prompt", "0"), "argument --prompt: '0' is"),
         (("--gen-length", "0"), "argument --gen-length: '0' is"),

@@ -49,6 +49,11 @@ class ByNumber(Decoder):
     caches: ClassVar = {"columns": 8}
 
 
+class ByNone(Decoder):
+    parameters = (*LENGTHS, Parameter(name="kept", kind=int, default=4, nullable=True))
+    caches: ClassVar = {"kept": 4}
+
+
 @pytest.fixture
 def uncached() -> FakeNetwork:
     network = FakeNetwork.random()
@@ -63,6 +68,7 @@ by_parameter = pytest.mark.parametrize(
         (ByFlag, "keep", True, False),
         (ByExample, "kept", "all", "nothing"),
         (ByNumber, "columns", 8, 0),
+        (ByNone, "kept", 4, None),
     ],
 )
 
@@ -81,7 +87,7 @@ def test_it_runs_by_the_parameter_that_caches_nothing(
 def test_what_caches_is_refused_by_the_parameter_and_the_value_to_give(
     uncached: FakeNetwork, kind: type[Decoder], name: str, caches: Any, runs: Any
 ) -> None:
-    told = f"decoder: {name}={caches!r} caches, .* cannot be cached; give {name}={runs!r}"
+    told = f"^{name}={caches!r} caches, .* cannot be cached; give {name}={runs!r}"
     with pytest.raises(ParameterError, match=told) as caught:
         kind().generate(uncached, PROMPT, **{name: caches})
     assert (caught.value.parameter, caught.value.value) == (name, caches)

@@ -11,17 +11,18 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 from safetensors import safe_open
 from safetensors.torch import load_file
 from torch.distributed import checkpoint
 
-from llada_core import LoadedModel, load_model
+from llada_core import LoadedModel, ParameterError, load_model, registry
 from llada_core.checkpoints.config import ModelConfig
 from llada_core.errors import TokenizerMissing, UsageError
 from llada_core.machine import main_memory
+from llada_runtime import NoCache, StepAlgorithm
 from llada_server import announcing
 from llada_server import room as rooms
 from llada_server.announcing import address_lines, start_lines, steps_line, why_engine
@@ -90,6 +91,28 @@ def test_the_start_tells_what_weights_and_cache_take(model: LoadedModel) -> None
     bound = lines(model, columns=116672, gpu_memory_utilization=0.9)
     assert "0.9 of 80.0 GiB leave the cache 116672 tokens" in bound
     assert "memory not known: no estimate" in lines(model, room="no estimate")
+
+
+def test_a_default_that_cannot_run_on_the_network_is_refused_at_the_start() -> None:
+    class Choosy(StepAlgorithm):
+        name, engine = "choosy", "fast-dllm"
+        parameters: ClassVar[Any] = registry.get_algorithm_info("basic").parameters
+
+        def policy(self, params: Any) -> Any:
+            return NoCache()
+
+        def rule(self, params: Any) -> Any:
+            raise RuntimeError("nobody asks for a rule")
+
+        def check_parameters_fit(self, model: Any, params: Any) -> None:
+            raise ParameterError("not on this network", parameter="steps", value=params["steps"])
+
+    undo = registry.register_algorithm(Choosy)
+    try:
+        with pytest.raises(ParameterError, match="not on this network"):
+            loaded(ServerSettings(algorithm="choosy", parameters={"steps": 4}, device="cpu"))
+    finally:
+        undo()
 
 
 def test_the_start_tells_what_was_read_of_a_trainers_weights(model: LoadedModel, tmp_path: Path) -> None:

@@ -207,7 +207,7 @@ class PartUnavailable(Unavailable):
 
 
 class ModelError(LladaError):
-    """A checkpoint cannot be used; ``path`` is the folder or hub id that was asked for."""
+    """A checkpoint cannot be used; ``path`` is what was asked for."""
 
     def __init__(self, message: str, *, path: str) -> None:
         super().__init__(message)
@@ -215,7 +215,7 @@ class ModelError(LladaError):
 
 
 class ModelNotFound(ModelError):
-    """There is no such folder or hub id, or it holds no ``config.json``."""
+    """There is no such folder, hub id or wheel, or it holds no ``config.json``."""
 
 
 class ModelLoadError(ModelError):

@@ -14,7 +14,7 @@ from typing import Any
 
 from llada_core import Parameter, ParameterError
 from llada_core.parameters import steps_a_block, whole_steps
-from llada_runtime import Policy, Quota, Rule, StepAlgorithm
+from llada_runtime import Policy, Quota, RemoteNetwork, Rule, StepAlgorithm
 
 from . import parts
 from .parts import SMOOTHING, VICINITY
@@ -37,6 +37,18 @@ class DInferGeneration(StepAlgorithm):
         """The iteration that the effective parameters describe."""
         params = _complete(params)
         return parts.iteration(params, cache=params["cache"])
+
+    def check_parameters_fit(self, model: Any, params: Mapping[str, Any]) -> None:
+        """Refuse a cache where nothing can be cached, and smoothing where embeddings cannot be replaced, by
+        ``ParameterError``."""
+        super().check_parameters_fit(model, params)
+        if isinstance(model, RemoteNetwork) and params.get("cont_weight") is not None:
+            raise ParameterError(
+                f"cont_weight={params['cont_weight']!r} replaces embeddings, and the code that this model "
+                "runs by takes none; leave cont_weight out",
+                parameter="cont_weight",
+                value=params["cont_weight"],
+            )
 
     def validate_args(self, **params: Any) -> dict[str, Any]:
         """The effective values of ``params``; smoothing's parameters are None where smoothing is off.

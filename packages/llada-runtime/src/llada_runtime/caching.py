@@ -16,7 +16,6 @@ __all__ = ["Plans", "refuse_caching", "without_cache"]
 class Plans(Protocol):
     """What is asked of a step algorithm."""
 
-    name: str
     parameters: tuple[Parameter, ...]
 
     def policy(self, params: Mapping[str, Any]) -> Policy: ...
@@ -39,16 +38,19 @@ def refuse_caching(algorithm: Plans, params: Mapping[str, Any]) -> None:
     ``ParameterError`` that names the parameter to give otherwise."""
     for name, value in (without_cache(algorithm, params) or {}).items():
         raise ParameterError(
-            f"{algorithm.name}: {name}={params.get(name)!r} caches, and this network's keys and values "
-            f"cannot be cached; give {name}={value!r}",
+            f"{name}={params.get(name)!r} caches, and this network's keys and values cannot be cached; give "
+            f"{name}={value!r}, and leave out what needs a cache",
             parameter=name,
             value=params.get(name),
         )
 
 
 def _choices(algorithm: Plans) -> Iterator[tuple[str, Any]]:
-    """Each parameter with its default, and each value that it is known to choose from, in accepted form."""
+    """Each parameter with its default, none where it may be that, and each value that it is known to choose
+    from, in accepted form."""
     for each in algorithm.parameters:
         known = (True, False) if each.kind is bool else (*each.choices, *each.examples)
         yield each.name, each.default
+        if each.nullable:
+            yield each.name, None
         yield from ((each.name, each.check(value)) for value in known)

@@ -36,7 +36,9 @@ def loaded(settings: ServerSettings) -> LoadedModel:
         assert settings.named is not None
         where, scratch = settings.dcp_prefix, settings.temp_dir
         model = load_dcp(settings.dcp_path, settings.named, prefix=where, temp_dir=scratch, **how)
-    check_call(model.algorithm(settings.algorithm).name, settings.parameters)
+    algorithm = model.algorithm(settings.algorithm)
+    check_call(algorithm.name, settings.parameters)
+    algorithm.check_parameters_fit(model.model.network, algorithm.validate_args(**settings.parameters))
     if template is not None:
         _use(template, model, settings)
     return model

@@ -40,7 +40,7 @@ _KINDS: tuple[tuple[tuple[str, ...], str, str], ...] = (
     (
         ("*.h5", "*.msgpack", "model_index.json"),
         "a model of another library",
-        "give the folder or hub id of a masked diffusion model of text",
+        "give the folder, hub id or wheel of a masked diffusion model of text",
     ),
 )  # fmt: skip
 # The model itself, and what trainers write beside it.
@@ -69,7 +69,7 @@ def other_contents(folder: Path) -> str | None:
     """
     names = _names(folder)
     if is_dcp(folder):
-        base = "the folder or hub id of the model that was trained"
+        base = "the folder, hub id or wheel of the model that was trained"
         return (
             f"it is a torch.distributed checkpoint; load it with load_dcp({str(folder)!r}, BASE), or by "
             f"--dcp {folder} --base BASE, where BASE is {'this folder' if 'config.json' in names else base}"

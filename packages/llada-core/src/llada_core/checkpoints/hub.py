@@ -49,7 +49,7 @@ def resolve_model(
 
 
 def read_config(path_or_id: str | os.PathLike[str], *, revision: str | None = None) -> ModelConfig:
-    """The config of a folder or hub id, for which no other file is read or fetched. Raises as
+    """The config of a folder, hub id or wheel, for which no other file is read or fetched. Raises as
     ``resolve_model`` does."""
     name = model_name(path_or_id)
     folder = local_folder(name, revision=revision) or _download(name, ("config.json",), revision)

@@ -65,10 +65,10 @@ def local_folder(name: str, *, revision: str | None = None, instead: str | None 
     return Path(path)
 
 
-def surely_a_model(name: str) -> bool:
+def surely_a_model(name: str, *, hub: bool) -> bool:
     """Whether the name can hardly be of anything else: of a wheel that holds a model, of a folder with a
-    ``config.json``, or a hub id with its owner."""
-    if name in embedded_names() or (name.count("/") == 1 and _HUB_ID.fullmatch(name)):
+    ``config.json``, or, where ``hub`` is to be thought of, a hub id with its owner."""
+    if name in embedded_names() or (hub and "/" in name and _HUB_ID.fullmatch(name)):
         return True
     return os.path.isfile(os.path.join(os.path.expanduser(name), "config.json"))
 

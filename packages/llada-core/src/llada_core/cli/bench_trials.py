@@ -71,7 +71,8 @@ class Trial:
             return None
         within = "" if self.gen_length is None else f" within {self.gen_length} tokens"
         return (
-            f"{cut} of {answers} answers have no end{within}; raise --gen-length where they are to be whole"
+            f"{cut} of {answers} answers have no end{within}; raise --gen-length, or -p gen_length, where "
+            "they are to be whole"
         )
 
     @property

@@ -194,7 +194,8 @@ def _misplaced_model(ctx: click.Context, args: list[str]) -> str | None:
     if not extra:
         return None
     wheels = [value for name in arguments if (value := values.get(name)) in embedded_names()]
-    return next((word for word in (*extra, *wheels) if surely_a_model(word)), None)
+    # Among words of a prompt 3/4 is no hub id.
+    return next((word for word in (*wheels, *extra) if surely_a_model(word, hub=not arguments)), None)
 
 
 def _with_answers_alone(callback: Callable[..., Any] | None) -> Callable[..., Any]:

@@ -65,7 +65,7 @@ class Conversion:
         shard_bytes: int = SHARD_BYTES,
         revision: str | None = None,
     ) -> None:
-        """Config, tokenizer and all else are of ``base``, a folder or hub id at ``revision``.
+        """Config, tokenizer and all else are of ``base``, a folder, hub id or wheel at ``revision``.
 
         ``dtype`` is what weights become, None leaves them; ``shard_bytes`` are those of a file at most, of
         which one may hold a larger tensor alone. Raises ``UsageError`` where ``out`` holds something, and

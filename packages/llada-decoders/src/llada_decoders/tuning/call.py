@@ -67,7 +67,7 @@ class Wish:
         found = self.candidates or _tunable(lm, self.shared)
         brackets = []
         for name, candidates in found.items():
-            others = [each for each in candidates if not each.decodes_as(baseline)]
+            others = [each for each in _fitting(lm, candidates) if not each.decodes_as(baseline)]
             _check_lengths(others, baseline)
             brackets.append(Bracket(algorithm=name, trials=[Trial(candidate=each) for each in others]))
         if not any(bracket.trials for bracket in brackets):
@@ -113,6 +113,21 @@ def _tunable(lm: LoadedModel, shared: Mapping[str, object]) -> dict[str, list[Ca
             f"{', '.join(able)}"
         )
     return found
+
+
+def _fitting(lm: LoadedModel, candidates: Sequence[Candidate]) -> list[Candidate]:
+    """Those that run on the model by their parameters. Raises ``ParameterError`` where none does."""
+    fitting, refused = [], list[ParameterError]()
+    for each in candidates:
+        try:
+            lm.algorithm(each.algorithm).check_parameters_fit(lm.model.network, each.effective)
+        except ParameterError as exc:
+            refused.append(exc)
+        else:
+            fitting.append(each)
+    if refused and not fitting:
+        raise refused[0]
+    return fitting
 
 
 def _on(lm: LoadedModel, info: AlgorithmInfo, shared: Mapping[str, object]) -> dict[str, object]:

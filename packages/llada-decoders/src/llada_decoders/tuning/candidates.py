@@ -84,6 +84,7 @@ def candidates_of(info: AlgorithmInfo, given: _Values) -> list[Candidate]:
         message = f"of {info.name} it is not known what to tune; give values, such as -p NAME=VALUE,VALUE"
         raise UsageError(message)
     found: list[Candidate] = []
+    taken: list[dict[str, Any]] = []
     refused: list[tuple[dict[str, Any], ParameterError]] = []
     for parameters in (each for choice in choices_of(info, given) for each in _combinations(choice)):
         try:
@@ -91,9 +92,10 @@ def candidates_of(info: AlgorithmInfo, given: _Values) -> list[Candidate]:
         except ParameterError as exc:
             refused.append((parameters, exc))
             continue
+        taken.append(parameters)
         if not any(candidate.decodes_as(other) for other in found):
             found.append(candidate)
-    _check_taken(given, [each.parameters for each in found], refused)
+    _check_taken(given, taken, refused)
     return found
 
 

@@ -8,7 +8,7 @@ from typing import Any
 from llada_core import Parameter, ParameterError
 from llada_core.parameters import called, parse_assignments, resolve
 from llada_core.plugins.info import AlgorithmInfo
-from llada_decoders.tuning.composed import names_parts
+from llada_decoders.tuning.composed import choices_of, names_parts
 
 __all__ = ["given_values", "takes"]
 
@@ -37,8 +37,13 @@ def given_values(info: AlgorithmInfo, given: Mapping[str, object]) -> dict[str, 
 
 
 def takes(info: AlgorithmInfo, given: Mapping[str, object]) -> bool:
-    """Whether the algorithm has all of the parameters, whatever their values."""
-    return all(called(name, info.parameters) for name in given)
+    """Whether the algorithm has all of the parameters, whatever their values; one of parts, as long as none
+    is named, those that its default parts read."""
+    declared, parts = info.parameters, [each for each in info.parameters if names_parts(each, info)]
+    if parts and not any(called(name, parts) for name in given):
+        (default,) = choices_of(info, {})
+        declared = default.parameters
+    return all(called(name, declared) for name in given)
 
 
 def _apart(parameter: Parameter, name: str, value: object, info: AlgorithmInfo) -> list[object]:
