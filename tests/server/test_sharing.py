@@ -66,7 +66,7 @@ def test_rows_go_on_in_a_flood_of_requests_that_end_at_once(script: str) -> None
     with working(session) as worker, flood(worker, script):
         worker.post(request("a" * 100), heard)
         assert isinstance(heard.wait(), Ended)
-        assert session.submitted > 10
+        until(lambda: session.submitted > 10)  # the flood goes on, and how fast is the machine's
     assert heard.text == "a" * 100
 
 
