@@ -169,7 +169,9 @@ def test_given_as_a_model_it_says_how_to_load_it(
     save: Callable[..., Path], way: Callable[[Path], Any]
 ) -> None:
     path = save(dict(WEIGHTS))
-    with pytest.raises(ModelNotFound, match=rf"load_dcp\('{path}', BASE\), .*, where BASE is the folder, hub id or wheel"):
+    with pytest.raises(
+        ModelNotFound, match=rf"load_dcp\('{path}', BASE\), .*, where BASE is the folder, hub id or wheel"
+    ):
         way(path)
 
 

@@ -21,7 +21,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
-from llada_core import ParameterError
+from llada_core.parameters import check_early_stops
 from llada_fastdllm import FastDLLMGeneration
 from llada_runtime import Network, NoCache, Plan, Policy, Rule, Sequence, rules_of
 
@@ -189,11 +189,5 @@ class MultiBlockGeneration(FastDLLMGeneration):
         """The effective values of ``params``. Raises ``ParameterError``, also where ``eos_early_stop`` is
         asked for without ``early_stop``."""
         values: dict[str, Any] = super().validate_args(**params)
-        if values["eos_early_stop"] and not values["early_stop"]:
-            raise ParameterError(
-                "eos_early_stop = True ends the answer at its first end token, and early_stop = False none; "
-                "leave one of them out",
-                parameter="eos_early_stop",
-                value=True,
-            )
+        check_early_stops(values)
         return values

@@ -18,7 +18,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from llada_core import Parameter, ParameterError
+from llada_core import Parameter
+from llada_core.parameters import check_early_stops
 from llada_runtime import Policy, Rule, StepAlgorithm
 
 from .network import LLaDA2Network
@@ -87,13 +88,7 @@ class LLaDA2Generation(_BlockCausal):
                 contradict each other.
         """
         values: dict[str, Any] = super().validate_args(**params)
-        if values.get("eos_early_stop") and not values.get("early_stop", True):
-            raise ParameterError(
-                "eos_early_stop = True stops at an end token, and early_stop = False does not; leave one of "
-                "them out",
-                parameter="eos_early_stop",
-                value=True,
-            )
+        check_early_stops(values)
         return values
 
 

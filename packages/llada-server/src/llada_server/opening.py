@@ -37,8 +37,8 @@ def loaded(settings: ServerSettings) -> LoadedModel:
         where, scratch = settings.dcp_prefix, settings.temp_dir
         model = load_dcp(settings.dcp_path, settings.named, prefix=where, temp_dir=scratch, **how)
     algorithm = model.algorithm(settings.algorithm)
-    check_call(algorithm.name, settings.parameters)
-    algorithm.check_parameters_fit(model.model.network, algorithm.validate_args(**settings.parameters))
+    effective = check_call(algorithm.name, settings.parameters)
+    algorithm.check_parameters_fit(model.model.network, effective)
     if template is not None:
         _use(template, model, settings)
     return model

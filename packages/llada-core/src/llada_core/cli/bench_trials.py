@@ -12,7 +12,7 @@ from llada_core.cli.progress import busy_bar, prompts_bar
 from llada_core.cli.settings import Setting, labels
 from llada_core.loading import LoadedModel
 
-__all__ = ["Method", "Trial", "complete_rounds", "run_trials", "trials_of"]
+__all__ = ["Method", "Trial", "complete_rounds", "run_trials", "told_cut", "trials_of"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,15 +65,7 @@ class Trial:
     @property
     def cut(self) -> str | None:
         """That answers have no end token, as they may have no more tokens; None where all have one."""
-        answers = sum(len(sample.answers) for sample in self.samples)
-        cut = sum(sample.cut for sample in self.samples)
-        if not cut:
-            return None
-        within = "" if self.gen_length is None else f" within {self.gen_length} tokens"
-        return (
-            f"{cut} of {answers} answers have no end{within}; raise --gen-length, or -p gen_length, where "
-            "they are to be whole"
-        )
+        return told_cut(self.samples, self.gen_length, "answers", "--gen-length, or -p gen_length,")
 
     @property
     def waited(self) -> str | None:
@@ -136,3 +128,15 @@ def _measure(lm: LoadedModel, trial: Trial, method: Method, told: Any) -> None:
         trial.samples.append(measure(lm, trial.case, method.questions, raw=method.raw, told=told))
     except Exception as exc:  # likewise
         trial.error = exc
+
+
+def told_cut(samples: Sequence[Sample], length: int | None, whose: str, flag: str) -> str | None:
+    """That answers have no end token, and which flag gives them room for it; None where all have one."""
+    cut = sum(sample.cut for sample in samples)
+    if not cut:
+        return None
+    answers, within = sum(len(sample.answers) for sample in samples), f" within {length} tokens"
+    return (
+        f"{cut} of {answers} {whose} have no end{'' if length is None else within}; raise {flag} where they "
+        "are to be whole"
+    )

@@ -1,18 +1,22 @@
-"""Calls refused before a model is loaded for them, which may take minutes."""
+"""Calls: refused before a model is loaded for them, which may take minutes, and made on one."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 from llada_core import registry
 from llada_core.errors import AlgorithmUnavailable
-from llada_core.parameters import resolve
+from llada_core.parameters import beside, resolve
 
-__all__ = ["check_call"]
+if TYPE_CHECKING:
+    from llada_core.loading.loaded import LoadedModel
+
+__all__ = ["call_on", "check_call"]
 
 
-def check_call(name: str, parameters: Mapping[str, object]) -> None:
-    """Refuse an algorithm that cannot run here, and parameters that it does not take together.
+def check_call(name: str, parameters: Mapping[str, object]) -> dict[str, Any]:
+    """The effective parameters of a call of an algorithm that can run here.
 
     Raises ``UnknownAlgorithm``, ``AlgorithmUnavailable`` and ``ParameterError``.
     """
@@ -24,4 +28,10 @@ def check_call(name: str, parameters: Mapping[str, object]) -> None:
     if reason is not None:
         message = f"{algorithm.name} cannot run here: {reason}"
         raise AlgorithmUnavailable(message, name=algorithm.name, reason=reason)
-    algorithm.validate_args(**parameters)
+    return algorithm.validate_args(**parameters)
+
+
+def call_on(lm: LoadedModel, name: str, given: Mapping[str, object]) -> dict[str, object]:
+    """What is given, and what the algorithm needs besides on this model."""
+    algorithm = lm.algorithm(name)
+    return beside(given, algorithm.parameters_on(lm.model.network), algorithm.parameters)

@@ -8,6 +8,7 @@ from llada_core.parameters.parts import values_of_part, with_parts
 from llada_core.parameters.reserved import RESERVED
 from llada_core.parameters.resolution import (
     block_count,
+    check_early_stops,
     parameters_of_row,
     parse_assignments,
     resolve,
@@ -25,6 +26,7 @@ __all__ = [
     "beside",
     "block_count",
     "called",
+    "check_early_stops",
     "named",
     "once",
     "parameters_of_row",

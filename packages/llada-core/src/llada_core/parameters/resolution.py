@@ -15,6 +15,7 @@ from llada_core.parameters.standard import STANDARD
 
 __all__ = [
     "block_count",
+    "check_early_stops",
     "parameters_of_row",
     "parse_assignments",
     "resolve",
@@ -143,6 +144,18 @@ def steps_a_block(params: Mapping[str, Any]) -> int:
     """How many of the ``steps`` of effective ``params`` each block has, where none stands for
     ``gen_length``."""
     return whole_steps(params, int(params.get("steps") or params["gen_length"])) // block_count(params)
+
+
+def check_early_stops(params: Mapping[str, object]) -> None:
+    """Refuse effective ``params`` that ask for the stop of a publication, ``eos_early_stop``, and for none.
+    Raises ``ParameterError``."""
+    if params.get("eos_early_stop") and not params.get("early_stop", True):
+        raise ParameterError(
+            "eos_early_stop = True stops at an end token, and early_stop = False does not; leave one of them "
+            "out",
+            parameter="eos_early_stop",
+            value=True,
+        )
 
 
 def spelled_out(params: Mapping[str, object]) -> dict[str, object]:

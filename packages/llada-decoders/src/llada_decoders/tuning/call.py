@@ -11,9 +11,9 @@ from llada_core import LoadedModel, ParameterError, registry
 from llada_core.cli.output import note
 from llada_core.cli.settings import Setting, common, settings_of
 from llada_core.errors import UsageError
+from llada_core.loading import call_on
 from llada_core.names import closest
-from llada_core.parameters import beside, called
-from llada_core.plugins.info import AlgorithmInfo
+from llada_core.parameters import called
 from llada_decoders.tuning.baselines import Baseline, baseline_named, baseline_of, decoding
 from llada_decoders.tuning.brackets import Bracket
 from llada_decoders.tuning.candidates import Candidate, candidates_of, is_tunable
@@ -104,7 +104,9 @@ def _tunable(lm: LoadedModel, shared: Mapping[str, object]) -> dict[str, list[Ca
     if left_out:
         note(f"left out, as they do not take all of {', '.join(shared)}: {', '.join(left_out)}")
     found = {
-        info.name: _candidates(info.name, _on(lm, info, shared)) for info in tunable if takes(info, shared)
+        info.name: _candidates(info.name, call_on(lm, info.name, shared))
+        for info in tunable
+        if takes(info, shared)
     }
     if not found:
         what = f"takes {', '.join(shared)}" if shared else "is known to be tunable"
@@ -128,11 +130,6 @@ def _fitting(lm: LoadedModel, candidates: Sequence[Candidate]) -> list[Candidate
     if refused and not fitting:
         raise refused[0]
     return fitting
-
-
-def _on(lm: LoadedModel, info: AlgorithmInfo, shared: Mapping[str, object]) -> dict[str, object]:
-    """What is shared, and what the algorithm needs besides on this model."""
-    return beside(shared, lm.algorithm(info.name).parameters_on(lm.model.network), info.parameters)
 
 
 def _check_lengths(candidates: Sequence[Candidate], baseline: Candidate) -> None:

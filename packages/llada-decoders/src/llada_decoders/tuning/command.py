@@ -16,6 +16,7 @@ from llada_core.bench.measuring import MOST_ROWS
 from llada_core.bench.questions import SEED
 from llada_core.cli.bench_questions import wheel_of
 from llada_core.cli.bench_tables import print_surroundings
+from llada_core.cli.bench_trials import told_cut
 from llada_core.cli.diversion import answers_alone
 from llada_core.cli.opening import opened_model
 from llada_core.cli.options import ModelChoice, dcp_options, loading_options, parameter_option
@@ -201,13 +202,9 @@ def _remark(baseline: Trial) -> None:
             f"{baseline.candidate.label} keeps {kept:.2f} tokens a forward, which is not one; "
             "another baseline can be given by --baseline"
         )
-    if baseline.cut:
-        length = baseline.candidate.effective.get("gen_length")
-        within = "" if length is None else f" within {length} tokens"
-        note(
-            f"{baseline.cut} of {baseline.asked} answers of one token a step have no end{within}; raise "
-            "-p gen_length=N where they are to be whole"
-        )
+    length, whose = baseline.candidate.effective.get("gen_length"), "answers of one token a step"
+    if told := told_cut(baseline.samples, length, whose, "-p gen_length=N"):
+        note(told)
 
 
 @contextmanager

@@ -10,8 +10,8 @@ from llada_core import GenerationRequest, PromptError, UsageError
 from llada_core.cli.prompts import Entry
 from llada_core.cli.settings import Setting, labels
 from llada_core.generation.algorithm import GenerationAlgorithm
-from llada_core.loading import LoadedModel, check_call
-from llada_core.parameters import Parameter, beside, called, parameters_of_row, value_of
+from llada_core.loading import LoadedModel, call_on, check_call
+from llada_core.parameters import Parameter, called, parameters_of_row, value_of
 from llada_dev.verify.findings import Finding
 from llada_dev.verify.rows import Case, Replays, Row, decoded
 
@@ -42,7 +42,9 @@ def settings_on(lm: LoadedModel, settings: Sequence[Setting]) -> tuple[list[Sett
     unable = [Finding.not_run("decodes", name, why) for name, why in able.items() if why is not None]
     given = settings[0].parameters
     found = [
-        Setting(algorithm=name, parameters=_on(lm, name, given)) for name, why in able.items() if why is None
+        Setting(algorithm=name, parameters=call_on(lm, name, given))
+        for name, why in able.items()
+        if why is None
     ]
     if not found:
         raise UsageError(f"no algorithm runs on {lm.model.path}; llada algorithms says why")
@@ -50,12 +52,6 @@ def settings_on(lm: LoadedModel, settings: Sequence[Setting]) -> tuple[list[Sett
         if why is None:
             check_call(name, given)
     return found, unable
-
-
-def _on(lm: LoadedModel, name: str, given: Mapping[str, Any]) -> dict[str, object]:
-    """What is given, and what the algorithm needs besides on this model."""
-    algorithm = lm.algorithm(name)
-    return beside(given, algorithm.parameters_on(lm.model.network), algorithm.parameters)
 
 
 def cases_of(
