@@ -13,6 +13,7 @@ from llada_core.imports import lazy_exports
 if TYPE_CHECKING:
     from llada_core.errors import CheckpointError, NumericalError, UnsupportedArchitecture
     from llada_runtime.algorithm import StepAlgorithm
+    from llada_runtime.decoding.canvases import Canvases
     from llada_runtime.decoding.draining import drain
     from llada_runtime.decoding.filters import Filters
     from llada_runtime.decoding.loop import Loop
@@ -56,6 +57,7 @@ __all__ = [
     "Around",
     "BestFirst",
     "BlockCache",
+    "Canvases",
     "CheckpointError",
     "DualCache",
     "Experts",
@@ -100,6 +102,7 @@ __getattr__, __dir__ = lazy_exports(
         "Around": "llada_runtime.decoding.policies",
         "BestFirst": "llada_runtime.decoding.rules",
         "BlockCache": "llada_runtime.decoding.policies",
+        "Canvases": "llada_runtime.decoding.canvases",
         "CheckpointError": "llada_core.errors",
         "DualCache": "llada_runtime.decoding.policies",
         "Experts": "llada_runtime.network.shape",

@@ -18,6 +18,7 @@ from torch import Tensor
 
 from llada_core.generation.model import Model
 from llada_runtime.decoding.choice import kept_of
+from llada_runtime.decoding.combining import hand_out
 from llada_runtime.decoding.proposals import propose
 from llada_runtime.decoding.sequence import Sequence
 from llada_runtime.decoding.turn import Turn, complete, keep, look_again, planned
@@ -118,7 +119,8 @@ def follow(network: Network, sequence: Sequence) -> tuple[list[int], int]:
     while not sequence.finished:
         with torch.inference_mode():
             turn = planned(sequence, extent, network)
-            turn.take([plain.logits(span) for span in turn.spans])
+            for fault in hand_out([turn], torch.cat([plain.logits(span) for span in turn.spans])).values():
+                raise fault
             if turn.decides:
                 _decide(turn)
             complete(turn, network)

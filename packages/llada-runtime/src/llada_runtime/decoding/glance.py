@@ -47,7 +47,7 @@ def likeliest_of(turns: list[Turn], device: torch.device) -> Likeliest | None:
 def _decides_by_all(turn: Turn) -> bool:
     policy = turn.sequence.policy
     unseen = isinstance(policy, Policy) and not sees_logits(policy)
-    alone = len(turn.spans) == 1 and not turn.plan.shadow
+    alone = not turn.combines and not turn.plan.shadow
     deciding = turn.decides and not turn.plan.whole and turn.plan.look is None
     return unseen and deciding and alone
 

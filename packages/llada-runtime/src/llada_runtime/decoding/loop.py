@@ -15,6 +15,7 @@ from llada_core.faults import fault_of, one_line
 from llada_core.generation.steps import Row, Step, StepLoop
 from llada_runtime.decoding.ahead import Ahead, outcome, read
 from llada_runtime.decoding.choice import kept_of
+from llada_runtime.decoding.combining import hand_out
 from llada_runtime.decoding.endings import tell_end, tell_growth
 from llada_runtime.decoding.glance import Glance, likeliest_of, may_glance
 from llada_runtime.decoding.proposals import propose
@@ -229,20 +230,12 @@ class Loop(StepLoop):
         packed = self._packed(turns, spans, enough)
         if enough is not None:
             return turns, Glance.of(packed, turns)
-        parts = iter(packed.split_with_sizes([span.head_width for span in spans]))
-        for turn in turns:
-            canvases = [next(parts) for _ in turn.spans]
-            try:
-                turn.take(canvases)
-            except BaseException as exc:  # a policy may raise anything; it is its row's fault
-                fault = fault_of(exc)
-                if is_out_of_memory(fault):  # of the forward: with fewer rows there is more for each
-                    raise
-                faults[turn.sequence] = fault
+        faults.update(hand_out(turns, packed))
         deciding = [turn for turn in turns if turn.decides and turn.sequence not in faults]
         decided = [turn.deciding for turn in deciding]
         if may_glance(deciding, self.model.device):
-            logits = packed if sum(map(len, decided)) == len(packed) else torch.cat(decided)
+            as_run = sum(map(len, decided)) == len(packed) and not any(turn.combines for turn in turns)
+            logits = packed if as_run else torch.cat(decided)
             return deciding, Glance.of(Likeliest(deciding[0].sequence.mask_id)(logits), deciding)
         logits = torch.cat(decided) if deciding else packed[:0]
         if any(turn.sequence.rescores for turn in deciding):

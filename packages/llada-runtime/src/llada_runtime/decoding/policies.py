@@ -7,10 +7,13 @@ rebuilt by one full forward at the start of every block, and that forward commit
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from dataclasses import replace
 from typing import Any, ClassVar, Literal, TypeVar
 
+import torch
 from torch import Tensor
 
+from llada_runtime.decoding.canvases import Canvases
 from llada_runtime.decoding.plan import Plan
 from llada_runtime.decoding.sequence import Sequence
 from llada_runtime.network.protocol import Network
@@ -70,12 +73,37 @@ class Policy(ABC):
         """Embeddings ``[hi - lo, d]`` to feed instead of those of the canvas, or None."""
         return None
 
+    @property
+    def combines_one(self) -> bool:
+        """Whether what it combines may be the canvas alone, ``[1, L, V]``: for a class that looks at the
+        logits of every forward, which `combine_all` shows it of all its rows at once."""
+        return False
+
     def combine(self, sequence: Sequence, plan: Plan, logits: Tensor) -> Tensor:
         """The logits ``[L, V]`` to decide by, of those ``[1 + canvases, L, V]`` of the sequence's canvases.
 
         Asked where the plan has further ones, as for guidance; the canvas itself is the first.
         """
-        raise NotImplementedError(f"{type(self).__name__} plans several canvases, and must define combine")
+        kind = type(self)
+        if kind.combine_all.__func__ is Policy.combine_all.__func__:  # type: ignore[attr-defined]
+            raise NotImplementedError(f"{kind.__name__} plans several canvases, and must define combine")
+        row = Canvases(policy=self, sequence=sequence, plan=plan, width=logits.shape[1])
+        return kind.combine_all([row], logits.flatten(0, 1))
+
+    @classmethod
+    def combine_all(cls, rows: list[Canvases], logits: Tensor) -> Tensor:
+        """What `combine` returns, of all the ``rows`` whose policies are of this class: ``[sum of L, V]``.
+
+        For a class that would wait for the device once a row, or launch much for each; any other defines
+        `combine`. The ``logits [N, V]`` are those of all canvases of the first row, then of the next; they
+        are not to be changed. Where it raises for several rows, it is asked row by row.
+        """
+        parts = zip(rows, logits.split_with_sizes([row.columns for row in rows]), strict=True)
+        made = [
+            row.policy.combine(row.sequence, row.plan, part.view(row.count, row.width, -1))
+            for row, part in parts
+        ]
+        return torch.cat(made)
 
     def sees_proposals(self, sequence: Sequence) -> bool:
         """Whether `proposed` is to see what the forward that runs now proposes."""
@@ -141,8 +169,14 @@ class Around(Policy):
     def inputs(self, sequence: Sequence, plan: Plan) -> Tensor | None:
         return self.base.inputs(sequence, plan)
 
-    def combine(self, sequence: Sequence, plan: Plan, logits: Tensor) -> Tensor:
-        return self.base.combine(sequence, plan, logits)
+    @property
+    def combines_one(self) -> bool:
+        return self.base.combines_one
+
+    @classmethod
+    def combine_all(cls, rows: list[Canvases], logits: Tensor) -> Tensor:
+        bases = [replace(row, policy=row.policy.base) for row in rows if isinstance(row.policy, Around)]
+        return Policy.combine_all(bases, logits)
 
     def sees_proposals(self, sequence: Sequence) -> bool:
         return self.base.sees_proposals(sequence)

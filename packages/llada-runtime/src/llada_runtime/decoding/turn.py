@@ -16,6 +16,7 @@ from llada_core.generation.results import Likeliest
 from llada_core.generation.steps import Step
 from llada_core.values import told
 from llada_runtime.decoding.plan import Plan
+from llada_runtime.decoding.policies import Policy
 from llada_runtime.decoding.proposals import Proposals, probability
 from llada_runtime.decoding.revising import revision_of
 from llada_runtime.decoding.sequence import Sequence
@@ -35,8 +36,9 @@ class Turn:
     Attributes:
         targets: columns ``[lo, hi)`` that it decides.
         spans: its canvas, then the further ones of its plan.
-        logits: ``[head columns, V]``, once it has run; what the policy made of them where it has several
-            canvases.
+        combines: whether its policy says what is made of the logits of its canvases.
+        logits: ``[head columns, V]``, once it has run; of several canvases all of theirs, until its policy
+            has combined them.
         shadow: the logits of its plan's shadow, ``[targets, V]``.
         columns, tokens, confidence: what is written. revoked: columns whose token is taken back before.
         alternatives: of each of ``columns``, where the sequence wants them told.
@@ -48,6 +50,7 @@ class Turn:
     plan: Plan
     targets: tuple[int, int]
     spans: list[Span]
+    combines: bool = False
     logits: Tensor = _NOT_RUN
     shadow: Tensor = _NOT_RUN
     columns: list[int] = field(default_factory=list)
@@ -75,23 +78,17 @@ class Turn:
         first = self.plan.head_of(self.targets)[0] + self.plan.shift
         return self.logits[self.targets[0] - first : self.targets[1] - first]
 
-    def take(self, canvases: list[Tensor]) -> None:
-        """Take over the logits of its spans. What the policy makes of several must be one's, ``[L, V]``."""
-        self.logits = canvases[0]
+    @property
+    def head_width(self) -> int:
+        """Columns of its canvas whose logits are computed."""
+        return self.spans[0].head_width
+
+    def take(self, logits: Tensor) -> None:
+        """Take over the logits of its spans, ``[columns, V]``."""
+        self.logits = logits
         if self.plan.shadow:
-            own = len(self.logits) - (self.targets[1] - self.targets[0])
-            self.logits, self.shadow = self.logits[:own], self.logits[own:]
-        if len(canvases) == 1:
-            return
-        policy, one = self.sequence.policy, canvases[0]
-        made: Any = policy.combine(self.sequence, self.plan, torch.stack(canvases))
-        fits = isinstance(made, Tensor) and (made.shape, made.device) == (one.shape, one.device)
-        if not fits or not made.is_floating_point():
-            raise ContractError(
-                f"{type(policy).__name__}.combine returned {told(made)}; return logits {list(one.shape)} "
-                f"on {one.device}"
-            )
-        self.logits = made.to(one.dtype)
+            own = len(logits) - (self.targets[1] - self.targets[0])
+            self.logits, self.shadow = logits[:own], logits[own:]
 
     def forget(self) -> None:
         """Let go of logits, as before it was run."""
@@ -111,7 +108,7 @@ def planned(sequence: Sequence, extent: Extent | None, network: Network) -> Turn
         problem = "it writes to the cache, and the policy says that it does not cache"
     if plan.reads and problem is None:
         problem = _unwritten(sequence, plan)
-    if any(not 0 <= token < network.config.embedding_size for ids in plan.canvases for token in ids):
+    if any(not 0 <= min(ids) <= max(ids) < network.config.embedding_size for ids in plan.canvases if ids):
         problem = "a further canvas holds an id that is out of the vocabulary"
     if problem is not None:
         raise ContractError(f"{type(policy).__name__} planned what cannot be run: {problem}")
@@ -120,7 +117,8 @@ def planned(sequence: Sequence, extent: Extent | None, network: Network) -> Turn
     further = [
         replace(canvas, ids=ids, extent=cached, apart=plan.reads, inputs=None) for ids in plan.canvases
     ]
-    return Turn(sequence=sequence, plan=plan, targets=targets, spans=[canvas, *further])
+    combines = bool(further) or (isinstance(policy, Policy) and bool(policy.combines_one))
+    return Turn(sequence=sequence, plan=plan, targets=targets, spans=[canvas, *further], combines=combines)
 
 
 def _canvas(

@@ -1,0 +1,128 @@
+"""The logits that each row decides by: where it runs several canvases, what its policy makes of theirs.
+
+A policy class that combines all of its rows sees them at once; any other policy is asked by itself.
+"""
+
+from __future__ import annotations
+
+import inspect
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from llada_core.errors import ContractError
+from llada_core.faults import fault_of
+from llada_core.values import told
+from llada_runtime.decoding.canvases import Canvases
+from llada_runtime.decoding.parts import Planner
+from llada_runtime.decoding.policies import Around, Policy
+from llada_runtime.decoding.sequence import Sequence
+from llada_runtime.decoding.turn import Turn
+from llada_runtime.network.shortage import is_out_of_memory
+
+__all__ = ["combiner", "combines_all", "hand_out"]
+
+
+def hand_out(turns: list[Turn], packed: Tensor) -> dict[Sequence, Exception]:
+    """Give each turn its logits of a forward's, ``[N, V]``, and return whose policy failed to combine them.
+
+    Raises what says that memory ran out: with fewer rows there is more for each.
+    """
+    parts = packed.split_with_sizes([sum(span.head_width for span in turn.spans) for turn in turns])
+    for turn, part in zip(turns, parts, strict=True):
+        turn.take(part)
+    faults: dict[Sequence, Exception] = {}
+    for group in _groups(turns):
+        logits = packed if len(group) == len(turns) else torch.cat([turn.logits for turn in group])
+        _combine(group, logits, faults)
+    return faults
+
+
+def combiner(policy: Planner[Sequence]) -> Planner[Sequence]:
+    """The policy whose class says what is made of canvases: inside of all `Around` it that say nothing."""
+    while isinstance(policy, Around) and _says(type(policy)) is Around:
+        policy = policy.base
+    return policy
+
+
+def combines_all(policy: Planner[Sequence]) -> bool:
+    """Whether its class combines all of its rows: one that says it of one row only, in a subclass, does
+    not."""
+    if not isinstance(policy, Policy):
+        return False
+    says = _says(type(policy))
+    return says is not Policy and "combine_all" in vars(says)
+
+
+def _says(kind: type[Policy]) -> type[Any]:
+    return next(each for each in kind.__mro__ if vars(each).keys() & {"combine", "combine_all"})
+
+
+def _groups(turns: list[Turn]) -> list[list[Turn]]:
+    """The turns to be combined: together those of one class that combines all of its rows."""
+    groups: dict[object, list[Turn]] = {}
+    for turn in turns:
+        if turn.combines:
+            policy = combiner(turn.sequence.policy)
+            groups.setdefault(type(policy) if combines_all(policy) else turn.sequence, []).append(turn)
+    return [*groups.values()]
+
+
+def _combine(turns: list[Turn], logits: Tensor, faults: dict[Sequence, Exception]) -> None:
+    """Let the turns have what is made of their ``logits [N, V]``; where a class raises for several, ask it row
+    by row for the culprit."""
+    try:
+        made = _made([_canvases_of(turn) for turn in turns], logits)
+    except BaseException as exc:  # a policy may raise anything; it is its row's fault
+        fault = fault_of(exc)
+        if is_out_of_memory(fault):
+            raise
+        if len(turns) == 1:
+            faults[turns[0].sequence] = fault
+            return
+        for turn in turns:
+            _combine([turn], turn.logits, faults)
+        return
+    for turn, own in zip(turns, made.split_with_sizes([turn.head_width for turn in turns]), strict=True):
+        turn.logits = own
+
+
+def _canvases_of(turn: Turn) -> Canvases:
+    sequence = turn.sequence
+    return Canvases(
+        policy=combiner(sequence.policy), sequence=sequence, plan=turn.plan, width=turn.head_width
+    )
+
+
+def _made(rows: list[Canvases], logits: Tensor) -> Tensor:
+    """What is made of the rows' ``logits [N, V]``, known to be logits ``[sum of L, V]``.
+
+    Raises ``ContractError``, and what the policy raises.
+    """
+    made: Any
+    first, name = rows[0], "combine"
+    if isinstance(first.policy, Policy) and combines_all(first.policy):
+        _check_class_method(type(first.policy))
+        name, made = "combine_all", type(first.policy).combine_all(rows, logits)
+    else:  # of a copy, which it may change
+        several = logits.clone().view(first.count, first.width, -1)
+        made = first.policy.combine(first.sequence, first.plan, several)
+    shape = (sum(row.width for row in rows), logits.shape[-1])
+    fits = isinstance(made, Tensor) and (made.shape, made.device) == (shape, logits.device)
+    if not fits or not made.is_floating_point():
+        raise ContractError(
+            f"{type(first.policy).__name__}.{name} returned {told(made)}; return logits {list(shape)} "
+            f"on {logits.device}"
+        )
+    assert isinstance(made, Tensor)
+    return made.to(logits.dtype)
+
+
+def _check_class_method(kind: type[Policy]) -> None:
+    """Refuse a ``combine_all`` that is a method of objects. Raises ``ContractError``."""
+    if not isinstance(inspect.getattr_static(kind, "combine_all"), classmethod | staticmethod):
+        raise ContractError(
+            f"{kind.__name__}.combine_all is a method of objects, and one class sees all rows; "
+            "write @classmethod def combine_all(cls, rows, logits)"
+        )
