@@ -11,7 +11,7 @@ import torch
 import llada_core
 from llada_core import ParameterError
 from llada_decoders.freedave import Verified
-from llada_decoders.verification import Guess, adopted, drafts
+from llada_decoders.verification import Adopted, Guess, adopted, drafts, proposed
 from llada_runtime import LLaDAModel, Sequence, drain
 from llada_runtime.testing import EOS, MASK, FakeNetwork, check_rule, constant_llada, small_llada
 from tests.decoders.golden_data import Case, check_published, check_stopped, each_case, each_that_stops
@@ -64,6 +64,44 @@ def test_the_text_is_that_of_one_token_a_step(model: LLaDAModel, cache: str, ear
             assert (sum(saved) > 0) == (steps > 1)
 
 
+def test_however_many_rows_there_are_one_look_a_step_verifies_them(
+    model: LLaDAModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looks: list[int] = []
+
+    def counted(logits: torch.Tensor, mask: int) -> Any:
+        looks.append(len(logits))
+        return proposed(logits, mask)
+
+    monkeypatch.setattr("llada_decoders.freedave.proposed", counted)
+    decoded = rows(model, "freedave", cache="dual", threshold=0.3, early_stop=False)
+    assert len(looks) == max(row.nfe for row in decoded)
+    assert looks[0] == 4 * 6  # the blocks, of which there are no drafts yet
+    assert max(looks) > 4 * 6
+
+
+@pytest.mark.parametrize("threshold", [None, 0.2])
+def test_rows_of_both_caches_and_of_other_decoders_share_forwards(
+    model: LLaDAModel, threshold: float | None
+) -> None:
+    given = {"gen_length": 14, "block_length": 6, "early_stop": False}
+    kinds = [("freedave", {"cache": cache, "threshold": threshold}) for cache in ("prefix", "dual")] * 2
+    kinds += [("freedave", {"draft_steps": 1}), ("prefix_cache", {"threshold": 0.3})]
+
+    def made(at: int, name: str, own: dict[str, Any]) -> Sequence:
+        decoder = llada_core.get_algorithm(name)
+        answer = [None] * (9 - at) + [3, None, 5]
+        params = decoder.validate_args(**given, **own)
+        return decoder.sequence(model, [at, 2, 3][: 1 + at % 3], params, answer=answer + [None] * (2 + at))
+
+    together = [made(at, *kind) for at, kind in enumerate(kinds)]
+    list(drain(model, together, rows=len(kinds)))
+    for at, kind in enumerate(kinds):
+        alone = made(at, *kind)
+        list(drain(model, [alone], rows=1))
+        assert (together[at].canvas, together[at].nfe) == (alone.canvas, alone.nfe)
+
+
 # -- drafts and their verification, by hand
 
 
@@ -85,34 +123,40 @@ def test_drafts_add_one_token_each() -> None:
 M = 7
 
 
+def stands(states: list[list[int]], of_each: list[torch.Tensor], threshold: float | None = None) -> Adopted:
+    """The state that stands by the logits of each, ``[L, 8]``."""
+    return adopted(states, proposed(torch.cat(of_each), M), mask=M, threshold=threshold)
+
+
 def test_the_last_right_draft_stands_with_its_own_logits() -> None:
-    states = [(1, M, M), (1, 2, M), (1, 2, 3)]
-    of_each = torch.stack(
-        [
-            logits({1: 9}, {2: 5}, {4: 1}),  # says that the second is right, and would write 4 then
-            logits({1: 9}, {2: 5}, {5: 2}),  # says that it is 5 by then: the third is wrong
-            logits({1: 9}, {2: 5}, {3: 9}),
-        ]
-    )
-    found = adopted([list(state) for state in states], of_each.clone(), mask=M, threshold=None)
+    of_each = [
+        logits({1: 9}, {2: 5}, {4: 1}),  # says that the second is right, and would write 4 then
+        logits({1: 9}, {2: 5}, {5: 2}),  # says that it is 5 by then: the third is wrong
+        logits({1: 9}, {2: 5}, {3: 9}),
+    ]
+    found = stands([[1, M, M], [1, 2, M], [1, 2, 3]], of_each)
     assert found.filled == {1}
-    assert found.logits.argmax(-1).tolist() == [1, 2, 5]
-    assert torch.equal(found.logits[2, :M], of_each[1, 2, :M])
+    assert found.sources == [0, 0, 1]
+
+
+def test_what_a_draft_has_filled_has_the_logits_that_proposed_it() -> None:
+    of_each = [logits({1: 9}, {2: 5}, {3: 7}), logits({1: 9}, {2: 8}, {3: 7}), logits({1: 5}, {2: 4}, {3: 9})]
+    found = stands([[M, M, M], [1, M, M], [1, 2, M]], of_each)
+    assert found.filled == {0, 1}
+    assert found.sources == [0, 1, 2]
 
 
 def test_with_a_threshold_a_draft_may_be_passed_over() -> None:
     states = [[M, M, M], [M, M, 3], [M, 2, 3]]
-    of_each = torch.stack([logits({1: 1, 4: 1}, {2: 9}, {3: 9})] * 3)
-    found = adopted(states, of_each, mask=M, threshold=0.9)
-    assert found.filled == {1, 2}
-    assert adopted(states, of_each, mask=M, threshold=None).filled == set()
+    of_each = [logits({1: 1, 4: 1}, {2: 9}, {3: 9})] * 3
+    assert stands(states, of_each, 0.9).filled == {1, 2}
+    assert stands(states, of_each).filled == set()
 
 
 def test_the_mask_is_never_drafted() -> None:
-    found = adopted(
-        [[M, M], [M, 2]], torch.stack([logits({M: 50}, {M: 50, 2: 3})] * 2), mask=M, threshold=None
-    )
-    assert found.filled == {1}
+    of_each = [logits({M: 50}, {M: 50, 2: 3})] * 2
+    assert stands([[M, M], [M, 2]], of_each).filled == {1}
+    assert of_each[0][0, M] == 50  # the forward's own
 
 
 def test_a_block_of_end_tokens_ends_the_answer() -> None:

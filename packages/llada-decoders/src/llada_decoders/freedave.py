@@ -18,6 +18,7 @@ both give the same tokens, and so is ``eager_acceptance_mode``.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -26,11 +27,11 @@ import torch
 from torch import Tensor
 
 from llada_fastdllm import FastDLLMGeneration
-from llada_runtime import DualCache, Network, Plan, Policy, PrefixCache, Rule, Sequence
+from llada_runtime import Canvases, DualCache, Network, Plan, Policy, PrefixCache, Rule, Sequence, rules_of
 
 from .declared.freedave import ALGORITHM, PARAMETERS
 from .sequences import answered, partner
-from .verification import Guess, adopted, drafts, guesses
+from .verification import Guess, Proposed, adopted, drafts, guesses, proposed
 
 __all__ = ["Drafting", "FreeDaveGeneration", "Verified"]
 
@@ -42,6 +43,7 @@ class Drafted:
     Attributes:
         seen: what the last forward proposes for each mask of the block, the surest first.
         at, columns: a forward, and the columns that its adopted draft has filled.
+        found: what it proposes for each column of the block.
         block, masks: the block, and how many masks the last forward has left in it.
         unrun: how many tokens of the block have been in no draft.
     """
@@ -49,6 +51,7 @@ class Drafted:
     seen: list[Guess] = field(default_factory=list)
     at: int = -1
     columns: frozenset[int] = frozenset()
+    found: Proposed = Proposed([], [])
     block: int = -1
     masks: int = 0
     unrun: int = 0
@@ -62,6 +65,8 @@ class Drafting(Policy):
     """What ``cache`` plans, and the block's further states with it, ``steps`` in all, for `Verified`."""
 
     caches = True
+    combines_one = True
+    looks = False
 
     def __init__(self, cache: Policy, *, steps: int, early_exit: bool = False) -> None:
         self.cache, self.steps, self.early_exit = cache, steps, early_exit
@@ -77,15 +82,32 @@ class Drafting(Policy):
         states = drafts(plan.fed(sequence.canvas), plan.lo, known.seen[: self.steps - 1])
         return replace(plan, canvases=states)
 
-    def combine(self, sequence: Sequence, plan: Plan, logits: Tensor) -> Tensor:
+    @classmethod
+    def combine_all(cls, rows: list[Canvases], logits: Tensor) -> Tensor:
+        found = proposed(logits, rows[0].sequence.mask_id)
+        sources, first = list[int](), 0
+        for row in rows:
+            assert isinstance(row.policy, Drafting)
+            own = row.policy.adopt(row, found.of(range(first, first + row.columns)))
+            sources += [first + source * row.width + at for at, source in enumerate(own)]
+            first += row.columns
+        if len(sources) == len(logits):  # no row has drafts
+            return logits
+        return logits[torch.tensor(sources).to(logits.device, non_blocking=True)]
+
+    def adopt(self, row: Canvases, found: Proposed) -> list[int]:
+        """Note which of its drafts stands by what is ``found`` for the columns of each; of each column of the
+        block, which of them to take the logits of."""
+        sequence, plan = row.sequence, row.plan
         known: Drafted = sequence.policy_state
         lo, hi = (column - plan.lo for column in (sequence.block_start, sequence.block_end))
         rule = partner(self, sequence.rule, Verified)
         states = [ids[lo:hi] for ids in (plan.fed(sequence.canvas), *plan.canvases)]
-        found = adopted(states, logits, mask=sequence.mask_id, threshold=rule.threshold)
+        stands = adopted(states, found, mask=sequence.mask_id, threshold=rule.threshold)
         known.at = sequence.nfe
-        known.columns = frozenset(sequence.block_start + offset for offset in found.filled)
-        return found.logits
+        known.columns = frozenset(sequence.block_start + offset for offset in stands.filled)
+        known.found = found.of(source * row.width + at for at, source in enumerate(stands.sources))
+        return stands.sources
 
     def after(self, sequence: Sequence, plan: Plan, logits: Tensor, network: Network) -> None:
         known: Drafted = sequence.policy_state
@@ -93,7 +115,7 @@ class Drafting(Policy):
         before = known.masks if known.block == sequence.block else sequence.block_open
         known.unrun = before - len(masks) - len(known.filled(sequence.nfe - 1))
         known.block, known.masks = sequence.block, len(masks)
-        known.seen = guesses(logits, start, masks, mask=sequence.mask_id) if self.steps > 1 else []
+        known.seen = guesses(known.found, start, masks) if self.steps > 1 else []
         if self.early_exit and not masks and known.unrun < 2:
             _leave(sequence)
 
@@ -119,19 +141,22 @@ class Verified(Rule):
 
     @classmethod
     def select(cls, sequences: list[Sequence], scores: Tensor, open_: Tensor) -> Tensor:
-        kept = torch.zeros_like(open_)
-        for row, sequence in enumerate(sequences):
-            known, rule = sequence.policy_state, sequence.rule
-            assert isinstance(rule, cls)
-            filled = known.filled(sequence.nfe) if isinstance(known, Drafted) else ()
-            kept[row, [column - sequence.block_start for column in filled]] = True
-            kept[row] |= rule.next(scores[row].masked_fill(kept[row], -torch.inf))
-        return kept & open_
+        thresholds = [rule.threshold for rule in rules_of(sequences, cls)]
+        least = torch.tensor(
+            [[math.nan if each is None else each] for each in thresholds], dtype=torch.float64
+        )
+        filled = torch.tensor([_filled(sequence, open_.shape[1]) for sequence in sequences])
+        kept = filled.to(scores.device, non_blocking=True)
+        left = scores.masked_fill(kept, -torch.inf)
+        sure = left >= least.to(left, non_blocking=True)
+        return (kept | sure).scatter_(-1, left.argmax(-1, keepdim=True), True) & open_
 
-    def next(self, scores: Tensor) -> Tensor:
-        """What comes next by the ``scores [L]``, bool ``[L]``; they are -inf where no mask is."""
-        best = torch.arange(len(scores), device=scores.device) == scores.argmax()
-        return best if self.threshold is None else best | (scores >= self.threshold)
+
+def _filled(sequence: Sequence, width: int) -> list[bool]:
+    """Which of the ``width`` columns from the block's first on the adopted draft has filled."""
+    known, start = sequence.policy_state, sequence.block_start
+    filled = known.filled(sequence.nfe) if isinstance(known, Drafted) else ()
+    return [column in filled for column in range(start, start + width)]
 
 
 class FreeDaveGeneration(FastDLLMGeneration):

@@ -1,4 +1,4 @@
-"""Drafts of a block, and which of them the network's own logits bear out: functions of ids and logits."""
+"""Drafts of a block, and which of them the network's own logits bear out: functions of ids."""
 
 from __future__ import annotations
 
@@ -11,7 +11,9 @@ from torch import Tensor
 
 from llada_runtime import probability
 
-__all__ = ["Adopted", "Guess", "adopted", "drafts", "guesses"]
+__all__ = ["Adopted", "Guess", "Proposed", "adopted", "drafts", "guesses", "proposed"]
+
+_ROWS = 1024  # columns of which a copy of the logits exists at a time
 
 
 class Guess(NamedTuple):
@@ -22,24 +24,54 @@ class Guess(NamedTuple):
     token: int
 
 
+class Proposed(NamedTuple):
+    """What logits propose for each of some columns: a token, and how sure they are of it."""
+
+    tokens: list[int]
+    confidence: list[float]
+
+    def of(self, places: Iterable[int]) -> Proposed:
+        """What is proposed at these ``places``, in their order."""
+        there = list(places)
+        return Proposed([self.tokens[at] for at in there], [self.confidence[at] for at in there])
+
+
 class Adopted(NamedTuple):
-    """The draft that stands: the ``filled`` offsets of the block, and the ``logits [L, V]`` by which each of
-    its tokens was proposed, and the rest now are.
+    """The draft that stands.
+
+    Attributes:
+        filled: the offsets of the block that it has filled.
+        sources: of each of the ``L`` offsets, in which state's logits its token was proposed, or the rest now
+            are.
     """
 
     filled: frozenset[int]
-    logits: Tensor
+    sources: list[int]
 
 
-def guesses(logits: Tensor, start: int, columns: list[int], *, mask: int) -> list[Guess]:
-    """What the ``logits [L, V]`` of the columns from ``start`` propose for ``columns``, the surest first, of
-    equally sure ones the leftmost. The mask is not proposed."""
-    if not columns:
-        return []
-    there = logits[[column - start for column in columns]]  # a copy
-    tokens, confidence = _proposed(there, mask)
-    found = map(Guess, confidence, columns, tokens)
-    return sorted(found, key=lambda guess: (-guess.confidence, guess.column))
+def proposed(logits: Tensor, mask: int) -> Proposed:
+    """The likeliest token of each column of ``logits [N, V]`` and its probability; the mask is not proposed.
+
+    However many columns there are, the device is waited for once.
+    """
+    parts = [_likeliest(part.clone(), mask) for part in logits.split(_ROWS)]
+    tokens, confidence = torch.cat(parts, dim=-1).tolist()
+    return Proposed([int(token) for token in tokens], confidence)
+
+
+def _likeliest(logits: Tensor, mask: int) -> Tensor:
+    """Tokens, as numbers, and their probability, float64 ``[2, N]``; the ``logits [N, V]`` are changed."""
+    logits[:, mask] = -torch.inf
+    tokens = logits.argmax(-1)
+    return torch.stack((tokens.double(), probability(logits, tokens)))
+
+
+def guesses(found: Proposed, start: int, columns: list[int]) -> list[Guess]:
+    """What is ``found`` for the columns from ``start`` proposes for ``columns``, the surest first, of equally
+    sure ones the leftmost."""
+    tokens, confidence = found.of(column - start for column in columns)
+    made = map(Guess, confidence, columns, tokens)
+    return sorted(made, key=lambda guess: (-guess.confidence, guess.column))
 
 
 def drafts(ids: Sequence[int], lo: int, guessed: Iterable[Guess]) -> tuple[tuple[int, ...], ...]:
@@ -52,40 +84,28 @@ def drafts(ids: Sequence[int], lo: int, guessed: Iterable[Guess]) -> tuple[tuple
     return tuple(accumulate(guessed, filled, initial=tuple(ids)))[1:]
 
 
-def adopted(states: list[Sequence[int]], logits: Tensor, *, mask: int, threshold: float | None) -> Adopted:
-    """Which of the ``states`` of a block stands, each ``L`` ids, by what the logits of each, ``[K, L, V]``,
-    make of it; these are changed. The first state always stands.
+def adopted(states: list[Sequence[int]], found: Proposed, *, mask: int, threshold: float | None) -> Adopted:
+    """Which of the ``states`` of a block stands, each ``L`` ids, by what is ``found`` for the columns of the
+    first, then of the next. The first state always stands.
     """
-    width = logits.shape[1]
-    tokens, confidence = _proposed(logits.flatten(0, 1), mask)
-    last, made, filled = 0, logits[0].clone(), set[int]()
+    width = len(states[0])
+    last, sources, filled = 0, [0] * width, set[int]()
     while True:
-        part = slice(last * width, (last + 1) * width)
-        wanted = _target(states[last], tokens[part], confidence[part], mask=mask, threshold=threshold)
+        there = found.of(range(last * width, (last + 1) * width))
+        wanted = _target(states[last], there, mask=mask, threshold=threshold)
         right = [j for j in range(last + 1, len(states)) if _agrees(states[j], wanted, mask)]
         if not right:
             break
         before, last = states[last], right[-1]
         fresh = [at for at in range(width) if before[at] == mask != states[last][at]]
         filled.update(fresh)
-        open_ = [at for at in range(width) if states[last][at] == mask]
-        made[open_] = logits[last, open_]
-    return Adopted(frozenset(filled), made)
+        sources = [last if states[last][at] == mask else source for at, source in enumerate(sources)]
+    return Adopted(frozenset(filled), sources)
 
 
-def _proposed(logits: Tensor, mask: int) -> tuple[list[int], list[float]]:
-    """The likeliest token of each row of ``logits [N, V]`` and its probability, without the mask, whose
-    logits are changed."""
-    logits[:, mask] = -torch.inf
-    tokens = logits.argmax(-1)
-    found = torch.stack((tokens.double(), probability(logits, tokens))).tolist()
-    return [int(token) for token in found[0]], found[1]
-
-
-def _target(
-    state: Sequence[int], tokens: list[int], confidence: list[float], *, mask: int, threshold: float | None
-) -> list[int]:
+def _target(state: Sequence[int], found: Proposed, *, mask: int, threshold: float | None) -> list[int]:
     """What ``state`` becomes: with the masks filled that have the threshold, and in any case the surest."""
+    tokens, confidence = found
     open_ = [at for at, token in enumerate(state) if token == mask]
     best = max(open_, key=lambda at: (confidence[at], -at), default=None)
     wanted = list(state)
