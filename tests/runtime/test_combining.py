@@ -35,7 +35,7 @@ PROMPTS = [[1, 2, 3], [4, 5], [6], [9, 8, 7, 6], [5, 5, 1, 2, 3, 4]]
 
 
 class Blended(NoCache):
-    """Its logits are those of the canvas plus ``weights`` times those of as many others, which are shifted."""
+    """Its logits are those of the canvas plus ``weights`` times those of as many others, shifted ones."""
 
     def __init__(self, *weights: float) -> None:
         self.weights = weights

@@ -51,7 +51,7 @@ class Drafted:
     seen: list[Guess] = field(default_factory=list)
     at: int = -1
     columns: frozenset[int] = frozenset()
-    found: Proposed = Proposed([], [])
+    found: Proposed = field(default_factory=lambda: Proposed([], []))
     block: int = -1
     masks: int = 0
     unrun: int = 0

@@ -70,8 +70,8 @@ def _groups(turns: list[Turn]) -> list[list[Turn]]:
 
 
 def _combine(turns: list[Turn], logits: Tensor, faults: dict[Sequence, Exception]) -> None:
-    """Let the turns have what is made of their ``logits [N, V]``; where a class raises for several, ask it row
-    by row for the culprit."""
+    """Let the turns have what is made of their ``logits [N, V]``; where a class raises for several, ask it
+    row by row for the culprit."""
     try:
         made = _made([_canvases_of(turn) for turn in turns], logits)
     except BaseException as exc:  # a policy may raise anything; it is its row's fault
