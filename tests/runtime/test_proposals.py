@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 import torch
 
@@ -96,6 +98,51 @@ def test_a_rule_may_rank_by_a_score_of_its_own() -> None:
     proposals = propose_blocks(logits_of(4, 6), rows)
     assert torch.equal(proposals.scores[0], proposals.confidence[0])
     assert torch.equal(proposals.scores[1], -2.0 - proposals.tokens[1].double())
+
+
+class Scored(Threshold):
+    """Ranks by what ``makes`` makes of confidences and tokens."""
+
+    makes: Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
+
+    def score(self, sequence: Sequence, logits: torch.Tensor, tokens: torch.Tensor) -> torch.Tensor:
+        return self.makes(probability(logits, tokens), tokens)
+
+
+_SHARED = torch.zeros(8, dtype=torch.float64)
+
+
+def test_scores_of_any_kind_are_each_rows_own() -> None:
+    """Of other types, widths and orders, in one tensor that is written again for the next row, and wrong."""
+    makes = [
+        lambda sure, tokens: _SHARED[: len(sure)].copy_(sure - 1),
+        lambda sure, tokens: tokens,
+        lambda sure, tokens: sure.half(),
+        lambda sure, tokens: _SHARED[: len(sure)].copy_(-sure),
+        lambda sure, tokens: sure * torch.nan,
+        lambda sure, tokens: sure[:-1],
+        lambda sure, tokens: sure.to_sparse(),
+    ]
+
+    def rows() -> list[Sequence]:
+        made = [sequence(3 + at % 3) for at in range(len(makes))]
+        for each, kind in zip(made, makes, strict=True):
+            each.rule = type("Own", (Scored,), {"makes": staticmethod(kind)})(0.5)
+        return [*made, sequence(5, random_order=True, seed=3), sequence(4)]
+
+    together = rows()
+    widths = [each.block_end - each.block_start for each in together]
+    logits = logits_of(5, sum(widths))
+    found = propose_blocks(logits.clone(), together)
+    assert {row: str(fault).split(";")[0] for row, fault in found.faults.items()} == {
+        4: "Own.score returned NaN",
+        5: "Own.score returned a tensor [4] of float64 on cpu",
+        6: "Own.score returned a tensor [3] of float64 on cpu",
+    }
+    for row, (part, alone) in enumerate(zip(logits.split(widths), rows(), strict=True)):
+        if row not in found.faults:
+            wanted = propose_blocks(part.clone(), [alone]).scores[0]
+            assert torch.equal(found.scores[row, : widths[row]], wanted)
 
 
 def test_blocks_of_different_width_are_padded_and_closed_there() -> None:

@@ -20,7 +20,7 @@ from llada_core.errors import ContractError, NumericalError
 from llada_core.faults import fault_of
 from llada_core.values import told
 from llada_runtime.decoding.filters import Filters
-from llada_runtime.decoding.parts import Selector
+from llada_runtime.decoding.ranking import scores_of
 from llada_runtime.decoding.sequence import Sequence
 from llada_runtime.network.noise import noisiest, noisy
 
@@ -81,7 +81,7 @@ def propose(logits: Tensor, sequences: list[Sequence], targets: list[tuple[int, 
     ids, confidence = _padded(found, widths)
     blame_nan(confidence, sequences, faults)
     _show(sequences, targets, open_, blocks, parts, faults)
-    scores = _scores(confidence, sequences, open_, blocks, parts, faults)
+    scores = scores_of(confidence, sequences, open_, blocks, parts, faults)
     return Proposals(
         tokens=ids.long(), confidence=confidence, scores=scores, open=open_, logits=blocks, faults=faults
     )
@@ -221,50 +221,3 @@ def _show(
                 open_[row, max(sequence.block_end - targets[row][0], 0) :] = False
         except BaseException as exc:  # a policy may raise anything; it is its row's fault
             faults[row] = fault_of(exc)
-
-
-def _scores(
-    confidence: Tensor,
-    sequences: list[Sequence],
-    open_: Tensor,
-    logits: tuple[Tensor, ...],
-    tokens: tuple[Tensor, ...],
-    faults: dict[int, Exception],
-) -> Tensor:
-    """What each row's rule ranks by, float64 ``[R, L]``, -inf where not open."""
-    scores = confidence.clone()
-    for row, sequence in enumerate(sequences):
-        if row in faults:
-            continue
-        try:
-            if sequence.random_order:
-                scores[row, open_[row]] = _chance(int(open_[row].sum()), sequence, logits[row].device)
-                continue
-            own = sequence.rule.score(sequence, logits[row], tokens[row])
-            if own is not None:
-                scores[row, : len(tokens[row])] = _checked(sequence.rule, own, tokens[row])
-        except BaseException as exc:  # a rule may raise anything; it is its row's fault
-            faults[row] = fault_of(exc)
-    return scores.masked_fill_(~open_, -torch.inf)
-
-
-def _checked(rule: Selector[Sequence], own: Any, tokens: Tensor) -> Tensor:
-    """What ``score`` returned, known to be a number for each of the ``tokens [L]``. Raises
-    ``ContractError``."""
-    if (
-        not isinstance(own, Tensor)
-        or own.shape != tokens.shape
-        or own.dtype == torch.bool
-        or own.is_complex()
-    ):
-        raise ContractError(
-            f"{type(rule).__name__}.score returned {told(own)}; return floats {list(tokens.shape)}, or None"
-        )
-    if own.isnan().any():
-        raise ContractError(f"{type(rule).__name__}.score returned NaN; return numbers that can be compared")
-    return own
-
-
-def _chance(count: int, sequence: Sequence, device: torch.device) -> Tensor:
-    generator = sequence.generator(device)
-    return torch.rand(count, dtype=torch.float64, device=device, generator=generator).cpu()
