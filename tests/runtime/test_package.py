@@ -13,7 +13,7 @@ PUBLIC = [
     "Around", "BestFirst", "BlockCache", "Canvases", "CheckpointError", "DualCache", "Experts", "Factor",
     "Filters", "KVCache", "LLaDAConfig", "LLaDAModel", "Loop", "MemoryEstimate", "Network", "NoCache",
     "NumericalError", "Plan", "Policy", "PrefixCache", "Quota", "Ranked", "Reading", "RemoteNetwork",
-    "Rotary", "Rule", "Sequence", "Shape", "StepAlgorithm", "Threshold", "Transformer",
+    "Rotary", "Rule", "Sequence", "Shape", "Standing", "StepAlgorithm", "Threshold", "Transformer",
     "UnsupportedArchitecture", "drain", "estimate", "estimate_of", "kept_first", "policy_of",
     "probability", "quotas", "rules_of",
 ]  # fmt: skip

@@ -40,6 +40,7 @@ if TYPE_CHECKING:
         rules_of,
     )
     from llada_runtime.decoding.sequence import Sequence
+    from llada_runtime.decoding.standing import Standing
     from llada_runtime.memory import MemoryEstimate, estimate, estimate_of
     from llada_runtime.models.llada import LLaDAModel
     from llada_runtime.models.llada_config import LLaDAConfig
@@ -82,6 +83,7 @@ __all__ = [
     "Rule",
     "Sequence",
     "Shape",
+    "Standing",
     "StepAlgorithm",
     "Threshold",
     "Transformer",
@@ -127,6 +129,7 @@ __getattr__, __dir__ = lazy_exports(
         "Rule": "llada_runtime.decoding.rules",
         "Sequence": "llada_runtime.decoding.sequence",
         "Shape": "llada_runtime.network.shape",
+        "Standing": "llada_runtime.decoding.standing",
         "StepAlgorithm": "llada_runtime.algorithm",
         "Threshold": "llada_runtime.decoding.rules",
         "Transformer": "llada_runtime.network.transformer",

@@ -17,11 +17,12 @@ import torch
 from torch import Tensor
 
 from llada_core.generation.model import Model
+from llada_runtime.decoding.again import look_again
 from llada_runtime.decoding.choice import kept_of
 from llada_runtime.decoding.combining import hand_out
 from llada_runtime.decoding.proposals import propose
 from llada_runtime.decoding.sequence import Sequence
-from llada_runtime.decoding.turn import Turn, complete, keep, look_again, planned
+from llada_runtime.decoding.turn import Turn, complete, keep, planned
 from llada_runtime.network.cache import Extent
 from llada_runtime.network.protocol import Network
 from llada_runtime.network.spans import Span
@@ -131,9 +132,9 @@ def _decide(turn: Turn) -> None:
     """What the turn's rule keeps of its logits, and what it takes back."""
     proposals = propose(turn.deciding.clone(), [turn.sequence], [turn.targets])
     keep([turn], proposals, kept_of([turn.sequence], proposals))
+    look_again([turn], proposals.logits, proposals.faults)
     for fault in proposals.faults.values():
         raise fault
-    look_again(turn, proposals.logits[0])
 
 
 def _candidates(

@@ -5,7 +5,6 @@ A policy class that combines all of its rows sees them at once; any other policy
 
 from __future__ import annotations
 
-import inspect
 from typing import Any
 
 import torch
@@ -14,6 +13,7 @@ from torch import Tensor
 from llada_core.errors import ContractError
 from llada_core.faults import fault_of
 from llada_core.values import told
+from llada_runtime.decoding.answering import answers_for_all, check_class_method, says
 from llada_runtime.decoding.canvases import Canvases
 from llada_runtime.decoding.parts import Planner
 from llada_runtime.decoding.policies import Around, Policy
@@ -41,22 +41,14 @@ def hand_out(turns: list[Turn], packed: Tensor) -> dict[Sequence, Exception]:
 
 def combiner(policy: Planner[Sequence]) -> Planner[Sequence]:
     """The policy whose class says what is made of canvases: inside of all `Around` it that say nothing."""
-    while isinstance(policy, Around) and _says(type(policy)) is Around:
+    while isinstance(policy, Around) and says(type(policy), "combine") is Around:
         policy = policy.base
     return policy
 
 
 def combines_all(policy: Planner[Sequence]) -> bool:
-    """Whether its class combines all of its rows: one that says it of one row only, in a subclass, does
-    not."""
-    if not isinstance(policy, Policy):
-        return False
-    says = _says(type(policy))
-    return says is not Policy and "combine_all" in vars(says)
-
-
-def _says(kind: type[Policy]) -> type[Any]:
-    return next(each for each in kind.__mro__ if vars(each).keys() & {"combine", "combine_all"})
+    """Whether its class combines all of its rows."""
+    return answers_for_all(type(policy), "combine", Policy)
 
 
 def _groups(turns: list[Turn]) -> list[list[Turn]]:
@@ -103,7 +95,7 @@ def _made(rows: list[Canvases], logits: Tensor) -> Tensor:
     made: Any
     first, name = rows[0], "combine"
     if isinstance(first.policy, Policy) and combines_all(first.policy):
-        _check_class_method(type(first.policy))
+        check_class_method(type(first.policy), "combine_all", "rows, logits")
         name, made = "combine_all", type(first.policy).combine_all(rows, logits)
     else:  # of a copy, which it may change
         several = logits.clone().view(first.count, first.width, -1)
@@ -117,12 +109,3 @@ def _made(rows: list[Canvases], logits: Tensor) -> Tensor:
         )
     assert isinstance(made, Tensor)
     return made.to(logits.dtype)
-
-
-def _check_class_method(kind: type[Policy]) -> None:
-    """Refuse a ``combine_all`` that is a method of objects. Raises ``ContractError``."""
-    if not isinstance(inspect.getattr_static(kind, "combine_all"), classmethod | staticmethod):
-        raise ContractError(
-            f"{kind.__name__}.combine_all is a method of objects, and one class sees all rows; "
-            "write @classmethod def combine_all(cls, rows, logits)"
-        )

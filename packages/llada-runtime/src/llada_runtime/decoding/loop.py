@@ -13,6 +13,7 @@ from torch import Tensor
 from llada_core.errors import GenerationError, UsageError
 from llada_core.faults import fault_of, one_line
 from llada_core.generation.steps import Row, Step, StepLoop
+from llada_runtime.decoding.again import look_again
 from llada_runtime.decoding.ahead import Ahead, outcome, read
 from llada_runtime.decoding.choice import kept_of
 from llada_runtime.decoding.combining import hand_out
@@ -21,7 +22,7 @@ from llada_runtime.decoding.glance import Glance, likeliest_of, may_glance
 from llada_runtime.decoding.proposals import propose
 from llada_runtime.decoding.sequence import Sequence
 from llada_runtime.decoding.traces import trace
-from llada_runtime.decoding.turn import Turn, complete, keep, look_again, looks_again, planned, step_of
+from llada_runtime.decoding.turn import Turn, complete, keep, planned, step_of
 from llada_runtime.network.cache import Extent, KVCache
 from llada_runtime.network.layout import Layout
 from llada_runtime.network.likeliest import Likeliest
@@ -265,12 +266,7 @@ class Loop(StepLoop):
             proposals = propose(found, sequences, [turn.targets for turn in turns])
             kept = kept_of(sequences, proposals)
         keep(turns, proposals, kept)
-        for row, turn in enumerate(turns):
-            if looks_again(turn.sequence) and row not in proposals.faults:
-                try:
-                    look_again(turn, proposals.logits[row])
-                except BaseException as exc:  # a rule may raise anything; it is its row's fault
-                    proposals.faults[row] = fault_of(exc)
+        look_again(turns, proposals.logits, proposals.faults)
         trace(turns, proposals.logits, proposals.faults)
         faults.update({sequences[row]: fault for row, fault in proposals.faults.items()})
 

@@ -1,20 +1,29 @@
-"""What a rule makes of tokens that stand: masks again, or other tokens."""
+"""What rules make of tokens that stand: masks again, or other tokens.
+
+A rule class that judges the tokens of all its rows sees them at once; any other rule is asked by itself.
+"""
 
 from __future__ import annotations
 
 from operator import index
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import torch
-from torch import Tensor
 
 from llada_core.errors import ContractError
+from llada_core.faults import fault_of
 from llada_core.values import told
+from llada_runtime.decoding.answering import answers_for_all, check_class_method
 from llada_runtime.decoding.parts import Selector
 from llada_runtime.decoding.proposals import probability
+from llada_runtime.decoding.rules import Rule
 from llada_runtime.decoding.sequence import Sequence
+from llada_runtime.decoding.standing import Standing
 
-__all__ = ["Revision", "revision_of"]
+__all__ = ["Revision", "revisions_of"]
+
+_Faults = dict[int, Exception]
+_Written = list[tuple[int, int, float]]
 
 
 class Revision(NamedTuple):
@@ -22,24 +31,74 @@ class Revision(NamedTuple):
     is."""
 
     revoked: list[int]
-    written: list[tuple[int, int, float]]
+    written: _Written
 
 
-def revision_of(sequence: Sequence, targets: tuple[int, int], logits: Tensor) -> Revision:
-    """What the sequence's rule says, by the ``logits [L, V]``, of what stands in the columns ``targets``.
+def revisions_of(rows: list[Standing]) -> list[Revision | Exception]:
+    """What the rules say of what stands in each of the rows; of one that fails, why.
 
-    Raises ``ContractError`` where it names a column or a token that it may not, and what the rule raises.
+    That is ``ContractError`` where its rule names a column or a token that it may not, or what that raises.
     """
-    rule, (lo, hi) = sequence.rule, targets
-    revoked, replaced = _named(rule, rule.revoke(sequence, lo, logits), rule.replace(sequence, lo, logits))
-    for column in sorted([*revoked, *replaced]):
-        if not lo <= column < hi or not sequence.may_revoke(column) or {column} <= revoked & replaced.keys():
-            raise ContractError(
-                f"{type(rule).__name__} takes back column {column}; give columns from {lo} to {hi - 1} that "
-                "hold a token which was generated, each once"
-            )
-    written = _written(sequence, lo, replaced, logits) if replaced else []
-    return Revision(sorted(revoked | replaced.keys()), written)
+    faults: _Faults = {}
+    taken, given = (_answers(rows, hook, faults) for hook in ("revoke", "replace"))
+    named = dict[int, tuple[set[int], dict[int, int]]]()
+    for at, row in enumerate(rows):
+        if at not in faults:
+            try:
+                named[at] = _checked(row, *_named(row.rule, taken[at], given[at]))
+            except BaseException as exc:  # of what a rule returns, which may be a generator that raises
+                faults[at] = fault_of(exc)
+    replaced = {at: tokens for at, (_, tokens) in named.items() if tokens}
+    written = _written(rows, replaced, faults)
+    return [
+        faults[at]
+        if at in faults
+        else Revision(sorted(named[at][0] | named[at][1].keys()), written.get(at, []))
+        for at in range(len(rows))
+    ]
+
+
+def _answers(rows: list[Standing], hook: Literal["revoke", "replace"], faults: _Faults) -> dict[int, Any]:
+    """What the rules of the rows that have no fault answer by ``hook``."""
+    groups: dict[object, list[int]] = {}
+    for at, row in enumerate(rows):
+        kind = type(row.rule)
+        groups.setdefault(kind if answers_for_all(kind, hook, Rule) else at, []).append(at)
+    found: dict[int, Any] = {}
+    for group in groups.values():
+        _ask(rows, [at for at in group if at not in faults], hook, found, faults)
+    return found
+
+
+def _ask(rows: list[Standing], group: list[int], hook: str, found: dict[int, Any], faults: _Faults) -> None:
+    """Add what a rule class answers for the ``group`` to what is ``found``; where it raises for several rows,
+    ask it row by row for the culprit."""
+    if not group:
+        return
+    try:
+        found.update(zip(group, _answered([rows[at] for at in group], hook), strict=True))
+    except BaseException as exc:  # a rule may raise anything; it is its row's fault
+        fault = fault_of(exc)
+        if len(group) == 1:
+            faults[group[0]] = fault
+            return
+        for at in group:
+            _ask(rows, [at], hook, found, faults)
+
+
+def _answered(rows: list[Standing], hook: str) -> list[Any]:
+    first = rows[0]
+    kind = type(first.rule)
+    if not answers_for_all(kind, hook, Rule):
+        return [getattr(first.rule, hook)(first.sequence, first.start, first.logits)]
+    check_class_method(kind, f"{hook}_all", "rows")
+    answers: Any = getattr(kind, f"{hook}_all")(rows)
+    if not isinstance(answers, list) or len(answers) != len(rows):
+        raise ContractError(
+            f"{kind.__name__}.{hook}_all returned {told(answers)} for {len(rows)} rows; return a list of "
+            f"what {hook} returns of each"
+        )
+    return answers
 
 
 def _named(rule: Selector[Sequence], revoked: Any, replaced: Any) -> tuple[set[int], dict[int, int]]:
@@ -58,17 +117,52 @@ def _named(rule: Selector[Sequence], revoked: Any, replaced: Any) -> tuple[set[i
         ) from exc
 
 
-def _written(
-    sequence: Sequence, lo: int, replaced: dict[int, int], logits: Tensor
-) -> list[tuple[int, int, float]]:
-    """The columns with their new tokens, each with its probability. Raises ``ContractError`` for a token that
-    cannot stand."""
-    if not all(0 <= token < logits.shape[-1] and token != sequence.mask_id for token in replaced.values()):
+def _checked(row: Standing, revoked: set[int], replaced: dict[int, int]) -> tuple[set[int], dict[int, int]]:
+    """Both, known to be columns and tokens that the rule may name. Raises ``ContractError``."""
+    sequence, name = row.sequence, type(row.rule).__name__
+    lo, hi = row.start, row.start + len(row.logits)
+    for column in sorted([*revoked, *replaced]):
+        if not lo <= column < hi or not sequence.may_revoke(column) or {column} <= revoked & replaced.keys():
+            raise ContractError(
+                f"{name} takes back column {column}; give columns from {lo} to {hi - 1} that "
+                "hold a token which was generated, each once"
+            )
+    size = row.logits.shape[-1]
+    if not all(0 <= token < size and token != sequence.mask_id for token in replaced.values()):
         raise ContractError(
-            f"{type(sequence.rule).__name__}.replace named {sorted(replaced.values())}; give ids of the "
+            f"{name}.replace named {sorted(replaced.values())}; give ids of the "
             "vocabulary, and not the mask's"
         )
-    rows = torch.tensor([column - lo for column in replaced], device=logits.device)
-    tokens = torch.tensor(list(replaced.values()), device=logits.device)
-    sure = probability(logits[rows], tokens).tolist()
-    return list(zip(replaced, replaced.values(), sure, strict=True))
+    return revoked, replaced
+
+
+def _written(
+    rows: list[Standing], replaced: dict[int, dict[int, int]], faults: _Faults
+) -> dict[int, _Written]:
+    """By row the columns with their new tokens, each with its probability."""
+    if not replaced:
+        return {}
+    try:
+        sure = iter(_sure([rows[at] for at in replaced], [*replaced.values()]))
+    except BaseException as exc:  # as where memory runs out
+        fault = fault_of(exc)
+        if len(replaced) == 1:
+            faults.update(dict.fromkeys(replaced, fault))
+            return {}
+        parts = [_written(rows, {at: tokens}, faults) for at, tokens in replaced.items()]
+        return {at: found for part in parts for at, found in part.items()}
+    return {
+        at: [(column, token, next(sure)) for column, token in tokens.items()]
+        for at, tokens in replaced.items()
+    }
+
+
+def _sure(rows: list[Standing], replaced: list[dict[int, int]]) -> list[float]:
+    """The probability of every new token, row by row. However many there are, the device is waited for
+    once."""
+    pairs = [(column - row.start, token) for row, each in zip(rows, replaced, strict=True)
+             for column, token in each.items()]  # fmt: skip
+    offsets, tokens = torch.tensor(pairs).T.to(rows[0].logits.device, non_blocking=True)
+    split = offsets.split([len(each) for each in replaced])
+    there = torch.cat([row.logits[part] for row, part in zip(rows, split, strict=True)])
+    return probability(there, tokens).tolist()

@@ -19,6 +19,7 @@ from torch import Tensor
 from llada_core.errors import ContractError
 from llada_core.values import told
 from llada_runtime.decoding.sequence import Sequence
+from llada_runtime.decoding.standing import Standing
 
 __all__ = ["BestFirst", "Factor", "Quota", "Ranked", "Rule", "Threshold", "kept_first", "quotas", "rules_of"]
 
@@ -111,14 +112,34 @@ class Rule(ABC):  # noqa: B024  # of choose and select one is to be defined, and
         ``logits [L, V]`` are those of the columns from ``start``, of the plan's shadow where it has one; what
         is chosen now (``sequence.chosen``) does not stand yet.
         """
-        return ()
+        kind = type(self)
+        if kind.revoke_all.__func__ is Rule.revoke_all.__func__:  # type: ignore[attr-defined]
+            return ()
+        return kind.revoke_all([Standing(rule=self, sequence=sequence, start=start, logits=logits)])[0]
 
     def replace(self, sequence: Sequence, start: int, logits: Tensor) -> Mapping[int, int]:
         """Columns of the block that stand, each with the token that is to stand there instead.
 
         Asked where the rule ``revokes``, as that is; a column may be in one of the two only.
         """
-        return {}
+        kind = type(self)
+        if kind.replace_all.__func__ is Rule.replace_all.__func__:  # type: ignore[attr-defined]
+            return {}
+        return kind.replace_all([Standing(rule=self, sequence=sequence, start=start, logits=logits)])[0]
+
+    @classmethod
+    def revoke_all(cls, rows: list[Standing]) -> list[Iterable[int]]:
+        """What `revoke` returns, of each of the ``rows``, whose rules are all of this class.
+
+        For a class that reads logits, and would wait for the device once a row; any other defines `revoke`.
+        Where it raises for several rows, it is asked row by row: so what it remembers changes last.
+        """
+        return [row.rule.revoke(row.sequence, row.start, row.logits) for row in rows]
+
+    @classmethod
+    def replace_all(cls, rows: list[Standing]) -> list[Mapping[int, int]]:
+        """What `replace` returns, of each of the ``rows``, as `revoke_all`."""
+        return [row.rule.replace(row.sequence, row.start, row.logits) for row in rows]
 
 
 _INTEGERS = (torch.int64, torch.int32, torch.int16, torch.int8, torch.uint8)

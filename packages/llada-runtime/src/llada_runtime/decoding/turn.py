@@ -17,14 +17,13 @@ from llada_core.generation.steps import Step
 from llada_core.values import told
 from llada_runtime.decoding.plan import Plan
 from llada_runtime.decoding.policies import Policy
-from llada_runtime.decoding.proposals import Proposals, probability
-from llada_runtime.decoding.revising import revision_of
+from llada_runtime.decoding.proposals import Proposals
 from llada_runtime.decoding.sequence import Sequence
 from llada_runtime.network.cache import Extent
 from llada_runtime.network.protocol import Network
 from llada_runtime.network.spans import Span
 
-__all__ = ["Turn", "by_logits", "complete", "keep", "look_again", "looks_again", "planned", "step_of"]
+__all__ = ["Turn", "by_logits", "complete", "keep", "planned", "step_of"]
 
 _NOT_RUN = torch.empty(0)
 
@@ -205,47 +204,6 @@ def complete(turn: Turn, network: Network) -> None:
             sequence.cached_block = block
     sequence.show(plan, turn.logits, network)
     sequence.advance()
-
-
-def looks_again(sequence: Sequence) -> bool:
-    """Whether `look_again` has something to do for the sequence."""
-    return sequence.revokes or bool(sequence.alternatives)
-
-
-def look_again(turn: Turn, logits: Tensor) -> None:
-    """Look at the ``logits [L, V]`` of the turn's targets once it is known what is kept of them.
-
-    Raises what its rule raises, and ``ContractError`` where that takes back what it may not.
-    """
-    if turn.sequence.revokes and turn.plan.shadow:
-        turn.shadow[:, turn.sequence.mask_id] = -torch.inf
-        _revise(turn, turn.shadow)
-    elif turn.sequence.revokes:
-        _revise(turn, logits)
-    if turn.sequence.alternatives and turn.columns:
-        _compare(turn, logits)
-
-
-def _revise(turn: Turn, logits: Tensor) -> None:
-    """Let the turn take back, and write, what its rule says of what stands among its targets."""
-    turn.sequence.chosen = list(turn.columns)
-    revision = revision_of(turn.sequence, turn.targets, logits)
-    turn.revoked = revision.revoked
-    if revision.written:
-        written = [*zip(turn.columns, turn.tokens, turn.confidence, strict=True), *revision.written]
-        columns, ids, confidence = zip(*sorted(written), strict=True)
-        turn.columns, turn.tokens, turn.confidence = list(columns), list(ids), list(confidence)
-
-
-def _compare(turn: Turn, logits: Tensor) -> None:
-    """Let the turn tell the likeliest tokens of its columns; the mask is none of them."""
-    rows = torch.tensor([column - turn.targets[0] for column in turn.columns], device=logits.device)
-    there = logits[rows]
-    count = min(turn.sequence.alternatives, there.shape[-1] - 1)
-    tokens = there.topk(count).indices  # [columns, count]
-    sure = torch.stack([probability(there, rank) for rank in tokens.unbind(-1)], dim=-1)
-    pairs = zip(tokens.tolist(), sure.tolist(), strict=True)
-    turn.alternatives = [tuple(zip(*pair, strict=True)) for pair in pairs]
 
 
 def by_logits(sequence: Sequence) -> bool:
