@@ -9,7 +9,7 @@ import torch
 
 import llada_core
 from llada_core import ParameterError, Step
-from llada_runtime import RemoteNetwork, Sequence, drain
+from llada_runtime import RemoteNetwork, Sequence, drain, probability
 from tests.decoders.golden_data import Case, check_up_to_its_end, each_case, golden_cases
 from tests.parity.parity_data import golden_model
 from tests.support.replaying import replayed
@@ -51,6 +51,27 @@ def test_a_row_ends_with_the_block_that_its_end_token_is_in() -> None:
 def test_the_cases_take_back_up_to_their_limit_and_are_capped() -> None:
     events = [case["events"] for case in golden_cases("wino")]
     assert all(sum(each[name] for each in events) for name in ("remasked", "capped", "forced", "limited"))
+
+
+def test_however_many_rows_there_are_one_look_a_step_judges_what_stands(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Each row's tokens are those of the row alone."""
+    first, *_ = golden_cases("wino")
+    cases = [case for case in golden_cases("wino") if case["model"] == first["model"]][:5]
+    alone = [steps_of(case, **REVOKING)[0] for case in cases]
+    looks: list[int] = []
+
+    def counted(logits: torch.Tensor, tokens: torch.Tensor) -> torch.Tensor:
+        looks.append(len(tokens))
+        return probability(logits, tokens)
+
+    monkeypatch.setattr("llada_decoders.wino.probability", counted)
+    rows = [sequence_of(case, **REVOKING) for case in cases]
+    revoked = sum(len(step.revoked) for step in drain(golden_model(first["model"]), rows, rows=5))
+    assert [(row.canvas, row.nfe) for row in rows] == [(row.canvas, row.nfe) for row in alone]
+    assert revoked
+    assert 0 < len(looks) < max(row.nfe for row in rows)
 
 
 def test_a_short_last_block_has_a_short_shadow() -> None:

@@ -27,6 +27,7 @@ from llada_runtime import (
     RemoteNetwork,
     Rule,
     Sequence,
+    Standing,
     probability,
 )
 
@@ -107,15 +108,41 @@ class WideInNarrowOut(Above):
         most = (open_counts * 7 // 10).clamp(_LEAST, _MOST)
         return torch.minimum(Above.counts(parameters, ranked, open_counts), most)
 
-    def revoke(self, sequence: Sequence, start: int, logits: Tensor) -> Iterable[int]:
-        partner(self, sequence.policy, Shadowed)
-        before = sequence.rule_state.before(sequence)
-        block = range(sequence.block_start, sequence.block_end)
-        standing = [column for column in block if sequence.may_revoke(column)]
-        if len(sequence.chosen) < 2 or not standing:
-            return ()
-        rows = torch.tensor([column - start for column in standing], device=logits.device)
-        tokens = torch.tensor([sequence.canvas[column] for column in standing], device=logits.device)
-        back = probability(logits[rows], tokens).tolist()
-        doubtful = sorted((sure, column) for sure, column in zip(back, standing, strict=True))
-        return [column for sure, column in doubtful if sure < self.threshold_back][: before - 1]
+    @classmethod
+    def revoke_all(cls, rows: list[Standing]) -> list[Iterable[int]]:
+        for row in rows:
+            partner(row.rule, row.sequence.policy, Shadowed)
+        judged = [_judged(row.sequence) for row in rows]
+        sure = iter(_probabilities(rows, judged))
+        pairs = [[(next(sure), column) for column in columns] for columns in judged]
+        return [_taken_back(*each) for each in zip(rows, pairs, strict=True)]
+
+
+def _judged(sequence: Sequence) -> list[int]:
+    """The columns of the block whose tokens may be taken back now."""
+    block = range(sequence.block_start, sequence.block_end)
+    return [column for column in block if sequence.may_revoke(column)] if len(sequence.chosen) > 1 else []
+
+
+def _probabilities(rows: list[Standing], judged: list[list[int]]) -> list[float]:
+    """Of what stands in the ``judged`` columns of each row; the device is waited for once."""
+    parts, tokens, wanted = list[Tensor](), list[int](), list[int]()
+    for row, columns in zip(rows, judged, strict=True):
+        if columns:
+            lo, hi = columns[0], columns[-1] + 1
+            wanted += [len(tokens) + column - lo for column in columns]
+            tokens += row.sequence.canvas[lo:hi]
+            parts.append(row.logits[lo - row.start : hi - row.start])
+    if not parts:
+        return []
+    there = torch.cat(parts)
+    sure = probability(there, torch.tensor(tokens).to(there.device, non_blocking=True)).tolist()
+    return [sure[at] for at in wanted]
+
+
+def _taken_back(row: Standing, judged: list[tuple[float, int]]) -> list[int]:
+    """Which columns are given back of those ``judged`` to be so probable, the least probable ones first."""
+    assert isinstance(row.rule, WideInNarrowOut)
+    before = row.sequence.rule_state.before(row.sequence)
+    doubtful = [column for sure, column in sorted(judged) if sure < row.rule.threshold_back]
+    return doubtful[: before - 1]

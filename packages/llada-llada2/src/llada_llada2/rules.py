@@ -9,12 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import accumulate
 
 import torch
 from torch import Tensor
 
 from llada_core import ParameterError
-from llada_runtime import BestFirst, Sequence, probability, rules_of
+from llada_runtime import BestFirst, Sequence, Standing, probability, rules_of
 from llada_runtime.decoding.proposals import tempered
 
 __all__ = ["DrawnEditing", "DrawnSchedule", "Editing", "NearTies", "Penalised", "Schedule", "Surest"]
@@ -94,22 +95,52 @@ class Editing(Surest):
     def begin(self) -> Full:
         return Full()
 
-    def replace(self, sequence: Sequence, start: int, logits: Tensor) -> Mapping[int, int]:
-        if sequence.rule_state.count(sequence) > self.most_post:
-            return {}
-        block = range(sequence.block_start, sequence.block_end)
-        columns = [column for column in block if sequence.may_revoke(column)]
-        if not columns:
-            return {}
-        standing = logits[columns[0] - start : columns[-1] - start + 1]  # [columns and what is between, V]
-        likeliest = standing.argmax(-1)
-        sure = (probability(standing, likeliest) > self.editing_threshold).tolist()
-        tokens = likeliest.tolist()
-        return {
-            column: tokens[column - columns[0]]
-            for column in columns
-            if sure[column - columns[0]] and tokens[column - columns[0]] != sequence.canvas[column]
-        }
+    @classmethod
+    def replace_all(cls, rows: list[Standing]) -> list[Mapping[int, int]]:
+        found = _likeliest(rows, [_standing(row.sequence) for row in rows])
+        return [_edited(*each) for each in zip(rows, found, strict=True)]
+
+
+def _standing(sequence: Sequence) -> list[int]:
+    """The columns of the block whose tokens may be overwritten."""
+    block = range(sequence.block_start, sequence.block_end)
+    return [column for column in block if sequence.may_revoke(column)]
+
+
+def _likeliest(rows: list[Standing], stands: list[list[int]]) -> list[dict[int, tuple[int, float]]]:
+    """Of each row's columns ``stands`` which token is the likeliest there, and its probability; the device is
+    waited for once."""
+    parts = [_part(*each) for each in zip(rows, stands, strict=True)]
+    there = torch.cat(parts)
+    if not len(there):
+        return [{} for _ in rows]
+    likeliest = there.argmax(-1)
+    tokens, sure = torch.stack((likeliest.double(), probability(there, likeliest))).tolist()
+    firsts = accumulate(map(len, parts), initial=0)
+    return [
+        {at: (int(tokens[first + at - own[0]]), sure[first + at - own[0]]) for at in own}
+        for own, first in zip(stands, firsts, strict=False)
+    ]
+
+
+def _part(row: Standing, columns: list[int]) -> Tensor:
+    """The logits of the row's ``columns`` and of what is between, ``[columns, V]``."""
+    if not columns:
+        return row.logits[:0]
+    return row.logits[columns[0] - row.start : columns[-1] + 1 - row.start]
+
+
+def _edited(row: Standing, likeliest: dict[int, tuple[int, float]]) -> dict[int, int]:
+    """The tokens by which the rule overwrites what stands, of the ``likeliest`` of each column."""
+    rule, sequence = row.rule, row.sequence
+    assert isinstance(rule, Editing)
+    if sequence.rule_state.count(sequence) > rule.most_post:
+        return {}
+    return {
+        column: token
+        for column, (token, sure) in likeliest.items()
+        if sure > rule.editing_threshold and token != sequence.canvas[column]
+    }
 
 
 @dataclass(slots=True)
