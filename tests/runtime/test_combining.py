@@ -172,14 +172,15 @@ def test_the_culprit_of_several_rows_fails_alone(model: LLaDAModel, kind: type[B
     assert told(rows[:2] + rows[3:]) == told(plain[:2] + plain[3:])
 
 
-def test_one_that_is_no_class_method_is_told_so(model: LLaDAModel) -> None:
-    class Own(Blended):
-        def combine_all(self, rows: Any, logits: Any) -> Any:  # type: ignore[override]
-            return logits
-
-    bad = row(model, Own(0.5), [1, 2])
-    _, errors = decoded(model, [bad])
-    assert "write @classmethod def combine_all(cls, rows, logits)" in str(errors[bad])
+@pytest.mark.parametrize("wrong", [lambda rows, logits: logits, staticmethod(lambda rows, logits: logits)])
+@pytest.mark.parametrize("base", [Blended, BlendedAtOnce, Around, Policy])
+def test_one_that_is_no_class_method_is_told_so(wrong: Any, base: type[Policy]) -> None:
+    words = r"Own.combine_all is no class method, .* write @classmethod def combine_all\(cls, rows, logits\)"
+    with pytest.raises(ContractError, match=words):
+        type("Own", (base,), {"combine_all": wrong})
+    mixin = type("Own", (), {"combine_all": wrong})
+    with pytest.raises(ContractError, match=words):
+        type("Mixed", (mixin, base), {})
 
 
 def test_where_memory_runs_out_fewer_rows_share_a_forward(
@@ -221,14 +222,11 @@ class DoubledAllAround(Around):
 def test_what_a_subclass_or_one_around_it_says_of_rows_counts(
     model: LLaDAModel, asked: list[list[Canvases]]
 ) -> None:
-    class AtOnceOnly(BlendedAtOnce):
-        combine = Policy.combine
-
     of_one = [
         Doubled(0.5),
         DoubledAround(BlendedAtOnce(0.5)),
         DoubledAllAround(BlendedAtOnce(0.5)),
-        Around(DoubledAllAround(AtOnceOnly(0.5))),
+        Around(DoubledAllAround(BlendedAtOnce(0.5))),
         DoubledAround(DoubledAllAround(Blended(0.25, 0.25))),
     ]
     for policy in of_one:
@@ -306,13 +304,3 @@ def test_the_kit_finds_one_that_mixes_rows(kind: type[Blended]) -> None:
     assert "its policy serves rows as if each were alone" in [each.check for each in caught.value.failures]
     assert check_policy(BlendedAtOnce(0.5))
     assert check_policy(Sharpened(-1.0))
-
-
-def test_one_that_combines_nothing_is_told_what_to_define(model: LLaDAModel) -> None:
-    class Careless(Blended):
-        combine = Policy.combine
-
-    rows = [row(model, Around(Careless(0.5)), [1, 2]), row(model, NoCache(), [1, 2])]
-    _, errors = decoded(model, rows)
-    assert list(errors) == rows[:1]
-    assert "Careless plans several canvases, and must define combine" in str(errors[rows[0]])

@@ -279,7 +279,10 @@ def test_a_policy_of_several_canvases_must_say_which_counts(model: LLaDAModel) -
         combine = Policy.combine
 
     (step,) = drain(model, [row(model, policy=Careless(1.0))], rows=1)
-    assert "Careless plans several canvases, and must define combine" in str(step.error)
+    assert (
+        "Careless has canvases to combine; define combine or combine_all, which no class above it does"
+        in str(step.error)
+    )
 
 
 def test_a_block_may_be_ended_once_its_logits_are_seen(model: LLaDAModel) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import pytest
 import torch
@@ -38,6 +38,26 @@ def test_confidence_is_the_float64_softmax_to_float32_accuracy(scale: float) -> 
     tokens = logits.argmax(-1)
     exact = logits.double().softmax(-1).gather(-1, tokens[:, None])[:, 0]
     torch.testing.assert_close(probability(logits.clone(), tokens), exact, atol=1e-7, rtol=1e-5)
+
+
+@pytest.fixture
+def two_threads() -> Iterator[None]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.mark.usefixtures("two_threads")
+def test_a_confidence_has_the_same_bits_in_any_company_on_two_threads() -> None:
+    """Also of one column of a vocabulary that several threads share out."""
+    draw = torch.Generator().manual_seed(0)
+    for count in (2, 3, 8):
+        logits = 2 * torch.randn(count, 126464, generator=draw)
+        tokens = logits.argmax(-1)
+        pairs = zip(logits.split(1), tokens.split(1), strict=True)
+        alone = torch.cat([probability(*pair) for pair in pairs])
+        assert torch.equal(probability(logits, tokens), alone)
 
 
 def test_confidences_near_one_keep_their_order() -> None:

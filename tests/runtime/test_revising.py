@@ -11,7 +11,6 @@ import pytest
 import torch
 from torch import Tensor
 
-from llada_core import ContractError
 from llada_core.testing import ConformanceError, run_checks
 from llada_runtime import LLaDAModel, Loop, NoCache, Rule, Sequence, Standing, Threshold
 from llada_runtime.reference import follow
@@ -121,66 +120,6 @@ def test_what_a_row_replaces_has_the_confidence_that_it_has_alone(model: LLaDAMo
     assert any(written)
 
 
-class Tripping(DoubtingAtOnce):
-    """Raises, or returns something else, where a row that begins with 6 is among those it sees."""
-
-    __slots__ = ()
-
-    @classmethod
-    def replace_all(cls, rows: list[Standing]) -> list[Mapping[int, int]]:
-        if any(each.sequence.canvas[0] == 6 for each in rows):
-            return cls.trip()
-        return super().replace_all(rows)
-
-    @classmethod
-    def trip(cls) -> Any:
-        raise KeyError("tripped")
-
-
-class TripsByNumber(Tripping):
-    __slots__ = ()
-
-    @classmethod
-    def trip(cls) -> Any:
-        return [{}, {}, {}, {}, {}, {}]
-
-
-class TripsByToken(Tripping):
-    __slots__ = ()
-
-    @classmethod
-    def replace_all(cls, rows: list[Standing]) -> list[Mapping[int, int]]:
-        bad = {6: {0: 1}}
-        return [bad.get(row.sequence.canvas[0], {}) for row in rows]
-
-
-@pytest.mark.parametrize(
-    ("kind", "words"),
-    [
-        (Tripping, "tripped"),
-        (TripsByNumber, r"TripsByNumber.replace_all returned .* for 1 rows; return a list of what replace"),
-        (TripsByToken, "TripsByToken takes back column 0; give columns from 1 to 5"),
-    ],
-)
-def test_the_culprit_of_several_rows_fails_alone(model: LLaDAModel, kind: type[Doubting], words: str) -> None:
-    rows = [row(model, kind(0.5), prompt) for prompt in PROMPTS]
-    _, errors = decoded(model, rows)
-    assert list(errors) == [rows[2]]
-    with pytest.raises((KeyError, ContractError), match=words):
-        raise errors[rows[2]]
-    assert all(each.mask_id not in each.canvas for each in rows[:2] + rows[3:])
-
-
-def test_one_that_is_no_class_method_is_told_so(model: LLaDAModel) -> None:
-    class Own(Doubting):
-        def revoke_all(self, rows: Any) -> Any:  # type: ignore[override]
-            return [() for _ in rows]
-
-    bad = row(model, Own(0.5), [1, 2])
-    _, errors = decoded(model, [bad])
-    assert "write @classmethod def revoke_all(cls, rows)" in str(errors[bad])
-
-
 def test_what_a_subclass_says_of_one_row_counts(model: LLaDAModel, asked: list[list[Standing]]) -> None:
     class Firm(DoubtingAtOnce):
         def revoke(self, sequence: Sequence, start: int, logits: Tensor) -> Iterable[int]:
@@ -198,8 +137,6 @@ def test_what_a_subclass_says_of_one_row_counts(model: LLaDAModel, asked: list[l
 
 def test_one_row_is_asked_by_what_is_defined_of_all(model: LLaDAModel) -> None:
     class All(Doubting):
-        revoke, replace = Rule.revoke, Rule.replace
-
         @classmethod
         def revoke_all(cls, rows: list[Standing]) -> list[Iterable[int]]:
             return [[row.start] for row in rows]

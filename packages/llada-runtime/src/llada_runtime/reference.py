@@ -17,10 +17,10 @@ import torch
 from torch import Tensor
 
 from llada_core.generation.model import Model
-from llada_runtime.decoding.again import look_again
 from llada_runtime.decoding.choice import kept_of
 from llada_runtime.decoding.combining import hand_out
 from llada_runtime.decoding.proposals import propose
+from llada_runtime.decoding.reviewing import review
 from llada_runtime.decoding.sequence import Sequence
 from llada_runtime.decoding.turn import Turn, complete, keep, planned
 from llada_runtime.network.cache import Extent
@@ -132,7 +132,7 @@ def _decide(turn: Turn) -> None:
     """What the turn's rule keeps of its logits, and what it takes back."""
     proposals = propose(turn.deciding.clone(), [turn.sequence], [turn.targets])
     keep([turn], proposals, kept_of([turn.sequence], proposals))
-    look_again([turn], proposals.logits, proposals.faults)
+    review([turn], proposals.logits, proposals.faults)
     for fault in proposals.faults.values():
         raise fault
 

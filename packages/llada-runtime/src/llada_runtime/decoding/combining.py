@@ -13,15 +13,14 @@ from torch import Tensor
 from llada_core.errors import ContractError
 from llada_core.faults import fault_of
 from llada_core.values import told
-from llada_runtime.decoding.answering import answers_for_all, check_class_method, says
 from llada_runtime.decoding.canvases import Canvases
-from llada_runtime.decoding.parts import Planner
-from llada_runtime.decoding.policies import Around, Policy
+from llada_runtime.decoding.combiners import combiner, combines_all
+from llada_runtime.decoding.policies import Policy
 from llada_runtime.decoding.sequence import Sequence
 from llada_runtime.decoding.turn import Turn
 from llada_runtime.network.shortage import is_out_of_memory
 
-__all__ = ["combiner", "combines_all", "hand_out"]
+__all__ = ["hand_out"]
 
 
 def hand_out(turns: list[Turn], packed: Tensor) -> dict[Sequence, Exception]:
@@ -33,38 +32,29 @@ def hand_out(turns: list[Turn], packed: Tensor) -> dict[Sequence, Exception]:
     for turn, part in zip(turns, parts, strict=True):
         turn.take(part)
     faults: dict[Sequence, Exception] = {}
-    for group in _groups(turns):
-        logits = packed if len(group) == len(turns) else torch.cat([turn.logits for turn in group])
-        _combine(group, logits, faults)
+    for group in _groups([turn for turn in turns if turn.combines], faults):
+        _combine(group, faults)
     return faults
 
 
-def combiner(policy: Planner[Sequence]) -> Planner[Sequence]:
-    """The policy whose class says what is made of canvases: inside of all `Around` it that say nothing."""
-    while isinstance(policy, Around) and says(type(policy), "combine") is Around:
-        policy = policy.base
-    return policy
-
-
-def combines_all(policy: Planner[Sequence]) -> bool:
-    """Whether its class combines all of its rows."""
-    return answers_for_all(type(policy), "combine", Policy)
-
-
-def _groups(turns: list[Turn]) -> list[list[Turn]]:
+def _groups(turns: list[Turn], faults: dict[Sequence, Exception]) -> list[list[Turn]]:
     """The turns to be combined: together those of one class that combines all of its rows."""
     groups: dict[object, list[Turn]] = {}
     for turn in turns:
-        if turn.combines:
+        try:
             policy = combiner(turn.sequence.policy)
             groups.setdefault(type(policy) if combines_all(policy) else turn.sequence, []).append(turn)
+        except BaseException as exc:  # of a policy whose base raises, say
+            faults[turn.sequence] = fault_of(exc)
     return [*groups.values()]
 
 
-def _combine(turns: list[Turn], logits: Tensor, faults: dict[Sequence, Exception]) -> None:
-    """Let the turns have what is made of their ``logits [N, V]``; where a class raises for several, ask it
-    row by row for the culprit."""
+def _combine(turns: list[Turn], faults: dict[Sequence, Exception]) -> None:
+    """Let the turns have what is made of their logits; where a class raises for several, ask it row by row
+    for the culprit."""
     try:
+        # A copy, which the policy may change: whoever is asked again sees the logits as they were.
+        logits = torch.cat([turn.logits for turn in turns])  # [N, V]
         made = _made([_canvases_of(turn) for turn in turns], logits)
     except BaseException as exc:  # a policy may raise anything; it is its row's fault
         fault = fault_of(exc)
@@ -74,7 +64,7 @@ def _combine(turns: list[Turn], logits: Tensor, faults: dict[Sequence, Exception
             faults[turns[0].sequence] = fault
             return
         for turn in turns:
-            _combine([turn], turn.logits, faults)
+            _combine([turn], faults)
         return
     for turn, own in zip(turns, made.split_with_sizes([turn.head_width for turn in turns]), strict=True):
         turn.logits = own
@@ -93,19 +83,17 @@ def _made(rows: list[Canvases], logits: Tensor) -> Tensor:
     Raises ``ContractError``, and what the policy raises.
     """
     made: Any
-    first, name = rows[0], "combine"
+    first, width = rows[0], sum(row.width for row in rows)
+    kind, shape = type(first.policy), (width, logits.shape[-1])
     if isinstance(first.policy, Policy) and combines_all(first.policy):
-        check_class_method(type(first.policy), "combine_all", "rows, logits")
         name, made = "combine_all", type(first.policy).combine_all(rows, logits)
-    else:  # of a copy, which it may change
-        several = logits.clone().view(first.count, first.width, -1)
-        made = first.policy.combine(first.sequence, first.plan, several)
-    shape = (sum(row.width for row in rows), logits.shape[-1])
+    else:
+        several = logits.view(first.count, first.width, -1)
+        name, made = "combine", first.policy.combine(first.sequence, first.plan, several)
     fits = isinstance(made, Tensor) and (made.shape, made.device) == (shape, logits.device)
     if not fits or not made.is_floating_point():
         raise ContractError(
-            f"{type(first.policy).__name__}.{name} returned {told(made)}; return logits {list(shape)} "
-            f"on {logits.device}"
+            f"{kind.__name__}.{name} returned {told(made)}; return logits {list(shape)} on {logits.device}"
         )
     assert isinstance(made, Tensor)
     return made.to(logits.dtype)

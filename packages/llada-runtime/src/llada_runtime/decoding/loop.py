@@ -13,13 +13,13 @@ from torch import Tensor
 from llada_core.errors import GenerationError, UsageError
 from llada_core.faults import fault_of, one_line
 from llada_core.generation.steps import Row, Step, StepLoop
-from llada_runtime.decoding.again import look_again
 from llada_runtime.decoding.ahead import Ahead, outcome, read
 from llada_runtime.decoding.choice import kept_of
 from llada_runtime.decoding.combining import hand_out
 from llada_runtime.decoding.endings import tell_end, tell_growth
 from llada_runtime.decoding.glance import Glance, likeliest_of, may_glance
 from llada_runtime.decoding.proposals import propose
+from llada_runtime.decoding.reviewing import review
 from llada_runtime.decoding.sequence import Sequence
 from llada_runtime.decoding.traces import trace
 from llada_runtime.decoding.turn import Turn, complete, keep, planned, step_of
@@ -266,7 +266,7 @@ class Loop(StepLoop):
             proposals = propose(found, sequences, [turn.targets for turn in turns])
             kept = kept_of(sequences, proposals)
         keep(turns, proposals, kept)
-        look_again(turns, proposals.logits, proposals.faults)
+        review(turns, proposals.logits, proposals.faults)
         trace(turns, proposals.logits, proposals.faults)
         faults.update({sequences[row]: fault for row, fault in proposals.faults.items()})
 

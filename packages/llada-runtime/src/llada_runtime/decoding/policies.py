@@ -7,13 +7,12 @@ rebuilt by one full forward at the start of every block, and that forward commit
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from dataclasses import replace
 from typing import Any, ClassVar, Literal, TypeVar
 
-import torch
 from torch import Tensor
 
-from llada_runtime.decoding.canvases import Canvases
+from llada_runtime.decoding.answering import asks_each, pair
+from llada_runtime.decoding.canvases import Canvases, combined_by_all, combined_by_each
 from llada_runtime.decoding.plan import Plan
 from llada_runtime.decoding.sequence import Sequence
 from llada_runtime.network.protocol import Network
@@ -31,6 +30,8 @@ __all__ = [
     "sees_logits",
 ]
 
+_DEFINE = "define combine or combine_all, which no class above it does"
+
 
 class Policy(ABC):
     """What an algorithm supplies to plan forwards. One object may serve many sequences: it holds parameters,
@@ -46,6 +47,10 @@ class Policy(ABC):
     looks: ClassVar[bool] = True
     """Whether `after` looks at its logits: a class that defines one which does not may say so, and it is
     given none where that is faster."""
+
+    def __init_subclass__(cls, **given: Any) -> None:
+        super().__init_subclass__(**given)
+        pair(cls, Policy, "combine", one=combined_by_all, each=combined_by_each, arguments="rows, logits")
 
     @property
     @abstractmethod
@@ -80,30 +85,26 @@ class Policy(ABC):
         return False
 
     def combine(self, sequence: Sequence, plan: Plan, logits: Tensor) -> Tensor:
-        """The logits ``[L, V]`` to decide by, of those ``[1 + canvases, L, V]`` of the sequence's canvases.
+        """The logits ``[L, V]`` to decide by, of those ``[1 + canvases, L, V]`` of the sequence's canvases,
+        a copy.
 
-        Asked where the plan has further ones, as for guidance; the canvas itself is the first.
+        Asked where the plan has further ones, as for guidance; the canvas itself is the first. It may be
+        asked again for the same forward: note what is found, and do not count. A class that defines this or
+        `combine_all` has the other one by it.
         """
-        kind = type(self)
-        if kind.combine_all.__func__ is Policy.combine_all.__func__:  # type: ignore[attr-defined]
-            raise NotImplementedError(f"{kind.__name__} plans several canvases, and must define combine")
-        row = Canvases(policy=self, sequence=sequence, plan=plan, width=logits.shape[1])
-        return kind.combine_all([row], logits.flatten(0, 1))
+        raise NotImplementedError(f"{type(self).__name__} has canvases to combine; {_DEFINE}")
 
     @classmethod
+    @asks_each
     def combine_all(cls, rows: list[Canvases], logits: Tensor) -> Tensor:
         """What `combine` returns, of all the ``rows`` whose policies are of this class: ``[sum of L, V]``.
 
         For a class that would wait for the device once a row, or launch much for each; any other defines
-        `combine`. The ``logits [N, V]`` are those of all canvases of the first row, then of the next; they
-        are not to be changed. Where it raises for several rows, it is asked row by row.
+        `combine`. The ``logits [N, V]`` are those of all canvases of the first row, then of the next, a copy.
+        It may be asked again for the same forward, as where it raises for several rows, row by row: note
+        what is found, and do not count.
         """
-        parts = zip(rows, logits.split_with_sizes([row.columns for row in rows]), strict=True)
-        made = [
-            row.policy.combine(row.sequence, row.plan, part.view(row.count, row.width, -1))
-            for row, part in parts
-        ]
-        return torch.cat(made)
+        raise NotImplementedError(f"{cls.__name__} has canvases to combine; {_DEFINE}")
 
     def sees_proposals(self, sequence: Sequence) -> bool:
         """Whether `proposed` is to see what the forward that runs now proposes."""
@@ -171,12 +172,10 @@ class Around(Policy):
 
     @property
     def combines_one(self) -> bool:
-        return self.base.combines_one
+        return getattr(self.base, "combines_one", False)
 
-    @classmethod
-    def combine_all(cls, rows: list[Canvases], logits: Tensor) -> Tensor:
-        bases = [replace(row, policy=row.policy.base) for row in rows if isinstance(row.policy, Around)]
-        return Policy.combine_all(bases, logits)
+    def combine(self, sequence: Sequence, plan: Plan, logits: Tensor) -> Tensor:
+        return self.base.combine(sequence, plan, logits)
 
     def sees_proposals(self, sequence: Sequence) -> bool:
         return self.base.sees_proposals(sequence)

@@ -106,6 +106,8 @@ def probability(logits: Tensor, tokens: Tensor) -> Tensor:
 
 
 def _probability(logits: Tensor, tokens: Tensor) -> Tensor:
+    if len(logits) == 1:  # of two, as by several threads torch sums a lone row in another order
+        return _probability(logits.repeat(2, 1), tokens.repeat(2))[:1]
     index, wide = tokens[:, None], logits.float()
     rest = (wide - wide.gather(-1, index)).exp_()
     rest.scatter_(-1, index, 0.0)

@@ -13,7 +13,7 @@ import torch
 from llada_core.errors import ContractError
 from llada_core.faults import fault_of
 from llada_core.values import told
-from llada_runtime.decoding.answering import answers_for_all, check_class_method
+from llada_runtime.decoding.answering import answers_for_all
 from llada_runtime.decoding.parts import Selector
 from llada_runtime.decoding.proposals import probability
 from llada_runtime.decoding.rules import Rule
@@ -45,9 +45,9 @@ def revisions_of(rows: list[Standing]) -> list[Revision | Exception]:
     for at, row in enumerate(rows):
         if at not in faults:
             try:
-                named[at] = _checked(row, *_named(row.rule, taken[at], given[at]))
-            except BaseException as exc:  # of what a rule returns, which may be a generator that raises
-                faults[at] = fault_of(exc)
+                named[at] = _checked(row, set(taken[at]), given[at])
+            except ContractError as exc:
+                faults[at] = exc
     replaced = {at: tokens for at, (_, tokens) in named.items() if tokens}
     written = _written(rows, replaced, faults)
     return [
@@ -59,7 +59,7 @@ def revisions_of(rows: list[Standing]) -> list[Revision | Exception]:
 
 
 def _answers(rows: list[Standing], hook: Literal["revoke", "replace"], faults: _Faults) -> dict[int, Any]:
-    """What the rules of the rows that have no fault answer by ``hook``."""
+    """What the rules of the rows that have no fault answer by ``hook``, as integers."""
     groups: dict[object, list[int]] = {}
     for at, row in enumerate(rows):
         kind = type(row.rule)
@@ -76,7 +76,7 @@ def _ask(rows: list[Standing], group: list[int], hook: str, found: dict[int, Any
     if not group:
         return
     try:
-        found.update(zip(group, _answered([rows[at] for at in group], hook), strict=True))
+        answers = _answered([rows[at] for at in group], hook)
     except BaseException as exc:  # a rule may raise anything; it is its row's fault
         fault = fault_of(exc)
         if len(group) == 1:
@@ -84,6 +84,12 @@ def _ask(rows: list[Standing], group: list[int], hook: str, found: dict[int, Any
             return
         for at in group:
             _ask(rows, [at], hook, found, faults)
+        return
+    for at, answer in zip(group, answers, strict=True):
+        try:  # now, before the next rule is asked, which may use one list for all rows
+            found[at] = _named(rows[at].rule, hook, answer)
+        except BaseException as exc:  # of a generator
+            faults[at] = fault_of(exc)
 
 
 def _answered(rows: list[Standing], hook: str) -> list[Any]:
@@ -91,7 +97,6 @@ def _answered(rows: list[Standing], hook: str) -> list[Any]:
     kind = type(first.rule)
     if not answers_for_all(kind, hook, Rule):
         return [getattr(first.rule, hook)(first.sequence, first.start, first.logits)]
-    check_class_method(kind, f"{hook}_all", "rows")
     answers: Any = getattr(kind, f"{hook}_all")(rows)
     if not isinstance(answers, list) or len(answers) != len(rows):
         raise ContractError(
@@ -101,20 +106,26 @@ def _answered(rows: list[Standing], hook: str) -> list[Any]:
     return answers
 
 
-def _named(rule: Selector[Sequence], revoked: Any, replaced: Any) -> tuple[set[int], dict[int, int]]:
-    """What ``revoke`` and ``replace`` returned, as integers. Raises ``ContractError`` for anything else."""
+def _named(rule: Selector[Sequence], hook: str, answer: Any) -> list[int] | dict[int, int]:
+    """What a rule answers for one row: the columns that it revokes, or replaces, with their tokens.
+
+    Raises ``ContractError`` for anything that holds no integers, and what the answer raises.
+    """
     try:
-        taken = {index(column) for column in revoked}
-    except TypeError as exc:
-        raise ContractError(
-            f"{type(rule).__name__}.revoke returned {told(revoked)}; return columns as integers"
-        ) from exc
-    try:
-        return taken, {index(column): index(token) for column, token in replaced.items()}
+        if hook == "revoke":
+            return [index(column) for column in answer]
+        return {index(column): index(token) for column, token in answer.items()}
     except (AttributeError, TypeError) as exc:
-        raise ContractError(
-            f"{type(rule).__name__}.replace returned {told(replaced)}; return a dict of columns and tokens"
-        ) from exc
+        name = _method(rule, hook)
+        wanted = "columns as integers" if hook == "revoke" else "a dict of columns and tokens"
+        of = "of each row " if name.endswith("_all") else ""
+        raise ContractError(f"{name} returned {told(answer)}; {of}return {wanted}") from exc
+
+
+def _method(rule: Selector[Sequence], hook: str) -> str:
+    """How what answers by ``hook`` is named."""
+    kind = type(rule)
+    return f"{kind.__name__}.{hook}_all" if answers_for_all(kind, hook, Rule) else f"{kind.__name__}.{hook}"
 
 
 def _checked(row: Standing, revoked: set[int], replaced: dict[int, int]) -> tuple[set[int], dict[int, int]]:
@@ -130,7 +141,7 @@ def _checked(row: Standing, revoked: set[int], replaced: dict[int, int]) -> tupl
     size = row.logits.shape[-1]
     if not all(0 <= token < size and token != sequence.mask_id for token in replaced.values()):
         raise ContractError(
-            f"{name}.replace named {sorted(replaced.values())}; give ids of the "
+            f"{_method(row.rule, 'replace')} named {sorted(replaced.values())}; give ids of the "
             "vocabulary, and not the mask's"
         )
     return revoked, replaced

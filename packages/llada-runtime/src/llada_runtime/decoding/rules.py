@@ -18,8 +18,9 @@ from torch import Tensor
 
 from llada_core.errors import ContractError
 from llada_core.values import told
+from llada_runtime.decoding.answering import asks_each, pair
 from llada_runtime.decoding.sequence import Sequence
-from llada_runtime.decoding.standing import Standing
+from llada_runtime.decoding.standing import Standing, judged_by_all, judged_by_each
 
 __all__ = ["BestFirst", "Factor", "Quota", "Ranked", "Rule", "Threshold", "kept_first", "quotas", "rules_of"]
 
@@ -47,6 +48,11 @@ class Rule(ABC):  # noqa: B024  # of choose and select one is to be defined, and
     idles: ClassVar[bool] = False
     """Whether a forward may fill nothing, as by a schedule of more steps than masks; the algorithm's
     ``idle_limit`` says how many in a row."""
+
+    def __init_subclass__(cls, **given: Any) -> None:
+        super().__init_subclass__(**given)
+        for hook in ("revoke", "replace"):
+            pair(cls, Rule, hook, one=judged_by_all, each=judged_by_each, arguments="rows")
 
     def begin(self) -> Any:
         """What a new sequence starts with as its ``rule_state``."""
@@ -110,36 +116,34 @@ class Rule(ABC):  # noqa: B024  # of choose and select one is to be defined, and
         """Columns of the block that stand and are to be masks again, where the rule ``revokes``.
 
         ``logits [L, V]`` are those of the columns from ``start``, of the plan's shadow where it has one; what
-        is chosen now (``sequence.chosen``) does not stand yet.
+        is chosen now (``sequence.chosen``) does not stand yet. A class that defines this or `revoke_all` has
+        the other one by it.
         """
-        kind = type(self)
-        if kind.revoke_all.__func__ is Rule.revoke_all.__func__:  # type: ignore[attr-defined]
-            return ()
-        return kind.revoke_all([Standing(rule=self, sequence=sequence, start=start, logits=logits)])[0]
+        return ()
 
     def replace(self, sequence: Sequence, start: int, logits: Tensor) -> Mapping[int, int]:
         """Columns of the block that stand, each with the token that is to stand there instead.
 
         Asked where the rule ``revokes``, as that is; a column may be in one of the two only.
         """
-        kind = type(self)
-        if kind.replace_all.__func__ is Rule.replace_all.__func__:  # type: ignore[attr-defined]
-            return {}
-        return kind.replace_all([Standing(rule=self, sequence=sequence, start=start, logits=logits)])[0]
+        return {}
 
     @classmethod
+    @asks_each
     def revoke_all(cls, rows: list[Standing]) -> list[Iterable[int]]:
         """What `revoke` returns, of each of the ``rows``, whose rules are all of this class.
 
         For a class that reads logits, and would wait for the device once a row; any other defines `revoke`.
-        Where it raises for several rows, it is asked row by row: so what it remembers changes last.
+        Judge all rows first, then change what is remembered: where it raises for several rows, it is asked
+        row by row.
         """
-        return [row.rule.revoke(row.sequence, row.start, row.logits) for row in rows]
+        return [() for _ in rows]
 
     @classmethod
+    @asks_each
     def replace_all(cls, rows: list[Standing]) -> list[Mapping[int, int]]:
         """What `replace` returns, of each of the ``rows``, as `revoke_all`."""
-        return [row.rule.replace(row.sequence, row.start, row.logits) for row in rows]
+        return [{} for _ in rows]
 
 
 _INTEGERS = (torch.int64, torch.int32, torch.int16, torch.int8, torch.uint8)

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TypeVar
 
 from torch import Tensor
 
 from llada_runtime.decoding.parts import Selector
 from llada_runtime.decoding.sequence import Sequence
 
-__all__ = ["Standing"]
+__all__ = ["Standing", "judged_by_all", "judged_by_each"]
+
+_Judged = TypeVar("_Judged")
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
@@ -18,6 +22,7 @@ class Standing:
 
     Attributes:
         rule: the sequence's.
+        sequence: whose tokens they are.
         start: the column of the first of the ``logits``.
         logits: ``[L, V]`` of the targets, of the plan's shadow where it has one; the mask's is -inf.
     """
@@ -26,3 +31,22 @@ class Standing:
     sequence: Sequence
     start: int
     logits: Tensor
+
+
+def judged_by_all(
+    judge_all: Callable[[list[Standing]], list[_Judged]],
+    rule: Selector[Sequence],
+    sequence: Sequence,
+    start: int,
+    logits: Tensor,
+) -> _Judged:
+    """What ``revoke`` or ``replace`` returns, by what its class says of all rows."""
+    return judge_all([Standing(rule=rule, sequence=sequence, start=start, logits=logits)])[0]
+
+
+def judged_by_each(
+    judge_of: Callable[[Selector[Sequence]], Callable[[Sequence, int, Tensor], _Judged]],
+    rows: list[Standing],
+) -> list[_Judged]:
+    """What ``revoke_all`` or ``replace_all`` returns, by what each row's rule says."""
+    return [judge_of(row.rule)(row.sequence, row.start, row.logits) for row in rows]

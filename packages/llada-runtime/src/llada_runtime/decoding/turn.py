@@ -15,8 +15,8 @@ from llada_core.errors import ContractError
 from llada_core.generation.results import Likeliest
 from llada_core.generation.steps import Step
 from llada_core.values import told
+from llada_runtime.decoding.combiners import combines_one
 from llada_runtime.decoding.plan import Plan
-from llada_runtime.decoding.policies import Policy
 from llada_runtime.decoding.proposals import Proposals
 from llada_runtime.decoding.sequence import Sequence
 from llada_runtime.network.cache import Extent
@@ -79,8 +79,8 @@ class Turn:
 
     @property
     def head_width(self) -> int:
-        """Columns of its canvas whose logits are computed."""
-        return self.spans[0].head_width
+        """Columns of its canvas whose logits are computed, without those of its shadow."""
+        return self.spans[0].head_hi - self.spans[0].head_lo
 
     def take(self, logits: Tensor) -> None:
         """Take over the logits of its spans, ``[columns, V]``."""
@@ -116,7 +116,7 @@ def planned(sequence: Sequence, extent: Extent | None, network: Network) -> Turn
     further = [
         replace(canvas, ids=ids, extent=cached, apart=plan.reads, inputs=None) for ids in plan.canvases
     ]
-    combines = bool(further) or (isinstance(policy, Policy) and bool(policy.combines_one))
+    combines = combines_one(policy) or bool(further)
     return Turn(sequence=sequence, plan=plan, targets=targets, spans=[canvas, *further], combines=combines)
 
 

@@ -12,10 +12,10 @@ from llada_runtime.decoding.revising import Revision, revisions_of
 from llada_runtime.decoding.standing import Standing
 from llada_runtime.decoding.turn import Turn
 
-__all__ = ["look_again"]
+__all__ = ["review"]
 
 
-def look_again(turns: list[Turn], logits: tuple[Tensor, ...], faults: dict[int, Exception]) -> None:
+def review(turns: list[Turn], logits: tuple[Tensor, ...], faults: dict[int, Exception]) -> None:
     """Let the turns take tokens back, and tell of alternatives, by the ``logits [L, V]`` of each one's
     targets.
 
