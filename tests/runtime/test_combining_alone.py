@@ -5,11 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+import torch
 from torch import Tensor
 
 from llada_core import ContractError
 from llada_runtime import Around, Canvases, LLaDAModel, NoCache, Plan, Policy, Quota, Sequence
 from llada_runtime.decoding import combining
+from llada_runtime.decoding.combining import hand_out
+from llada_runtime.decoding.turn import planned
 from llada_runtime.reference import follow
 from tests.runtime.test_combining import PROMPTS, Blended, decoded, row, told
 
@@ -80,6 +83,13 @@ class WildAtOnce(Wild):
         raise AssertionError("never asked of what is no Policy")
 
 
+class WildPlain(Wild):
+    """Has one canvas, and says nothing of combining it."""
+
+    def plan(self, sequence: Sequence) -> Plan:
+        return Plan(lo=0, hi=sequence.length)
+
+
 class WildAlone(Wild):
     combines_one = True
 
@@ -113,6 +123,14 @@ def test_one_that_is_no_policy_may_look_at_every_forward(model: LLaDAModel, arou
     assert {shape[0] for shape in wild.seen} == {1}
 
 
+def test_one_that_is_no_policy_need_not_combine(model: LLaDAModel) -> None:
+    wild: Any = WildPlain()
+    rows = [row(model, policy, PROMPTS[0]) for policy in (wild, Around(wild), NoCache())]
+    assert not decoded(model, rows)[1]
+    assert not wild.seen
+    assert len({tuple(each.canvas) for each in rows}) == 1
+
+
 class Silent(NoCache):
     combines_one = True
 
@@ -138,6 +156,20 @@ def test_one_that_does_not_say_what_it_combines_is_told_so(
     assert list(errors) == [bad]
     with pytest.raises(ContractError, match=words):
         raise errors[bad]
+
+
+@pytest.mark.parametrize("around", [False, True])
+def test_a_property_that_raises_is_no_answer(model: LLaDAModel, around: bool) -> None:
+    class Mistaken(NoCache):
+        @property
+        def combines_one(self) -> bool:
+            return bool(self.weights)  # type: ignore[attr-defined]
+
+    policy = Mistaken()
+    bad, sound = row(model, Around(policy) if around else policy, [1, 2]), row(model, NoCache(), [3])
+    _, errors = decoded(model, [bad, sound])
+    assert list(errors) == [bad]
+    assert "has no attribute 'weights'" in str(errors[bad])
 
 
 def test_one_that_combines_nothing_is_told_what_to_define(model: LLaDAModel) -> None:
@@ -170,6 +202,7 @@ def test_a_row_that_cannot_be_grouped_fails_alone(model: LLaDAModel, monkeypatch
         return False
 
     monkeypatch.setattr(combining, "combines_all", fickle)
-    rows = [row(model, policy, [1, 2]) for policy in (Odd(0.5), Blended(0.5))]
-    _, errors = decoded(model, rows)
-    assert {each: str(error) for each, error in errors.items()} == {rows[0]: "odd"}
+    odd, sound = (row(model, kind(0.5), [1, 2]) for kind in (Odd, Blended))
+    turns = [planned(each, None, model) for each in (odd, sound)]
+    assert list(map(str, hand_out(turns, torch.ones(16, 32)).values())) == ["odd"]
+    assert [turn.logits.unique().tolist() for turn in turns] == [[1.0], [1.5]]

@@ -120,6 +120,27 @@ def test_what_a_row_replaces_has_the_confidence_that_it_has_alone(model: LLaDAMo
     assert any(written)
 
 
+def test_a_rule_knows_what_is_chosen_now(model: LLaDAModel) -> None:
+    class Noting(Threshold):
+        revokes = True
+
+        def begin(self) -> list[tuple[int, ...]]:
+            return []
+
+        @classmethod
+        def revoke_all(cls, rows: list[Standing]) -> list[Iterable[int]]:
+            for each in rows:
+                each.sequence.rule_state.append(tuple(each.sequence.chosen))
+            return [() for _ in rows]
+
+    one = row(model, Noting(0.2), [1, 2])
+    loop, noted = Loop(model, rows=1), one.rule_state
+    assert loop.admit(one)
+    steps = [step for _ in range(10) for step in loop.step()]
+    assert [tuple(column - 2 for column in each) for each in noted] == [step.positions for step in steps]
+    assert sum(map(len, noted)) == 10
+
+
 def test_what_a_subclass_says_of_one_row_counts(model: LLaDAModel, asked: list[list[Standing]]) -> None:
     class Firm(DoubtingAtOnce):
         def revoke(self, sequence: Sequence, start: int, logits: Tensor) -> Iterable[int]:

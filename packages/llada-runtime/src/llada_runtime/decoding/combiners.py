@@ -8,7 +8,7 @@ from llada_core.errors import ContractError
 from llada_core.values import told
 from llada_runtime.decoding.answering import answers_for_all
 from llada_runtime.decoding.parts import Planner
-from llada_runtime.decoding.policies import Around, Policy
+from llada_runtime.decoding.policies import Around, Policy, wants_one
 from llada_runtime.decoding.sequence import Sequence
 
 __all__ = ["combiner", "combines_all", "combines_one"]
@@ -29,7 +29,7 @@ def combines_all(policy: Planner[Sequence]) -> bool:
 def combines_one(policy: Planner[Sequence]) -> bool:
     """Whether it combines the canvas alone too. Raises ``ContractError`` where it says neither yes nor no,
     or yes and not how."""
-    wanted: Any = getattr(policy, "combines_one", False)
+    wanted: Any = wants_one(policy)
     kind = type(combiner(policy))
     if not isinstance(wanted, bool):
         raise ContractError(

@@ -28,6 +28,7 @@ __all__ = [
     "foresees",
     "policy_of",
     "sees_logits",
+    "wants_one",
 ]
 
 _DEFINE = "define combine or combine_all, which no class above it does"
@@ -172,7 +173,7 @@ class Around(Policy):
 
     @property
     def combines_one(self) -> bool:
-        return getattr(self.base, "combines_one", False)
+        return wants_one(self.base)
 
     def combine(self, sequence: Sequence, plan: Plan, logits: Tensor) -> Tensor:
         return self.base.combine(sequence, plan, logits)
@@ -191,6 +192,11 @@ class Around(Policy):
 
     def block_end(self, sequence: Sequence) -> int | None:
         return self.base.block_end(sequence)
+
+
+def wants_one(policy: object) -> bool:
+    """Its ``combines_one``, which one that is no `Policy` need not have."""
+    return policy.combines_one if isinstance(policy, Policy) else getattr(policy, "combines_one", False)
 
 
 _Kind = TypeVar("_Kind", bound=Policy)
