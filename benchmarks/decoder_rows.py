@@ -144,7 +144,8 @@ class Run:
     @classmethod
     def together(cls, paths: Sequence[Path]) -> Run:
         """The shares of one run, from their files; it is of as many processes as were beside each other at
-        most. Raises ``UsageError`` for shares of several runs."""
+        most. A setting that one of them has measured has failed in none. Raises ``UsageError`` for shares
+        of several runs."""
         first, *others = map(cls.read, paths)
         for other in others:
             processes = max(first.about["processes"], other.about["processes"])
@@ -152,6 +153,7 @@ class Run:
             first.check_continues({**other.about, "processes": processes})
             first.rows += [row for row in other.rows if first.missing([row.setting])]
             first.failed |= other.failed
+        first.failed = {name: first.failed[name] for name in first.missing([*first.failed])}
         first.sort()
         return first
 

@@ -246,6 +246,8 @@ def test_shares_of_a_run_are_put_together(benchmark: Any, world: SimpleNamespace
     assert [row.setting for row in run.rows] == every
     replace(run, about={**run.about, "processes": 5}).write(shares[1])
     assert benchmark.decoder_rows.Run.together(shares).about["processes"] == 5
+    replace(run, rows=run.rows[1:], failed={every[0]: "no time", "of old": "no time"}).write(shares[1])
+    assert benchmark.decoder_rows.Run.together(shares).failed == {"of old": "no time"}
     replace(run, about={**run.about, "device": "another card"}).write(shares[0])
     with pytest.raises(UsageError, match="another card"):
         benchmark.decoder_rows.Run.together(shares)
