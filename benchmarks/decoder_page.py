@@ -69,16 +69,17 @@ def table(run: Run) -> str:
         [point.name for point in front(points)]
         for points in ([row.by_forwards for row in run.rows], [row.by_columns for row in run.rows])
     )
+    time = "seconds" if all(row.alone is None for row in run.rows) else "ms an answer"
     lines = [
         "| setting | algorithm | parameters | exact % | to one-token | hardest family | tokens per forward "
-        "| whole + block + part | columns per token | seconds |",
+        f"| whole + block + part | columns per token | {time} |",
         "|---|---|---|---:|---:|---|---:|---:|---:|---:|",
-        *(_line(row, run.baseline, best, cheapest) for row in run.rows),
+        *(_line(row, time, run.baseline, best, cheapest) for row in run.rows),
     ]
     return "\n".join([*lines, ""])
 
 
-def _line(row: Row, baseline: Row | None, best: Sequence[str], cheapest: Sequence[str]) -> str:
+def _line(row: Row, time: str, baseline: Row | None, best: Sequence[str], cheapest: Sequence[str]) -> str:
     given = ", ".join(f"`{name}={value}`" for name, value in row.parameters.items()) or "defaults"
     family, percent = row.hardest
     kinds = " + ".join(f"{count / row.asked:.1f}" for count in (row.whole, row.block, row.part))
@@ -92,7 +93,7 @@ def _line(row: Row, baseline: Row | None, best: Sequence[str], cheapest: Sequenc
         f"{row.tokens_per_forward:.2f}",
         kinds,
         _bold(f"{row.columns_per_token:.1f}", row.setting in cheapest),
-        f"{row.seconds:.1f}",
+        f"{row.seconds:.1f}" if time == "seconds" else "" if row.alone is None else f"{row.alone:.1f}",
     ]
     return f"| {' | '.join(cells)} |"
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +24,8 @@ class Row:
     ``right`` tells of each of the ``asked`` questions, in their order, whether the answer is right: bits, the
     first question's the highest, as hexadecimal digits. ``families`` are percentages. Tokens are those of the
     answers; ``whole``, ``block`` and ``part`` count the rows' forwards by what they compute, and ``columns``
-    what that is (see `llada_core.generation.computed`).
+    what that is (see `llada_core.generation.computed`). ``seconds`` are of all questions, beside whatever
+    else ran then; ``alone`` are milliseconds an answer with nothing beside it, where that was timed.
     """
 
     setting: str
@@ -39,6 +40,7 @@ class Row:
     part: int
     columns: int
     seconds: float
+    alone: float | None = None
 
     @classmethod
     def of(cls, name: str, setting: Setting, sample: Sample) -> Row:
@@ -156,6 +158,18 @@ class Run:
         first.failed = {name: first.failed[name] for name in first.missing([*first.failed])}
         first.sort()
         return first
+
+    def take_times(self, path: Path) -> None:
+        """Take over what an answer took in the run of the file, which may be of fewer questions. Raises
+        ``UsageError`` for one that had others beside it, or of another model or machine."""
+        timed = Run.read(path)
+        if timed.about["processes"] != 1:
+            raise UsageError(f"{path} had {timed.about['processes']} processes; time one, without --share")
+        self.check_continues(
+            {**timed.about, **{name: self.about[name] for name in ("instances", "processes")}}
+        )
+        taken = {row.setting: round(1000 * row.seconds / row.asked, 1) for row in timed.rows}
+        self.rows = [replace(row, alone=taken.get(row.setting)) for row in self.rows]
 
     def sort(self) -> None:
         """Bring the rows into the order of the settings."""

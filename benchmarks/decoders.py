@@ -2,7 +2,7 @@
 
     python benchmarks/decoders.py [-n 100] [--device cuda --batch 128] [--write | --into FOLDER] [--continue]
     python benchmarks/decoders.py --share 1/4 --into FOLDER --figures-only ...   # beside 2/4, 3/4 and 4/4
-    python benchmarks/decoders.py --results FOLDER/*.json
+    python benchmarks/decoders.py --results FOLDER/*.json [--times A-SMALL-RUN.json]
     python benchmarks/decoders.py --model llada-tiny-long --gen-length 448 --name decoders-long ...
 
 Every setting of `decoder_settings.py` is run on `n` held-out instances a family, the same for all, so that
@@ -12,7 +12,8 @@ folder. The figures are written after each setting: with `--continue` those of t
 settings that it lacks are run. `--share k/n` runs every n-th setting alone: a small network keeps a core of
 the processor busier than a GPU, which several processes share well; seconds are then those of a setting among
 others. `--figures-only` leaves page and pictures to a later call with `--results`, which reads the figures of
-earlier runs instead of measuring. What measures and draws is `llada_core.bench`, as in `llada bench`.
+earlier runs instead of measuring; `--times` gives the page what an answer took in a run that had the card to
+itself, which may be of fewer questions. What measures and draws is `llada_core.bench`, as in `llada bench`.
 """
 
 from __future__ import annotations
@@ -48,7 +49,7 @@ def main() -> None:
     options = _options()
     folder = _folder(options)
     try:
-        run = Run.together(options.results) if options.results else _measured(options, folder)
+        run = _put_together(options) if options.results else _measured(options, folder)
     except LladaError as exc:
         sys.exit(str(exc))
     print(f"{about(run)}\n\n{table(run)}")
@@ -62,6 +63,13 @@ def main() -> None:
         run.write(folder / f"{options.name}.json")
     if run.failed:
         sys.exit(f"not measured: {', '.join(run.failed)}")
+
+
+def _put_together(options: argparse.Namespace) -> Run:
+    run = Run.together(options.results)
+    if options.times:
+        run.take_times(options.times)
+    return run
 
 
 def _write(run: Run, folder: Path, name: str) -> None:
@@ -187,6 +195,8 @@ def _options() -> argparse.Namespace:
     _add_files(parser)
     options = parser.parse_args()
     unknown = [name for name in options.setting if name not in settings(options.gen_length)]
+    if options.times and not options.results:
+        parser.error("--times is of figures that are there already; give those by --results")
     if unknown:
         parser.error(f"no setting is called {', '.join(unknown)}; see decoder_settings.py")
     return options
@@ -200,6 +210,7 @@ def _add_files(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--continue", dest="go_on", action="store_true", help="keep what is measured")
     parser.add_argument("--figures-only", action="store_true", help="draw nothing, write no page")
     parser.add_argument("--results", type=Path, nargs="+", help="figures of earlier runs")
+    parser.add_argument("--times", type=Path, help="a smaller run, whose times stand on the page")
 
 
 if __name__ == "__main__":

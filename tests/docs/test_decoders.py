@@ -253,6 +253,32 @@ def test_shares_of_a_run_are_put_together(benchmark: Any, world: SimpleNamespace
         benchmark.decoder_rows.Run.together(shares)
 
 
+def test_what_an_answer_takes_is_of_a_smaller_run_by_itself(benchmark: Any, tmp_path: Path) -> None:
+    run, timed = made(benchmark), made(benchmark)
+    timed.rows = [replace(row, asked=4, seconds=0.5) for row in timed.rows[:2]]
+    timed.about |= {"instances": 2}
+    timed.write(tmp_path / "timed.json")
+    run.about["processes"] = 4
+    run.take_times(tmp_path / "timed.json")
+    assert [row.alone for row in run.rows] == [125.0, 125.0, None, None]
+    lines = benchmark.decoder_page.table(run).splitlines()
+    last = [line.split(" | ")[-1] for line in (lines[0], *lines[2:])]
+    assert last == ["ms an answer |", "125.0 |", "125.0 |", " |", " |"]
+    for wrong in ({"processes": 2}, {"device": "another card"}):
+        replace(timed, about={**timed.about, **wrong}).write(tmp_path / "wrong.json")
+        with pytest.raises(UsageError, match="had"):
+            run.take_times(tmp_path / "wrong.json")
+
+
+def test_times_are_of_figures_that_are_there(
+    benchmark: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["decoders.py", "--times", "timed.json"])
+    with pytest.raises(SystemExit):
+        benchmark.decoders._options()
+    assert "give those by --results" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("share", ["0/2", "3/2", "2", "a/b"])
 def test_a_share_that_is_none_is_refused(world: SimpleNamespace, share: str) -> None:
     with pytest.raises(SystemExit):
