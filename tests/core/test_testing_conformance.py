@@ -16,6 +16,7 @@ from llada_core.testing import ConformanceError, FakeSite, check_algorithm
 pytestmark = pytest.mark.usefixtures("world")
 
 PARAMETERS = (standard("gen_length"),)
+MIXES = "its rows do not depend on other algorithms beside them"
 
 
 def faulty(**members: Any) -> Any:
@@ -268,3 +269,25 @@ def test_early_stop_is_judged_by_answers_that_end(folder: Path, make_folder: Cal
     effect = "each parameter changes something, or is declared neutral"
     assert failures(stopping, folder) == [effect]  # an answer there has an end
     assert effect not in check_algorithm(stopping, model=make_folder(reply_ids=[5] * 64))
+
+
+class OwnCode:
+    """A network that runs by a model's own code: of none of the classes that engines name."""
+
+    def __init__(self, network: Any) -> None:
+        self._network = network
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._network, name)
+
+
+@pytest.mark.parametrize("name", ["pairs", "opaque"])
+def test_rows_are_mixed_with_those_of_all_that_are_for_the_model(name: str, folder: Path) -> None:
+    network = get_algorithm("pairs").load_model_from_hf(folder)
+    assert MIXES in check_algorithm(name, model=OwnCode(network))
+
+
+def test_an_algorithm_that_is_alone_with_its_networks_is_not_mixed(folder: Path) -> None:
+    network = OwnCode(get_algorithm("pairs").load_model_from_hf(folder))
+    lonely = faulty(engine="of-its-own", load_model_class=lambda self: OwnCode)
+    assert MIXES not in check_algorithm(lonely, model=network)

@@ -21,7 +21,6 @@ from llada_core.checkpoints.options import (
 )
 from llada_core.checkpoints.tokenizer import load_tokenizer
 from llada_core.errors import UsageError
-from llada_core.faults import fault_of
 from llada_core.generation.availability import Availability
 from llada_core.generation.executions import Executions
 from llada_core.generation.model import Model, note_end_tokens
@@ -38,7 +37,7 @@ else:
     dcp_metadata = LazyModule("llada_core.checkpoints.dcp_metadata")
     networks = LazyModule("llada_core.generation.networks")
 
-__all__ = ["LoadsModels", "network_class_of"]
+__all__ = ["LoadsModels"]
 
 
 class LoadsModels(Availability, ABC):
@@ -237,15 +236,6 @@ class LoadsModels(Availability, ABC):
         counted as those of the ``LoadedModel`` that has it, too."""
         executions = self.executions if network is self.model else None
         return Model.of(network, self.tokenizer, path=self.model_path, executions=executions)
-
-
-def network_class_of(algorithm: LoadsModels) -> Any:
-    """Its class of networks; None where that cannot be told, as of one that cannot run here."""
-    try:
-        return algorithm.network_class()
-    except BaseException as exc:  # it is a plugin's, and asked only whether it would do
-        fault_of(exc)
-        return None
 
 
 def _depth(kind: type, name: str) -> int:

@@ -17,7 +17,7 @@ from llada_core.errors import (
 from llada_core.generation import execution
 from llada_core.generation.algorithm import GenerationAlgorithm
 from llada_core.generation.jobs import Job
-from llada_core.generation.loads import network_class_of
+from llada_core.generation.kinds import is_for
 from llada_core.generation.model import Model
 from llada_core.generation.prompt_kinds import prompts_of
 from llada_core.generation.prompts import AnyPrompts, Prompt, Prompts
@@ -151,9 +151,8 @@ class LoadedModel(Measures, Rounds):
 
     def _is_for(self, algorithm: GenerationAlgorithm) -> bool:
         """Whether the algorithm is of this engine, or runs on networks of the class of this one."""
-        if algorithm.engine == self.engine.name:
-            return True
-        return self._model_class is not None and network_class_of(algorithm) is self._model_class
+        classes = [] if self._model_class is None else [self._model_class]
+        return is_for(algorithm, engine=self.engine.name, classes=classes)
 
     def _reason(self, algorithm: GenerationAlgorithm) -> str | None:
         return algorithm.unavailable_reason or algorithm.why_unfit(self.model.network)

@@ -13,8 +13,6 @@ from llada_core import registry
 from llada_core.errors import AlgorithmUnavailable, GenerationError
 from llada_core.faults import fault_of, one_line
 from llada_core.generation import execution
-from llada_core.generation.algorithm import GenerationAlgorithm
-from llada_core.generation.loads import network_class_of
 from llada_core.generation.model import Model
 from llada_core.generation.moved import follow
 from llada_core.generation.steps import Step
@@ -22,6 +20,7 @@ from llada_core.loading import LoadedModel
 from llada_core.parameters import parameters_of_row
 from llada_core.testing.answered import check_trajectory, facts_of, jobs_of, results
 from llada_core.testing.checks import NotRun
+from llada_core.testing.companions import companions_of
 from llada_core.testing.runs import params_of, prompts_of
 from llada_core.testing.samples import Setting, varied
 from llada_core.testing.subject import REPEATS
@@ -31,7 +30,6 @@ if TYPE_CHECKING:
 
 __all__ = ["check_repeats", "sharing_checks"]
 
-_COMPANIONS = 3
 _SHORT, _VARIED = 12, 6
 
 
@@ -99,7 +97,7 @@ def _repeats_draws(subject: Subject) -> None:
 def _mixes(subject: Subject) -> None:
     subject.repeating.get()
     model, rows, params = _asked(subject)
-    others = _companions(subject)
+    others = companions_of(subject)
     if not others:
         raise NotRun("no other algorithm that is installed runs on this model")
     alone = [
@@ -169,20 +167,6 @@ def _varied(subject: Subject, params: Setting) -> list[Setting]:
         most=_VARIED,
         beside=algorithm.tried_beside,
     )
-
-
-def _companions(subject: Subject) -> list[GenerationAlgorithm]:
-    """Other algorithms that are installed and run on its network, those of a loop with it first."""
-    network, found = subject.network, []
-    for name in registry.list_available_algorithms():
-        other = registry.get_algorithm(name)
-        if name == subject.name or not other.is_available() or other.why_unfit(network) is not None:
-            continue
-        if network_class_of(other) is type(network):
-            other.model, other.tokenizer = network, subject.algorithm.tokenizer
-            found.append(other)
-    found.sort(key=lambda each: each.yields_steps() is not subject.algorithm.yields_steps())
-    return found[:_COMPANIONS]
 
 
 def _streams(subject: Subject) -> None:
