@@ -12,6 +12,8 @@ import torch
 from llada_core import Parameter, UsageError, get_algorithm, register_algorithm, standard
 from llada_core.parameters import parameters_of_row
 from llada_core.testing import ConformanceError, FakeSite, check_algorithm
+from llada_core.testing.runs import params_of, params_on
+from llada_core.testing.subject import Subject
 
 pytestmark = pytest.mark.usefixtures("world")
 
@@ -291,3 +293,14 @@ def test_an_algorithm_that_is_alone_with_its_networks_is_not_mixed(folder: Path)
     network = OwnCode(get_algorithm("pairs").load_model_from_hf(folder))
     lonely = faulty(engine="of-its-own", load_model_class=lambda self: OwnCode)
     assert MIXES not in check_algorithm(lonely, model=network)
+
+
+def test_what_a_network_needs_gives_way_to_what_is_asked_instead(folder: Path) -> None:
+    needing = faulty(
+        parameters=(*PARAMETERS, standard("threshold", default=None), standard("factor")),
+        parameters_on=lambda self, network: {"threshold": 0.5, "gen_length": 12},
+    )
+    network = get_algorithm("opaque").load_model_from_hf(folder)
+    for given, asked in (({}, {"threshold": 0.5}), ({"factor": 1.0}, {"factor": 1.0})):
+        assert params_of(Subject(needing, model=network, params=given)) == {**asked, "gen_length": 12}
+    assert params_on(needing, network, gen_length=40, seed=3) == {"threshold": 0.5, "gen_length": 12}

@@ -13,7 +13,7 @@ from llada_core.faults import fault_of, one_line
 from llada_core.generation.results import GenerationRequest
 from llada_core.loading import LoadedModel
 from llada_core.testing.checks import NotRun
-from llada_core.testing.runs import made_up
+from llada_core.testing.runs import made_up, params_on
 
 __all__ = ["agrees", "honours_load", "shares"]
 
@@ -78,9 +78,5 @@ def _prompts(lm: LoadedModel) -> list[list[int]]:
 
 
 def _short(lm: LoadedModel, name: str) -> dict[str, Any]:
-    """A short answer by the parameters that have to be given on this model."""
-    algorithm = registry.get_algorithm(name)
-    takes = {each.name for each in algorithm.parameters}
-    asked = {"gen_length": 16, "seed": 3}  # some draw at their defaults
-    needed = algorithm.parameters_on(lm.model.network)
-    return {**needed, **{name: value for name, value in asked.items() if name in takes}}
+    """A short answer by the parameters that have to be given on this model; some draw at their defaults."""
+    return params_on(registry.get_algorithm(name), lm.model.network, gen_length=16, seed=3)

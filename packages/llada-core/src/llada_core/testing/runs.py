@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -14,13 +15,13 @@ from llada_core.generation.algorithm import GenerationAlgorithm
 from llada_core.generation.model import Model
 from llada_core.generation.prompts import Limits
 from llada_core.generation.signature import takes_mask
-from llada_core.parameters import parameters_of_row
+from llada_core.parameters import beside, parameters_of_row
 from llada_core.testing.forwards import counted, most_forwards
 
 if TYPE_CHECKING:
     from llada_core.testing.subject import Subject
 
-__all__ = ["Decoded", "Runs", "generated", "made_up", "params_of", "prompts_of", "runs_of"]
+__all__ = ["Decoded", "Runs", "generated", "made_up", "params_of", "params_on", "prompts_of", "runs_of"]
 
 _SEED = 3
 _GEN_LENGTH = 40  # more than a block of the default width, and no multiple of it
@@ -94,12 +95,21 @@ def params_of(subject: Subject) -> dict[str, Any]:
     declared = subject.algorithm.parameters
     names = {name: parameter.name for parameter in declared for name in parameter.names}
     given = {names.get(name, name): value for name, value in subject.params.items()}
-    params = {**subject.algorithm.parameters_on(subject.loaded), **given}
-    if "gen_length" in names:
-        params.setdefault("gen_length", _GEN_LENGTH)
-    if "seed" in names:
-        params.setdefault("seed", _SEED)
-    return params
+    return params_on(subject.algorithm, subject.loaded, given, gen_length=_GEN_LENGTH, seed=_SEED)
+
+
+def params_on(
+    algorithm: GenerationAlgorithm,
+    network: Any,
+    given: Mapping[str, Any] = MappingProxyType({}),
+    **where_taken: Any,
+) -> dict[str, Any]:
+    """The parameters of a call: what is ``given`` and what the algorithm needs besides on this network, and
+    else those of ``where_taken`` that it takes."""
+    declared = algorithm.parameters
+    asked = beside(given, algorithm.parameters_on(network), declared)
+    names = {each.name for each in declared}
+    return {**{name: value for name, value in where_taken.items() if name in names}, **asked}
 
 
 def _of_one_length(rows: Sequence[Sequence[int]], *, made_up: bool) -> Sequence[Sequence[int]]:

@@ -21,7 +21,7 @@ from llada_core.parameters import parameters_of_row
 from llada_core.testing.answered import check_trajectory, facts_of, jobs_of, results
 from llada_core.testing.checks import NotRun
 from llada_core.testing.companions import companions_of
-from llada_core.testing.runs import params_of, prompts_of
+from llada_core.testing.runs import params_of, params_on, prompts_of
 from llada_core.testing.samples import Setting, varied
 from llada_core.testing.subject import REPEATS
 
@@ -106,9 +106,8 @@ def _mixes(subject: Subject) -> None:
     ]
     jobs = jobs_of(subject.algorithm, model, rows, params)
     for other in others:
-        short: Setting = {"gen_length": 24} if "gen_length" in {p.name for p in other.parameters} else {}
-        needed = other.parameters_on(model.network)
-        jobs += jobs_of(other, model, rows[:2], {**needed, **short}, first=len(jobs))
+        short = params_on(other, model.network, gen_length=24)
+        jobs += jobs_of(other, model, rows[:2], short, first=len(jobs))
     try:
         found: Sequence[Any] = execution.run_to_end(model, jobs)
     except GenerationError as exc:  # of another's row, perhaps: that is nothing to its own
