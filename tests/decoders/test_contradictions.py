@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ast
 import itertools
+import re
 from typing import Any
 
 import pytest
@@ -70,6 +72,26 @@ def test_two_choices_that_contradict_are_refused_with_the_reason(refusal: Any) -
             composed(**given)
         assert refusal.why in str(caught.value)
         assert caught.value.parameter == refusal.one.name
+        ways = remedies(str(caught.value))
+        assert ways, f"{caught.value}: no value that runs is named"
+        for way in ways:
+            composed(**{**given, **way})
+
+
+def remedies(error: str) -> list[dict[str, Any]]:
+    """What the error says to give instead, each way by itself."""
+    told = error.rpartition("; ")[2].split(", or ")
+    values = [re.fullmatch(r"give (\w+)=(.+)|leave (\w+) out", each) for each in told]
+    return [
+        {found[1]: ast.literal_eval(found[2])} if found[1] else {found[3]: None} for found in values if found
+    ]
+
+
+def test_a_rule_for_no_default_cache_is_told_the_cache_that_runs() -> None:
+    with pytest.raises(ParameterError, match=r"; give cache='none', or give rule='threshold'$"):
+        composed(rule="klass")
+    with pytest.raises(ParameterError, match=r"computed; give cache='none'$"):
+        composed(rule="klass", kl_threshold=0.1)
 
 
 def combinations() -> list[dict[str, Any]]:

@@ -70,7 +70,7 @@ def test_several_caches_are_each_tried_with_all_rules_that_go_with_them() -> Non
     ("given", "said"),
     [
         ({"rule": "threshold,treshold"}, "no rule is called 'treshold'; did you mean threshold"),
-        ({"rule": "threshold,klass"}, "rule='klass'"),  # the default cache is dual
+        ({"rule": "threshold,klass"}, "rule='klass' .* cache='dual': .*; give cache='none'"),
         ({"rule": "threshold", "gamma": "0.1,0.2"}, "is read with rule=entropy_budget only"),
         ({"cache": "dual,duel"}, "no policy is called 'duel'"),
     ],

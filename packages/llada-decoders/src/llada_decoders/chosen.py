@@ -4,7 +4,7 @@ choices that contradict."""
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any
 
 from llada_core import (
@@ -27,7 +27,7 @@ from llada_core.values import told
 from llada_runtime import Policy, Rule
 
 from .declared.compose import ALGORITHM, PARAMETERS
-from .declared.refusals import RANKS, REFUSALS, Choice
+from .declared.refusals import RANKS, REFUSALS, Choice, Refusal
 from .sequences import refused
 
 __all__ = [
@@ -120,17 +120,54 @@ def refuse_chance(values: Mapping[str, Any], rule: Rule) -> None:
     """Refuse an order by chance for a rule that ranks positions itself, whoever brings it. Raises
     ``ParameterError``."""
     if values["remasking"] == "random" and type(rule).score is not Rule.score:
-        why = f"does not go with rule={values['rule']!r}: {RANKS}; give another of the two"
-        raise refused("remasking", "random", why)
+        remedy = "give remasking='low_confidence', or another rule"
+        raise refused("remasking", "random", f"does not go with rule={values['rule']!r}: {RANKS}; {remedy}")
 
 
-def refuse_contradictions(values: Mapping[str, Any]) -> None:
-    """Refuse two choices of which `REFUSALS` tell that they contradict. Raises ``ParameterError``."""
-    for refusal in REFUSALS:
+def refuse_contradictions(
+    values: Mapping[str, Any], given: Mapping[str, Any], declared: Collection[Parameter]
+) -> None:
+    """Refuse two choices of which `REFUSALS` tell that they contradict.
+
+    ``given`` are the ``values`` without what is only a default of a part. Raises ``ParameterError`` that says
+    for each of the two what goes with all others that are given.
+    """
+    refusal = _contradiction(values)
+    if refusal is not None:
         one, other = refusal.one.name, refusal.other.name
-        if refusal.one.is_made(values) and refusal.other.is_made(values):
-            why = f"does not go with {other}={values[other]!r}: {refusal.why}; give another of the two"
-            raise refused(one, values[one], why)
+        ways = (_instead(choice, given, declared) for choice in (refusal.other, refusal.one))
+        found = [way for way in ways if way is not None]
+        remedy = ", or ".join(found) or "give another of the two"
+        why = f"does not go with {other}={values[other]!r}: {refusal.why}; {remedy}"
+        raise refused(one, values[one], why)
+
+
+def _contradiction(values: Mapping[str, Any]) -> Refusal | None:
+    made = (each for each in REFUSALS if each.one.is_made(values) and each.other.is_made(values))
+    return next(made, None)
+
+
+def _instead(choice: Choice, given: Mapping[str, Any], declared: Collection[Parameter]) -> str | None:
+    """What goes with all else that is given, of the values that the parameter is known to take, the likeliest
+    first."""
+    name = choice.name
+    own = next((each for each in PARAMETERS if each.name == name), None)
+    if own is None:  # of a part: what is given is to go
+        return f"leave {name} out" if _goes({**given, name: None}, declared) else None
+    known = (own.default, *own.choices, *own.examples, *choice.others)
+    found = next((value for value in known if _goes({**given, name: value}, declared)), None)
+    return None if found is None else f"give {name}={found!r}"
+
+
+def _goes(given: Mapping[str, Any], declared: Collection[Parameter]) -> bool:
+    """Whether all that is given is read, and nothing of it contradicts."""
+    try:
+        parts = chosen(given)
+        refuse_unread(given, declared, parts)
+        refuse_rivals(given, parts)
+    except ParameterError:
+        return False
+    return _contradiction(given) is None
 
 
 def _option(part: PartInfo) -> str:

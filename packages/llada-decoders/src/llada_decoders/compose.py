@@ -68,12 +68,13 @@ class ComposeGeneration(TakesDelimiters):
         values |= {"rule": rule.name, "cache": cache.name}
         refuse_unread(values, self.parameters, (rule, cache))
         refuse_rivals(values, (rule, cache))
+        given = dict(values)
         if values["horizon"] != "full" and values["window_size"] is None:
             values["window_size"] = _WINDOW
         if values["schedule"] == "adaptive" and values["delimiter_threshold"] is None:
             values["delimiter_threshold"] = _LEAST
         values |= _of_parts(values, rule, cache)
-        refuse_contradictions(values)
+        refuse_contradictions(values, given, self.parameters)
         self.policy(values)  # a part may refuse what goes together in it
         refuse_chance(values, self.rule(values))
         return values
