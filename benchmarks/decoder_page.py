@@ -8,6 +8,7 @@ from pathlib import Path
 from decoder_rows import Row, Run
 
 from llada_core.bench import Interval, front, plot
+from llada_core.cli.output import as_typed
 
 __all__ = ["DOCS", "about", "files", "table", "with_figures"]
 
@@ -80,7 +81,7 @@ def table(run: Run) -> str:
 
 
 def _line(row: Row, time: str, baseline: Row | None, best: Sequence[str], cheapest: Sequence[str]) -> str:
-    given = ", ".join(f"`{name}={value}`" for name, value in row.parameters.items()) or "defaults"
+    given = ", ".join(f"`{name}={as_typed(value)}`" for name, value in row.parameters.items()) or "defaults"
     family, percent = row.hardest
     kinds = " + ".join(f"{count / row.asked:.1f}" for count in (row.whole, row.block, row.part))
     cells = [

@@ -114,12 +114,12 @@ def test_cont_weight_switches_smoothing_on_with_the_published_values(algorithm: 
     [
         (
             {"prefix_look": 4, "cache": "prefix"},
-            "prefix_look = 4 needs cache = 'dual', and",
+            "prefix_look=4 needs cache='dual', and",
         ),
-        ({"warmup_steps": 1, "cache": None}, "warmup_steps = 1 needs cache = 'dual', and cache is 'none'"),
-        ({"cache_update_freq": 2, "cache": "none"}, "cache_update_freq = 2 has nothing to rebuild"),
-        ({"cont_weight_init": 0.1}, "cont_weight_init = 0.1 only works with iteration smoothing"),
-        ({"threshold_decay": 0.1}, "threshold_decay = 0.1 only works with iteration smoothing"),
+        ({"warmup_steps": 1, "cache": None}, "warmup_steps=1 needs cache='dual', and cache is 'none'"),
+        ({"cache_update_freq": 2, "cache": "none"}, "cache_update_freq=2 has nothing to rebuild"),
+        ({"cont_weight_init": 0.1}, "cont_weight_init=0.1 only works with iteration smoothing"),
+        ({"threshold_decay": 0.1}, "threshold_decay=0.1 only works with iteration smoothing"),
         ({"cache": "full"}, "cache"),
         ({"maximum_unroll": 0}, "maximum_unroll"),
         ({"prefix_look": -1}, "prefix_look"),

@@ -64,7 +64,7 @@ def test_the_iteration_is_made_of_its_values(given: dict[str, Any], vicinity: An
 
 
 def test_what_is_of_smoothing_is_refused_without_it() -> None:
-    with pytest.raises(ParameterError, match=r"threshold_decay = 0\.1 only works with iteration smoothing"):
+    with pytest.raises(ParameterError, match=r"threshold_decay=0\.1 only works with iteration smoothing"):
         made("policy", "vicinity", {"threshold_decay": 0.1})
 
 

@@ -13,9 +13,9 @@ from llada_core.cli.program import run
 pytestmark = pytest.mark.alone
 
 CONTRADICTIONS = [
-    (("cache=prefix", "prefix_look=4"), "prefix_look = 4 needs cache = 'dual'"),
-    (("cache=none", "cache_update_freq=2"), "cache_update_freq = 2 has nothing to rebuild"),
-    (("cont_weight_init=0.5",), "cont_weight_init = 0.5 only works with iteration smoothing"),
+    (("cache=prefix", "prefix_look=4"), "prefix_look=4 needs cache='dual'"),
+    (("cache=none", "cache_update_freq=2"), "cache_update_freq=2 has nothing to rebuild"),
+    (("cont_weight_init=0.5",), "cont_weight_init=0.5 only works with iteration smoothing"),
 ]
 
 

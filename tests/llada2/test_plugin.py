@@ -104,7 +104,7 @@ def test_other_names_and_neutral_values_are_understood(
 @pytest.mark.parametrize(
     ("name", "given", "told"),
     [
-        ("llada2", {"eos_early_stop": True, "early_stop": False}, "at an end token, and early_stop = False"),
+        ("llada2", {"eos_early_stop": True, "early_stop": False}, "at an end token, and early_stop=False"),
         ("llada2", {"editing_threshold": 0.5}, "does not take editing_threshold; did you mean threshold"),
         ("llada2", {"steps": 0}, "steps=0 is out of range; give an integer, 1 or more"),
         ("llada2_edit", {"steps": 8}, "llada2_edit does not take steps=8"),

@@ -123,7 +123,7 @@ def _with_steps(values: dict[str, Any]) -> dict[str, Any]:
         return {**values, "steps": None}
     if values.get("start_block_align"):
         raise ParameterError(
-            f"steps = {values['steps']} cannot be spread with start_block_align = True, as the number of "
+            f"steps={values['steps']!r} cannot be spread with start_block_align=True, as the number of "
             "blocks then depends on the prompt; use a threshold or leave the blocks unaligned",
             parameter="steps",
             value=values["steps"],
@@ -136,14 +136,14 @@ def _check_cache(values: Mapping[str, Any]) -> None:
     wide = next((name for name in VICINITY if values[name]), None)
     if wide is not None and cache != "dual":
         raise ParameterError(
-            f"{wide} = {values[wide]} needs cache = 'dual', and cache is {cache!r}: the vicinity window lies "
+            f"{wide}={values[wide]!r} needs cache='dual', and cache is {cache!r}: the vicinity window lies "
             f"around a block whose surroundings are cached; leave out {wide} or use the dual cache",
             parameter=wide,
             value=values[wide],
         )
     if values["cache_update_freq"] is not None and cache == "none":
         raise ParameterError(
-            f"cache_update_freq = {values['cache_update_freq']} has nothing to rebuild with cache = 'none'; "
+            f"cache_update_freq={values['cache_update_freq']!r} has nothing to rebuild with cache='none'; "
             "leave it out or choose a cache",
             parameter="cache_update_freq",
             value=values["cache_update_freq"],
@@ -154,7 +154,7 @@ def _refuse_decay_without_threshold(values: Mapping[str, Any]) -> None:
     decay = values["threshold_decay"]
     if decay is not None and values["threshold"] is None:
         raise ParameterError(
-            f"threshold_decay = {decay} has no threshold to lower, as threshold is None here; "
+            f"threshold_decay={decay!r} has no threshold to lower, as threshold is None here; "
             "give a threshold or leave it out",
             parameter="threshold_decay",
             value=decay,

@@ -100,7 +100,7 @@ def refuse_without_smoothing(params: Mapping[str, Any]) -> None:
     for name in SMOOTHING if params["cont_weight"] is None else ():
         if params[name] is not None:
             raise ParameterError(
-                f"{name} = {params[name]} only works with iteration smoothing; give cont_weight "
+                f"{name}={params[name]!r} only works with iteration smoothing; give cont_weight "
                 "(published: 0.3) or leave it out",
                 parameter=name,
                 value=params[name],

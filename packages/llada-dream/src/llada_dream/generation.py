@@ -102,7 +102,7 @@ class DreamGeneration(OnDream):
         if not self.yields_steps():
             return values
         if values.get("alg") == "origin" and values.get("alg_temp"):
-            raise _without(values, "alg_temp", "alg = 'origin' draws positions evenly", "another alg")
+            raise _without(values, "alg_temp", "alg='origin' draws positions evenly", "another alg")
         return _with_steps(values, _steps(values)) if {"steps", "gen_length"} <= values.keys() else values
 
     def idle_limit(self, params: Mapping[str, Any]) -> int:
@@ -222,13 +222,13 @@ def _with_steps(values: dict[str, Any], steps: int) -> dict[str, Any]:
     answer, which these would follow from."""
     if values["gen_length"] > _MOST_STEPS:
         raise ParameterError(
-            f"gen_length = {values['gen_length']} is longer than any answer; give {_MOST_STEPS} at most",
+            f"gen_length={values['gen_length']!r} is longer than any answer; give {_MOST_STEPS} at most",
             parameter="gen_length",
             value=values["gen_length"],
         )
     if steps > _MOST_STEPS:
         raise ParameterError(
-            f"steps = {steps} are more forwards than any answer has tokens; give {_MOST_STEPS} at most",
+            f"steps={steps!r} are more forwards than any answer has tokens; give {_MOST_STEPS} at most",
             parameter="steps",
             value=steps,
         )
@@ -243,26 +243,24 @@ def _scripted_steps(params: Mapping[str, Any]) -> int:
 def _check_alg(values: Mapping[str, Any], given: Mapping[str, Any]) -> None:
     """Refuse what is ``given`` beside the ``alg`` of ``values`` that does not look at it."""
     if values["alg"] == "entropy" and "threshold" in given:
-        raise _without(
-            given, "threshold", "alg = 'entropy' follows a schedule", "alg = 'confidence_threshold'"
-        )
+        raise _without(given, "threshold", "alg='entropy' follows a schedule", "alg='confidence_threshold'")
     if values["alg"] == "confidence_threshold" and "steps" in given:
-        raise _without(given, "steps", "alg = 'confidence_threshold' has no schedule", "alg = 'entropy'")
+        raise _without(given, "steps", "alg='confidence_threshold' has no schedule", "alg='entropy'")
 
 
 def _check_threshold(values: Mapping[str, Any]) -> None:
     """Refuse what a threshold has no use for, and that there is none."""
     if values.get("alg_temp"):
-        raise _without(values, "alg_temp", "a threshold draws no positions", "alg = 'entropy'")
+        raise _without(values, "alg_temp", "a threshold draws no positions", "alg='entropy'")
     if values.get("eps", _DEFAULT_EPS) != _DEFAULT_EPS:
-        raise _without(values, "eps", "a threshold has no schedule", "alg = 'entropy'")
+        raise _without(values, "eps", "a threshold has no schedule", "alg='entropy'")
     if values["threshold"] is None:
-        raise _without(values, "threshold", "alg = 'confidence_threshold' needs one", "alg = 'entropy'")
+        raise _without(values, "threshold", "alg='confidence_threshold' needs one", "alg='entropy'")
 
 
 def _without(values: Mapping[str, Any], name: str, why: str, instead: str) -> ParameterError:
     return ParameterError(
-        f"{name} = {values[name]} cannot be: {why}; leave it out, or give {instead}",
+        f"{name}={values[name]!r} cannot be: {why}; leave it out, or give {instead}",
         parameter=name,
         value=values[name],
     )

@@ -151,8 +151,7 @@ def check_early_stops(params: Mapping[str, object]) -> None:
     Raises ``ParameterError``."""
     if params.get("eos_early_stop") and not params.get("early_stop", True):
         raise ParameterError(
-            "eos_early_stop = True stops at an end token, and early_stop = False does not; leave one of them "
-            "out",
+            "eos_early_stop=True stops at an end token, and early_stop=False does not; leave one of them out",
             parameter="eos_early_stop",
             value=True,
         )
