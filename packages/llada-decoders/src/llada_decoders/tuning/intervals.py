@@ -7,14 +7,15 @@ from dataclasses import dataclass
 
 from llada_core.bench import intervals
 
-__all__ = ["Interval", "Paired", "needed", "wilson"]
+__all__ = ["Bounds", "Paired", "needed", "wilson"]
 
 _MANY = 2**40  # questions that nobody asks
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Interval:
-    """What holds the true value in 95 % of runs, about; half of the others lie on either side."""
+class Bounds:
+    """The least and the most that a proportion may be, or the ratio of two: they hold the true value in 95 %
+    of runs, about; half of the others lie on either side."""
 
     least: float
     most: float
@@ -39,7 +40,7 @@ class Paired:
         return second / first
 
     @property
-    def interval(self) -> Interval:
+    def interval(self) -> Bounds:
         """That of the share, given which questions the first has right.
 
         The share is then a sum of two independent proportions, of questions that the first has right and of
@@ -50,18 +51,18 @@ class Paired:
         """
         first, others = self.both + self.lost, self.won + self.neither
         if not first:
-            return Interval(least=0.0, most=math.inf)
+            return Bounds(least=0.0, most=math.inf)
         kept, gained = wilson(self.both, first), wilson(self.won, others)
         k, g, scale = self.both / first, self.won / first, others / first
         below = math.hypot(k - kept.least, g - scale * gained.least)
         above = math.hypot(kept.most - k, scale * gained.most - g)
-        return Interval(least=max(0.0, k + g - below), most=k + g + above)
+        return Bounds(least=max(0.0, k + g - below), most=k + g + above)
 
 
-def wilson(right: int, asked: int) -> Interval:
+def wilson(right: int, asked: int) -> Bounds:
     """The score interval of a proportion, as `llada_core.bench` has it; all of it where nothing was asked."""
     least, most = intervals.wilson(right, asked) if asked else (0.0, 1.0)
-    return Interval(least=least, most=most)
+    return Bounds(least=least, most=most)
 
 
 def needed(floor: float) -> int | None:

@@ -10,7 +10,7 @@ from llada_core.bench.comparing import CONFIDENCE
 from llada_core.cli.streams import line_of
 from llada_decoders.tuning.candidates import Candidate
 from llada_decoders.tuning.halving import stages
-from llada_decoders.tuning.intervals import Interval, wilson
+from llada_decoders.tuning.intervals import Bounds, wilson
 from llada_decoders.tuning.judging import Judged
 from llada_decoders.tuning.outcome import Outcome, verdict
 from llada_decoders.tuning.trials import Trial
@@ -99,9 +99,9 @@ def _candidate(candidate: Candidate) -> dict[str, Any]:
     }
 
 
-def _interval(interval: Interval) -> list[float | None]:
+def _interval(bounds: Bounds) -> list[float | None]:
     """JSON has no infinity."""
-    return [_finite(interval.least), _finite(interval.most)]
+    return [_finite(bounds.least), _finite(bounds.most)]
 
 
 def _finite(value: float) -> float | None:

@@ -12,7 +12,7 @@ from llada_core.cli.settings import common
 from llada_core.cli.streams import columns_of
 from llada_core.cli.tables import Column, wrapped
 from llada_decoders.tuning.brackets import Bracket
-from llada_decoders.tuning.intervals import Interval, needed, wilson
+from llada_decoders.tuning.intervals import Bounds, needed, wilson
 from llada_decoders.tuning.judging import Judged
 from llada_decoders.tuning.outcome import Outcome, verdict
 from llada_decoders.tuning.trials import Trial
@@ -157,8 +157,8 @@ def _nothing(bracket: Bracket) -> str:
     return f"{bracket.algorithm}: nothing that is faster passes; take one token a step"
 
 
-def _between(interval: Interval, digits: int = 1) -> str:
-    return f"({_percent(interval.least, digits)} to {_percent(interval.most, digits)})"
+def _between(bounds: Bounds, digits: int = 1) -> str:
+    return f"({_percent(bounds.least, digits)} to {_percent(bounds.most, digits)})"
 
 
 def _percent(share: float, digits: int = 1) -> str:
