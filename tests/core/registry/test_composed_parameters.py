@@ -206,6 +206,40 @@ def test_every_parameter_of_a_published_part_is_known_by_its_part_and_wheel(mine
         llada_core.get_algorithm("mine").validate_args(**{name: 1})
 
 
+@pytest.mark.parametrize("as_object", [False, True])
+def test_one_that_the_program_registers_takes_them_where_it_says_so(mine: Any, as_object: bool) -> None:
+    kind = type(llada_core.get_algorithm("plain"))
+    own = type("Own", (kind,), {"name": "own", "engine": "e"})
+    given = own() if as_object else own
+    llada_core.register_algorithm(given)
+    assert [each.name for each in llada_core.get_algorithm("own").parameters] == ["gen_length"]
+    undo = llada_core.register_algorithm(given, parts=True)
+    assert llada_core.get_algorithm("own").parameters == mine.parameters
+    assert llada_core.get_algorithm("own").validate_args(width=7)["width"] == 7
+    with pytest.raises(
+        ParameterError, match=r"own does not take low_threshold here: .*pip install llada-dinf"
+    ):
+        check_call("own", {"low_threshold": 0.4})
+    undo()
+    with pytest.raises(InvalidSpec, match="parts must be True or False, not 'rules'"):
+        llada_core.register_algorithm(given, parts="rules")  # type: ignore[arg-type]
+
+
+def test_one_whose_generate_has_no_place_for_them_is_told_so(mine: Any) -> None:
+    kind: Any = type(llada_core.get_algorithm("plain"))
+
+    class Narrow(kind):  # type: ignore[misc]
+        name, engine = "narrow", "e"
+
+        def generate(self, model: Any, prompt: Any, gen_length: int = 8) -> Any:
+            return prompt, 0
+
+    llada_core.register_algorithm(Narrow, parts=True)
+    reason = llada_core.get_algorithm("narrow").unavailable_reason
+    assert reason is not None
+    assert reason.startswith("Narrow.generate takes no width and no factor; name them, add **params, or ")
+
+
 def test_parts_is_true_or_false() -> None:
     with pytest.raises(InvalidSpec, match="parts must be True or False, not 'rules'"):
         AlgorithmSpec(name="a", engine="e", target="m:A", summary="", parts="rules")  # type: ignore[arg-type]

@@ -222,18 +222,23 @@ def diagnose_engine(name: str) -> str | None:
     return shared().engine(name, use=True).reason
 
 
-def register_algorithm(algorithm: Any, aliases: Iterable[str] = ()) -> Callable[[], None]:
+def register_algorithm(
+    algorithm: Any, aliases: Iterable[str] = (), *, parts: bool = False
+) -> Callable[[], None]:
     """Register a class or an instance of ``GenerationAlgorithm`` without a wheel; returns what undoes it.
 
     ``name``, ``engine``, ``description``, ``aliases`` and ``parameters`` are its attributes; one that names
-    no engine is an engine of its own name too. ``get_algorithm`` calls a class without arguments; of an
-    instance it gives shallow copies that have no model loaded. Registering the same class again, or one that
-    is written in its place (of the same module and qualified name, as in a notebook's cell), replaces it.
+    no engine is an engine of its own name too. With ``parts`` it takes the parameters of all installed rules
+    and policies besides, as ``AlgorithmSpec(parts=True)`` does.
+
+    ``get_algorithm`` calls a class without arguments; of an instance it gives shallow copies that have no
+    model loaded. Registering the same class again, or one that is written in its place (of the same module
+    and qualified name, as in a notebook's cell), replaces it.
     Raises ``UsageError`` where a name is taken by anything else, nobody has its engine, or this is no
     algorithm, and ``InvalidSpec`` where the attributes do not make a spec, or ``generate`` cannot be
-    called with the parameters.
+    called with those parameters; where it cannot with those of the parts, it cannot run, with the reason.
     """
-    return shared().register(algorithm, aliases)
+    return shared().register(algorithm, aliases, parts=parts)
 
 
 def register_engine(spec: EngineSpec) -> Callable[[], None]:

@@ -117,13 +117,13 @@ def factory_of(algorithm: Any) -> Callable[[], Any]:
     return cls if isinstance(algorithm, type) else lambda: _unloaded_copy(algorithm)
 
 
-def spec_of(algorithm: Any, aliases: Iterable[str]) -> AlgorithmSpec:
+def spec_of(algorithm: Any, aliases: Iterable[str], *, parts: bool = False) -> AlgorithmSpec:
     """The spec that a class or instance of ``GenerationAlgorithm`` states in its attributes.
 
     Of a class, an object is asked, as its ``__init__`` may set them. One that names no engine is one of its
-    own name. ``aliases`` are added to the algorithm's own. Raises ``InvalidSpec`` where a name is missing or
-    malformed or its ``generate`` cannot be called with its parameters, and ``UsageError`` where ``aliases``
-    are no names or no object can be made.
+    own name. ``aliases`` are added to the algorithm's own; ``parts`` is that of the spec. Raises
+    ``InvalidSpec`` where a name is missing or malformed, ``parts`` no bool, or its ``generate`` cannot be
+    called with its parameters, and ``UsageError`` where ``aliases`` are no names or no object can be made.
     """
     _check_names(aliases)
     stated = _stating(algorithm)
@@ -140,6 +140,7 @@ def spec_of(algorithm: Any, aliases: Iterable[str]) -> AlgorithmSpec:
         aliases=tuple(dict.fromkeys((*stated.aliases, *aliases))),
         parameters=tuple(stated.parameters),
         streams=stated.yields_steps(),
+        parts=parts,
     )
 
 

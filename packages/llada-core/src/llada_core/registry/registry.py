@@ -147,9 +147,11 @@ class Registry:
             return type(self.create(info.default_algorithm))
         return load_target(info.spec.target)
 
-    def register(self, algorithm: Any, aliases: Iterable[str] = ()) -> Callable[[], None]:
+    def register(
+        self, algorithm: Any, aliases: Iterable[str] = (), *, parts: bool = False
+    ) -> Callable[[], None]:
         """Take in an algorithm at run time and return what undoes it."""
-        factory, spec = factory_of(algorithm), spec_of(algorithm, aliases)
+        factory, spec = factory_of(algorithm), spec_of(algorithm, aliases, parts=parts)
         with self._lock:
             undo = self._registrations.add_algorithm(spec, factory, owner=owner_of(algorithm))
         return self._locked(undo)
