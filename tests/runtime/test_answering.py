@@ -17,11 +17,15 @@ from llada_runtime import (
     NoCache,
     Plan,
     Policy,
+    Proposed,
+    Ranked,
     Rule,
     Sequence,
     Standing,
     Threshold,
+    probability,
 )
+from llada_runtime.decoding.answering import answers_for_all
 from llada_runtime.reference import follow
 from tests.runtime.test_combining import PROMPTS, Blended, decoded, row, told
 
@@ -208,8 +212,108 @@ def test_each_rule_above_has_its_say(
     assert [rule.replace(one, start=each.start, logits=logits) for each in asked] == replaced
 
 
+class Counted(Threshold):
+    """Of all rows: 1, 2 and so on."""
+
+    __slots__ = ()
+
+    @classmethod
+    def score_all(cls, rows: list[Proposed]) -> list[Tensor | None]:
+        return [torch.arange(len(each.tokens)) + 1.0 for each in rows]
+
+
+class Negative(Counted):
+    __slots__ = ()
+
+    def score(self, sequence: Sequence, logits: Tensor, tokens: Tensor) -> Tensor | None:
+        above = super().score(sequence, logits, tokens=tokens)
+        return None if above is None else -above
+
+
+class Threefold(Negative):
+    __slots__ = ()
+
+    @classmethod
+    def score_all(cls, rows: list[Proposed]) -> list[Tensor | None]:
+        return [None if above is None else 3 * above for above in super().score_all(rows)]
+
+
+class OneMore:
+    """A mixin, of all rows; of none that has none."""
+
+    __slots__ = ()
+
+    @classmethod
+    def score_all(cls, rows: Any) -> Any:
+        found = super().score_all(rows)  # type: ignore[misc]
+        return [None if above is None else above + 1 for above in found]
+
+
+class MoreOfNothing(OneMore, Threshold):
+    __slots__ = ()
+
+
+class MoreNegative(OneMore, Negative):
+    __slots__ = ()
+
+
+class Squares:
+    """How sure it is: by the square of tokens."""
+
+    def of(self, logits: Tensor, tokens: Tensor) -> Tensor:
+        return tokens**2.0
+
+
+class RanksSquares(Ranked, Counted):
+    """`Ranked` goes first among the bases."""
+
+    confidence = Squares()
+
+
+class MoreSquares(OneMore, RanksSquares):
+    pass
+
+
+@pytest.mark.parametrize(
+    ("kind", "wanted", "at_once"),
+    [
+        (Threshold, None, False),
+        (Counted, [1.0, 2.0], True),
+        (Negative, [-1.0, -2.0], False),
+        (Threefold, [-3.0, -6.0], True),
+        (MoreOfNothing, None, True),
+        (MoreNegative, [0.0, -1.0], True),
+        (RanksSquares, [9.0, 25.0], False),
+        (MoreSquares, [10.0, 26.0], True),
+    ],
+)
+def test_each_rule_above_has_its_say_of_scores(
+    model: LLaDAModel, kind: type[Threshold], wanted: list[float] | None, at_once: bool
+) -> None:
+    rule, logits, tokens = kind(0.1), torch.zeros(2, 8), torch.tensor([3, 5])
+    one = row(model, NoCache(), [1, 2], rule=rule)
+    sure = probability(logits, tokens)
+    asked = [Proposed(rule=rule, sequence=one, logits=logits, tokens=tokens, confidence=sure)] * 2
+    expected = None if wanted is None else torch.tensor(wanted)
+    found = [*kind.score_all(asked), rule.score(one, logits=logits, tokens=tokens)]
+    assert all(own is None if expected is None else torch.equal(own, expected) for own in found)
+    assert answers_for_all(kind, "score", Rule) == at_once
+
+
+def test_one_row_is_scored_with_its_confidence(model: LLaDAModel) -> None:
+    class Unsure(Threshold):
+        @classmethod
+        def score_all(cls, rows: list[Proposed]) -> list[Tensor | None]:
+            return [-each.confidence for each in rows]
+
+    logits, tokens = torch.randn(3, 8, generator=torch.Generator().manual_seed(5)), torch.tensor([3, 5, 0])
+    rule = Unsure(0.1)
+    one = row(model, NoCache(), [1, 2], rule=rule)
+    assert torch.equal(rule.score(one, logits, tokens), -probability(logits, tokens))
+
+
 @pytest.mark.parametrize("wrong", [lambda rows: [], staticmethod(lambda rows: [])])
-@pytest.mark.parametrize("name", ["revoke_all", "replace_all"])
+@pytest.mark.parametrize("name", ["score_all", "revoke_all", "replace_all"])
 def test_a_rule_that_judges_by_no_class_method_is_told_so(name: str, wrong: Any) -> None:
     words = rf"Own.{name} is no class method, .* write @classmethod def {name}\(cls, rows\)"
     for base in (Rule, Threshold, Third):
@@ -220,3 +324,5 @@ def test_a_rule_that_judges_by_no_class_method_is_told_so(name: str, wrong: Any)
 def test_what_fills_a_class_tells_how_it_is_called() -> None:
     assert Summed.combine.__doc__ == Policy.combine.__doc__
     assert Negated.combine_all.__doc__ == Policy.combine_all.__doc__
+    assert Counted.score.__doc__ == Rule.score.__doc__
+    assert Negative.score_all.__doc__ == Rule.score_all.__doc__

@@ -12,9 +12,9 @@ import llada_runtime
 PUBLIC = [
     "Around", "BestFirst", "BlockCache", "Canvases", "CheckpointError", "DualCache", "Experts", "Factor",
     "Filters", "KVCache", "LLaDAConfig", "LLaDAModel", "Loop", "MemoryEstimate", "Network", "NoCache",
-    "NumericalError", "Plan", "Policy", "PrefixCache", "Quota", "Ranked", "Reading", "RemoteNetwork",
-    "Rotary", "Rule", "Sequence", "Shape", "Standing", "StepAlgorithm", "Threshold", "Transformer",
-    "UnsupportedArchitecture", "drain", "estimate", "estimate_of", "kept_first", "policy_of",
+    "NumericalError", "Plan", "Policy", "PrefixCache", "Proposed", "Quota", "Ranked", "Reading",
+    "RemoteNetwork", "Rotary", "Rule", "Sequence", "Shape", "Standing", "StepAlgorithm", "Threshold",
+    "Transformer", "UnsupportedArchitecture", "drain", "estimate", "estimate_of", "kept_first", "policy_of",
     "probability", "quotas", "rules_of",
 ]  # fmt: skip
 

@@ -8,7 +8,8 @@ import pytest
 import torch
 
 from llada_runtime import LLaDAConfig, NoCache, NumericalError, Sequence, Threshold
-from llada_runtime.decoding.proposals import Proposals, probability, propose
+from llada_runtime.decoding.confidence import probability
+from llada_runtime.decoding.proposals import Proposals, propose
 from llada_runtime.testing import MASK
 
 CONFIG = LLaDAConfig(

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from llada_core.errors import CheckpointError, NumericalError, UnsupportedArchitecture
     from llada_runtime.algorithm import StepAlgorithm
     from llada_runtime.decoding.canvases import Canvases
+    from llada_runtime.decoding.confidence import probability
     from llada_runtime.decoding.draining import drain
     from llada_runtime.decoding.filters import Filters
     from llada_runtime.decoding.loop import Loop
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
         PrefixCache,
         policy_of,
     )
-    from llada_runtime.decoding.proposals import probability
+    from llada_runtime.decoding.proposed import Proposed
     from llada_runtime.decoding.rules import (
         BestFirst,
         Factor,
@@ -75,6 +76,7 @@ __all__ = [
     "Plan",
     "Policy",
     "PrefixCache",
+    "Proposed",
     "Quota",
     "Ranked",
     "Reading",
@@ -121,6 +123,7 @@ __getattr__, __dir__ = lazy_exports(
         "Plan": "llada_runtime.decoding.plan",
         "Policy": "llada_runtime.decoding.policies",
         "PrefixCache": "llada_runtime.decoding.policies",
+        "Proposed": "llada_runtime.decoding.proposed",
         "Quota": "llada_runtime.decoding.rules",
         "Ranked": "llada_runtime.decoding.rules",
         "Reading": "llada_runtime.network.reading",
@@ -139,7 +142,7 @@ __getattr__, __dir__ = lazy_exports(
         "estimate_of": "llada_runtime.memory",
         "kept_first": "llada_runtime.decoding.rules",
         "policy_of": "llada_runtime.decoding.policies",
-        "probability": "llada_runtime.decoding.proposals",
+        "probability": "llada_runtime.decoding.confidence",
         "quotas": "llada_runtime.decoding.rules",
         "rules_of": "llada_runtime.decoding.rules",
     },

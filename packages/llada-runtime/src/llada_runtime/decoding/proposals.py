@@ -1,10 +1,4 @@
-"""From logits to proposals: for every open position a token and how sure the network is of it.
-
-The confidence of a token is its softmax probability under the raw logits, whatever the temperature and the
-filters (Fast-dLLM's and LLaDA's rule). It is computed as ``1 / (1 + rest)``, where ``rest`` is the other
-tokens' mass relative to this one, in float32: so confidences close to 1 keep their order, as they would in
-float64, without a float64 copy of the logits.
-"""
+"""From logits to proposals: for every open position a token and how sure the network is of it."""
 
 from __future__ import annotations
 
@@ -19,17 +13,18 @@ from torch import Tensor
 from llada_core.errors import ContractError, NumericalError
 from llada_core.faults import fault_of
 from llada_core.values import told
+from llada_runtime.decoding.confidence import probability
 from llada_runtime.decoding.filters import Filters
+from llada_runtime.decoding.proposed import Proposed
 from llada_runtime.decoding.ranking import scores_of
 from llada_runtime.decoding.sequence import Sequence
 from llada_runtime.network.noise import noisiest, noisy
 
-__all__ = ["Proposals", "blame_nan", "open_targets", "probability", "propose", "tempered"]
+__all__ = ["Proposals", "blame_nan", "open_targets", "propose", "tempered"]
 
 _GUMBEL_ROWS = 64  # positions drawn at a time: bounds the float64 temporaries to 64 · V
 _HOTTEST = 1e300  # noise that logits cannot be told from; times more, the noise itself would be infinite
 _LEAST = torch.finfo(torch.float64).min
-_ROWS = 1024  # positions whose float32 temporaries exist at a time, for the same reason
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,11 +72,18 @@ def propose(logits: Tensor, sequences: list[Sequence], targets: list[tuple[int, 
             except BaseException as exc:  # as for a seed that no generator takes
                 faults.setdefault(row, fault_of(exc))
     # Token ids are exact in float64, so that one transfer brings both.
-    found = torch.stack((tokens.double(), probability(logits, tokens))).cpu()
+    sure = probability(logits, tokens)
+    found = torch.stack((tokens.double(), sure)).cpu()
     ids, confidence = _padded(found, widths)
     blame_nan(confidence, sequences, faults)
     _show(sequences, targets, open_, blocks, parts, faults)
-    scores = scores_of(confidence, sequences, open_, blocks, parts, faults)
+    rows = [
+        Proposed(rule=sequence.rule, sequence=sequence, logits=block, tokens=part, confidence=own)
+        for sequence, block, part, own in zip(
+            sequences, blocks, parts, sure.split_with_sizes(widths), strict=True
+        )
+    ]
+    scores = scores_of(rows, confidence, open_, faults)
     return Proposals(
         tokens=ids.long(), confidence=confidence, scores=scores, open=open_, logits=blocks, faults=faults
     )
@@ -92,26 +94,6 @@ def _why_nan(sequence: Sequence) -> str:
         name = type(sequence.rule).__name__
         return f"the logits are NaN after {name}.rescore; let it write finite numbers, or -inf"
     return "the network's logits are NaN; load the model in float32 or check its weights"
-
-
-def probability(logits: Tensor, tokens: Tensor) -> Tensor:
-    """Softmax probability of ``tokens [N]`` under ``logits [N, V]``, float64 ``[N]``: the confidence of
-    proposals, for rules that judge other tokens by it.
-
-    Ones close to 1 keep their order, as they would by a softmax in float64.
-    """
-    parts = zip(logits.split(_ROWS), tokens.split(_ROWS), strict=True)
-    found = [_probability(*part) for part in parts]
-    return found[0] if len(found) == 1 else torch.cat(found)
-
-
-def _probability(logits: Tensor, tokens: Tensor) -> Tensor:
-    if len(logits) == 1:  # of two, as by several threads torch sums a lone row in another order
-        return _probability(logits.repeat(2, 1), tokens.repeat(2))[:1]
-    index, wide = tokens[:, None], logits.float()
-    rest = (wide - wide.gather(-1, index)).exp_()
-    rest.scatter_(-1, index, 0.0)
-    return rest.sum(-1).double().add_(1.0).reciprocal_()
 
 
 def blame_nan(confidence: Tensor, sequences: list[Sequence], faults: dict[int, Exception]) -> None:

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from llada_core.faults import fault_of
-from llada_runtime.decoding.proposals import probability
+from llada_runtime.decoding.confidence import probability
 from llada_runtime.decoding.revising import Revision, revisions_of
 from llada_runtime.decoding.standing import Standing
 from llada_runtime.decoding.turn import Turn

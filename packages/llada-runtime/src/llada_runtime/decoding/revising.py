@@ -13,10 +13,9 @@ import torch
 from llada_core.errors import ContractError
 from llada_core.faults import fault_of
 from llada_core.values import told
-from llada_runtime.decoding.answering import answers_for_all
+from llada_runtime.decoding.asking import answers_of, name_of
+from llada_runtime.decoding.confidence import probability
 from llada_runtime.decoding.parts import Selector
-from llada_runtime.decoding.proposals import probability
-from llada_runtime.decoding.rules import Rule
 from llada_runtime.decoding.sequence import Sequence
 from llada_runtime.decoding.standing import Standing
 
@@ -60,50 +59,22 @@ def revisions_of(rows: list[Standing]) -> list[Revision | Exception]:
 
 def _answers(rows: list[Standing], hook: Literal["revoke", "replace"], faults: _Faults) -> dict[int, Any]:
     """What the rules of the rows that have no fault answer by ``hook``, as integers."""
-    groups: dict[object, list[int]] = {}
-    for at, row in enumerate(rows):
-        kind = type(row.rule)
-        groups.setdefault(kind if answers_for_all(kind, hook, Rule) else at, []).append(at)
-    found: dict[int, Any] = {}
-    for group in groups.values():
-        _ask(rows, [at for at in group if at not in faults], hook, found, faults)
-    return found
+
+    def one(row: Standing) -> Any:
+        return getattr(row.rule, hook)(row.sequence, row.start, row.logits)
+
+    def read(group: list[Standing], answers: list[Any]) -> list[list[int] | dict[int, int] | Exception]:
+        return [_read(row.rule, hook, answer) for row, answer in zip(group, answers, strict=True)]
+
+    asked = {at: row for at, row in enumerate(rows) if at not in faults}
+    return answers_of(asked, hook, one, read, faults)
 
 
-def _ask(rows: list[Standing], group: list[int], hook: str, found: dict[int, Any], faults: _Faults) -> None:
-    """Add what a rule class answers for the ``group`` to what is ``found``; where it raises for several rows,
-    ask it row by row for the culprit."""
-    if not group:
-        return
+def _read(rule: Selector[Sequence], hook: str, answer: Any) -> list[int] | dict[int, int] | Exception:
     try:
-        answers = _answered([rows[at] for at in group], hook)
-    except BaseException as exc:  # a rule may raise anything; it is its row's fault
-        fault = fault_of(exc)
-        if len(group) == 1:
-            faults[group[0]] = fault
-            return
-        for at in group:
-            _ask(rows, [at], hook, found, faults)
-        return
-    for at, answer in zip(group, answers, strict=True):
-        try:  # now, before the next rule is asked, which may use one list for all rows
-            found[at] = _named(rows[at].rule, hook, answer)
-        except BaseException as exc:  # of a generator
-            faults[at] = fault_of(exc)
-
-
-def _answered(rows: list[Standing], hook: str) -> list[Any]:
-    first = rows[0]
-    kind = type(first.rule)
-    if not answers_for_all(kind, hook, Rule):
-        return [getattr(first.rule, hook)(first.sequence, first.start, first.logits)]
-    answers: Any = getattr(kind, f"{hook}_all")(rows)
-    if not isinstance(answers, list) or len(answers) != len(rows):
-        raise ContractError(
-            f"{kind.__name__}.{hook}_all returned {told(answers)} for {len(rows)} rows; return a list of "
-            f"what {hook} returns of each"
-        )
-    return answers
+        return _named(rule, hook, answer)
+    except BaseException as exc:  # of a generator
+        return fault_of(exc)
 
 
 def _named(rule: Selector[Sequence], hook: str, answer: Any) -> list[int] | dict[int, int]:
@@ -116,16 +87,10 @@ def _named(rule: Selector[Sequence], hook: str, answer: Any) -> list[int] | dict
             return [index(column) for column in answer]
         return {index(column): index(token) for column, token in answer.items()}
     except (AttributeError, TypeError) as exc:
-        name = _method(rule, hook)
+        name = name_of(rule, hook)
         wanted = "columns as integers" if hook == "revoke" else "a dict of columns and tokens"
         of = "of each row " if name.endswith("_all") else ""
         raise ContractError(f"{name} returned {told(answer)}; {of}return {wanted}") from exc
-
-
-def _method(rule: Selector[Sequence], hook: str) -> str:
-    """How what answers by ``hook`` is named."""
-    kind = type(rule)
-    return f"{kind.__name__}.{hook}_all" if answers_for_all(kind, hook, Rule) else f"{kind.__name__}.{hook}"
 
 
 def _checked(row: Standing, revoked: set[int], replaced: dict[int, int]) -> tuple[set[int], dict[int, int]]:
@@ -141,7 +106,7 @@ def _checked(row: Standing, revoked: set[int], replaced: dict[int, int]) -> tupl
     size = row.logits.shape[-1]
     if not all(0 <= token < size and token != sequence.mask_id for token in replaced.values()):
         raise ContractError(
-            f"{_method(row.rule, 'replace')} named {sorted(replaced.values())}; give ids of the "
+            f"{name_of(row.rule, 'replace')} named {sorted(replaced.values())}; give ids of the "
             "vocabulary, and not the mask's"
         )
     return revoked, replaced

@@ -19,6 +19,7 @@ from torch import Tensor
 from llada_core.errors import ContractError
 from llada_core.values import told
 from llada_runtime.decoding.answering import asks_each, pair
+from llada_runtime.decoding.proposed import Proposed, scored_by_all, scored_by_each
 from llada_runtime.decoding.sequence import Sequence
 from llada_runtime.decoding.standing import Standing, judged_by_all, judged_by_each
 
@@ -51,6 +52,7 @@ class Rule(ABC):  # noqa: B024  # of choose and select one is to be defined, and
 
     def __init_subclass__(cls, **given: Any) -> None:
         super().__init_subclass__(**given)
+        pair(cls, Rule, "score", one=scored_by_all, each=scored_by_each, arguments="rows")
         for hook in ("revoke", "replace"):
             pair(cls, Rule, hook, one=judged_by_all, each=judged_by_each, arguments="rows")
 
@@ -69,9 +71,21 @@ class Rule(ABC):  # noqa: B024  # of choose and select one is to be defined, and
     def score(self, sequence: Sequence, logits: Tensor, tokens: Tensor) -> Tensor | None:
         """What to rank the proposed ``tokens [L]`` by, ``[L]``, higher first; None is their probability.
 
-        ``logits [L, V]`` are those that they were proposed from.
+        ``logits [L, V]`` are those that they were proposed from. A class that defines this or `score_all` has
+        the other one by it.
         """
         return None
+
+    @classmethod
+    @asks_each
+    def score_all(cls, rows: list[Proposed]) -> list[Tensor | None]:
+        """What `score` returns, of each of the ``rows``, whose rules are all of this class.
+
+        For a class that computes much of the logits: what it launches on a GPU it launches once, and not once
+        a row. Judge all rows first, then change what is remembered: where it raises for several rows, it is
+        asked row by row.
+        """
+        return [None for _ in rows]
 
     def keeps(self, sequence: Sequence) -> int | None:
         """How many of the block's masks it keeps now, whatever the network says; None where that matters."""
