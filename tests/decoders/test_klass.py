@@ -11,7 +11,8 @@ from torch import Tensor
 
 import llada_core
 from llada_core import ContractError, ParameterError
-from llada_decoders.klass import Stable, divergence
+from llada_decoders.divergence import divergence
+from llada_decoders.klass import Stable
 from llada_runtime import NoCache, Plan, Policy, Sequence, drain
 from llada_runtime.testing import MASK, FakeConfig, FakeNetwork, check_rule
 from tests.decoders.golden_data import Case, check_published, check_stopped, each_case, each_that_stops
@@ -34,10 +35,10 @@ def test_a_divergence_is_that_of_the_distributions() -> None:
     now[:, 4] = -torch.inf
     p = now.double().softmax(-1)
     entropy = torch.special.entr(p).sum(-1)
-    moved = divergence(now, before)
+    moved = divergence(now, [before], [130])
     assert torch.allclose(moved[:70], math.log(9) - entropy[:70], atol=1e-9)
     assert torch.allclose(moved[70:], 12 * math.log(10) - entropy[70:], atol=1e-9)
-    assert divergence(now, now).abs().max() < 1e-12
+    assert divergence(now, [now], [130]).abs().max() < 1e-12
 
 
 def decoded(

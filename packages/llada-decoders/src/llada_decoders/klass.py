@@ -14,7 +14,7 @@ of the whole canvas, of which those of two blocks decide; the mask token in any 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import torch
@@ -30,38 +30,20 @@ from llada_runtime import (
     NoCache,
     Plan,
     Policy,
+    Proposed,
     Rule,
     Sequence,
-    probability,
     quotas,
     rules_of,
 )
 
 from .declared.klass import ALGORITHM, PARAMETERS
+from .divergence import divergence
 from .sequences import partner
 
-__all__ = ["KLASSGeneration", "LooksAhead", "Seen", "Stable", "divergence", "stable"]
-
-_EPS = 1e-12  # within logarithms, as published
-_ROWS = 64  # positions whose float64 distributions exist at a time
+__all__ = ["KLASSGeneration", "LooksAhead", "Seen", "Stable", "stable"]
 
 Strategy = Literal["all", "max_conf", "min_kl", "random"]
-
-
-def divergence(logits: Tensor, before: Tensor) -> Tensor:
-    """How far distributions have moved: KL(now, before) in nats, float64 ``[L]`` of ``logits [L, V]``.
-
-    ``before [K, V]`` are the logits of the first K ≤ L positions a forward ago. Of the others nothing is
-    known; their distribution counts as 0 everywhere, from which any other is far.
-    """
-    moved = []
-    for first in range(0, len(logits), _ROWS):
-        now = logits[first : first + _ROWS].double().softmax(-1)
-        then = torch.zeros_like(now)
-        known = before[first : first + _ROWS]
-        then[: len(known)] = known.double().softmax(-1)
-        moved.append((now * ((now + _EPS).log() - (then + _EPS).log())).sum(-1))
-    return torch.cat(moved)
 
 
 @dataclass(slots=True)
@@ -71,27 +53,33 @@ class Seen:
     Attributes:
         start: first column of which the last forward is known.
         logits: ``[columns, V]`` of it; None before the first. They stay on the network's device.
-        block: the block that ``recent`` is of.
-        recent: how far its positions moved in its last forwards, float64 ``[L]`` each, the latest last.
+        block: the block that the rest is of.
+        forwards: how many have been noted of it.
+        still: in how many of these, up to the last, each of its positions moved by less than the threshold;
+            int64 ``[L]``.
     """
 
     start: int = 0
     logits: Tensor | None = None
     block: int = -1
-    recent: list[Tensor] = field(default_factory=list)
+    forwards: int = 0
+    still: Tensor | None = None
 
-    def note(self, sequence: Sequence, logits: Tensor, *, most: int) -> None:
-        """Compare the ``logits [L, V]`` of the current block with those before, and keep them.
+    def before(self, row: Proposed) -> Tensor:
+        """What is known of the first columns of the row's block, of L, ``[K, V]``."""
+        known = row.logits[:0] if self.logits is None else self.logits
+        first, width = row.sequence.block_start - self.start, len(row.logits)
+        return known if first == 0 and len(known) <= width else known[first : first + width]
 
-        Of what is ``recent``, ``most`` forwards are remembered.
-        """
-        start = sequence.block_start
+    def enter(self, sequence: Sequence) -> None:
+        """Forget the forwards of another block than the current one."""
         if self.block != sequence.block:
-            self.block, self.recent = sequence.block, []
-        before = logits[:0] if self.logits is None else self.logits[start - self.start :]
-        moved = divergence(logits, before[: len(logits)])
-        self.recent = [*self.recent, moved][-most:]
-        self.start, self.logits = start, logits.clone()
+            self.block, self.forwards, self.still = sequence.block, 0, None
+
+    def note(self, row: Proposed, logits: Tensor, still: Tensor) -> None:
+        """Keep what a forward has said of the row's block, and how long that has been still."""
+        self.start, self.logits, self.still = row.sequence.block_start, logits, still
+        self.forwards += 1
 
     def see_behind(self, logits: Tensor, mask_id: int) -> None:
         """Keep the ``logits [columns, V]`` of what follows the columns that are known, too."""
@@ -123,36 +111,21 @@ class Stable(BestFirst):
     def begin(self) -> Seen:
         return Seen()
 
-    def score(self, sequence: Sequence, logits: Tensor, tokens: Tensor) -> Tensor:
+    @classmethod
+    def score_all(cls, rows: list[Proposed]) -> list[Tensor | None]:
         """Above 0 where a position is ready, by the strategy's order; else its confidence less 1."""
-        if len(tokens) != sequence.block_end - sequence.block_start:
-            raise ContractError(
-                f"{type(self).__name__} was asked about {len(tokens)} columns, and compares those of a "
-                "block; plan targets that are the block"
-            )
-        seen: Seen = sequence.rule_state
-        seen.note(sequence, logits, most=self.history)
-        sure = probability(logits, tokens)
-        ready = sure > self.conf_threshold
-        if len(seen.recent) < self.history:
-            return sure - 1
-        for moved in seen.recent:
-            ready &= moved[: len(ready)] < self.kl_threshold
-        return torch.where(ready, self._order(sequence, sure, seen.recent[-1]), sure - 1)
-
-    def _order(self, sequence: Sequence, sure: Tensor, moved: Tensor) -> Tensor:
-        """By what one of the ready positions is taken, ``[L]``, above 0."""
-        if self.strategy == "min_kl":
-            return (-moved).exp()
-        if self.strategy == "random":
-            drawn = torch.rand(
-                len(sure),
-                dtype=torch.float64,
-                device=sure.device,
-                generator=sequence.generator(sure.device),
-            )
-            return 1 - drawn
-        return sure
+        widths = [_width(row) for row in rows]
+        _enter(rows)
+        sure, logits = torch.cat([row.confidence for row in rows]), torch.cat([row.logits for row in rows])
+        moved = divergence(logits, [_seen(row).before(row) for row in rows], widths)
+        least, most, history = _limits(rows, widths).to(sure.device, non_blocking=True).unbind()
+        still = (_still(rows, widths) + 1) * (moved < most)
+        ready = (sure > least) & (still >= history)
+        scores = torch.where(ready, _order(rows, widths, sure, moved), sure - 1)
+        noted = zip(rows, logits.split_with_sizes(widths), still.split_with_sizes(widths), strict=True)
+        for row, *each in noted:
+            _seen(row).note(row, *each)
+        return [*scores.split_with_sizes(widths)]
 
     @classmethod
     def parameters(cls, sequences: list[Sequence]) -> Tensor:
@@ -169,9 +142,83 @@ class Stable(BestFirst):
         return torch.where(ready > 0, ready.minimum(most), share).long()
 
 
+def _width(row: Proposed) -> int:
+    """Columns of the row. Raises ``ContractError`` where they are not those of its block."""
+    sequence, width = row.sequence, len(row.tokens)
+    if width != sequence.block_end - sequence.block_start:
+        raise ContractError(
+            f"{type(row.rule).__name__} was asked about {width} columns, and compares those of a block; plan "
+            "targets that are the block"
+        )
+    return width
+
+
+def _seen(row: Proposed) -> Seen:
+    seen: Seen = row.sequence.rule_state
+    return seen
+
+
+def _rule(row: Proposed) -> Stable:
+    assert isinstance(row.rule, Stable)
+    return row.rule
+
+
+def _enter(rows: list[Proposed]) -> None:
+    """Raise before anything is remembered, and forget the blocks that rows have left."""
+    for row in rows:
+        if _rule(row).strategy == "random":
+            row.sequence.generator(row.logits.device)  # as for a seed that no generator takes
+    for row in rows:
+        _seen(row).enter(row.sequence)
+
+
+def _limits(rows: list[Proposed], widths: list[int]) -> Tensor:
+    """Of each position the confidence and the divergence that bound what is ready, and the forwards that it
+    is to be still; float64 ``[3, N]`` on the CPU."""
+    rules = [_rule(row) for row in rows]
+    limits = [[rule.conf_threshold, rule.kl_threshold, rule.history] for rule in rules]
+    each = torch.tensor(limits, dtype=torch.float64).T
+    return each.repeat_interleave(torch.tensor(widths), dim=1)
+
+
+def _still(rows: list[Proposed], widths: list[int]) -> Tensor:
+    """In how many of the last forwards each position was still, int64 ``[N]``."""
+    blank = torch.zeros(max(widths), dtype=torch.int64, device=rows[0].logits.device)
+    parts: list[Tensor] = []
+    for row, width in zip(rows, widths, strict=True):
+        known = _seen(row).still
+        known = blank[:0] if known is None else known
+        if len(known) > width:  # the block has been ended before its bound
+            known = known[:width]
+        parts += [known, blank[: width - len(known)]] if len(known) < width else [known]
+    return torch.cat(parts)
+
+
+def _order(rows: list[Proposed], widths: list[int], sure: Tensor, moved: Tensor) -> Tensor:
+    """By what one of a row's ready positions is taken, float64 ``[N]``, above 0."""
+    kinds = [_rule(row).strategy for row in rows]
+    order = sure
+    if "min_kl" in kinds:
+        stillest = torch.tensor([kind == "min_kl" for kind in kinds]).repeat_interleave(torch.tensor(widths))
+        order = torch.where(stillest.to(sure.device, non_blocking=True), (-moved).exp(), sure)
+    if "random" not in kinds:
+        return order
+    parts = order.split_with_sizes(widths)
+    return torch.cat([_drawn(row, part) for row, part in zip(rows, parts, strict=True)])
+
+
+def _drawn(row: Proposed, order: Tensor) -> Tensor:
+    """The row's own ``order [L]``, or chance, where that decides: once it has seen enough of the block."""
+    rule = _rule(row)
+    if rule.strategy != "random" or _seen(row).forwards + 1 < rule.history:
+        return order
+    generator = row.sequence.generator(order.device)
+    return 1 - torch.rand(len(order), dtype=torch.float64, device=order.device, generator=generator)
+
+
 class LooksAhead(Around):
     """What ``base`` plans, which shows `Stable` the next block too that holds masks: its plans are to cover
-    that."""
+    that. Of what is behind the block, the forward counts that fills it."""
 
     def plan(self, sequence: Sequence) -> Plan:
         return replace(self.base.plan(sequence), look=(sequence.block_start, _next_end(sequence)))
@@ -180,8 +227,9 @@ class LooksAhead(Around):
         partner(self, sequence.rule, Stable)
         width = sequence.block_end - sequence.block_start
         super().after(sequence, plan, logits[:width], network)
-        seen: Seen = sequence.rule_state
-        seen.see_behind(logits[width:], sequence.mask_id)
+        if width < len(logits) and not sequence.open_columns:
+            seen: Seen = sequence.rule_state
+            seen.see_behind(logits[width:], sequence.mask_id)
 
 
 def _next_end(sequence: Sequence) -> int:
