@@ -20,10 +20,11 @@ from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Any, ClassVar
 
+import torch
 from torch import Tensor
 
 from llada_fastdllm import FastDLLMGeneration
-from llada_runtime import Network, Plan, Policy, Rule, Sequence, probability
+from llada_runtime import Network, Plan, Policy, Proposed, Rule, Sequence
 
 from .declared.daedal import ALGORITHM, PARAMETERS
 from .guidance import Guided
@@ -170,7 +171,10 @@ class Surer(Above):
     def begin(self) -> Sure:
         return Sure()
 
-    def score(self, sequence: Sequence, logits: Tensor, tokens: Tensor) -> Tensor:
-        sure = probability(logits, tokens).cpu()
-        sequence.rule_state.start, sequence.rule_state.sure = sequence.block_start, tuple(sure.tolist())
-        return sure
+    @classmethod
+    def score_all(cls, rows: list[Proposed]) -> list[Tensor | None]:
+        sure = torch.cat([row.confidence for row in rows]).cpu()
+        for row, own in zip(rows, sure.split([len(row.tokens) for row in rows]), strict=True):
+            state: Sure = row.sequence.rule_state
+            state.start, state.sure = row.sequence.block_start, tuple(own.tolist())
+        return [None for _ in rows]

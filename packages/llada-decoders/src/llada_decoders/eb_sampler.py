@@ -18,11 +18,11 @@ import torch
 from torch import Tensor
 
 from llada_fastdllm import FastDLLMGeneration
-from llada_runtime import BestFirst, Policy, Rule, Sequence, kept_first, rules_of
+from llada_runtime import BestFirst, Policy, Proposed, Rule, Sequence, kept_first, rules_of
 
 from .declared.eb_sampler import ALGORITHM, PARAMETERS
 from .guidance import guided
-from .orders import ORDERS, entropies
+from .orders import entropies, of_all, ranked
 
 __all__ = ["EBSamplerGeneration", "EntropyBudget", "OrderedEntropyBudget", "entropy_budget"]
 
@@ -38,8 +38,9 @@ class EntropyBudget(BestFirst):
     gamma: float
     tokens_per_step: int = 1
 
-    def score(self, sequence: Sequence, logits: Tensor, tokens: Tensor) -> Tensor | None:
-        return -entropies(logits)
+    @classmethod
+    def score_all(cls, rows: list[Proposed]) -> list[Tensor | None]:
+        return ranked(["entropy"] * len(rows), [row.logits for row in rows])
 
     @classmethod
     def parameters(cls, sequences: list[Sequence]) -> Tensor:
@@ -62,9 +63,14 @@ class OrderedEntropyBudget(EntropyBudget):
 
     order: str = "confidence"
 
-    def score(self, sequence: Sequence, logits: Tensor, tokens: Tensor) -> Tensor | None:
-        sequence.rule_state = entropies(logits).double().cpu()
-        return ORDERS[self.order](logits) if self.order in ORDERS else None
+    @classmethod
+    def score_all(cls, rows: list[Proposed]) -> list[Tensor | None]:
+        logits = [row.logits for row in rows]
+        found = ranked([_order(row) for row in rows], logits)
+        spent = of_all(entropies, logits).double().cpu()
+        for row, own in zip(rows, spent.split_with_sizes([len(each) for each in logits]), strict=True):
+            row.sequence.rule_state = own
+        return found
 
     @classmethod
     def select(cls, sequences: list[Sequence], scores: Tensor, open_: Tensor) -> Tensor:
@@ -77,6 +83,11 @@ class OrderedEntropyBudget(EntropyBudget):
         spent = spent.to(scores.device).gather(-1, order).masked_fill(closed, torch.inf)
         counts = _within(cls.parameters(sequences).to(scores.device), spent).clamp(min=1)
         return kept_first(order, counts[:, None], open_)
+
+
+def _order(row: Proposed) -> str:
+    assert isinstance(row.rule, OrderedEntropyBudget)
+    return row.rule.order
 
 
 def _within(parameters: Tensor, spent: Tensor) -> Tensor:

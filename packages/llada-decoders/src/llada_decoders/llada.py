@@ -21,11 +21,11 @@ from torch import Tensor
 
 from llada_core.parameters import steps_a_block
 from llada_fastdllm import FastDLLMGeneration
-from llada_runtime import Network, Policy, Quota, Rule, Sequence, probability
+from llada_runtime import Network, Policy, Proposed, Quota, Rule, Sequence, probability
 
 from .declared.llada import ALGORITHM, PARAMETERS
 from .guidance import guided
-from .orders import ORDERS
+from .orders import packed, ranked
 from .sequences import refused
 
 __all__ = ["EndsLast", "LLaDAGeneration", "OrderedQuota", "by_entropy", "by_margin"]
@@ -37,8 +37,14 @@ class OrderedQuota(Quota):
 
     order: str = "confidence"
 
-    def score(self, sequence: Sequence, logits: Tensor, tokens: Tensor) -> Tensor | None:
-        return ORDERS[self.order](logits) if self.order in ORDERS else None
+    @classmethod
+    def score_all(cls, rows: list[Proposed]) -> list[Tensor | None]:
+        return ranked([_order(row) for row in rows], [row.logits for row in rows])
+
+
+def _order(row: Proposed) -> str:
+    assert isinstance(row.rule, OrderedQuota)
+    return row.rule.order
 
 
 def by_entropy(params: Mapping[str, Any]) -> Rule:
@@ -64,11 +70,35 @@ class EndsLast(Quota):
 
     eot_id: int | None = None
 
-    def score(self, sequence: Sequence, logits: Tensor, tokens: Tensor) -> Tensor:
-        also = sequence.end_ids if self.eot_id is None else {self.eot_id}
-        late = torch.tensor(sorted(also | _eos(sequence)), device=logits.device)
-        sure = probability(logits.float().index_fill(-1, late, -torch.inf), tokens)
-        return sure.masked_fill(torch.isin(tokens, late), 0.0)
+    @classmethod
+    def score_all(cls, rows: list[Proposed]) -> list[Tensor | None]:
+        late = [_late(row) for row in rows]
+        found: list[Tensor | None] = [None] * len(rows)
+        for ids in dict.fromkeys(late):
+            those = [at for at, each in enumerate(late) if each == ids]
+            for at, own in zip(those, _without([rows[at] for at in those], ids), strict=True):
+                found[at] = own
+        return found
+
+
+def _late(row: Proposed) -> frozenset[int]:
+    """Tokens of which none may end the row's answer."""
+    assert isinstance(row.rule, EndsLast)
+    also = row.sequence.end_ids if row.rule.eot_id is None else frozenset({row.rule.eot_id})
+    return also | _eos(row.sequence)
+
+
+def _without(rows: list[Proposed], ids: frozenset[int]) -> Ids[Tensor]:
+    """The confidence ``[L]`` of each row's tokens where none of the ``ids`` can be; of these it is 0."""
+    tokens = torch.cat([row.tokens for row in rows])
+    late = torch.tensor(sorted(ids)).to(tokens.device, non_blocking=True)
+    sure, first = [], 0
+    for part in packed([row.logits for row in rows]):
+        left = part.float().index_fill(-1, late, -torch.inf)
+        sure.append(probability(left, tokens[first : first + len(part)]))
+        first += len(part)
+    kept = torch.cat(sure).masked_fill(torch.isin(tokens, late), 0.0)
+    return kept.split_with_sizes([len(row.tokens) for row in rows])
 
 
 class _Endless:

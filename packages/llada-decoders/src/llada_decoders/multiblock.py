@@ -15,6 +15,7 @@ open blocks with masks the first always follows a full one, and so has the guara
 from __future__ import annotations
 
 from collections.abc import Mapping
+from collections.abc import Sequence as Ids
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -23,10 +24,10 @@ from torch import Tensor
 
 from llada_core.parameters import check_early_stops
 from llada_fastdllm import FastDLLMGeneration
-from llada_runtime import Network, NoCache, Plan, Policy, Rule, Sequence, rules_of
+from llada_runtime import Network, NoCache, Plan, Policy, Proposed, Rule, Sequence, rules_of
 
 from .declared.multiblock import ALGORITHM, PARAMETERS
-from .orders import entropies
+from .orders import entropies, of_all
 from .sequences import masks
 
 __all__ = ["LowEntropy", "MultiBlockGeneration", "OpenBlocks", "Pipeline"]
@@ -126,20 +127,22 @@ class LowEntropy(Rule):
     def begin(self) -> Guarantees:
         return Guarantees()
 
-    def score(self, sequence: Sequence, logits: Tensor, tokens: Tensor) -> Tensor:
-        scores = -entropies(logits).double()
-        pipeline = sequence.policy_state
-        stale = pipeline.stale if isinstance(pipeline, Pipeline) else ()
-        sequence.rule_state = self._guarantees(sequence, scores, stale) if stale else Guarantees()
-        return scores
+    @classmethod
+    def score_all(cls, rows: list[Proposed]) -> list[Tensor | None]:
+        scores = -of_all(entropies, [row.logits for row in rows]).double()
+        parts = scores.split_with_sizes([len(row.logits) for row in rows])
+        for row, guarantees in zip(rows, _guarantees_of(rows, parts), strict=True):
+            row.sequence.rule_state = guarantees
+        return [*parts]
 
-    def _guarantees(self, sequence: Sequence, scores: Tensor, stale: tuple[int, ...]) -> Guarantees:
-        """What upstream fills in any case where columns that are no masks any more still count as such."""
+    def guarantees(self, sequence: Sequence, scores: Tensor, stale: tuple[int, ...]) -> Guarantees:
+        """What upstream fills in any case where columns that are no masks any more still count as such, of
+        ``scores [L]`` on the CPU."""
         start, width = sequence.block_start, sequence.block_end - sequence.block_start
         gone = torch.zeros(len(scores), dtype=torch.bool)
         gone[[column - start for column in stale if column >= start]] = True
         open_ = torch.tensor(masks(sequence, len(scores)))
-        known = scores.cpu().masked_fill(~(gone | open_), -torch.inf)
+        known = scores.masked_fill(~(gone | open_), -torch.inf)
         best, best_here = int(known.argmax()), int(known[:width].argmax())
         taken = gone[:width] & (known[:width] >= -self.threshold)
         spent = bool(taken.any()) or (best < width and bool(gone[best])) or bool(gone[best_here])
@@ -169,6 +172,26 @@ class LowEntropy(Rule):
         missing = ~(taken & open_ & here).any(-1, keepdim=True) & first.bool()
         surest = scores.masked_fill(~here, -torch.inf).argmax(-1, keepdim=True)
         return (taken | ((columns == surest) & missing)) & open_
+
+
+def _guarantees_of(rows: list[Proposed], scores: Ids[Tensor]) -> list[Guarantees]:
+    """Those of each row, of its ``scores [L]``. However many rows have stale columns, the device is waited
+    for once."""
+    found = [Guarantees() for _ in rows]
+    stale = {at: columns for at, row in enumerate(rows) if (columns := _stale(row.sequence))}
+    if not stale:
+        return found
+    there = torch.cat([scores[at] for at in stale]).cpu().split([len(scores[at]) for at in stale])
+    for at, known in zip(stale, there, strict=True):
+        rule = rows[at].rule
+        assert isinstance(rule, LowEntropy)
+        found[at] = rule.guarantees(rows[at].sequence, known, stale[at])
+    return found
+
+
+def _stale(sequence: Sequence) -> tuple[int, ...]:
+    pipeline = sequence.policy_state
+    return pipeline.stale if isinstance(pipeline, Pipeline) else ()
 
 
 class MultiBlockGeneration(FastDLLMGeneration):

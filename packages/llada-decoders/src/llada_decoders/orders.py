@@ -11,14 +11,14 @@ from collections.abc import Callable, Iterator
 import torch
 from torch import Tensor
 
-__all__ = ["ORDERS", "entropies", "margins"]
+__all__ = ["ORDERS", "entropies", "margins", "of_all", "packed", "ranked"]
 
 _ROWS = 256  # positions whose probabilities exist at a time: bounds the float32 temporaries
 
 
 def entropies(logits: Tensor) -> Tensor:
     """``-Σ p ln p`` of each position's distribution, in nats: float32 ``[L]`` of ``logits [L, V]``."""
-    return torch.cat([torch.special.entr(p).sum(-1) for p in _probabilities(logits)])
+    return torch.cat([_summed(torch.special.entr(p)) for p in _probabilities(logits)])
 
 
 def margins(logits: Tensor) -> Tensor:
@@ -27,12 +27,48 @@ def margins(logits: Tensor) -> Tensor:
     return best[:, 0] - best[:, 1]
 
 
+def _summed(terms: Tensor) -> Tensor:
+    """The sums of rows ``[N, V]``; of a lone one twice, as by several threads torch adds it up in another
+    order."""
+    return terms.sum(-1) if len(terms) > 1 else terms.repeat(2, 1).sum(-1)[:1]
+
+
 def _probabilities(logits: Tensor) -> Iterator[Tensor]:
     return (part.float().softmax(-1) for part in logits.split(_ROWS))
 
 
 def _sureness(logits: Tensor) -> Tensor:
     return -entropies(logits)
+
+
+def of_all(measure: Callable[[Tensor], Tensor], rows: list[Tensor]) -> Tensor:
+    """What ``measure`` makes of the logits ``[L, V]`` of all rows, ``[N]``, one row after another."""
+    return torch.cat([measure(part) for part in packed(rows)])
+
+
+def packed(rows: list[Tensor]) -> Iterator[Tensor]:
+    """The rows' logits ``[L, V]`` in parts of at most `_ROWS` positions, so that no copy of them all is
+    made."""
+    part: list[Tensor] = []
+    for piece in (piece for row in rows for piece in row.split(_ROWS)):
+        if part and sum(map(len, part)) + len(piece) > _ROWS:
+            yield torch.cat(part)
+            part = []
+        part.append(piece)
+    yield torch.cat(part)
+
+
+def ranked(orders: list[str], logits: list[Tensor]) -> list[Tensor | None]:
+    """How sure a network is of each position of rows, ``[L]`` of ``logits [L, V]``, each by its own of the
+    `ORDERS`; None by any other order."""
+    found: list[Tensor | None] = [None] * len(orders)
+    for order in ORDERS.keys() & orders:
+        rows = [at for at, each in enumerate(orders) if each == order]
+        sure = of_all(ORDERS[order], [logits[at] for at in rows])
+        parts = sure.split_with_sizes([len(logits[at]) for at in rows])
+        for at, part in zip(rows, parts, strict=True):
+            found[at] = part
+    return found
 
 
 ORDERS: dict[str, Callable[[Tensor], Tensor]] = {"entropy": _sureness, "margin": margins}

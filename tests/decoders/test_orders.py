@@ -1,0 +1,107 @@
+"""What positions are ranked by, of all rows at once: each has the bits that it has alone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+import llada_core
+from llada_decoders import orders
+from llada_decoders.orders import entropies, margins, of_all, ranked
+from llada_runtime import LLaDAModel, Sequence, drain
+from llada_runtime.testing import small_llada
+
+WIDTHS = [1, 5, 3, 1, 7]
+
+
+@pytest.fixture
+def two_threads() -> Iterator[None]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture(scope="module")
+def model() -> LLaDAModel:
+    return small_llada(scale=0.4)
+
+
+def logits(vocabulary: int) -> list[Tensor]:
+    packed = torch.randn(sum(WIDTHS), vocabulary, generator=torch.Generator().manual_seed(2))
+    packed[:, 4] = -torch.inf
+    return [*packed.split(WIDTHS)]
+
+
+@pytest.mark.usefixtures("two_threads")
+@pytest.mark.parametrize("measure", [entropies, margins])
+@pytest.mark.parametrize("most", [2, 4, 256])
+def test_measures_have_the_same_bits_in_any_company_on_two_threads(
+    monkeypatch: pytest.MonkeyPatch, measure: Callable[[Tensor], Tensor], most: int
+) -> None:
+    """Also of one column of a vocabulary that several threads share out, and wherever a part ends."""
+    rows = logits(40_000)
+    alone = torch.cat([measure(row) for row in rows])
+    assert torch.equal(torch.cat([measure(line[None]) for row in rows for line in row]), alone)
+    monkeypatch.setattr(orders, "_ROWS", most)
+    assert torch.equal(of_all(measure, rows), alone)
+
+
+def test_an_entropy_is_that_of_the_distribution() -> None:
+    rows = logits(32)
+    exact = torch.special.entr(torch.cat(rows).double().softmax(-1)).sum(-1)
+    torch.testing.assert_close(of_all(entropies, rows).double(), exact, atol=1e-5, rtol=1e-5)
+
+
+def test_each_row_is_ranked_by_its_own_order() -> None:
+    rows = logits(32)
+    found = ranked(["margin", "entropy", "confidence", "margin", "entropy"], rows)
+    wanted = [margins(rows[0]), -entropies(rows[1]), None, margins(rows[3]), -entropies(rows[4])]
+    for own, expected in zip(found, wanted, strict=True):
+        assert (own is None) == (expected is None)
+        assert own is None or expected is None or torch.equal(own, expected)
+
+
+SETTINGS: dict[str, list[dict[str, Any]]] = {
+    "llada": [{"order": "margin"}, {"order": "entropy", "steps": 6}, {}, {"order": "margin", "steps": 4}],
+    "llada with ends last": [{"confidence_eos_eot_inf": True, "steps": steps} for steps in (3, 6, 12)],
+    "eb_sampler": [
+        {"gamma": 1.0, "order": "margin"},
+        {"gamma": 3.0, "order": "confidence"},
+        {"gamma": 2.0, "order": "margin", "tokens_per_step": 2},
+        {"gamma": 2.0},
+        {"gamma": 4.0, "block_length": 5},
+    ],
+    "multiblock": [
+        {"threshold": 1.5},
+        {"threshold": 3.0, "eos_early_stop": True, "early_stop": True},
+        {"threshold": 3.2, "eos_early_stop": True, "early_stop": True, "block_add_threshold": 0.1},
+        {"threshold": 2.8, "block_length": 5},
+    ],
+    "daedal": [
+        {"initial_gen_length": 4, "expansion_factor": 3, "eos_check_tokens": 2, "high_conf_threshold": 0.2},
+        {"initial_gen_length": 8, "expansion_factor": 2, "low_conf_threshold": 0.7},
+    ],
+}
+
+
+@pytest.mark.parametrize("name", SETTINGS)
+def test_rows_of_one_rule_class_are_those_that_are_alone(model: LLaDAModel, name: str) -> None:
+    algorithm = llada_core.get_algorithm(name.partition(" ")[0])
+
+    def rows() -> list[Sequence]:
+        given = [
+            {"gen_length": 12, "block_length": 4, "early_stop": False, **each} for each in SETTINGS[name]
+        ]
+        settings = [algorithm.validate_args(**each) for each in [*given, *given[::-1]]]
+        return [algorithm.sequence(model, [1, 2, at][: 1 + at % 3], each) for at, each in enumerate(settings)]
+
+    together, apart = rows(), rows()
+    assert not [step.error for step in drain(model, together, rows=len(together)) if step.error]
+    for row in apart:
+        assert not [step.error for step in drain(model, [row], rows=1) if step.error]
+    assert [(row.canvas, row.nfe) for row in together] == [(row.canvas, row.nfe) for row in apart]
