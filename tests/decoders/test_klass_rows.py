@@ -13,6 +13,7 @@ from torch import Tensor
 import llada_core
 from llada_core import ContractError
 from llada_decoders import divergence as compared
+from llada_decoders.divergence import divergence
 from llada_decoders.klass import LooksAhead, Stable
 from llada_runtime import LLaDAModel, Loop, Network, NoCache, Plan, Proposed, Sequence, drain, probability
 from llada_runtime.reference import follow
@@ -97,6 +98,47 @@ def test_scores_have_the_same_bits_in_any_company_on_two_threads(
     assert 5 < ready < 4 * len(WIDTHS)
 
 
+@pytest.mark.usefixtures("two_threads")
+@pytest.mark.parametrize("most", [1, 3, 256])
+def test_divergences_have_the_same_bits_in_any_company_on_two_threads(
+    monkeypatch: pytest.MonkeyPatch, most: int
+) -> None:
+    """Of all, of some, and of none of a row's columns it is known what was there before."""
+    source = torch.Generator().manual_seed(4)
+    now = torch.randn(sum(WIDTHS), 40_000, generator=source)
+    rows = now.split(WIDTHS)
+    known = [torch.randn(width, 40_000, generator=source) for width in (4, 3, 1, 0, 1, 9, 0)]
+    alone = torch.cat(
+        [divergence(row, [before], [len(row)]) for row, before in zip(rows, known, strict=True)]
+    )
+    exact = torch.cat([exactly(row, before) for row, before in zip(rows, known, strict=True)])
+    torch.testing.assert_close(alone, exact)
+    monkeypatch.setattr(compared, "_ROWS", most)
+    assert torch.equal(divergence(now, known, WIDTHS), alone)
+    sizes = [sum(width for _, width in part) for part in compared._parts(known, WIDTHS)]
+    assert max(sizes) <= most
+    assert sum(sizes) == sum(WIDTHS)
+
+
+def exactly(now: Tensor, before: Tensor) -> Tensor:
+    """KL(now, before) as published, ``[L]``."""
+    p, q = now.double().softmax(-1), torch.zeros(now.shape, dtype=torch.float64)
+    q[: len(before)] = before.double().softmax(-1)
+    return (p * ((p + 1e-12).log() - (q + 1e-12).log())).sum(-1)
+
+
+def test_a_threshold_is_to_be_exceeded_and_a_divergence_below_its_own() -> None:
+    rule = replace(STABLE, conf_threshold=0.5, history=1, kl_threshold=50.0)
+    sequence = Sequence(
+        [1], FakeConfig(), gen_length=2, block_length=2, policy=LooksAhead(NoCache()), rule=rule
+    )
+    logits, sure = torch.zeros(2, 8), torch.tensor([0.5, 0.6], dtype=torch.float64)
+    asked = replace(proposed(sequence, logits), confidence=sure)
+    (found,) = Stable.score_all([asked])
+    assert found is not None
+    assert found.tolist() == [-0.5, 0.6]
+
+
 def test_rows_of_all_parameters_are_those_that_are_alone(model: LLaDAModel) -> None:
     together, steps = rows(model.config), 0
     loop = Loop(model, rows=len(together))
@@ -147,6 +189,9 @@ def test_chance_is_drawn_once_enough_has_been_seen() -> None:
         Stable.score_all([proposed(sequence, logits)])
         after = sequence.generator(torch.device("cpu")).get_state()
         assert torch.equal(after, before) != drawn
+    sequence.block += 1  # of which nothing has been seen
+    Stable.score_all([proposed(sequence, logits)])
+    assert torch.equal(sequence.generator(torch.device("cpu")).get_state(), after)
 
 
 @pytest.mark.parametrize("strategy", ["all", "random"])
@@ -159,10 +204,10 @@ def test_a_seed_that_no_generator_takes_is_the_fault_of_its_row(strategy: Any) -
         return Sequence([1], FakeConfig(), gen_length=8, block_length=4, policy=policy, rule=rule, seed=seed)
 
     wrong, sound, alone = row(2**70, replace(rule, strategy=strategy)), row(3), row(3)
-    assert len(errors(network, [sound, wrong])) == (strategy == "random")
-    assert not errors(network, [alone])
-    assert (sound.canvas, sound.nfe) == (alone.canvas, alone.nfe)
-    assert torch.equal(*(each.generator(torch.device("cpu")).get_state() for each in (sound, alone)))
+    steps = list(drain(network, [sound, wrong], rows=2))
+    assert len([step for step in steps if step.error]) == (strategy == "random")
+    found = [step.positions for step in steps if step.ticket.row is sound]
+    assert found == [step.positions for step in drain(network, [alone], rows=1)]
 
 
 class Ends(NoCache):

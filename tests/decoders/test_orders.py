@@ -11,9 +11,10 @@ from torch import Tensor
 
 import llada_core
 from llada_decoders import orders
+from llada_decoders.multiblock import LowEntropy, OpenBlocks, Pipeline
 from llada_decoders.orders import entropies, margins, of_all, ranked
-from llada_runtime import LLaDAModel, Sequence, drain
-from llada_runtime.testing import small_llada
+from llada_runtime import LLaDAModel, Proposed, Sequence, drain
+from llada_runtime.testing import FakeConfig, small_llada
 
 WIDTHS = [1, 5, 3, 1, 7]
 
@@ -90,7 +91,9 @@ SETTINGS: dict[str, list[dict[str, Any]]] = {
 
 
 @pytest.mark.parametrize("name", SETTINGS)
-def test_rows_of_one_rule_class_are_those_that_are_alone(model: LLaDAModel, name: str) -> None:
+def test_rows_of_one_rule_class_are_those_that_are_alone(
+    model: LLaDAModel, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     algorithm = llada_core.get_algorithm(name.partition(" ")[0])
 
     def rows() -> list[Sequence]:
@@ -101,7 +104,38 @@ def test_rows_of_one_rule_class_are_those_that_are_alone(model: LLaDAModel, name
         return [algorithm.sequence(model, [1, 2, at][: 1 + at % 3], each) for at, each in enumerate(settings)]
 
     together, apart = rows(), rows()
-    assert not [step.error for step in drain(model, together, rows=len(together)) if step.error]
+    with monkeypatch.context() as patched:
+        patched.setattr(orders, "_ROWS", 5)
+        assert not [step.error for step in drain(model, together, rows=len(together)) if step.error]
     for row in apart:
         assert not [step.error for step in drain(model, [row], rows=1) if step.error]
     assert [(row.canvas, row.nfe) for row in together] == [(row.canvas, row.nfe) for row in apart]
+
+
+def test_stale_columns_are_each_rows_own() -> None:
+    """What ``multiblock`` fills in any case where an answer was ended: of several rows as of one."""
+
+    def rows() -> list[Sequence]:
+        made = []
+        for at in range(4):
+            policy, rule = OpenBlocks(0.5), LowEntropy(1.0 + at)
+            row = Sequence(
+                [1] * (at + 1), FakeConfig(), gen_length=6, block_length=3, policy=policy, rule=rule
+            )
+            stale = range(at + 1 + at, at + 6) if at != 2 else ()
+            row.policy_state = Pipeline(opened=2, end=at + 3, stale=tuple(stale))
+            made.append(row)
+        return made
+
+    def asked(row: Sequence, logits: Tensor) -> Proposed:
+        tokens = logits.argmax(-1)
+        return Proposed(rule=row.rule, sequence=row, logits=logits, tokens=tokens, confidence=tokens.double())
+
+    logits = 3 * torch.randn(4, 6, 32, generator=torch.Generator().manual_seed(4))
+    together, apart = rows(), rows()
+    LowEntropy.score_all([asked(*pair) for pair in zip(together, logits, strict=True)])
+    for row, own in zip(apart, logits, strict=True):
+        LowEntropy.score_all([asked(row, own)])
+    found = [row.rule_state for row in together]
+    assert found == [row.rule_state for row in apart]
+    assert len({(each.best, each.first) for each in found}) > 1
