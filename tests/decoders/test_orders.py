@@ -11,9 +11,10 @@ from torch import Tensor
 
 import llada_core
 from llada_decoders import orders
+from llada_decoders.llada import EndsLast
 from llada_decoders.multiblock import LowEntropy, OpenBlocks, Pipeline
 from llada_decoders.orders import entropies, margins, of_all, ranked
-from llada_runtime import LLaDAModel, Proposed, Sequence, drain
+from llada_runtime import LLaDAModel, NoCache, Proposed, Sequence, drain
 from llada_runtime.testing import FakeConfig, small_llada
 
 WIDTHS = [1, 5, 3, 1, 7]
@@ -139,3 +140,20 @@ def test_stale_columns_are_each_rows_own() -> None:
     found = [row.rule_state for row in together]
     assert found == [row.rule_state for row in apart]
     assert len({(each.best, each.first) for each in found}) > 1
+
+
+def test_what_is_left_without_end_tokens_is_each_rows_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Wherever a part ends, and whichever tokens end the rows."""
+    logits = 3 * torch.randn(4, 4, 32, generator=torch.Generator().manual_seed(6))
+    rows = []
+    for at, own in enumerate(logits):
+        rule = EndsLast(2, eot_id=at % 2 or None)
+        row = Sequence([1], FakeConfig(), gen_length=4, block_length=4, policy=NoCache(), rule=rule)
+        tokens = own.argmax(-1)
+        rows.append(Proposed(rule=rule, sequence=row, logits=own, tokens=tokens, confidence=tokens.double()))
+    alone = [EndsLast.score_all([row])[0] for row in rows]
+    monkeypatch.setattr(orders, "_ROWS", 3)
+    for found, wanted in zip(EndsLast.score_all(rows), alone, strict=True):
+        assert found is not None
+        assert wanted is not None
+        assert torch.equal(found, wanted)
