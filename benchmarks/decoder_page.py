@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from decoder_rows import Row, Run
+from decoder_settings import SERIES
 
 from llada_core.bench import Interval, front, plot
 from llada_core.cli.output import as_typed
@@ -29,6 +30,7 @@ def files(run: Run, name: str) -> dict[str, Callable[[Path], object]]:
             up=up,
             scale="log",
             named="front",
+            series=[*SERIES.values()],
         ),
         f"{name}-columns.svg": lambda path: plot(
             [row.by_columns for row in run.rows],
@@ -37,6 +39,7 @@ def files(run: Run, name: str) -> dict[str, Callable[[Path], object]]:
             up=up,
             scale="cost",
             named="front",
+            series=[*SERIES.values()],
         ),
         f"{name}.json": run.write,
         "decoders.md": lambda path: path.write_text(with_figures(page, run, name)),

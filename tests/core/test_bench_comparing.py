@@ -311,6 +311,18 @@ def test_a_bar_tells_from_where_to_where_the_accuracy_may_be(tmp_path: Path) -> 
     assert "<!-- 20 -->" in barred.read_text()
 
 
+def test_a_series_looks_alike_in_all_pictures_of_the_same_series(tmp_path: Path) -> None:
+    """Of the second of three series, with the first beside it and without."""
+    both = [replace(each, series=name) for each, name in zip(points((1, 50), (2, 60)), "ab", strict=True)]
+    dots = {}
+    for name, drawn, series in (("both", both, "abc"), ("one", both[1:], "abc"), ("first", both[1:], "")):
+        path = tmp_path / f"{name}.svg"
+        plot(drawn, path, across="speed", up="right, %", series=series)
+        groups = path.read_text().split('id="PathCollection_')[1:]
+        dots[name] = re.findall(r"fill: (#\w+)", groups[-1])[0]
+    assert dots["both"] == dots["one"] != dots["first"]
+
+
 def test_a_legend_of_long_names_has_fewer_columns() -> None:
     columns = [_legend_columns(["n" * length] * 10, 720) for length in (4, 20, 40, 200)]
     assert columns == [7, 5, 3, 1]

@@ -67,23 +67,27 @@ def plot(
     up: str,
     scale: Scale = "linear",
     named: Named = "all",
+    series: Sequence[str] = (),
 ) -> None:
     """Write the picture as PNG, SVG or PDF: the same points give the same file.
 
     ``across`` and ``up`` say what the axes are; a point whose accuracy is enclosed has a bar from least to
-    most. The picture grows until all that are ``named`` have their names. Raises ``UsageError`` for another
-    kind of file, and where 16 times the room is not enough for the names.
+    most. Colours and marks go by the order of ``series``, and then by that of the points: those of several
+    pictures are the same by the same ``series``, whichever of them have points. The picture grows until all
+    that are ``named`` have their names. Raises ``UsageError`` for another kind of file, and where 16 times
+    the room is not enough for the names.
     """
     check_can_plot(path)
     kind = path.suffix.lower().removeprefix(".")
     unchanging = {"svg": {"Date": None}, "pdf": {"CreationDate": None}, "png": {}}[kind]
+    looks = _looks(points, series)
     with load_target("matplotlib:rc_context")({"svg.hashsalt": "llada"}):
         for factor, crossing in _TRIES:
             figure = _figure(factor)
             try:
-                axes = _draw(figure, points, scale)
+                axes = _draw(figure, points, scale, looks)
                 axes.set(xlabel=across, ylabel=up)
-                _name(figure, axes, points, named, crossing)
+                _name(figure, axes, points, looks, named, crossing)
             except NoRoom:
                 continue
             figure.savefig(path, format=kind, metadata=unchanging)
@@ -99,7 +103,7 @@ def _figure(factor: float) -> Any:
     return figure
 
 
-def _draw(figure: Any, points: Sequence[Point], scale: Scale) -> Any:
+def _draw(figure: Any, points: Sequence[Point], scale: Scale, looks: _Look) -> Any:
     """The axes with all points, their bars and the front."""
     axes = figure.subplots()
     if scale != "linear":
@@ -111,7 +115,6 @@ def _draw(figure: Any, points: Sequence[Point], scale: Scale) -> Any:
     axes.set_yticks([tick for tick in axes.get_yticks() if max(low, 0) <= tick <= min(high, 100)])
     axes.grid(alpha=0.25)
     axes.plot(*zip(*staircase(front(points)), strict=True), color="tab:orange", zorder=1, label=_FRONT)
-    looks = _looks(points)
     for name, (colour, mark) in looks.items():
         mine = [point for point in points if point.series == name]
         places = ([point.speed for point in mine], [point.accuracy for point in mine])
@@ -134,10 +137,12 @@ def _legend_columns(names: Sequence[str], width: float) -> int:
     return 1
 
 
-def _looks(points: Sequence[Point]) -> _Look:
-    """Colour and mark of each series."""
-    series = dict.fromkeys(point.series for point in points)
-    return dict(zip(series, zip(cycle(_COLOURS), cycle(_MARKS), strict=False), strict=False))
+def _looks(points: Sequence[Point], series: Sequence[str]) -> _Look:
+    """Colour and mark of each series that has points, by the order of ``series`` first."""
+    drawn = dict.fromkeys(point.series for point in points)
+    every = dict.fromkeys([*series, *drawn])
+    looks = zip(every, zip(cycle(_COLOURS), cycle(_MARKS), strict=False), strict=False)
+    return {name: look for name, look in looks if name in drawn}
 
 
 def _by_logarithm(axes: Any, scale: Scale) -> None:
@@ -150,12 +155,14 @@ def _by_logarithm(axes: Any, scale: Scale) -> None:
     axes.xaxis.set_minor_locator(load_target("matplotlib.ticker:NullLocator")())
 
 
-def _name(figure: Any, axes: Any, points: Sequence[Point], named: Named, crossing: bool) -> None:
+def _name(
+    figure: Any, axes: Any, points: Sequence[Point], looks: _Look, named: Named, crossing: bool
+) -> None:
     """Name each point or those of the front, these in bold, with a line to it where the name stands apart.
 
     Raises ``NoRoom``.
     """
-    best, looks = front(points), _looks(points)
+    best = front(points)
     others = [point for point in points if point not in best]
     ordered, nameless = ([*best, *others], []) if named == "all" else (best, others)
     figure.canvas.draw()
