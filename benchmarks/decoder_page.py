@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Literal
 
-from decoder_rows import Row, Run
+from decoder_rows import Row, Run, tenth
 from decoder_settings import SERIES
 
 from llada_core.bench import Interval, front, plot
 from llada_core.cli.output import as_typed
 
-__all__ = ["DOCS", "about", "files", "table", "with_figures"]
+__all__ = ["DOCS", "about", "enclosed", "files", "table", "with_figures"]
 
 DOCS = Path(__file__).parents[1] / "docs"
 _PICTURES = {"": "Accuracy against tokens per forward", "-columns": "Accuracy against columns per token"}
@@ -60,10 +61,11 @@ def about(run: Run) -> str:
     reasons = {why: [name for name, its in run.failed.items() if its == why] for why in run.failed.values()}
     failed = "".join(f" Not measured: {', '.join(names)} ({why})." for why, names in reasons.items())
     beside = "" if told["processes"] == 1 else f" in each of up to {told['processes']} processes"
+    timed = f" An answer is timed on {run.timed} questions, with nothing beside it." if run.timed else ""
     return (
         f"{told['model']}, {told['instances']} instances a family, {len(told['families'])} families, at "
         f"most {told['gen_length']} tokens in blocks of {told['block_length']}, {told['dtype']}, "
-        f"{told['rows']} rows in flight{beside}, {told['device']}, torch {told['torch']}.{failed}"
+        f"{told['rows']} rows in flight{beside}, {told['device']}, torch {told['torch']}.{failed}{timed}"
     )
 
 
@@ -73,7 +75,7 @@ def table(run: Run) -> str:
         [point.name for point in front(points)]
         for points in ([row.by_forwards for row in run.rows], [row.by_columns for row in run.rows])
     )
-    time = "seconds" if all(row.alone is None for row in run.rows) else "ms an answer"
+    time = "ms an answer" if run.timed else "seconds"
     lines = [
         "| setting | algorithm | parameters | exact % | to one-token | hardest family | tokens per forward "
         f"| whole + block + part | columns per token | {time} |",
@@ -91,8 +93,8 @@ def _line(row: Row, time: str, baseline: Row | None, best: Sequence[str], cheape
         _bold(row.setting, row.setting in best),
         f"`{row.algorithm}`",
         given,
-        _enclosed(row.exact, "{:.1f}"),
-        "" if baseline in (None, row) else _enclosed(row.over(baseline), "{:+z.1f}"),
+        enclosed(row.exact, sign="-"),
+        "" if baseline in (None, row) else enclosed(row.over(baseline), sign="+"),
         f"{family} {percent:.1f}",
         f"{row.tokens_per_forward:.2f}",
         kinds,
@@ -102,8 +104,10 @@ def _line(row: Row, time: str, baseline: Row | None, best: Sequence[str], cheape
     return f"| {' | '.join(cells)} |"
 
 
-def _enclosed(found: Interval, form: str) -> str:
-    value, least, most = map(form.format, (found.value, found.least, found.most))
+def enclosed(found: Interval, *, sign: Literal["-", "+"]) -> str:
+    """A figure and where it may be, with its sign where that is "-", or always; a loss of less than 0.05 is
+    -0.0."""
+    value, least, most = (f"{tenth(each):{sign}}" for each in (found.value, found.least, found.most))
     return f"{value} ({least} … {most})"
 
 

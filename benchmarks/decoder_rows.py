@@ -6,6 +6,7 @@ import json
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from decimal import ROUND_HALF_UP, Decimal
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,13 @@ from decoder_settings import BASELINE, SERIES, Setting, settings
 from llada_core.bench import Interval, Point, Sample, difference, share
 from llada_core.errors import UsageError
 
-__all__ = ["Row", "Run"]
+__all__ = ["Row", "Run", "tenth"]
+
+
+def tenth(percent: float) -> Decimal:
+    """With one decimal: halves, which percents of questions are, away from 0, and -0.0 for less than 0."""
+    exact = Decimal(repr(round(percent, 6) + 0.0))  # what is 0 has no sign
+    return exact.quantize(Decimal("0.1"), ROUND_HALF_UP)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,7 +119,7 @@ class Row:
             name=self.setting,
             series=SERIES[self.algorithm],
             speed=speed,
-            accuracy=round(exact.value, 1),
+            accuracy=float(tenth(exact.value)),
             least=exact.least,
             most=exact.most,
         )
@@ -121,11 +128,13 @@ class Row:
 @dataclass(slots=True, kw_only=True)
 class Run:
     """All settings that were measured on the same questions: ``about`` says of what model and machine, and
-    how. ``failed`` are the settings that could not be measured, and why."""
+    how. ``failed`` are the settings that could not be measured, and why. ``timed`` is of how many questions
+    the rows' ``alone`` is."""
 
     about: dict[str, Any]
     rows: list[Row]
     failed: dict[str, str]
+    timed: int = 0
 
     @classmethod
     def read(cls, path: Path) -> Run:
@@ -133,7 +142,7 @@ class Run:
         try:
             found = json.loads(path.read_text())
             rows = [Row(**row) for row in found["rows"]]
-            return cls(about=found["about"], rows=rows, failed=found["failed"])
+            return cls(**{**found, "rows": rows})
         except OSError as exc:
             raise UsageError(
                 f"{path} cannot be read: {exc.strerror}; give figures of an earlier run"
@@ -161,15 +170,20 @@ class Run:
 
     def take_times(self, path: Path) -> None:
         """Take over what an answer took in the run of the file, which may be of fewer questions. Raises
-        ``UsageError`` for one that had others beside it, or of another model or machine."""
+        ``UsageError`` for one that had others beside it, or of another model, machine or setting."""
         timed = Run.read(path)
         if timed.about["processes"] != 1:
             raise UsageError(f"{path} had {timed.about['processes']} processes; time one, without --share")
         self.check_continues(
             {**timed.about, **{name: self.about[name] for name in ("instances", "processes")}}
         )
+        mine = {row.setting: row.parameters for row in self.rows}
+        strange = [row.setting for row in timed.rows if mine.get(row.setting) != row.parameters]
+        if strange:
+            raise UsageError(f"{path} times {', '.join(strange)}, which are not here by these parameters")
         taken = {row.setting: round(1000 * row.seconds / row.asked, 1) for row in timed.rows}
         self.rows = [replace(row, alone=taken.get(row.setting)) for row in self.rows]
+        self.timed = max((row.asked for row in timed.rows), default=0)
 
     def sort(self) -> None:
         """Bring the rows into the order of the settings."""
@@ -179,8 +193,7 @@ class Run:
     def write(self, path: Path) -> None:
         """Put all of it into the file at once: whoever ends the program meanwhile leaves the one before."""
         beside = path.with_name(path.name + ".part")
-        told = {"about": self.about, "rows": [asdict(row) for row in self.rows], "failed": self.failed}
-        beside.write_text(json.dumps(told, indent=1) + "\n")
+        beside.write_text(json.dumps(asdict(self), indent=1) + "\n")
         os.replace(beside, path)
 
     def check_continues(self, about: Mapping[str, Any]) -> None:

@@ -253,6 +253,24 @@ def test_shares_of_a_run_are_put_together(benchmark: Any, world: SimpleNamespace
         benchmark.decoder_rows.Run.together(shares)
 
 
+@pytest.mark.parametrize(
+    ("percent", "told"),
+    [
+        (-0.048, "-0.0"),
+        (0.0, "+0.0"),
+        (-0.0, "+0.0"),
+        (1e-9, "+0.0"),
+        (-0.35, "-0.4"),
+        (96.25, "+96.3"),
+        (-14.55, "-14.6"),
+    ],
+)
+def test_a_small_loss_is_told_from_none_and_halves_go_away_from_it(
+    benchmark: Any, percent: float, told: str
+) -> None:
+    assert f"{benchmark.decoder_rows.tenth(percent):+}" == told
+
+
 def test_what_an_answer_takes_is_of_a_smaller_run_by_itself(benchmark: Any, tmp_path: Path) -> None:
     run, timed = made(benchmark), made(benchmark)
     timed.rows = [replace(row, asked=4, seconds=0.5) for row in timed.rows[:2]]
@@ -264,9 +282,17 @@ def test_what_an_answer_takes_is_of_a_smaller_run_by_itself(benchmark: Any, tmp_
     lines = benchmark.decoder_page.table(run).splitlines()
     last = [line.split(" | ")[-1] for line in (lines[0], *lines[2:])]
     assert last == ["ms an answer |", "125.0 |", "125.0 |", " |", " |"]
+    assert "An answer is timed on 4 questions" in benchmark.decoder_page.about(run)
+    assert "timed" not in benchmark.decoder_page.about(made(benchmark))
+    run.write(tmp_path / "kept.json")
+    assert benchmark.decoder_rows.Run.read(tmp_path / "kept.json") == run
     for wrong in ({"processes": 2}, {"device": "another card"}):
         replace(timed, about={**timed.about, **wrong}).write(tmp_path / "wrong.json")
         with pytest.raises(UsageError, match="had"):
+            run.take_times(tmp_path / "wrong.json")
+    for changed in ({"setting": "basic-0.7"}, {"parameters": {"steps": 2}}):
+        replace(timed, rows=[replace(timed.rows[0], **changed)]).write(tmp_path / "wrong.json")
+        with pytest.raises(UsageError, match="not here by these parameters"):
             run.take_times(tmp_path / "wrong.json")
 
 
