@@ -97,11 +97,11 @@ class Editing(Surest):
 
     @classmethod
     def replace_all(cls, rows: list[Standing]) -> list[Mapping[int, int]]:
-        found = _likeliest(rows, [_standing(row.sequence) for row in rows])
+        found = _likeliest(rows, [_overwritable(row.sequence) for row in rows])
         return [_edited(*each) for each in zip(rows, found, strict=True)]
 
 
-def _standing(sequence: Sequence) -> list[int]:
+def _overwritable(sequence: Sequence) -> list[int]:
     """The columns of the block whose tokens may be overwritten."""
     block = range(sequence.block_start, sequence.block_end)
     return [column for column in block if sequence.may_revoke(column)]
@@ -145,16 +145,23 @@ def _edited(row: Standing, likeliest: dict[int, tuple[int, float]]) -> dict[int,
 
 @dataclass(slots=True)
 class Full:
-    """How many forwards of a block found no mask in it."""
+    """How many forwards of a block found no mask in it.
+
+    Attributes:
+        block, at, forwards: the block, the forward of it that was counted last, and the number.
+    """
 
     block: int = -1
+    at: int = -1
     forwards: int = 0
 
     def count(self, sequence: Sequence) -> int:
-        """The number with the forward that is being decided."""
+        """The number with the forward that is being decided, however often it is asked for."""
         if self.block != sequence.block:
             self.block, self.forwards = sequence.block, 0
-        self.forwards += not sequence.open_columns
+        if self.at != sequence.nfe:
+            self.at = sequence.nfe
+            self.forwards += not sequence.open_columns
         return self.forwards
 
 
