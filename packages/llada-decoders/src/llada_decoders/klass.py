@@ -57,6 +57,7 @@ class Seen:
         forwards: how many have been noted of it.
         still: in how many of these, up to the last, each of its positions moved by less than the threshold;
             int64 ``[L]``.
+        at, scores: the forward that was noted last, and what it was answered, float64 ``[L]``.
     """
 
     start: int = 0
@@ -64,6 +65,8 @@ class Seen:
     block: int = -1
     forwards: int = 0
     still: Tensor | None = None
+    at: int = -1
+    scores: Tensor | None = None
 
     def before(self, row: Proposed) -> Tensor:
         """What is known of the first columns of the row's block, of L, ``[K, V]``."""
@@ -76,14 +79,20 @@ class Seen:
         if self.block != sequence.block:
             self.block, self.forwards, self.still = sequence.block, 0, None
 
-    def note(self, row: Proposed, logits: Tensor, still: Tensor) -> None:
-        """Keep what a forward has said of the row's block, and how long that has been still."""
+    def note(self, row: Proposed, logits: Tensor, still: Tensor, scores: Tensor) -> None:
+        """Keep what a forward has said of the row's block, how long that has been still, and its answer."""
         self.start, self.logits, self.still = row.sequence.block_start, logits, still
+        self.at, self.scores = row.sequence.nfe, scores
         self.forwards += 1
+
+    def answer(self) -> Tensor:
+        """What the forward that was noted last was answered, float64 ``[L]``."""
+        assert self.scores is not None, "a forward is noted before it is answered"
+        return self.scores
 
     def see_behind(self, logits: Tensor, mask_id: int) -> None:
         """Keep the ``logits [columns, V]`` of what follows the columns that are known, too."""
-        assert self.logits is not None, "a forward's block is noted before what is behind it"
+        assert self.logits is not None, "LooksAhead has found out that a forward's block is noted"
         behind = logits.to(self.logits, copy=True)
         behind[:, mask_id] = -torch.inf
         self.logits = torch.cat((self.logits, behind))
@@ -113,23 +122,25 @@ class Stable(BestFirst):
 
     @classmethod
     def score_all(cls, rows: list[Proposed]) -> list[Tensor | None]:
-        """Above 0 where a position is ready, by the strategy's order; else its confidence less 1."""
+        """Above 0 where a position is ready, by the strategy's order; else its confidence less 1.
+
+        Whoever asks again of a forward, as where a subclass raises for a row beside, has the same answer.
+        """
         widths = [_width(row) for row in rows]
-        _enter(rows)
-        sure, logits = torch.cat([row.confidence for row in rows]), torch.cat([row.logits for row in rows])
-        moved = divergence(logits, [_seen(row).before(row) for row in rows], widths)
-        least, most, history = _limits(rows, widths).to(sure.device, non_blocking=True).unbind()
-        still = (_still(rows, widths) + 1) * (moved < most)
-        ready = (sure > least) & (still >= history)
-        scores = torch.where(ready, _order(rows, widths, sure, moved), sure - 1)
-        noted = zip(rows, logits.split_with_sizes(widths), still.split_with_sizes(widths), strict=True)
-        for row, *each in noted:
-            _seen(row).note(row, *each)
+        fresh = [row for row in rows if _seen(row).at != row.sequence.nfe]
+        if fresh:
+            _note(fresh, [_width(row) for row in fresh])
+        scores = torch.cat([_seen(row).answer() for row in rows])  # a copy, which may be changed in place
         return [*scores.split_with_sizes(widths)]
 
     @classmethod
     def parameters(cls, sequences: list[Sequence]) -> Tensor:
-        """The schedule's share of each row now, and how many ready positions it takes; float64 ``[R, 2]``."""
+        """The schedule's share of each row now, and how many ready positions it takes; float64 ``[R, 2]``.
+
+        Raises ``ContractError`` for a row whose order is left to chance.
+        """
+        for sequence in sequences:
+            _refuse_chance(sequence)
         rules = rules_of(sequences, cls)
         most = [[torch.inf if rule.strategy == "all" else 1] for rule in rules]
         share = quotas(sequences, [rule.steps for rule in rules])
@@ -142,6 +153,20 @@ class Stable(BestFirst):
         return torch.where(ready > 0, ready.minimum(most), share).long()
 
 
+def _note(rows: list[Proposed], widths: list[int]) -> None:
+    """Score the rows, none of which has been asked of its forward, and note that; all or none."""
+    _enter(rows)
+    sure, logits = torch.cat([row.confidence for row in rows]), torch.cat([row.logits for row in rows])
+    moved = divergence(logits, [_seen(row).before(row) for row in rows], widths)
+    least, most, history = _limits(rows, widths).to(sure.device, non_blocking=True).unbind()
+    still = (_still(rows, widths) + 1) * (moved < most)
+    ready = (sure > least) & (still >= history)
+    scores = torch.where(ready, _order(rows, widths, sure, moved), sure - 1)
+    parts = (each.split_with_sizes(widths) for each in (logits, still, scores))
+    for row, *each in zip(rows, *parts, strict=True):
+        _seen(row).note(row, *each)
+
+
 def _width(row: Proposed) -> int:
     """Columns of the row. Raises ``ContractError`` where they are not those of its block."""
     sequence, width = row.sequence, len(row.tokens)
@@ -151,6 +176,14 @@ def _width(row: Proposed) -> int:
             "targets that are the block"
         )
     return width
+
+
+def _refuse_chance(sequence: Sequence) -> None:
+    if sequence.random_order:
+        raise ContractError(
+            f"random_order=True leaves to chance which positions are filled, and {type(sequence.rule).__name__} "
+            "fills those that are ready; leave it out, or take strategy='random'"
+        )
 
 
 def _seen(row: Proposed) -> Seen:
@@ -229,6 +262,11 @@ class LooksAhead(Around):
         super().after(sequence, plan, logits[:width], network)
         if width < len(logits) and not sequence.open_columns:
             seen: Seen = sequence.rule_state
+            if seen.logits is None:
+                raise ContractError(
+                    f"{type(sequence.rule).__name__} ended a block of which it noted no forward, so that "
+                    "nothing behind is compared; let its score_all ask super(), or leave LooksAhead out"
+                )
             seen.see_behind(logits[width:], sequence.mask_id)
 
 

@@ -74,16 +74,25 @@ class Shadowed(NoCache):
 
 @dataclass(slots=True)
 class Accepted:
-    """How many tokens the last forward of a block wrote: fewer are taken back by the next."""
+    """How many tokens the last forward of a block wrote: fewer are taken back by the next.
+
+    Attributes:
+        block, at, count: the block, the forward of it that was noted last, and how many tokens that wrote.
+        limit: what bounds those that it takes back, by the forward before.
+    """
 
     block: int = -1
+    at: int = -1
     count: int = _BEGINNING
+    limit: int = _BEGINNING
 
     def before(self, sequence: Sequence) -> int:
-        """The number that the forward before the one in work wrote, which is noted in its place."""
-        before = self.count if self.block == sequence.block else _BEGINNING
-        self.block, self.count = sequence.block, len(sequence.chosen)
-        return before
+        """The number that the forward before the one in work wrote, however often it is asked for; that of the
+        one in work is noted."""
+        if self.at != sequence.nfe:
+            self.limit = self.count if self.block == sequence.block else _BEGINNING
+            self.block, self.at, self.count = sequence.block, sequence.nfe, len(sequence.chosen)
+        return self.limit
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
