@@ -11,7 +11,7 @@ import torch
 import llada_core
 from llada_core import ParameterError
 from llada_decoders.freedave import Verified
-from llada_decoders.verification import Adopted, Guess, adopted, drafts, proposed
+from llada_decoders.verification import Adopted, Guess, adopted, drafts, predictions
 from llada_runtime import LLaDAModel, Sequence, drain
 from llada_runtime.testing import EOS, MASK, FakeNetwork, check_rule, constant_llada, small_llada
 from tests.decoders.golden_data import Case, check_published, check_stopped, each_case, each_that_stops
@@ -71,9 +71,9 @@ def test_however_many_rows_there_are_one_look_a_step_verifies_them(
 
     def counted(logits: torch.Tensor, mask: int) -> Any:
         looks.append(len(logits))
-        return proposed(logits, mask)
+        return predictions(logits, mask)
 
-    monkeypatch.setattr("llada_decoders.freedave.proposed", counted)
+    monkeypatch.setattr("llada_decoders.freedave.predictions", counted)
     decoded = rows(model, "freedave", cache="dual", threshold=0.3, early_stop=False)
     assert len(looks) == max(row.nfe for row in decoded)
     assert looks[0] == 4 * 6  # the blocks, of which there are no drafts yet
@@ -125,7 +125,7 @@ M = 7
 
 def stands(states: list[list[int]], of_each: list[torch.Tensor], threshold: float | None = None) -> Adopted:
     """The state that stands by the logits of each, ``[L, 8]``."""
-    return adopted(states, proposed(torch.cat(of_each), M), mask=M, threshold=threshold)
+    return adopted(states, predictions(torch.cat(of_each), M), mask=M, threshold=threshold)
 
 
 def test_the_last_right_draft_stands_with_its_own_logits() -> None:

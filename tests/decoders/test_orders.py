@@ -13,7 +13,7 @@ import llada_core
 from llada_decoders import orders
 from llada_decoders.llada import EndsLast
 from llada_decoders.multiblock import LowEntropy, OpenBlocks, Pipeline
-from llada_decoders.orders import entropies, margins, of_all, ranked
+from llada_decoders.orders import entropies, margins, of_all, scores_by
 from llada_runtime import LLaDAModel, NoCache, Proposed, Sequence, drain
 from llada_runtime.testing import FakeConfig, small_llada
 
@@ -61,7 +61,7 @@ def test_an_entropy_is_that_of_the_distribution() -> None:
 
 def test_each_row_is_ranked_by_its_own_order() -> None:
     rows = logits(32)
-    found = ranked(["margin", "entropy", "confidence", "margin", "entropy"], rows)
+    found = scores_by(["margin", "entropy", "confidence", "margin", "entropy"], rows)
     wanted = [margins(rows[0]), -entropies(rows[1]), None, margins(rows[3]), -entropies(rows[4])]
     for own, expected in zip(found, wanted, strict=True):
         assert (own is None) == (expected is None)

@@ -22,7 +22,7 @@ from llada_runtime import BestFirst, Policy, Proposed, Rule, Sequence, kept_firs
 
 from .declared.eb_sampler import ALGORITHM, PARAMETERS
 from .guidance import guided
-from .orders import entropies, of_all, ranked
+from .orders import entropies, of_all, scores_by
 
 __all__ = ["EBSamplerGeneration", "EntropyBudget", "OrderedEntropyBudget", "entropy_budget"]
 
@@ -40,7 +40,7 @@ class EntropyBudget(BestFirst):
 
     @classmethod
     def score_all(cls, rows: list[Proposed]) -> list[Tensor | None]:
-        return ranked(["entropy"] * len(rows), [row.logits for row in rows])
+        return scores_by(["entropy"] * len(rows), [row.logits for row in rows])
 
     @classmethod
     def parameters(cls, sequences: list[Sequence]) -> Tensor:
@@ -66,7 +66,7 @@ class OrderedEntropyBudget(EntropyBudget):
     @classmethod
     def score_all(cls, rows: list[Proposed]) -> list[Tensor | None]:
         logits = [row.logits for row in rows]
-        found = ranked([_order(row) for row in rows], logits)
+        found = scores_by([_order(row) for row in rows], logits)
         spent = of_all(entropies, logits).double().cpu()
         for row, own in zip(rows, spent.split_with_sizes([len(each) for each in logits]), strict=True):
             row.sequence.rule_state = own

@@ -31,7 +31,7 @@ from llada_runtime import Canvases, DualCache, Network, Plan, Policy, PrefixCach
 
 from .declared.freedave import ALGORITHM, PARAMETERS
 from .sequences import answered, partner
-from .verification import Guess, Proposed, adopted, drafts, guesses, proposed
+from .verification import Guess, Predictions, adopted, drafts, guesses, predictions
 
 __all__ = ["Drafting", "FreeDaveGeneration", "Verified"]
 
@@ -51,7 +51,7 @@ class Drafted:
     seen: list[Guess] = field(default_factory=list)
     at: int = -1
     columns: frozenset[int] = frozenset()
-    found: Proposed = field(default_factory=lambda: Proposed([], []))
+    found: Predictions = field(default_factory=lambda: Predictions([], []))
     block: int = -1
     masks: int = 0
     unrun: int = 0
@@ -84,7 +84,7 @@ class Drafting(Policy):
 
     @classmethod
     def combine_all(cls, rows: list[Canvases], logits: Tensor) -> Tensor:
-        found = proposed(logits, rows[0].sequence.mask_id)
+        found = predictions(logits, rows[0].sequence.mask_id)
         sources, first = list[int](), 0
         for row in rows:
             assert isinstance(row.policy, Drafting)
@@ -95,7 +95,7 @@ class Drafting(Policy):
             return logits
         return logits[torch.tensor(sources).to(logits.device, non_blocking=True)]
 
-    def adopt(self, row: Canvases, found: Proposed) -> list[int]:
+    def adopt(self, row: Canvases, found: Predictions) -> list[int]:
         """Note which of its drafts stands by what is ``found`` for the columns of each; of each column of the
         block, which of them to take the logits of."""
         sequence, plan = row.sequence, row.plan

@@ -25,7 +25,7 @@ from llada_runtime import Network, Policy, Proposed, Quota, Rule, Sequence, prob
 
 from .declared.llada import ALGORITHM, PARAMETERS
 from .guidance import guided
-from .orders import packed, ranked
+from .orders import packed, scores_by
 from .sequences import refused
 
 __all__ = ["EndsLast", "LLaDAGeneration", "OrderedQuota", "by_entropy", "by_margin"]
@@ -39,7 +39,7 @@ class OrderedQuota(Quota):
 
     @classmethod
     def score_all(cls, rows: list[Proposed]) -> list[Tensor | None]:
-        return ranked([_order(row) for row in rows], [row.logits for row in rows])
+        return scores_by([_order(row) for row in rows], [row.logits for row in rows])
 
 
 def _order(row: Proposed) -> str:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 import torch
 from torch import Tensor
 
-__all__ = ["ORDERS", "entropies", "margins", "of_all", "packed", "ranked"]
+__all__ = ["ORDERS", "entropies", "margins", "of_all", "packed", "scores_by"]
 
 _ROWS = 256  # positions whose probabilities exist at a time: bounds the float32 temporaries
 
@@ -58,7 +58,7 @@ def packed(rows: list[Tensor]) -> Iterator[Tensor]:
     yield torch.cat(part)
 
 
-def ranked(orders: list[str], logits: list[Tensor]) -> list[Tensor | None]:
+def scores_by(orders: list[str], logits: list[Tensor]) -> list[Tensor | None]:
     """How sure a network is of each position of rows, ``[L]`` of ``logits [L, V]``, each by its own of the
     `ORDERS`; None by any other order."""
     found: list[Tensor | None] = [None] * len(orders)

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from llada_runtime import probability
 
-__all__ = ["Adopted", "Guess", "Proposed", "adopted", "drafts", "guesses", "proposed"]
+__all__ = ["Adopted", "Guess", "Predictions", "adopted", "drafts", "guesses", "predictions"]
 
 _ROWS = 1024  # columns of which a copy of the logits exists at a time
 
@@ -24,16 +24,16 @@ class Guess(NamedTuple):
     token: int
 
 
-class Proposed(NamedTuple):
+class Predictions(NamedTuple):
     """What logits propose for each of some columns: a token, and how sure they are of it."""
 
     tokens: list[int]
     confidence: list[float]
 
-    def of(self, places: Iterable[int]) -> Proposed:
+    def of(self, places: Iterable[int]) -> Predictions:
         """What is proposed at these ``places``, in their order."""
         there = list(places)
-        return Proposed([self.tokens[at] for at in there], [self.confidence[at] for at in there])
+        return Predictions([self.tokens[at] for at in there], [self.confidence[at] for at in there])
 
 
 class Adopted(NamedTuple):
@@ -49,14 +49,14 @@ class Adopted(NamedTuple):
     sources: list[int]
 
 
-def proposed(logits: Tensor, mask: int) -> Proposed:
+def predictions(logits: Tensor, mask: int) -> Predictions:
     """The likeliest token of each column of ``logits [N, V]`` and its probability; the mask is not proposed.
 
     However many columns there are, the device is waited for once.
     """
     parts = [_likeliest(part.clone(), mask) for part in logits.split(_ROWS)]
     tokens, confidence = torch.cat(parts, dim=-1).tolist()
-    return Proposed([int(token) for token in tokens], confidence)
+    return Predictions([int(token) for token in tokens], confidence)
 
 
 def _likeliest(logits: Tensor, mask: int) -> Tensor:
@@ -66,7 +66,7 @@ def _likeliest(logits: Tensor, mask: int) -> Tensor:
     return torch.stack((tokens.double(), probability(logits, tokens)))
 
 
-def guesses(found: Proposed, start: int, columns: list[int]) -> list[Guess]:
+def guesses(found: Predictions, start: int, columns: list[int]) -> list[Guess]:
     """What is ``found`` for the columns from ``start`` proposes for ``columns``, the surest first, of equally
     sure ones the leftmost."""
     tokens, confidence = found.of(column - start for column in columns)
@@ -84,7 +84,7 @@ def drafts(ids: Sequence[int], lo: int, guessed: Iterable[Guess]) -> tuple[tuple
     return tuple(accumulate(guessed, filled, initial=tuple(ids)))[1:]
 
 
-def adopted(states: list[Sequence[int]], found: Proposed, *, mask: int, threshold: float | None) -> Adopted:
+def adopted(states: list[Sequence[int]], found: Predictions, *, mask: int, threshold: float | None) -> Adopted:
     """Which of the ``states`` of a block stands, each ``L`` ids, by what is ``found`` for the columns of the
     first, then of the next. The first state always stands.
     """
@@ -103,7 +103,7 @@ def adopted(states: list[Sequence[int]], found: Proposed, *, mask: int, threshol
     return Adopted(frozenset(filled), sources)
 
 
-def _target(state: Sequence[int], found: Proposed, *, mask: int, threshold: float | None) -> list[int]:
+def _target(state: Sequence[int], found: Predictions, *, mask: int, threshold: float | None) -> list[int]:
     """What ``state`` becomes: with the masks filled that have the threshold, and in any case the surest."""
     tokens, confidence = found
     open_ = [at for at, token in enumerate(state) if token == mask]
