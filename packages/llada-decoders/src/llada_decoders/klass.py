@@ -180,9 +180,10 @@ def _width(row: Proposed) -> int:
 
 def _refuse_chance(sequence: Sequence) -> None:
     if sequence.random_order:
+        name = type(sequence.rule).__name__
         raise ContractError(
-            f"random_order=True leaves to chance which positions are filled, and {type(sequence.rule).__name__} "
-            "fills those that are ready; leave it out, or take strategy='random'"
+            f"random_order=True leaves to chance which positions are filled, and {name} fills those that are "
+            "ready; leave it out, or take strategy='random'"
         )
 
 

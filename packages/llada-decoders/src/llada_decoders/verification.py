@@ -84,7 +84,9 @@ def drafts(ids: Sequence[int], lo: int, guessed: Iterable[Guess]) -> tuple[tuple
     return tuple(accumulate(guessed, filled, initial=tuple(ids)))[1:]
 
 
-def adopted(states: list[Sequence[int]], found: Predictions, *, mask: int, threshold: float | None) -> Adopted:
+def adopted(
+    states: list[Sequence[int]], found: Predictions, *, mask: int, threshold: float | None
+) -> Adopted:
     """Which of the ``states`` of a block stands, each ``L`` ids, by what is ``found`` for the columns of the
     first, then of the next. The first state always stands.
     """

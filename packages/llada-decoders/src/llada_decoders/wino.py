@@ -87,8 +87,10 @@ class Accepted:
     limit: int = _BEGINNING
 
     def before(self, sequence: Sequence) -> int:
-        """The number that the forward before the one in work wrote, however often it is asked for; that of the
-        one in work is noted."""
+        """The number that the forward before the one in work wrote, however often it is asked for.
+
+        Notes that of the one in work.
+        """
         if self.at != sequence.nfe:
             self.limit = self.count if self.block == sequence.block else _BEGINNING
             self.block, self.at, self.count = sequence.block, sequence.nfe, len(sequence.chosen)
