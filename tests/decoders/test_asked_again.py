@@ -11,15 +11,17 @@ from typing import Any
 import pytest
 from torch import Tensor
 
+import llada_core
 from llada_core import ContractError
+from llada_core.testing import ConformanceError
 from llada_decoders.daedal import Surer
 from llada_decoders.eb_sampler import EntropyBudget, OrderedEntropyBudget
 from llada_decoders.klass import LooksAhead, Stable
 from llada_decoders.llada import EndsLast
 from llada_decoders.multiblock import LowEntropy
-from llada_decoders.wino import Shadowed, WideInNarrowOut
+from llada_decoders.wino import Accepted, Shadowed, WideInNarrowOut
 from llada_runtime import Loop, NoCache, Policy, Rule, Sequence
-from llada_runtime.testing import FakeConfig, FakeNetwork
+from llada_runtime.testing import FakeConfig, FakeNetwork, algorithm_checks, check_rule
 
 PROMPTS = [[1, 2, 3], [4, 5], [7], [6, 8, 7, 6], [5, 5]]
 FAULTY = 3
@@ -141,6 +143,45 @@ def test_an_order_that_is_left_to_chance_is_refused_where_what_is_ready_decides(
     alone = made(STABLE, random_order=False)
     assert not decoded(FakeNetwork.random(), alone)
     assert (sound.canvas, sound.nfe) == (alone.canvas, alone.nfe)
+
+
+class CountsTwice(Stable):
+    """Does not know of which forward something is noted."""
+
+    @classmethod
+    def score_all(cls, rows: list[Any]) -> list[Tensor | None]:
+        for each in rows:
+            each.sequence.rule_state.at = -1
+        return super().score_all(rows)
+
+
+def test_the_kit_finds_what_counts_twice() -> None:
+    name = "its rule answers the same where it is asked again of a forward"
+    assert name in check_rule(STABLE)
+    with pytest.raises(ConformanceError) as caught:
+        check_rule(of_kind(CountsTwice, STABLE))
+    (failure,) = caught.value.failures
+    assert failure.check == name
+    assert "where CountsTwice.score_all raises for several rows" in failure.problem
+
+
+def test_the_kit_finds_it_where_a_rule_decodes_beside_its_own_policy_only(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Alone it cannot be asked of anything."""
+    name = "its rule answers the same where it is asked again of a forward"
+    assert name not in check_rule(WINO)
+    checks = dict(algorithm_checks(llada_core.get_algorithm("wino")))
+    checks[name]()
+    counted = Accepted.before
+
+    def before(known: Accepted, sequence: Sequence) -> int:
+        known.at = -1
+        return counted(known, sequence)
+
+    monkeypatch.setattr(Accepted, "before", before)
+    with pytest.raises(AssertionError, match=r"where WideInNarrowOut.revoke_all raises .* note in"):
+        dict(algorithm_checks(llada_core.get_algorithm("wino")))[name]()
 
 
 class ForgetsToAsk(Stable):

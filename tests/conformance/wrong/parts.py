@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from llada_runtime import BestFirst, NoCache, Rule, rules_of
+from llada_runtime import BestFirst, NoCache, Rule, Threshold, rules_of
 from tests.conformance.wrong.tables import WIDTH, Good, wrong
 
 ALONE = "its rule chooses for each row as if it were alone"
@@ -17,6 +17,7 @@ PURE = "its policy changes nothing when it plans"
 ROWS = "its policy serves rows as if each were alone"
 MIXED = "its rows do not depend on other algorithms beside them"
 BESIDE = "its rows are the same beside rows of other parameters, rules and policies"
+AGAIN = "its rule answers the same where it is asked again of a forward"
 OTHERS = "its rows do not depend on the parameters of others"
 
 
@@ -188,6 +189,46 @@ class StaysAtHome(BestFirst):
     @classmethod
     def counts(cls, parameters: Any, ranked: Any, open_counts: Any) -> Any:
         return open_counts.minimum(torch.tensor([2]))
+
+
+@rule(AGAIN)
+class CountsScores(Threshold):
+    """Its rule counts in `rule_state` how often it scores, and not which forwards."""
+
+    def __init__(self) -> None:
+        super().__init__(0.3)
+
+    def begin(self) -> list[int]:
+        return [0]
+
+    @classmethod
+    def score_all(cls, rows: Any) -> Any:
+        for row in rows:
+            row.sequence.rule_state[0] += 1
+        return [row.confidence * (row.sequence.rule_state[0] % 3 - 1) for row in rows]
+
+
+@rule(AGAIN)
+class CountsEdits(Threshold):
+    """Its rule edits three times a row, and counts how often it is asked."""
+
+    revokes = True
+
+    def __init__(self) -> None:
+        super().__init__(0.3)
+
+    def begin(self) -> list[int]:
+        return [0]
+
+    @classmethod
+    def replace_all(cls, rows: Any) -> Any:
+        return [cls.edited(row.sequence) for row in rows]
+
+    @staticmethod
+    def edited(sequence: Any) -> dict[int, int]:
+        standing = [at for at in range(sequence.block_start, sequence.block_end) if sequence.may_revoke(at)]
+        sequence.rule_state[0] += bool(standing)
+        return {at: 3 for at in standing if sequence.rule_state[0] <= 3}
 
 
 @wrong("its rule keeps an open position of every row")

@@ -19,6 +19,7 @@ from llada_runtime.decoding.policies import NoCache, Policy
 from llada_runtime.decoding.rules import Quota, Rule
 from llada_runtime.decoding.sequence import Sequence
 from llada_runtime.network.protocol import Network
+from llada_runtime.testing.asked_again import ASKED_AGAIN, check_asked_again
 from llada_runtime.testing.making import (
     Algorithm,
     Make,
@@ -73,6 +74,7 @@ def algorithm_checks(algorithm: Algorithm) -> Iterator[tuple[str, Callable[[], o
         [
             (ENDS, ending.check),
             (MIXES, lambda: [check() for check in (ending.get, functools.partial(_mixes, makes))]),
+            (ASKED_AGAIN, lambda: check_asked_again([_tried(algorithm), *makes])),
             (OVERRIDDEN, lambda: _honours_its_parts(algorithm)),
             *_effects(algorithm),
         ],
@@ -108,7 +110,14 @@ def _on_its_own(
         raise NotRun(f"it does not run on llada_runtime.testing.FakeNetwork: {reason}")
 
     yield from rule_checks(*(functools.partial(loaded, each) for each in makes))
-    for name in (FILTERS, *(name for name, _ in policy_checks(makes[0])), ENDS, MIXES, OVERRIDDEN):
+    for name in (
+        FILTERS,
+        *(name for name, _ in policy_checks(makes[0])),
+        ENDS,
+        MIXES,
+        ASKED_AGAIN,
+        OVERRIDDEN,
+    ):
         yield name, refuse
 
 
@@ -209,6 +218,17 @@ def _mixes(makes: Ids[Make]) -> None:
         "beside rows of other parameters or of another algorithm it decodes otherwise than alone; give the "
         "policy and the rule of a row its parameters, and keep what changes in policy_state and rule_state"
     )
+
+
+def _tried(algorithm: Algorithm) -> Callable[[Any, Ids[int], int], Sequence]:
+    """Makes rows by what it is tried with, whatever their length."""
+
+    def made(network: Any, prompt: Ids[int], gen_length: int) -> Sequence:
+        return algorithm.sequence(
+            of_its_own_ends(network), prompt, algorithm.validate_args(**base_of(algorithm))
+        )
+
+    return made
 
 
 def _alone(make: Make) -> tuple[list[int], int]:

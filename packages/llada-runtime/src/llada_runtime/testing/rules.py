@@ -7,6 +7,7 @@ import random
 from collections.abc import Callable, Iterator
 from collections.abc import Sequence as Ids
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -16,6 +17,7 @@ from llada_core.testing.subject import Once
 from llada_runtime.decoding.policies import NoCache
 from llada_runtime.decoding.rules import Rule
 from llada_runtime.decoding.sequence import Sequence
+from llada_runtime.testing.asked_again import ASKED_AGAIN, check_asked_again, judges_all
 from llada_runtime.testing.networks import FakeConfig
 from llada_runtime.testing.policies import state_of
 
@@ -51,7 +53,20 @@ def check_rule(rule: Rule) -> tuple[str, ...]:
             [1, 2], FakeConfig(), gen_length=width, block_length=width, policy=NoCache(), rule=rule
         )
 
-    return run_checks(type(rule).__name__, rule_checks(make))
+    def row(network: Any, prompt: Ids[int], gen_length: int) -> Sequence:
+        return Sequence(
+            prompt,
+            network.config,
+            gen_length=gen_length,
+            block_length=4,
+            policy=NoCache(),
+            rule=rule,
+            early_stop=False,
+            seed=3,
+        )
+
+    again = [(ASKED_AGAIN, lambda: check_asked_again([row]))] if judges_all(type(rule)) else []
+    return run_checks(type(rule).__name__, (*rule_checks(make), *again))
 
 
 def rule_checks(make: Make, *others: Make) -> Iterator[tuple[str, Callable[[], object]]]:

@@ -1,0 +1,114 @@
+"""The check of what a rule remembers where it is asked again of a forward.
+
+Where a class that judges all of its rows at once raises for several of them, the loop asks it row by row, to
+find the culprit: of a forward in which another row fails, a sound one is asked twice.
+"""
+
+from __future__ import annotations
+
+import copy
+import functools
+from collections.abc import Callable
+from collections.abc import Sequence as Ids
+from typing import Any
+
+from llada_core.faults import one_line
+from llada_core.testing import NotRun
+from llada_runtime.decoding.answering import answers_for_all
+from llada_runtime.decoding.loop import Loop
+from llada_runtime.decoding.rules import Rule
+from llada_runtime.decoding.sequence import Sequence
+from llada_runtime.testing.networks import FakeNetwork
+from llada_runtime.testing.varied_networks import NETWORKS
+
+__all__ = ["ASKED_AGAIN", "check_asked_again", "judges_all"]
+
+ASKED_AGAIN = "its rule answers the same where it is asked again of a forward"
+
+Make = Callable[[Any, Ids[int], int], Sequence]
+"""A new sequence of ``(network, prompt, gen_length)``, whose rule is the one that is checked."""
+
+_CASES = (([5, 6, 7], 11), ([4], 8))  # prompts, and lengths of answers
+_TRIED = (NETWORKS[0], NETWORKS[2])  # one that changes its mind with each token, and one that hardly does
+_MOST = 9  # settings whose rows are decoded
+_HOOKS = ("score", "revoke", "replace")
+
+
+def check_asked_again(makes: Ids[Make]) -> None:
+    """Check that rows of ``makes`` are, where in every forward their class raises for several and is asked of
+    each again, what they are alone.
+
+    What is asked of each row by itself is not asked again (`judges_all`). Raises ``NotRun`` where a row fails
+    alone.
+    """
+    few = makes[:: -(-len(makes) // _MOST)]
+    for network in (made() for made in _TRIED):
+        alone, beside = _rows(few, network), _rows(few, network)
+        wanted = [_alone(network, row) for row in alone]
+        faults = _decoded(network, beside)
+        for row, answer in zip(beside, wanted, strict=True):
+            assert row not in faults, f"{_told(row)} it fails: {one_line(faults[row])}; {_REMEDY}"
+            assert (row.canvas, row.nfe) == answer, f"{_told(row)} it decodes otherwise than alone; {_REMEDY}"
+
+
+def judges_all(kind: type) -> list[str]:
+    """The class methods by which a rule class judges all rows at once."""
+    return [f"{hook}_all" for hook in _HOOKS if answers_for_all(kind, hook, Rule)]
+
+
+_REMEDY = (
+    "note in rule_state of which forward (sequence.nfe) something is remembered, and asked again of that "
+    "answer the same, and draw and count nothing"
+)
+
+
+def _told(row: Sequence) -> str:
+    kind = type(row.rule).__mro__[1]
+    hooks = " or ".join(judges_all(kind))
+    return f"where {kind.__name__}.{hooks} raises for several rows, and is asked of each again,"
+
+
+def _alone(network: FakeNetwork, row: Sequence) -> tuple[list[int], int]:
+    for fault in _decoded(network, [row]).values():
+        raise NotRun(f"alone it fails ({one_line(fault)}); let a row of it come to its end")
+    return row.canvas, row.nfe
+
+
+def _decoded(network: FakeNetwork, rows: list[Sequence]) -> dict[Sequence, Exception]:
+    """Run the ``rows`` together; what those that fail end with."""
+    loop, faults = Loop(network, rows=max(1, len(rows))), dict[Sequence, Exception]()
+    for row in rows:
+        assert loop.admit(row), "a sequence of a few columns found no room; caches must be of its length"
+    while loop.active:
+        faults |= {step.ticket.row: step.error for step in loop.step() if step.error is not None}
+    return faults
+
+
+def _rows(makes: Ids[Make], network: FakeNetwork) -> list[Sequence]:
+    """Rows whose rules raise for several; none with a rule that is asked of each by itself."""
+    rows = [make(network, *case) for make in makes for case in _CASES]
+    found = [row for row in rows if judges_all(type(row.rule))]
+    for row in found:
+        rule = copy.copy(row.rule)
+        object.__setattr__(rule, "__class__", _raising(type(rule)))  # of a frozen one, too
+        row.rule = rule
+    return found
+
+
+@functools.cache
+def _raising(kind: type) -> type:
+    """A subclass of ``kind`` that raises for several rows, once it has judged them."""
+
+    def raising(hook: str) -> Any:
+        judge: Any = getattr(kind, hook).__func__
+
+        def judge_all(cls: type, rows: list[Any]) -> Any:
+            found = judge(cls, rows)
+            if len(rows) > 1:
+                raise ArithmeticError(f"{hook} was asked of {len(rows)} rows")
+            return found
+
+        return classmethod(judge_all)
+
+    members = {hook: raising(hook) for hook in judges_all(kind)}
+    return type(f"Raising{kind.__name__}", (kind,), {"__slots__": (), **members})
