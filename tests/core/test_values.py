@@ -39,6 +39,18 @@ def test_what_was_returned_is_told_by_its_kind(value: Any, said: str) -> None:
     assert told(value) == said
 
 
+def test_what_fails_when_it_is_looked_at_is_told_by_its_kind() -> None:
+    class Odd:
+        def __getattr__(self, name: str) -> object:
+            raise KeyError(name)
+
+    class Endless(list[int]):
+        def __len__(self) -> int:
+            raise OverflowError("endless")
+
+    assert [told(Odd()), told(Endless())] == ["a Odd", "a Endless"]
+
+
 def test_what_was_given_is_told_as_it_is() -> None:
     assert shown("Hi") == "'Hi' (str)"
     assert shown(Mute()) == "an object of Mute, whose repr raises Silence: not a word"

@@ -17,14 +17,11 @@ def is_array(value: object) -> bool:
 
 def told(value: object) -> str:
     """What somebody's code returned in the place of something else: its kind, and a scalar itself."""
-    if is_array(value):
-        return _array(cast("Any", value))
-    if isinstance(value, type):
-        return f"the class {value.__name__}"
-    if isinstance(value, bool | int | float | str | None):
-        return reprlib.repr(value)
-    sized = f" of {len(value)}" if isinstance(value, tuple | list) else ""
-    return f"a {type(value).__name__}{sized}"
+    try:
+        return _told(value)
+    except BaseException as exc:  # its attributes and its length are foreign code too
+        fault_of(exc)
+        return f"a {type(value).__name__}"
 
 
 def shown(value: object) -> str:
@@ -45,6 +42,17 @@ def shortened(text: str, most: int) -> str:
             text = f"{text[:half]}…{text[len(text) - half :]}"
         text = text.encode("utf-8", "backslashreplace").decode()
     return text[:most]
+
+
+def _told(value: object) -> str:
+    if is_array(value):
+        return _array(cast("Any", value))
+    if isinstance(value, type):
+        return f"the class {value.__name__}"
+    if isinstance(value, bool | int | float | str | None):
+        return reprlib.repr(value)
+    sized = f" of {len(value)}" if isinstance(value, tuple | list) else ""
+    return f"a {type(value).__name__}{sized}"
 
 
 def _array(array: Any) -> str:
