@@ -75,3 +75,49 @@ def test_a_policy_combines_a_copy(model: LLaDAModel) -> None:
     packed = torch.ones(8, 32)
     assert not hand_out([planned(only, None, model)], packed)
     assert torch.equal(packed, torch.ones_like(packed))
+
+
+class OneBuffer(Blended):
+    """Writes what it combines into the same tensor each time."""
+
+    buffer = torch.zeros(20, 32)
+
+    def combine(self, sequence: Sequence, plan: Plan, logits: Tensor) -> Tensor:
+        made = super().combine(sequence, plan, logits)
+        return self.buffer[: len(made)].copy_(made)
+
+
+class OneBufferNegated(OneBuffer):
+    @classmethod
+    def combine_all(cls, rows: list[Canvases], logits: Tensor) -> Tensor:
+        return -super().combine_all(rows, logits)
+
+
+class OneBufferTripping(OneBuffer):
+    """Of all rows, where none begins with 6, and by the same tensor."""
+
+    @classmethod
+    def combine_all(cls, rows: list[Canvases], logits: Tensor) -> Tensor:
+        if any(each.sequence.canvas[0] == 6 for each in rows):
+            raise KeyError("tripped")
+        made = super().combine_all(rows, logits)
+        return cls.buffer[: len(made)].copy_(made)
+
+
+class Negated(Blended):
+    def combine(self, sequence: Sequence, plan: Plan, logits: Tensor) -> Tensor:
+        return -super().combine(sequence, plan, logits)
+
+
+@pytest.mark.parametrize(
+    ("kind", "same"), [(OneBuffer, Blended), (OneBufferNegated, Negated), (OneBufferTripping, Blended)]
+)
+def test_what_a_policy_writes_into_one_tensor_is_kept_before_the_next_is_asked(
+    model: LLaDAModel, kind: type[Blended], same: type[Blended]
+) -> None:
+    rows = [row(model, kind(0.5), prompt) for prompt in PROMPTS[:4]]
+    _, errors = decoded(model, rows)
+    assert list(errors) == ([rows[2]] if kind is OneBufferTripping else [])
+    sound = [0, 1, 3] if errors else [0, 1, 2, 3]
+    alone = [follow(model, row(model, same(0.5), PROMPTS[at])) for at in sound]
+    assert told([rows[at] for at in sound]) == alone

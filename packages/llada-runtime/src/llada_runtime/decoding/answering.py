@@ -1,8 +1,9 @@
 """What is asked of one row by a method, or of all rows of a class by a class method, as ``combine`` and
 ``combine_all``.
 
-A class defines one of the two, and has the other one by that. Each of its bases has both of its own, so that
-``super()`` of either is what that base says.
+A class defines one of the two, and is given the other one, which answers by it; so ``super()`` of either is
+what the class above says. Which of them is asked is found where it is asked: that which the nearest class
+defines, and of both the one of all rows.
 """
 
 from __future__ import annotations
@@ -13,25 +14,16 @@ from typing import Any
 
 from llada_core.errors import ContractError
 
-__all__ = ["answers_for_all", "asks_each", "pair"]
+__all__ = ["answers_for_all", "owner_of", "pair"]
 
 _Call = Callable[..., Any]
 
-_ASKS_EACH = "asks_each"
-"""The mark of a class method that answers for all rows by asking for each."""
 
-
-def pair(
-    kind: type,
-    root: type,
-    hook: str,
-    *,
-    one: Callable[..., Any],
-    each: Callable[..., Any],
-    arguments: str,
-) -> None:
+def pair(kind: type, root: type, hook: str, *, one: _Call, each: _Call, arguments: str) -> None:
     """Give ``kind``, and classes above it that are no ``root``, the ``hook`` where they define only
     ``hook``_all, and that where they define only the ``hook``.
+
+    A mixin that is no ``root`` has it only in classes that are one: to all others it is as it was.
 
     Args:
         one: answers for one row, of the class method and what the ``hook`` is given, its object first.
@@ -40,45 +32,85 @@ def pair(
 
     Raises ``ContractError`` where ``hook``_all is no class method.
     """
+    every = f"{hook}_all"
     for owner in kind.__mro__[: kind.__mro__.index(root)]:
-        single, every = (vars(owner).get(name) for name in (hook, f"{hook}_all"))
-        if every is not None and not isinstance(every, classmethod):
+        own = _own(owner, every)
+        if own is not None and not isinstance(own, classmethod):
             raise ContractError(
-                f"{owner.__name__}.{hook}_all is no class method, and one class sees all rows; "
-                f"write @classmethod def {hook}_all(cls, {arguments})"
+                f"{owner.__name__}.{every} is no class method, and one class sees all rows; "
+                f"write @classmethod def {every}(cls, {arguments})"
             )
-        if single is not None and every is None:
-            asks_each = _asks_each(single, each, getattr(root, f"{hook}_all").__func__)
-            setattr(owner, f"{hook}_all", classmethod(asks_each))
-        elif single is None and every is not None:
-            setattr(owner, hook, _asks_all(every, one, getattr(root, hook)))
+        if own is None and _own(owner, hook) is not None:
+            _give(owner, root, every, classmethod(_by_each(owner, hook, each, getattr(root, every).__func__)))
+        elif own is not None and _own(owner, hook) is None:
+            _give(owner, root, hook, _by_all(owner, every, one, getattr(root, hook)))
+
+
+def owner_of(kind: type, hook: str) -> type | None:
+    """The nearest class of ``kind`` and those above it that defines the ``hook`` or ``hook``_all; None where
+    none does."""
+    every = f"{hook}_all"
+    for each in kind.__mro__:
+        if _own(each, hook) is not None or _own(each, every) is not None:
+            return each
+    return None
 
 
 def answers_for_all(kind: type, hook: str, root: type) -> bool:
     """Whether a class, if it is of ``root``, answers for its rows at once; else it is asked for each."""
-    return root in kind.__mro__ and not hasattr(getattr(kind, f"{hook}_all"), _ASKS_EACH)
+    owner = owner_of(kind, hook) if root in kind.__mro__ else None
+    return owner not in (None, root) and _own(owner, f"{hook}_all") is not None
 
 
-def asks_each(method: _Call) -> _Call:
-    """Mark what is to be a class method that no class needs to be asked by."""
-    setattr(method, _ASKS_EACH, True)
-    return method
+class _Given:
+    """What a class was given; of a class that is no ``root``, what it has without it."""
+
+    def __init__(self, owner: type, root: type, name: str, call: Any) -> None:
+        self.owner, self.root, self.name, self.call = owner, root, name, call
+
+    def __get__(self, asked: object, kind: type | None = None) -> Any:
+        kind = type(asked) if kind is None else kind
+        if self.root in kind.__mro__:
+            return self.call.__get__(asked, kind)
+        return getattr(super(self.owner, kind if asked is None else asked), self.name)
 
 
-def _asks_each(single: Any, each: _Call, like: _Call) -> _Call:
+def _own(owner: type | None, name: str) -> Any:
+    """What a class itself defines by this name; None for what it was given."""
+    found = vars(owner).get(name)
+    return None if isinstance(found, _Given) else found
+
+
+def _give(owner: type, root: type, name: str, call: Any) -> None:
+    there = vars(owner).get(name)
+    if isinstance(there, _Given) and there.owner is owner:
+        return
+    try:
+        setattr(owner, name, _Given(owner, root, name, call))
+    except (AttributeError, TypeError):  # of Python's own, as str, whose replace is no answer for rows
+        return
+
+
+def _bound(owner: type, name: str, asked: object) -> Any:
+    """What ``owner`` defines by this name, as ``asked`` has it."""
+    own = vars(owner)[name]
+    return own.__get__(asked, type(asked)) if hasattr(type(own), "__get__") else own
+
+
+def _by_each(owner: type, hook: str, each: _Call, like: _Call) -> _Call:
     def of(asked: object) -> Any:
-        return single.__get__(asked, type(asked))
+        return _bound(owner, hook, asked)
 
     @functools.wraps(like)
     def answer(cls: type, *given: Any, **named: Any) -> Any:
         return each(of, *given, **named)
 
-    return asks_each(answer)
+    return answer
 
 
-def _asks_all(every: Any, one: _Call, like: _Call) -> _Call:
+def _by_all(owner: type, every: str, one: _Call, like: _Call) -> _Call:
     @functools.wraps(like)
     def answer(self: object, *given: Any, **named: Any) -> Any:
-        return one(every.__get__(self, type(self)), self, *given, **named)
+        return one(_bound(owner, every, self), self, *given, **named)
 
     return answer

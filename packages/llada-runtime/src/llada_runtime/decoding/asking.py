@@ -3,18 +3,19 @@ is asked by itself. Whatever is wrong is the fault of its row."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Protocol, TypeVar
 
 from llada_core.errors import ContractError
 from llada_core.faults import fault_of
 from llada_core.values import told
-from llada_runtime.decoding.answering import answers_for_all
+from llada_runtime.decoding.answering import answers_for_all, owner_of
 from llada_runtime.decoding.parts import Selector
 from llada_runtime.decoding.rules import Rule
 from llada_runtime.decoding.sequence import Sequence
+from llada_runtime.decoding.together import sort_out, together
 
-__all__ = ["Asked", "answers_of", "name_of"]
+__all__ = ["Asked", "answers_of", "name_of", "read_of", "silent"]
 
 
 class Asked(Protocol):
@@ -41,16 +42,30 @@ def answers_of(
     Args:
         one: asks the rule of one row, which answers for no other.
         read: reads what rows were answered at once, before the next rule is asked, which may use one object
-            for all rows; of those whose answer is wrong, it says why.
+            for all rows; of those whose answer is wrong, it says why. Where it raises, the rows are asked
+            again, one by one.
     """
-    groups: dict[object, list[int]] = {}
-    for at, row in rows.items():
-        kind = type(row.rule)
-        groups.setdefault(kind if answers_for_all(kind, hook, Rule) else at, []).append(at)
+
+    def ask(group: list[int]) -> list[_ReadT | Exception]:
+        asked = [rows[at] for at in group]
+        return read(asked, _answers(asked, hook, one))
+
     found: dict[int, _ReadT] = {}
-    for group in groups.values():
-        for part, answers in _asked(rows, group, hook, one, faults):
-            _sort(part, read([rows[at] for at in part], answers), found, faults)
+    for group in _groups(rows, hook):
+        sort_out(group, together(group, ask), found, faults)
+    return found
+
+
+def read_of(
+    rows: list[_AskedT], answers: list[Any], read: Callable[[_AskedT, Any], _ReadT]
+) -> list[_ReadT | Exception]:
+    """What each of the ``answers`` is by ``read``, or what that raises of it, as an answer is anything."""
+    found: list[_ReadT | Exception] = []
+    for row, answer in zip(rows, answers, strict=True):
+        try:
+            found.append(read(row, answer))
+        except BaseException as exc:  # as of a generator, or of a tensor that has a class of its own
+            found.append(fault_of(exc))
     return found
 
 
@@ -60,51 +75,31 @@ def name_of(rule: Selector[Sequence], hook: str) -> str:
     return f"{kind.__name__}.{hook}_all" if answers_for_all(kind, hook, Rule) else f"{kind.__name__}.{hook}"
 
 
-def _asked(
-    rows: Mapping[int, _AskedT],
-    group: list[int],
-    hook: str,
-    one: Callable[[_AskedT], Any],
-    faults: dict[int, Exception],
-) -> Iterator[tuple[list[int], list[Any]]]:
-    """What a rule class answers for the ``group``; where it raises for several rows, row by row for the
-    culprit."""
-    try:
-        answers = _answers([rows[at] for at in group], hook, one)
-    except BaseException as exc:  # a rule may raise anything; it is its row's fault
-        fault = fault_of(exc)
-        if len(group) == 1:
-            faults[group[0]] = fault
-            return
-    else:
-        yield group, answers
-        return
-    for at in group:
-        yield from _asked(rows, [at], hook, one, faults)
+def silent(kinds: Iterable[type], hook: str) -> set[type]:
+    """Those of the classes that leave the ``hook`` to `Rule`, so that there is nothing to ask."""
+    return {kind for kind in set(kinds) if owner_of(kind, hook) is Rule}
+
+
+def _groups(rows: Mapping[int, _AskedT], hook: str) -> list[list[int]]:
+    """The rows to be asked: together those of one class that answers for all of its rows."""
+    at_once: dict[type, bool] = {}
+    groups: dict[object, list[int]] = {}
+    for at, row in rows.items():
+        kind = type(row.rule)
+        if kind not in at_once:
+            at_once[kind] = answers_for_all(kind, hook, Rule)
+        groups.setdefault(kind if at_once[kind] else at, []).append(at)
+    return [*groups.values()]
 
 
 def _answers(rows: list[_AskedT], hook: str, one: Callable[[_AskedT], Any]) -> list[Any]:
     kind = type(rows[0].rule)
     if not answers_for_all(kind, hook, Rule):
         return [one(rows[0])]
-    answers: Any = getattr(kind, f"{hook}_all")(rows)
+    answers: Any = getattr(kind, f"{hook}_all")([*rows])  # a list of its own, which it may change
     if not isinstance(answers, list) or len(answers) != len(rows):
         raise ContractError(
             f"{kind.__name__}.{hook}_all returned {told(answers)} for {len(rows)} rows; return a list of "
             f"what {hook} returns of each"
         )
     return answers
-
-
-def _sort(
-    group: list[int],
-    read: Iterable[_ReadT | Exception],
-    found: dict[int, _ReadT],
-    faults: dict[int, Exception],
-) -> None:
-    """Add what is ``read`` of the group's answers to what is ``found``, or to the ``faults``."""
-    for at, each in zip(group, read, strict=True):
-        if isinstance(each, Exception):
-            faults[at] = each
-        else:
-            found[at] = each

@@ -60,10 +60,10 @@ def combined_by_each(
     logits: Tensor,
 ) -> Tensor:
     """What ``combine_all`` returns, by the ``combine`` of each row's policy, which may change what it is
-    given."""
+    given, and may return one tensor for all of them."""
     parts = zip(rows, logits.split_with_sizes([row.columns for row in rows]), strict=True)
-    made = [
+    made = (
         combine_of(row.policy)(row.sequence, row.plan, part.clone().view(row.count, row.width, -1))
         for row, part in parts
-    ]
-    return torch.cat(made)
+    )
+    return torch.cat([own.clone() for own in made] if len(rows) > 1 else [*made])

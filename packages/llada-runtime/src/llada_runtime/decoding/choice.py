@@ -14,6 +14,7 @@ from llada_core.values import told
 from llada_runtime.decoding.parts import Selector
 from llada_runtime.decoding.proposals import Proposals
 from llada_runtime.decoding.sequence import Sequence
+from llada_runtime.decoding.together import together
 
 __all__ = ["kept_of"]
 
@@ -34,7 +35,10 @@ def kept_of(sequences: list[Sequence], proposals: Proposals) -> Tensor:
     sound = [row for row in range(len(sequences)) if row not in proposals.faults]
     for kind in dict.fromkeys(type(sequences[row].rule) for row in sound):
         rows = [row for row in sound if type(sequences[row].rule) is kind]
-        _choose(kind, rows, sequences, proposals, kept)
+        chosen = _choose(kind, rows, sequences, proposals, kept)
+        for row, fault in zip(rows, chosen, strict=True):
+            if fault is not None:
+                proposals.faults[row] = _explained(kind, fault)
     return kept
 
 
@@ -44,22 +48,18 @@ def _choose(
     sequences: list[Sequence],
     proposals: Proposals,
     kept: Tensor,
-) -> None:
-    """Fill in the ``rows`` of ``kept``; where the class raises for several, ask it row by row for the
-    culprit."""
-    which = rows if len(rows) < len(sequences) else slice(None)  # all of them, mostly
-    scores, open_ = proposals.scores[which], proposals.open[which]
-    try:
+) -> list[Exception | None]:
+    """Fill in the ``rows`` of ``kept``; of each that it cannot be asked for, why."""
+
+    def choose(part: list[int]) -> list[None]:
+        which = part if len(part) < len(sequences) else slice(None)  # all of them, mostly
+        scores, open_ = proposals.scores[which], proposals.open[which]
         # Copies: what a class does to them is nothing to the rows of others.
-        chosen = kind.select([sequences[row] for row in rows], scores.clone(), open_.clone())
+        chosen = kind.select([sequences[row] for row in part], scores.clone(), open_.clone())
         kept[which] = _checked(kind, chosen, open_) & open_
-    except BaseException as exc:  # a rule may raise anything; it is its row's fault
-        fault = fault_of(exc)
-        if len(rows) == 1:
-            proposals.faults[rows[0]] = _explained(kind, fault)
-            return
-        for row in rows:
-            _choose(kind, [row], sequences, proposals, kept)
+        return [None] * len(part)
+
+    return together(rows, choose)
 
 
 def _checked(kind: type[Selector[Sequence]], chosen: Any, open_: Tensor) -> Tensor:
@@ -74,19 +74,29 @@ def _checked(kind: type[Selector[Sequence]], chosen: Any, open_: Tensor) -> Tens
 
 def _explained(kind: type[Selector[Sequence]], exc: Exception) -> Exception:
     """What a class raised, or, where it is not written as it must be, how to write it."""
-    for name, arguments in _CLASSMETHODS.items():
-        method = inspect.getattr_static(kind, name, None)
-        if method is None:
-            continue
-        written = f"@classmethod def {name}(cls, {arguments})"
-        if not isinstance(method, classmethod | staticmethod):
-            problem = f"{kind.__name__}.{name} is a method of objects, and one class sees all rows"
-        elif "sequences" in inspect.signature(method.__func__).parameters and "sequences" not in arguments:
-            problem = f"{kind.__name__}.{name} takes the sequences, as in llada-runtime 0.1"
-            written += ", and let parameters(cls, sequences) return what it needs of them"
-        else:
-            continue
-        told = ContractError(f"{problem}; write {written}")
-        told.__cause__ = exc
-        return told
+    try:
+        problems = [_problem(kind, name, arguments) for name, arguments in _CLASSMETHODS.items()]
+    except BaseException as failure:  # of what has no signature, say
+        fault_of(failure)
+        return exc
+    for problem in filter(None, problems):
+        explained = ContractError(problem)
+        explained.__cause__ = exc
+        return explained
     return exc
+
+
+def _problem(kind: type[Selector[Sequence]], name: str, arguments: str) -> str | None:
+    """How a class is to define ``name``, where it does not."""
+    method = inspect.getattr_static(kind, name, None)
+    if method is None:
+        return None
+    written = f"@classmethod def {name}(cls, {arguments})"
+    if not isinstance(method, classmethod | staticmethod):
+        return f"{kind.__name__}.{name} is a method of objects, and one class sees all rows; write {written}"
+    if "sequences" in inspect.signature(method.__func__).parameters and "sequences" not in arguments:
+        return (
+            f"{kind.__name__}.{name} takes the sequences, as in llada-runtime 0.1; write {written}, and let "
+            "parameters(cls, sequences) return what it needs of them"
+        )
+    return None

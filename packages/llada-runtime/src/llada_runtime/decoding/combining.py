@@ -5,6 +5,7 @@ A policy class that combines all of its rows sees them at once; any other policy
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import torch
@@ -17,6 +18,7 @@ from llada_runtime.decoding.canvases import Canvases
 from llada_runtime.decoding.combiners import combiner, combines_all
 from llada_runtime.decoding.policies import Policy
 from llada_runtime.decoding.sequence import Sequence
+from llada_runtime.decoding.together import together
 from llada_runtime.decoding.turn import Turn
 from llada_runtime.network.shortage import is_out_of_memory
 
@@ -32,8 +34,15 @@ def hand_out(turns: list[Turn], packed: Tensor) -> dict[Sequence, Exception]:
     for turn, part in zip(turns, parts, strict=True):
         turn.take(part)
     faults: dict[Sequence, Exception] = {}
-    for group in _groups([turn for turn in turns if turn.combines], faults):
-        _combine(group, faults)
+    combining = [turn for turn in turns if turn.combines]
+    ask = partial(_combined, of=len(combining))
+    for group in _groups(combining, faults):
+        made = together(group, ask, passes=is_out_of_memory)
+        for turn, own in zip(group, made, strict=True):
+            if isinstance(own, Exception):
+                faults[turn.sequence] = own
+            else:
+                turn.logits = own
     return faults
 
 
@@ -49,25 +58,14 @@ def _groups(turns: list[Turn], faults: dict[Sequence, Exception]) -> list[list[T
     return [*groups.values()]
 
 
-def _combine(turns: list[Turn], faults: dict[Sequence, Exception]) -> None:
-    """Let the turns have what is made of their logits; where a class raises for several, ask it row by row
-    for the culprit."""
-    try:
-        # A copy, which the policy may change: whoever is asked again sees the logits as they were.
-        logits = torch.cat([turn.logits for turn in turns])  # [N, V]
-        made = _made([_canvases_of(turn) for turn in turns], logits)
-    except BaseException as exc:  # a policy may raise anything; it is its row's fault
-        fault = fault_of(exc)
-        if is_out_of_memory(fault):
-            raise
-        if len(turns) == 1:
-            faults[turns[0].sequence] = fault
-            return
-        for turn in turns:
-            _combine([turn], faults)
-        return
-    for turn, own in zip(turns, made.split_with_sizes([turn.head_width for turn in turns]), strict=True):
-        turn.logits = own
+def _combined(turns: list[Turn], *, of: int) -> list[Tensor]:
+    """What is made of the logits of each of the turns, asked at once; ``of`` so many turns that combine."""
+    # A copy, which the policy may change: whoever is asked again sees the logits as they were.
+    logits = torch.cat([turn.logits for turn in turns])  # [N, V]
+    made = _made([_canvases_of(turn) for turn in turns], logits)
+    # Another copy where somebody is asked after these, who may return the same tensor with other logits.
+    made = made.to(logits.dtype, copy=len(turns) < of)
+    return [*made.split_with_sizes([turn.head_width for turn in turns])]
 
 
 def _canvases_of(turn: Turn) -> Canvases:
@@ -96,4 +94,4 @@ def _made(rows: list[Canvases], logits: Tensor) -> Tensor:
             f"{kind.__name__}.{name} returned {told(made)}; return logits {list(shape)} on {logits.device}"
         )
     assert isinstance(made, Tensor)
-    return made.to(logits.dtype)
+    return made

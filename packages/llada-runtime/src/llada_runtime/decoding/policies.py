@@ -11,7 +11,7 @@ from typing import Any, ClassVar, Literal, TypeVar
 
 from torch import Tensor
 
-from llada_runtime.decoding.answering import asks_each, pair
+from llada_runtime.decoding.answering import pair
 from llada_runtime.decoding.canvases import Canvases, combined_by_all, combined_by_each
 from llada_runtime.decoding.plan import Plan
 from llada_runtime.decoding.sequence import Sequence
@@ -90,20 +90,19 @@ class Policy(ABC):
         a copy.
 
         Asked where the plan has further ones, as for guidance; the canvas itself is the first. It may be
-        asked again for the same forward: note what is found, and do not count. A class that defines this or
-        `combine_all` has the other one by it.
+        asked again for the same forward: note what is found, by ``sequence.nfe``, and do not add up. A class
+        that defines this or `combine_all` is given the other one.
         """
         raise NotImplementedError(f"{type(self).__name__} has canvases to combine; {_DEFINE}")
 
     @classmethod
-    @asks_each
     def combine_all(cls, rows: list[Canvases], logits: Tensor) -> Tensor:
         """What `combine` returns, of all the ``rows`` whose policies are of this class: ``[sum of L, V]``.
 
         For a class that would wait for the device once a row, or launch much for each; any other defines
         `combine`. The ``logits [N, V]`` are those of all canvases of the first row, then of the next, a copy.
         It may be asked again for the same forward, as where it raises for several rows, row by row: note
-        what is found, and do not count.
+        what is found, by ``sequence.nfe``, and do not add up.
         """
         raise NotImplementedError(f"{cls.__name__} has canvases to combine; {_DEFINE}")
 

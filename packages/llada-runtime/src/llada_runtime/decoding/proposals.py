@@ -16,7 +16,7 @@ from llada_core.values import told
 from llada_runtime.decoding.confidence import probability
 from llada_runtime.decoding.filters import Filters
 from llada_runtime.decoding.proposed import Proposed
-from llada_runtime.decoding.ranking import scores_of
+from llada_runtime.decoding.ranking import scores_of, scoring
 from llada_runtime.decoding.sequence import Sequence
 from llada_runtime.network.noise import noisiest, noisy
 
@@ -64,26 +64,14 @@ def propose(logits: Tensor, sequences: list[Sequence], targets: list[tuple[int, 
         logits[:, sequences[0].mask_id] = -torch.inf  # whatever the rules made of it
     tokens = logits.argmax(-1)
     blocks, parts = logits.split_with_sizes(widths), tokens.split_with_sizes(widths)
-    for row, (part, block) in enumerate(zip(parts, blocks, strict=True)):
-        if sequences[row].temperature != 0:
-            try:
-                places = open_[row, : widths[row]].nonzero()[:, 0].to(logits.device, non_blocking=True)
-                part[places] = _sample(block[places], sequences[row])
-            except BaseException as exc:  # as for a seed that no generator takes
-                faults.setdefault(row, fault_of(exc))
+    _draw(parts, blocks, sequences, open_, faults)
     # Token ids are exact in float64, so that one transfer brings both.
     sure = probability(logits, tokens)
-    found = torch.stack((tokens.double(), sure)).cpu()
-    ids, confidence = _padded(found, widths)
+    ids, confidence = _padded(torch.stack((tokens.double(), sure)).cpu(), widths)
     blame_nan(confidence, sequences, faults)
     _show(sequences, targets, open_, blocks, parts, faults)
-    rows = [
-        Proposed(rule=sequence.rule, sequence=sequence, logits=block, tokens=part, confidence=own)
-        for sequence, block, part, own in zip(
-            sequences, blocks, parts, sure.split_with_sizes(widths), strict=True
-        )
-    ]
-    scores = scores_of(rows, confidence, open_, faults)
+    rows = _proposed(sequences, blocks, parts, sure, faults)
+    scores = scores_of(sequences, rows, logits.device, confidence, open_, faults)
     return Proposals(
         tokens=ids.long(), confidence=confidence, scores=scores, open=open_, logits=blocks, faults=faults
     )
@@ -134,6 +122,24 @@ def _rescore(
                 )
         except BaseException as exc:  # a rule may raise anything; it is its row's fault
             faults[row] = fault_of(exc)
+
+
+def _draw(
+    tokens: tuple[Tensor, ...],
+    logits: tuple[Tensor, ...],
+    sequences: list[Sequence],
+    open_: Tensor,
+    faults: dict[int, Exception],
+) -> None:
+    """Draw the open tokens of the rows that have a temperature, in place."""
+    for row, sequence in enumerate(sequences):
+        if sequence.temperature != 0:
+            part, block = tokens[row], logits[row]
+            try:
+                places = open_[row, : len(part)].nonzero()[:, 0].to(block.device, non_blocking=True)
+                part[places] = _sample(block[places], sequence)
+            except BaseException as exc:  # as for a seed that no generator takes
+                faults.setdefault(row, fault_of(exc))
 
 
 def _padded(found: Tensor, widths: list[int]) -> Tensor:
@@ -205,3 +211,28 @@ def _show(
                 open_[row, max(sequence.block_end - targets[row][0], 0) :] = False
         except BaseException as exc:  # a policy may raise anything; it is its row's fault
             faults[row] = fault_of(exc)
+
+
+def _proposed(
+    sequences: list[Sequence],
+    logits: tuple[Tensor, ...],
+    tokens: tuple[Tensor, ...],
+    sure: Tensor,
+    faults: dict[int, Exception],
+) -> dict[int, Proposed]:
+    """What is proposed for the rows whose rules are asked for scores; ``sure [sum of L]`` is how sure the
+    network is of all tokens."""
+    asked = scoring(sequences, faults)
+    if not asked:
+        return {}
+    parts = sure.split_with_sizes([len(part) for part in tokens])
+    return {
+        at: Proposed(
+            rule=sequences[at].rule,
+            sequence=sequences[at],
+            logits=logits[at],
+            tokens=tokens[at],
+            confidence=parts[at],
+        )
+        for at in asked
+    }

@@ -18,8 +18,11 @@ __all__ = ["Proposed", "scored_by_all", "scored_by_each"]
 class Proposed:
     """Proposals for the L targets of a sequence, which its rule may rank by a score of its own.
 
+    Its tensors are read, not written: what is proposed is decided by them, and they are the same where the
+    rule is asked again for the same forward, alone.
+
     Attributes:
-        rule: the sequence's.
+        rule: which is asked: the sequence's, or one that this one asks in its place.
         sequence: for whose columns they are.
         logits: ``[L, V]`` that they were proposed from; the mask's is -inf.
         tokens: int64 ``[L]``, on the device of the logits.
@@ -50,5 +53,6 @@ def scored_by_each(
     score_of: Callable[[Selector[Sequence]], Callable[[Sequence, Tensor, Tensor], Tensor | None]],
     rows: list[Proposed],
 ) -> list[Tensor | None]:
-    """What ``score_all`` returns, by what each row's rule says."""
-    return [score_of(row.rule)(row.sequence, row.logits, row.tokens) for row in rows]
+    """What ``score_all`` returns, by what each row's rule says, which may be one tensor for all rows."""
+    found = (score_of(row.rule)(row.sequence, row.logits, row.tokens) for row in rows)
+    return [own.clone() if isinstance(own, Tensor) and len(rows) > 1 else own for own in found]

@@ -13,11 +13,12 @@ import torch
 from llada_core.errors import ContractError
 from llada_core.faults import fault_of
 from llada_core.values import told
-from llada_runtime.decoding.asking import answers_of, name_of
+from llada_runtime.decoding.asking import answers_of, name_of, read_of, silent
 from llada_runtime.decoding.confidence import probability
 from llada_runtime.decoding.parts import Selector
 from llada_runtime.decoding.sequence import Sequence
 from llada_runtime.decoding.standing import Standing
+from llada_runtime.decoding.together import sort_out, together
 
 __all__ = ["Revision", "revisions_of"]
 
@@ -44,9 +45,9 @@ def revisions_of(rows: list[Standing]) -> list[Revision | Exception]:
     for at, row in enumerate(rows):
         if at not in faults:
             try:
-                named[at] = _checked(row, set(taken[at]), given[at])
-            except ContractError as exc:
-                faults[at] = exc
+                named[at] = _checked(row, set(taken.get(at, ())), given.get(at, {}))
+            except BaseException as exc:  # a number may have more digits than Python writes
+                faults[at] = fault_of(exc)
     replaced = {at: tokens for at, (_, tokens) in named.items() if tokens}
     written = _written(rows, replaced, faults)
     return [
@@ -58,23 +59,18 @@ def revisions_of(rows: list[Standing]) -> list[Revision | Exception]:
 
 
 def _answers(rows: list[Standing], hook: Literal["revoke", "replace"], faults: _Faults) -> dict[int, Any]:
-    """What the rules of the rows that have no fault answer by ``hook``, as integers."""
+    """What the rules of the rows that have no fault answer by ``hook``, as integers; not of those that say
+    nothing."""
 
     def one(row: Standing) -> Any:
         return getattr(row.rule, hook)(row.sequence, row.start, row.logits)
 
     def read(group: list[Standing], answers: list[Any]) -> list[list[int] | dict[int, int] | Exception]:
-        return [_read(row.rule, hook, answer) for row, answer in zip(group, answers, strict=True)]
+        return read_of(group, answers, lambda row, answer: _named(row.rule, hook, answer))
 
-    asked = {at: row for at, row in enumerate(rows) if at not in faults}
+    unasked = silent([type(row.rule) for row in rows], hook)
+    asked = {at: row for at, row in enumerate(rows) if at not in faults and type(row.rule) not in unasked}
     return answers_of(asked, hook, one, read, faults)
-
-
-def _read(rule: Selector[Sequence], hook: str, answer: Any) -> list[int] | dict[int, int] | Exception:
-    try:
-        return _named(rule, hook, answer)
-    except BaseException as exc:  # of a generator
-        return fault_of(exc)
 
 
 def _named(rule: Selector[Sequence], hook: str, answer: Any) -> list[int] | dict[int, int]:
@@ -116,21 +112,15 @@ def _written(
     rows: list[Standing], replaced: dict[int, dict[int, int]], faults: _Faults
 ) -> dict[int, _Written]:
     """By row the columns with their new tokens, each with its probability."""
-    if not replaced:
-        return {}
-    try:
-        sure = iter(_sure([rows[at] for at in replaced], [*replaced.values()]))
-    except BaseException as exc:  # as where memory runs out
-        fault = fault_of(exc)
-        if len(replaced) == 1:
-            faults.update(dict.fromkeys(replaced, fault))
-            return {}
-        parts = [_written(rows, {at: tokens}, faults) for at, tokens in replaced.items()]
-        return {at: found for part in parts for at, found in part.items()}
-    return {
-        at: [(column, token, next(sure)) for column, token in tokens.items()]
-        for at, tokens in replaced.items()
-    }
+
+    def judge(part: list[int]) -> list[_Written | Exception]:
+        sure = iter(_sure([rows[at] for at in part], [replaced[at] for at in part]))
+        return [[(column, token, next(sure)) for column, token in replaced[at].items()] for at in part]
+
+    written: dict[int, _Written] = {}
+    if replaced:
+        sort_out(replaced, together([*replaced], judge), written, faults)
+    return written
 
 
 def _sure(rows: list[Standing], replaced: list[dict[int, int]]) -> list[float]:

@@ -18,7 +18,7 @@ from torch import Tensor
 
 from llada_core.errors import ContractError
 from llada_core.values import told
-from llada_runtime.decoding.answering import asks_each, pair
+from llada_runtime.decoding.answering import pair
 from llada_runtime.decoding.proposed import Proposed, scored_by_all, scored_by_each
 from llada_runtime.decoding.sequence import Sequence
 from llada_runtime.decoding.standing import Standing, judged_by_all, judged_by_each
@@ -71,19 +71,18 @@ class Rule(ABC):  # noqa: B024  # of choose and select one is to be defined, and
     def score(self, sequence: Sequence, logits: Tensor, tokens: Tensor) -> Tensor | None:
         """What to rank the proposed ``tokens [L]`` by, ``[L]``, higher first; None is their probability.
 
-        ``logits [L, V]`` are those that they were proposed from. A class that defines this or `score_all` has
-        the other one by it.
+        ``logits [L, V]`` are those that they were proposed from; both are read, not written. A class that
+        defines this or `score_all` is given the other one, and may be asked twice for one forward.
         """
         return None
 
     @classmethod
-    @asks_each
     def score_all(cls, rows: list[Proposed]) -> list[Tensor | None]:
         """What `score` returns, of each of the ``rows``, whose rules are all of this class.
 
         For a class that computes much of the logits: what it launches on a GPU it launches once, and not once
-        a row. Judge all rows first, then change what is remembered: where it raises for several rows, it is
-        asked row by row.
+        a row. It reads the tensors of the rows, and writes to none. Where it raises for several rows, it is
+        asked again, row by row: note what is found, by ``sequence.nfe``, and do not add up.
         """
         return [None for _ in rows]
 
@@ -130,8 +129,8 @@ class Rule(ABC):  # noqa: B024  # of choose and select one is to be defined, and
         """Columns of the block that stand and are to be masks again, where the rule ``revokes``.
 
         ``logits [L, V]`` are those of the columns from ``start``, of the plan's shadow where it has one; what
-        is chosen now (``sequence.chosen``) does not stand yet. A class that defines this or `revoke_all` has
-        the other one by it.
+        is chosen now (``sequence.chosen``) does not stand yet. They are read, not written. A class that
+        defines this or `revoke_all` is given the other one, and may be asked twice for one forward.
         """
         return ()
 
@@ -143,18 +142,16 @@ class Rule(ABC):  # noqa: B024  # of choose and select one is to be defined, and
         return {}
 
     @classmethod
-    @asks_each
     def revoke_all(cls, rows: list[Standing]) -> list[Iterable[int]]:
         """What `revoke` returns, of each of the ``rows``, whose rules are all of this class.
 
         For a class that reads logits, and would wait for the device once a row; any other defines `revoke`.
-        Judge all rows first, then change what is remembered: where it raises for several rows, it is asked
-        row by row.
+        It reads the logits of the rows, and writes to none. Where it raises for several rows, it is asked
+        again, row by row: note what is found, by ``sequence.nfe``, and do not add up.
         """
         return [() for _ in rows]
 
     @classmethod
-    @asks_each
     def replace_all(cls, rows: list[Standing]) -> list[Mapping[int, int]]:
         """What `replace` returns, of each of the ``rows``, as `revoke_all`."""
         return [{} for _ in rows]

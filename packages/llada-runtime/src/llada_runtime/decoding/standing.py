@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from torch import Tensor
 
@@ -20,8 +20,11 @@ _Judged = TypeVar("_Judged")
 class Standing:
     """A sequence whose rule may take tokens back, and what it judges them by.
 
+    Its logits are read, not written: they are the same where the rule is asked again for the same forward,
+    alone.
+
     Attributes:
-        rule: the sequence's.
+        rule: which is asked: the sequence's, or one that this one asks in its place.
         sequence: whose tokens they are.
         start: the column of the first of the ``logits``.
         logits: ``[L, V]`` of the targets, of the plan's shadow where it has one; the mask's is -inf.
@@ -48,5 +51,13 @@ def judged_by_each(
     judge_of: Callable[[Selector[Sequence]], Callable[[Sequence, int, Tensor], _Judged]],
     rows: list[Standing],
 ) -> list[_Judged]:
-    """What ``revoke_all`` or ``replace_all`` returns, by what each row's rule says."""
-    return [judge_of(row.rule)(row.sequence, row.start, row.logits) for row in rows]
+    """What ``revoke_all`` or ``replace_all`` returns, by what each row's rule says, which may be one object
+    for all rows."""
+    return [_copied(judge_of(row.rule)(row.sequence, row.start, row.logits)) for row in rows]
+
+
+def _copied(judged: Any) -> Any:
+    """The columns, or these with their tokens, read before another row is asked."""
+    if isinstance(judged, Mapping):
+        return dict(judged)
+    return list(judged) if isinstance(judged, Iterable) else judged
