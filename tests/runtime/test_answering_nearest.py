@@ -16,7 +16,7 @@ from llada_runtime import Around, Canvases, LLaDAModel, NoCache, Proposed, Rule,
 from llada_runtime.decoding.answering import answers_for_all
 from llada_runtime.reference import follow
 from llada_runtime.testing import small_llada
-from tests.runtime.test_answering import Summed
+from tests.runtime.test_answering import Negated, Summed
 from tests.runtime.test_combining import PROMPTS, decoded, row, told
 
 
@@ -119,18 +119,12 @@ def test_the_nearest_is_asked(model: LLaDAModel, kind: type[Threshold], at_once:
 class Quiet(Alone, Around):
     @classmethod
     def combine_all(cls, rows: list[Canvases], logits: Tensor) -> Tensor:
-        return 2 * torch.cat(
-            [part.view(2, -1, 32).sum(0) for part in logits.split([r.columns for r in rows])]
-        )
+        return -Summed.combine_all(rows, logits)
 
 
 def test_a_policy_around_that_combines_all_rows_is_asked(model: LLaDAModel) -> None:
-    class Doubled(Summed):
-        @classmethod
-        def combine_all(cls, rows: list[Canvases], logits: Tensor) -> Tensor:
-            return 2 * super().combine_all(rows, logits)
-
-    rows, plain = ([row(model, policy, each) for each in PROMPTS] for policy in (Quiet(Summed()), Doubled()))
+    policies = Quiet(Summed()), Negated()
+    rows, plain = ([row(model, policy, each) for each in PROMPTS] for policy in policies)
     assert not decoded(model, rows)[1]
     decoded(model, plain)
     assert told(rows) == told(plain)
