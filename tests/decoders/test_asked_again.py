@@ -13,15 +13,16 @@ from torch import Tensor
 
 import llada_core
 from llada_core import ContractError
-from llada_core.testing import ConformanceError
+from llada_core.testing import ConformanceError, NotRun
 from llada_decoders.daedal import Surer
 from llada_decoders.eb_sampler import EntropyBudget, OrderedEntropyBudget
 from llada_decoders.klass import LooksAhead, Stable
 from llada_decoders.llada import EndsLast
 from llada_decoders.multiblock import LowEntropy
 from llada_decoders.wino import Accepted, Shadowed, WideInNarrowOut
-from llada_runtime import Loop, NoCache, Policy, Rule, Sequence
+from llada_runtime import Loop, NoCache, Policy, Proposed, Rule, Sequence, Threshold
 from llada_runtime.testing import FakeConfig, FakeNetwork, algorithm_checks, check_rule
+from llada_runtime.testing.asked_again import check_asked_again
 
 PROMPTS = [[1, 2, 3], [4, 5], [7], [6, 8, 7, 6], [5, 5]]
 FAULTY = 3
@@ -199,3 +200,35 @@ def test_a_rule_that_notes_nothing_is_told_so_where_what_is_behind_is_shown() ->
     (fault,) = decoded(FakeNetwork.random(), sequence).values()
     assert isinstance(fault, ContractError)
     assert re.search(r"ForgetsToAsk ended a block of which it noted no forward", str(fault))
+
+
+class OfItsClass(EntropyBudget):
+    """Sound, and asks for its own class."""
+
+    @classmethod
+    def score_all(cls, rows: list[Proposed]) -> list[Tensor | None]:
+        assert cls is OfItsClass
+        return super().score_all(rows)
+
+
+class NoMore(EntropyBudget):
+    """Sound, and has no class below it that says nothing."""
+
+    def __init_subclass__(cls, *, key: str) -> None:
+        super().__init_subclass__()
+
+
+@pytest.mark.parametrize(
+    ("rule", "why"),
+    [
+        (Threshold(0.5), "asked of each row by itself"),
+        (OfItsClass(gamma=0.1), "alone a row of RaisingOfItsClass fails"),
+        (NoMore(gamma=0.1), "NoMore cannot be copied, or has no subclass"),
+    ],
+)
+def test_a_rule_of_which_no_fault_can_be_made_is_not_tried(rule: Rule, why: str) -> None:
+    def make(network: Any, prompt: Any, gen_length: int) -> Sequence:
+        return row([*prompt], rule, NoCache(), gen_length)
+
+    with pytest.raises(NotRun, match=why):
+        check_asked_again([make])

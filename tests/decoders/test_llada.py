@@ -11,7 +11,7 @@ import llada_core
 from llada_core import ParameterError
 from llada_decoders.guidance import Guided
 from llada_decoders.llada import EndsLast, OrderedQuota
-from llada_runtime import LLaDAModel, NoCache, Quota, Sequence, drain
+from llada_runtime import Canvases, LLaDAModel, NoCache, Plan, Quota, Sequence, drain
 from llada_runtime.testing import EOS, MASK, FakeConfig, FakeNetwork, check_rule, small_llada
 from tests.decoders.golden_data import (
     Case,
@@ -105,9 +105,28 @@ def test_the_strongest_guidance_makes_no_logit_infinite_in_half_precision(name: 
     (scale,) = (each for each in llada_core.get_algorithm(name).parameters if each.name == "cfg_scale")
     assert scale.maximum is not None
     logits = torch.tensor([[[300.0, -300.0]], [[-300.0, 300.0]]], dtype=torch.float16)
-    plan: Any = None
-    combined = Guided(scale.maximum).combine(plan, plan, logits)
+    row: Any = None
+    plan = Plan(lo=0, hi=1, canvases=((0,),))
+    combined = Guided(scale.maximum).combine(row, plan, logits)
     assert combined.isfinite().all()
+
+
+@pytest.mark.parametrize("scales", [(0.5, 0.5, 0.5), (0.5, 1.5, 0.5)])
+def test_guided_rows_are_moved_by_their_own_scales_at_once(scales: tuple[float, ...]) -> None:
+    """In half precision, where a scale as a tensor would be rounded before."""
+    row: Any = None
+    plan = Plan(lo=0, hi=4, canvases=((0, 0, 0, 0),))
+    logits = [torch.randn(2, width, 9, dtype=torch.bfloat16) for width in (4, 2, 3)]
+    rows = [
+        Canvases(policy=Guided(scale), sequence=row, plan=plan, width=each.shape[1])
+        for scale, each in zip(scales, logits, strict=True)
+    ]
+    combined = Guided.combine_all(rows, torch.cat([each.flatten(0, 1) for each in logits]))
+    wanted = [
+        without + (scale + 1) * (given - without)
+        for scale, (given, without) in zip(scales, logits, strict=True)
+    ]
+    assert combined.equal(torch.cat(wanted))
 
 
 def test_end_tokens_can_be_left_for_last() -> None:

@@ -6,9 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import torch
 from torch import Tensor
 
-from llada_runtime import NoCache, Plan, Policy, Sequence
+from llada_runtime import Canvases, NoCache, Plan, Policy, Sequence
 
 __all__ = ["Guided", "guided"]
 
@@ -31,9 +32,23 @@ class Guided(NoCache):
         hidden = (mask if sequence.is_given(at) else token for at, token in enumerate(sequence.canvas))
         return Plan(lo=0, hi=sequence.length, canvases=(tuple(hidden),))
 
-    def combine(self, sequence: Sequence, plan: Plan, logits: Tensor) -> Tensor:
-        conditional, unconditional = logits
-        return unconditional + (self.scale + 1) * (conditional - unconditional)
+    @classmethod
+    def combine_all(cls, rows: list[Canvases], logits: Tensor) -> Tensor:
+        parts = logits.split_with_sizes([row.width for row in rows for _ in range(row.count)])
+        if len({_scale(row) for row in rows}) == 1:
+            return _away(torch.cat(parts[::2]), torch.cat(parts[1::2]), _scale(rows[0]))
+        pairs = zip(parts[::2], parts[1::2], rows, strict=True)
+        return torch.cat([_away(with_prompt, without, _scale(row)) for with_prompt, without, row in pairs])
+
+
+def _scale(row: Canvases) -> float:
+    assert isinstance(row.policy, Guided)
+    return row.policy.scale
+
+
+def _away(conditional: Tensor, unconditional: Tensor, scale: float) -> Tensor:
+    """In the dtype of the logits, as upstream: so the scale is a number, and no tensor of another dtype."""
+    return unconditional + (scale + 1) * (conditional - unconditional)
 
 
 def guided(params: Mapping[str, Any]) -> Policy:

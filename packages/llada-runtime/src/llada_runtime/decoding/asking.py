@@ -15,7 +15,7 @@ from llada_runtime.decoding.rules import Rule
 from llada_runtime.decoding.sequence import Sequence
 from llada_runtime.decoding.together import sort_out, together
 
-__all__ = ["Asked", "answers_of", "name_of", "read_of", "silent"]
+__all__ = ["Asked", "answers_of", "name_of", "read_of", "speaking"]
 
 
 class Asked(Protocol):
@@ -75,9 +75,12 @@ def name_of(rule: Selector[Sequence], hook: str) -> str:
     return f"{kind.__name__}.{hook}_all" if answers_for_all(kind, hook, Rule) else f"{kind.__name__}.{hook}"
 
 
-def silent(kinds: Iterable[type], hook: str) -> set[type]:
-    """Those of the classes that leave the ``hook`` to `Rule`, so that there is nothing to ask."""
-    return {kind for kind in set(kinds) if owner_of(kind, hook) is Rule}
+def speaking(rules: Iterable[Selector[Sequence]], hook: str) -> list[bool]:
+    """Whether each of the rules has the ``hook`` by its class or of its own, or leaves it to `Rule`, so that
+    there is nothing to ask."""
+    rules = [*rules]
+    silent = {kind for kind in set(map(type, rules)) if owner_of(kind, hook) is Rule}
+    return [type(rule) not in silent or hook in getattr(rule, "__dict__", ()) for rule in rules]
 
 
 def _groups(rows: Mapping[int, _AskedT], hook: str) -> list[list[int]]:

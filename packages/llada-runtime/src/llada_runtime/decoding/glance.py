@@ -13,11 +13,11 @@ import torch
 from torch import Tensor
 
 from llada_core.faults import fault_of
-from llada_runtime.decoding.answering import owner_of
+from llada_runtime.decoding.asking import speaking
 from llada_runtime.decoding.choice import kept_of
 from llada_runtime.decoding.policies import Policy, sees_logits
 from llada_runtime.decoding.proposals import Proposals, blame_nan, open_targets
-from llada_runtime.decoding.rules import BestFirst, Rule
+from llada_runtime.decoding.rules import BestFirst
 from llada_runtime.decoding.sequence import Sequence
 from llada_runtime.decoding.turn import Turn
 from llada_runtime.network.likeliest import Likeliest
@@ -59,7 +59,7 @@ def _takes_the_likeliest(sequence: Sequence) -> bool:
     if sequence.alternatives or sequence.policy.sees_proposals(sequence):
         return False
     kind = type(sequence.rule)
-    if not issubclass(kind, BestFirst) or owner_of(kind, "score") is not Rule:
+    if not issubclass(kind, BestFirst) or any(speaking([sequence.rule], "score")):
         return False
     mine = (kind.select.__func__, kind.choose.__func__)  # type: ignore[attr-defined]
     return mine == (BestFirst.select.__func__, BestFirst.choose.__func__)  # type: ignore[attr-defined]

@@ -14,7 +14,7 @@ from torch import Tensor
 from llada_core.errors import ContractError
 from llada_core.faults import fault_of
 from llada_core.values import told
-from llada_runtime.decoding.asking import answers_of, name_of, read_of, silent
+from llada_runtime.decoding.asking import answers_of, name_of, read_of, speaking
 from llada_runtime.decoding.proposed import Proposed
 from llada_runtime.decoding.sequence import Sequence
 from llada_runtime.decoding.together import sort_out, together
@@ -26,12 +26,12 @@ _Faults = dict[int, Exception]
 
 def scoring(sequences: list[Sequence], faults: _Faults) -> list[int]:
     """The rows whose rule is asked for a score: of those that have not failed, which are not in random order,
-    and whose class does not leave that to `Rule`."""
-    unscored = silent([type(sequence.rule) for sequence in sequences], "score")
+    and whose rule does not leave that to `Rule`."""
+    speaks = speaking((sequence.rule for sequence in sequences), "score")
     return [
         at
         for at, sequence in enumerate(sequences)
-        if type(sequence.rule) not in unscored and at not in faults and not sequence.random_order
+        if speaks[at] and at not in faults and not sequence.random_order
     ]
 
 

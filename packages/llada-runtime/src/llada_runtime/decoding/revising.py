@@ -13,7 +13,7 @@ import torch
 from llada_core.errors import ContractError
 from llada_core.faults import fault_of
 from llada_core.values import told
-from llada_runtime.decoding.asking import answers_of, name_of, read_of, silent
+from llada_runtime.decoding.asking import answers_of, name_of, read_of, speaking
 from llada_runtime.decoding.confidence import probability
 from llada_runtime.decoding.parts import Selector
 from llada_runtime.decoding.sequence import Sequence
@@ -68,8 +68,8 @@ def _answers(rows: list[Standing], hook: Literal["revoke", "replace"], faults: _
     def read(group: list[Standing], answers: list[Any]) -> list[list[int] | dict[int, int] | Exception]:
         return read_of(group, answers, lambda row, answer: _named(row.rule, hook, answer))
 
-    unasked = silent([type(row.rule) for row in rows], hook)
-    asked = {at: row for at, row in enumerate(rows) if at not in faults and type(row.rule) not in unasked}
+    speaks = speaking((row.rule for row in rows), hook)
+    asked = {at: row for at, row in enumerate(rows) if at not in faults and speaks[at]}
     return answers_of(asked, hook, one, read, faults)
 
 

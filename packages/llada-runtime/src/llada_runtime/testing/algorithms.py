@@ -68,17 +68,19 @@ def algorithm_checks(algorithm: Algorithm) -> Iterator[tuple[str, Callable[[], o
     decoding = Once(
         lambda: [check() for check in (founded.get, *both)], of="what holds of its rule and policy"
     )
+    yield from _after(decoding, _of_rows(algorithm, makes))
+
+
+def _of_rows(algorithm: Algorithm, makes: Ids[Make]) -> list[tuple[str, Callable[[], object]]]:
+    """The checks that decode rows to their end."""
     ending = Once(lambda: _ends_everywhere(algorithm), of=ENDS)
-    yield from _after(
-        decoding,
-        [
-            (ENDS, ending.check),
-            (MIXES, lambda: [check() for check in (ending.get, functools.partial(_mixes, makes))]),
-            (ASKED_AGAIN, lambda: check_asked_again([_tried(algorithm), *makes])),
-            (OVERRIDDEN, lambda: _honours_its_parts(algorithm)),
-            *_effects(algorithm),
-        ],
-    )
+    return [
+        (ENDS, ending.check),
+        (MIXES, lambda: [check() for check in (ending.get, functools.partial(_mixes, makes))]),
+        (ASKED_AGAIN, lambda: check_asked_again([_tried(algorithm), *makes])),
+        (OVERRIDDEN, lambda: _honours_its_parts(algorithm)),
+        *_effects(algorithm),
+    ]
 
 
 def _unfit_reason(algorithm: Algorithm) -> str | None:

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from collections.abc import Sequence as Ids
 from typing import Any
 
-from llada_core.faults import one_line
+from llada_core.faults import fault_of, one_line
 from llada_core.testing import NotRun
 from llada_runtime.decoding.answering import answers_for_all
 from llada_runtime.decoding.loop import Loop
@@ -38,13 +38,17 @@ def check_asked_again(makes: Ids[Make]) -> None:
     """Check that rows of ``makes`` are, where in every forward their class raises for several and is asked of
     each again, what they are alone.
 
-    What is asked of each row by itself is not asked again (`judges_all`). Raises ``NotRun`` where a row fails
-    alone.
+    What is asked of each row by itself is not asked again (`judges_all`). Raises ``NotRun`` where there is
+    nothing else, where a row fails alone, and where a class has no subclass that does no more than raise.
     """
     few = makes[:: -(-len(makes) // _MOST)]
     for network in (made() for made in _TRIED):
-        alone, beside = _rows(few, network), _rows(few, network)
-        wanted = [_alone(network, row) for row in alone]
+        wanted = [_alone(network, row) for row in _rows(few, network)]
+        if not wanted:
+            raise NotRun("its rules are asked of each row by itself, and once a forward")
+        for row in _raising_rows(few, network):
+            _alone(network, row)
+        beside = _raising_rows(few, network)
         faults = _decoded(network, beside)
         for row, answer in zip(beside, wanted, strict=True):
             assert row not in faults, f"{_told(row)} it fails: {one_line(faults[row])}; {_REMEDY}"
@@ -70,7 +74,8 @@ def _told(row: Sequence) -> str:
 
 def _alone(network: FakeNetwork, row: Sequence) -> tuple[list[int], int]:
     for fault in _decoded(network, [row]).values():
-        raise NotRun(f"alone it fails ({one_line(fault)}); let a row of it come to its end")
+        name = type(row.rule).__name__
+        raise NotRun(f"alone a row of {name} fails ({one_line(fault)}); let it come to its end")
     return row.canvas, row.nfe
 
 
@@ -85,14 +90,23 @@ def _decoded(network: FakeNetwork, rows: list[Sequence]) -> dict[Sequence, Excep
 
 
 def _rows(makes: Ids[Make], network: FakeNetwork) -> list[Sequence]:
-    """Rows whose rules raise for several; none with a rule that is asked of each by itself."""
+    """Rows whose rules judge all rows at once."""
     rows = [make(network, *case) for make in makes for case in _CASES]
-    found = [row for row in rows if judges_all(type(row.rule))]
-    for row in found:
-        rule = copy.copy(row.rule)
-        object.__setattr__(rule, "__class__", _raising(type(rule)))  # of a frozen one, too
+    return [row for row in rows if judges_all(type(row.rule))]
+
+
+def _raising_rows(makes: Ids[Make], network: FakeNetwork) -> list[Sequence]:
+    """Those whose rules raise for several rows. Raises ``NotRun`` where a rule does not let that be made."""
+    rows = _rows(makes, network)
+    for row in rows:
+        try:
+            rule = copy.copy(row.rule)
+            object.__setattr__(rule, "__class__", _raising(type(rule)))  # of a frozen one, too
+        except Exception as exc:  # the class is a plugin's, and so is what makes classes below it
+            why = one_line(fault_of(exc))
+            raise NotRun(f"{type(row.rule).__name__} cannot be copied, or has no subclass ({why})") from exc
         row.rule = rule
-    return found
+    return rows
 
 
 @functools.cache
@@ -111,4 +125,5 @@ def _raising(kind: type) -> type:
         return classmethod(judge_all)
 
     members = {hook: raising(hook) for hook in judges_all(kind)}
-    return type(f"Raising{kind.__name__}", (kind,), {"__slots__": (), **members})
+    module = {"__slots__": (), "__module__": kind.__module__}
+    return type(f"Raising{kind.__name__}", (kind,), {**module, **members})
