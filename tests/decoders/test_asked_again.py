@@ -157,7 +157,7 @@ class CountsTwice(Stable):
 
 
 def test_the_kit_finds_what_counts_twice() -> None:
-    name = "its rule answers the same where it is asked again of a forward"
+    name = "its rule and policy answer the same where they are asked again of a forward"
     assert name in check_rule(STABLE)
     with pytest.raises(ConformanceError) as caught:
         check_rule(of_kind(CountsTwice, STABLE))
@@ -170,7 +170,7 @@ def test_the_kit_finds_it_where_a_rule_decodes_beside_its_own_policy_only(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Alone it cannot be asked of anything."""
-    name = "its rule answers the same where it is asked again of a forward"
+    name = "its rule and policy answer the same where they are asked again of a forward"
     assert name not in check_rule(WINO)
     checks = dict(algorithm_checks(llada_core.get_algorithm("wino")))
     checks[name]()
@@ -222,7 +222,7 @@ class NoMore(EntropyBudget):
     ("rule", "why"),
     [
         (Threshold(0.5), "asked of each row by itself"),
-        (OfItsClass(gamma=0.1), "alone a row of RaisingOfItsClass fails"),
+        (OfItsClass(gamma=0.1), "alone a row of RaisingOfItsClass and NoCache fails"),
         (NoMore(gamma=0.1), "NoMore cannot be copied, or has no subclass"),
     ],
 )

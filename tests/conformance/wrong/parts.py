@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from llada_runtime import BestFirst, NoCache, Rule, Threshold, rules_of
+from llada_runtime import BestFirst, NoCache, Plan, Rule, Threshold, rules_of
 from tests.conformance.wrong.tables import WIDTH, Good, wrong
 
 ALONE = "its rule chooses for each row as if it were alone"
@@ -17,7 +17,7 @@ PURE = "its policy changes nothing when it plans"
 ROWS = "its policy serves rows as if each were alone"
 MIXED = "its rows do not depend on other algorithms beside them"
 BESIDE = "its rows are the same beside rows of other parameters, rules and policies"
-AGAIN = "its rule answers the same where it is asked again of a forward"
+AGAIN = "its rule and policy answer the same where they are asked again of a forward"
 OTHERS = "its rows do not depend on the parameters of others"
 
 
@@ -265,6 +265,29 @@ class CountsPlans(NoCache):
     def plan(self, sequence: Any) -> Any:
         sequence.policy_state[0] += 1
         return super().plan(sequence)
+
+
+@policy(AGAIN)
+class CountsCombining(NoCache):
+    """Its policy combines a canvas with less of another in each forward, by how often it was asked."""
+
+    def begin(self) -> list[int]:
+        return [0]
+
+    def plan(self, sequence: Any) -> Plan:
+        hidden = tuple(
+            sequence.mask_id if sequence.is_given(at) else token for at, token in enumerate(sequence.canvas)
+        )
+        return Plan(lo=0, hi=sequence.length, canvases=(hidden,))
+
+    @classmethod
+    def combine_all(cls, rows: Any, logits: Any) -> Any:
+        made = []
+        for row, part in zip(rows, logits.split([row.columns for row in rows]), strict=True):
+            row.sequence.policy_state[0] += 1
+            seen, unseen = part.split(row.width)
+            made.append(seen - unseen / row.sequence.policy_state[0])
+        return torch.cat(made)
 
 
 @policy("its policy plans what can be run, until nothing is masked", PURE, ROWS)
