@@ -111,12 +111,13 @@ def _raising_rows(makes: Ids[Make], network: FakeNetwork) -> list[Sequence]:
 
 def _raising_copy(part: Any) -> Any:
     """It, but that it raises for several rows. Raises ``NotRun`` where it does not let that be made."""
+    kind: Any = type(part)
     try:
         made = copy.copy(part)
-        object.__setattr__(made, "__class__", _raising(type(part)))  # of a frozen one, too
+        object.__setattr__(made, "__class__", _raising(kind))  # of a frozen one, too
     except Exception as exc:  # the class is a plugin's, and so is what makes classes below it
         why = one_line(fault_of(exc))
-        raise NotRun(f"{type(part).__name__} cannot be copied, or has no subclass ({why})") from exc
+        raise NotRun(f"{kind.__name__} cannot be copied, or has no subclass ({why})") from exc
     return made
 
 
