@@ -13,8 +13,9 @@ from hypothesis import settings
 from llada_core.faults import INTERRUPTS
 from tests.support.dispositions import ending_signals
 from tests.support.program import llada
+from tests.support.threads import two_threads
 
-__all__ = ["ending_signals", "llada"]
+__all__ = ["ending_signals", "llada", "two_threads"]
 
 # How long an example takes depends on what else the machine does; the time limit of the test is enough.
 settings.register_profile("llada", deadline=None)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import pytest
 import torch
@@ -39,14 +39,6 @@ def test_confidence_is_the_float64_softmax_to_float32_accuracy(scale: float) -> 
     tokens = logits.argmax(-1)
     exact = logits.double().softmax(-1).gather(-1, tokens[:, None])[:, 0]
     torch.testing.assert_close(probability(logits.clone(), tokens), exact, atol=1e-7, rtol=1e-5)
-
-
-@pytest.fixture
-def two_threads() -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(2)
-    yield
-    torch.set_num_threads(before)
 
 
 @pytest.mark.usefixtures("two_threads")

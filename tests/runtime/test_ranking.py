@@ -12,12 +12,13 @@ from torch import Tensor
 
 from llada_core import ContractError
 from llada_core.testing import ConformanceError, run_checks
-from llada_runtime import LLaDAModel, NoCache, Proposed, Rule, Sequence, Threshold, probability
+from llada_runtime import LLaDAModel, Proposed, Rule, Sequence, Threshold, probability
 from llada_runtime.decoding import ranking
 from llada_runtime.reference import follow
 from llada_runtime.testing import FakeNetwork, small_llada
 from llada_runtime.testing.policies import policy_checks
 from tests.runtime.test_combining import decoded, told
+from tests.runtime.test_revising import row
 
 PROMPTS = [[1, 2, 3], [4, 5], [6], [9, 8, 7, 6], [5, 5, 1, 2, 3, 4]]
 
@@ -58,11 +59,6 @@ def asked() -> list[list[Proposed]]:
 @pytest.fixture(scope="module")
 def model() -> LLaDAModel:
     return small_llada(scale=0.4)
-
-
-def row(model: LLaDAModel | FakeNetwork, rule: Any, prompt: list[int], **options: Any) -> Sequence:
-    given = {"gen_length": 10, "block_length": 5, "policy": NoCache(), "early_stop": False, **options}
-    return Sequence(prompt, model.config, rule=rule, **given)
 
 
 def mixed(model: LLaDAModel, kind: type[Novel]) -> list[Sequence]:

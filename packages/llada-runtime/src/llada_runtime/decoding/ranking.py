@@ -17,7 +17,7 @@ from llada_core.values import told
 from llada_runtime.decoding.asking import answers_of, name_of, read_of, speaking
 from llada_runtime.decoding.proposed import Proposed
 from llada_runtime.decoding.sequence import Sequence
-from llada_runtime.decoding.together import sort_out, together
+from llada_runtime.decoding.together import together
 
 __all__ = ["scores_of", "scoring"]
 
@@ -67,7 +67,7 @@ def _place(
     found = {**own, **drawn}
     rows = sorted(found)
 
-    def place(part: list[int]) -> list[bool | Exception]:
+    def place(part: list[int]) -> list[Exception | None]:
         widths = torch.tensor([[len(own[at]) if at in own else 0] for at in part])
         places = torch.arange(scores.shape[-1]) < widths
         chance = [at for at, row in enumerate(part) if row in drawn]
@@ -76,9 +76,11 @@ def _place(
         there = torch.cat([found[at] for at in part])
         which = part if len(part) < len(scores) else slice(None)  # all of them, mostly
         scores[which] = scores[which].masked_scatter(places, there.cpu())
-        return [True] * len(part)
+        return [None] * len(part)
 
-    sort_out(rows, together(rows, place), dict[int, bool](), faults)
+    for row, fault in zip(rows, together(rows, place), strict=True):
+        if fault is not None:
+            faults[row] = fault
 
 
 def _own(rows: dict[int, Proposed], faults: _Faults) -> dict[int, Tensor]:
