@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -12,7 +11,8 @@ from torch import Tensor
 
 import llada_core
 from llada_core import ContractError
-from llada_decoders import divergence as compared
+from llada_decoders import divergence as divergences
+from llada_decoders import orders
 from llada_decoders.divergence import divergence
 from llada_decoders.klass import LooksAhead, Stable
 from llada_runtime import LLaDAModel, Loop, Network, NoCache, Plan, Proposed, Sequence, drain, probability
@@ -30,14 +30,6 @@ RULES = [
     replace(STABLE, strategy="min_kl", history=1, steps=1),
 ]
 WIDTHS = [4, 7, 1, 3, 2, 9, 1]
-
-
-@pytest.fixture
-def two_threads() -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(2)
-    yield
-    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="module")
@@ -88,7 +80,7 @@ def test_scores_have_the_same_bits_in_any_company_on_two_threads(
         parts = packed.split(WIDTHS)
         apart = [Stable.score_all([proposed(*pair)])[0] for pair in zip(alone, parts, strict=True)]
         with monkeypatch.context() as patched:
-            patched.setattr(compared, "_ROWS", most)
+            patched.setattr(orders, "_ROWS", most)
             found = Stable.score_all([proposed(*pair) for pair in zip(together, parts, strict=True)])
         for own, wanted in zip(found, apart, strict=True):
             assert own is not None
@@ -115,9 +107,9 @@ def test_divergences_have_the_same_bits_in_any_company_on_two_threads(
     )
     exact = torch.cat([exactly(row, before) for row, before in zip(rows, known, strict=True)])
     torch.testing.assert_close(alone, exact)
-    monkeypatch.setattr(compared, "_ROWS", most)
+    monkeypatch.setattr(orders, "_ROWS", most)
     assert torch.equal(divergence(now, known, WIDTHS), alone)
-    sizes = [sum(width for _, width in part) for part in compared._parts(known, WIDTHS)]
+    sizes = [sum(width for _, width in part) for part in divergences._parts(known, WIDTHS)]
     assert max(sizes) <= most
     assert sum(sizes) == sum(WIDTHS)
 

@@ -7,10 +7,11 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
+from .orders import parts_of
+
 __all__ = ["divergence"]
 
 _EPS = 1e-12  # within logarithms, as published
-_ROWS = 256  # positions compared at a time: three float64 [256, V] take no more than confidences of 1,024 do
 
 
 def divergence(logits: Tensor, before: list[Tensor], widths: list[int]) -> Tensor:
@@ -30,16 +31,9 @@ _Part = list[tuple[Tensor, int]]
 
 
 def _parts(before: list[Tensor], widths: list[int]) -> Iterator[_Part]:
-    """The rows in parts of at most `_ROWS` positions."""
-    part: _Part = []
-    for known, width in zip(before, widths, strict=True):
-        for lo in range(0, width, _ROWS):
-            size = min(width - lo, _ROWS)
-            if part and sum(each for _, each in part) + size > _ROWS:
-                yield part
-                part = []
-            part.append((known if size == width else known[lo : lo + size], size))
-    yield part
+    """The rows in parts of which the distributions exist at a time."""
+    for part in parts_of(widths):
+        yield [(before[at] if hi - lo == widths[at] else before[at][lo:hi], hi - lo) for at, lo, hi in part]
 
 
 def _moved(logits: Tensor, part: _Part) -> Tensor:

@@ -11,9 +11,9 @@ from collections.abc import Callable, Iterator
 import torch
 from torch import Tensor
 
-__all__ = ["ORDERS", "entropies", "margins", "of_all", "packed", "scores_by"]
+__all__ = ["ORDERS", "entropies", "margins", "of_all", "packed", "parts_of", "scores_by"]
 
-_ROWS = 256  # positions whose probabilities exist at a time: bounds the float32 temporaries
+_ROWS = 256  # positions at a time: three float64 [256, V] take no more than the confidences of 1,024 do
 
 
 def entropies(logits: Tensor) -> Tensor:
@@ -49,13 +49,24 @@ def of_all(measure: Callable[[Tensor], Tensor], rows: list[Tensor]) -> Tensor:
 def packed(rows: list[Tensor]) -> Iterator[Tensor]:
     """The rows' logits ``[L, V]`` in parts of at most `_ROWS` positions, so that no copy of them all is
     made."""
-    part: list[Tensor] = []
-    for piece in (piece for row in rows for piece in row.split(_ROWS)):
-        if part and sum(map(len, part)) + len(piece) > _ROWS:
-            yield torch.cat(part)
-            part = []
-        part.append(piece)
-    yield torch.cat(part)
+    for part in parts_of([len(row) for row in rows]):
+        yield torch.cat([rows[at][lo:hi] for at, lo, hi in part])
+
+
+def parts_of(widths: list[int]) -> Iterator[list[tuple[int, int, int]]]:
+    """Rows of these ``widths`` in parts of at most `_ROWS` positions: the rows of each, and from which of its
+    positions to which each row is in it."""
+    part: list[tuple[int, int, int]] = []
+    free = _ROWS
+    for at, width in enumerate(widths):
+        for lo in range(0, max(width, 1), _ROWS):
+            hi = min(lo + _ROWS, width)
+            if part and hi - lo > free:
+                yield part
+                part, free = [], _ROWS
+            part.append((at, lo, hi))
+            free -= hi - lo
+    yield part
 
 
 def scores_by(orders: list[str], logits: list[Tensor]) -> list[Tensor | None]:
